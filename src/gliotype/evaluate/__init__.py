@@ -1,0 +1,1 @@
+"""Discrimination and calibration of predictions against the truth."""

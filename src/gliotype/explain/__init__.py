@@ -1,0 +1,1 @@
+"""Which voxels and which numbers moved the answer."""

@@ -1,0 +1,1 @@
+"""Measure the tumour: `PreparedStudy` and `Tumour` to `Measurements`."""

@@ -1,0 +1,1 @@
+"""The network architectures in torch, and their export to ONNX."""

@@ -1,0 +1,1 @@
+"""The methods of the literature, one file each, and their fusion."""

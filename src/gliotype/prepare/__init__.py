@@ -1,0 +1,1 @@
+"""Prepare a study: `Study` to `PreparedStudy`."""

@@ -1,0 +1,1 @@
+"""Read a study: files to `Study`."""

@@ -1,0 +1,1 @@
+"""Write a `Result` as files. Knows values only."""

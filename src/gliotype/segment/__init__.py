@@ -1,0 +1,1 @@
+"""Segment the tumour (Model 1): `PreparedStudy` to `Tumour`."""

@@ -1,0 +1,1 @@
+"""Digital patients: anatomy, tumour, tissue, scanner."""

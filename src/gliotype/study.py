@@ -1,0 +1,360 @@
+"""The values that travel from stage to stage; all frozen.
+
+    files -> Study -> PreparedStudy -> Tumour -> Measurements -> (Finding, ...) -> Prediction
+
+Everything of one run is kept in a `Result`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gliotype.volume import Grid, Matrix, Volume
+
+
+class Sequence(StrEnum):
+    """Kinds of acquired images that Gliotype knows."""
+
+    T1 = "T1"
+    T1C = "T1C"
+    T2 = "T2"
+    FLAIR = "FLAIR"
+    DSC = "DSC"
+    ADC = "ADC"
+
+
+STRUCTURAL: tuple[Sequence, ...] = (Sequence.T1C, Sequence.FLAIR, Sequence.T2, Sequence.T1)
+"""Structural sequences in the order in which one is taken as the reference image."""
+
+
+class Label(IntEnum):
+    """Sub-regions in a tumour's label map (the BraTS 2023 convention). The whole tumour is any label."""
+
+    CORE = 1
+    """Non-enhancing or necrotic tumour core."""
+    OEDEMA = 2
+    """Oedema and infiltrated tissue."""
+    ENHANCING = 3
+    """Enhancing tumour."""
+
+
+class Call(StrEnum):
+    """What a prediction says in one word."""
+
+    MUTANT = "mutant"
+    WILDTYPE = "wildtype"
+    INDETERMINATE = "indeterminate"
+    NO_TUMOUR = "no_tumour"
+
+
+@dataclass(frozen=True)
+class Subject:
+    """The patient, as far as the caller tells.
+
+    Attributes:
+        id: the caller's identifier; never a name or hospital number found in the images.
+        age: years, or None.
+        sex: ``"M"``, ``"F"`` or None.
+    """
+
+    id: str
+    age: float | None = None
+    sex: str | None = None
+
+
+@dataclass(frozen=True)
+class Acquisition:
+    """How an image was acquired; what the files do not say is None.
+
+    Attributes:
+        te_ms: echo time.
+        tr_ms: repetition time.
+        ti_ms: inversion time.
+        flip_angle_deg: flip angle.
+        field_t: field strength in tesla.
+        contrast: whether a contrast agent had been given.
+        frame_times_s: time of each frame of a time series, from the first.
+        description: series description or file name, as found.
+        series_uid: DICOM SeriesInstanceUID.
+        study_uid: DICOM StudyInstanceUID.
+    """
+
+    te_ms: float | None = None
+    tr_ms: float | None = None
+    ti_ms: float | None = None
+    flip_angle_deg: float | None = None
+    field_t: float | None = None
+    contrast: bool | None = None
+    frame_times_s: tuple[float, ...] | None = None
+    description: str | None = None
+    series_uid: str | None = None
+    study_uid: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Image:
+    """One acquired series.
+
+    Attributes:
+        volume: voxels as read (scanner units) with their affine.
+        sequence: what kind of image it is, or None for something else.
+        confidence: 0 to 1, how sure the identification is; 1 when the caller said so.
+        reason: one sentence, how the sequence was found out.
+        source: path relative to the study, of the file or of the series' first file.
+        acquisition: acquisition parameters.
+    """
+
+    volume: Volume
+    sequence: Sequence | None
+    confidence: float
+    reason: str
+    source: str
+    acquisition: Acquisition = field(default_factory=Acquisition)
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """A subject and the images of one examination.
+
+    Attributes:
+        subject: the patient.
+        images: every image that was read, the chosen one of each sequence first among its kind.
+        warnings: what a referee should know about the input, one sentence each.
+    """
+
+    subject: Subject
+    images: tuple[Image, ...]
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def chosen(self) -> dict[Sequence, Image]:
+        """The image used for each sequence: the first of its kind."""
+        chosen: dict[Sequence, Image] = {}
+        for image in self.images:
+            if image.sequence is not None:
+                chosen.setdefault(image.sequence, image)
+        return chosen
+
+    @property
+    def reference(self) -> Sequence:
+        """The sequence on whose grid results are written: the first of T1C, FLAIR, T2, T1 that is there."""
+        chosen = self.chosen
+        return next(sequence for sequence in STRUCTURAL if sequence in chosen)
+
+
+@dataclass(frozen=True, eq=False)
+class PreparedStudy:
+    """The structural images side by side, ready for networks and measurements.
+
+    Attributes:
+        images: per sequence, on one 1 mm RAS+ grid, float32; inhomogeneity-corrected, scaled so that
+            normal-appearing white matter is 1.0 and zero signal is 0.
+        brain: boolean mask of the brain, tumour included, on the same grid.
+        mni_from_prepared: affine transform, world (RAS mm) of the prepared grid to MNI152.
+        acquired_from_prepared: per sequence, rigid transform to the world of the image as acquired.
+        acquired_grids: per sequence, the grid as acquired.
+        reference: the sequence whose world space the prepared grid shares.
+        skull_stripped: whether the input had its skull removed already.
+        quality: named numbers about registrations and masks, for the record.
+        warnings: what went less than well, one sentence each.
+    """
+
+    images: Mapping[Sequence, Volume]
+    brain: Volume
+    mni_from_prepared: Matrix
+    acquired_from_prepared: Mapping[Sequence, Matrix]
+    acquired_grids: Mapping[Sequence, Grid]
+    reference: Sequence
+    skull_stripped: bool
+    quality: Mapping[str, float] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def grid(self) -> Grid:
+        """The 1 mm RAS+ grid on which all images and masks lie."""
+        return self.brain.grid
+
+
+@dataclass(frozen=True, eq=False)
+class Tumour:
+    """The tumour found by Model 1, or given by the caller.
+
+    Attributes:
+        labels: uint8 label map (`Label`; 0 is no tumour) on the prepared grid.
+        source: ``"model1"`` or ``"given"``.
+        confidence: mean whole-tumour probability inside the mask, or None when the mask was given.
+        warnings: one sentence each.
+    """
+
+    labels: Volume
+    source: str
+    confidence: float | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def mask(self) -> NDArray[np.bool_]:
+        """The whole tumour."""
+        return np.asarray(self.labels.array, dtype=np.uint8) > 0
+
+    @property
+    def found(self) -> bool:
+        """Whether there is any tumour."""
+        return bool(self.mask.any())
+
+    @property
+    def volume_ml(self) -> float:
+        """Volume of the whole tumour in ml."""
+        return float(self.mask.sum()) * self.labels.grid.voxel_ml
+
+    @property
+    def regions_ml(self) -> dict[str, float]:
+        """Volume of each sub-region in ml, by lower-case label name."""
+        return {
+            label.name.lower(): float((self.labels.array == label).sum()) * self.labels.grid.voxel_ml
+            for label in Label
+        }
+
+
+Numbers = Mapping[str, float | None]
+
+
+@dataclass(frozen=True)
+class Measurements:
+    """Named numbers about the tumour; None where an input is missing, never a made-up number.
+
+    Names, units and definitions of each number are in ``docs/reference/measurements.md``.
+
+    Attributes:
+        shape: the 13 shape features of Choi 2021.
+        loci: percent of the tumour in each of 6 structures of the atlas.
+        signal: intensity ratios of the tumour to its ring and to white matter.
+        mismatch: the T2-FLAIR mismatch.
+        perfusion: DSC perfusion numbers.
+        units: unit of each number, by name.
+    """
+
+    shape: Numbers = field(default_factory=dict)
+    loci: Numbers = field(default_factory=dict)
+    signal: Numbers = field(default_factory=dict)
+    mismatch: Numbers = field(default_factory=dict)
+    perfusion: Numbers = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+
+    def __getitem__(self, name: str) -> float | None:
+        """Look a number up by its name, whatever its group."""
+        for group in (self.shape, self.loci, self.signal, self.mismatch, self.perfusion):
+            if name in group:
+                return group[name]
+        raise KeyError(name)
+
+
+@dataclass(frozen=True)
+class Reason:
+    """One number that moved an answer.
+
+    Attributes:
+        name: of the measurement, or ``"age"``.
+        value: as measured.
+        unit: of the value.
+        contribution: change of the log-odds of IDH mutation against the average patient, or None.
+        note: one short sentence for the reader.
+    """
+
+    name: str
+    value: float | None
+    unit: str
+    contribution: float | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Finding:
+    """One method's opinion.
+
+    Attributes:
+        method: name of the predictor.
+        probability: P(IDH-mutant), or None where the method does not give one.
+        interval: 95 % interval of the probability, or None.
+        likelihood_ratio: of IDH mutation, for a sign, or None.
+        sequences: images used.
+        reasons: numbers that moved the answer, largest first.
+        limits: one or two sentences, what the method cannot know.
+        summary: one sentence for the reader.
+        map: where in the images the reasons lie, or None.
+    """
+
+    method: str
+    probability: float | None
+    interval: tuple[float, float] | None = None
+    likelihood_ratio: float | None = None
+    sequences: tuple[Sequence, ...] = ()
+    reasons: tuple[Reason, ...] = ()
+    limits: str = ""
+    summary: str = ""
+    map: Volume | None = None
+
+
+@dataclass(frozen=True)
+class NotApplicable:
+    """A method that has no opinion on this study, and why."""
+
+    method: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """The answer.
+
+    Attributes:
+        call: the answer in one word.
+        probability: P(IDH-mutant) at `prevalence`; None when no tumour was found.
+        interval: its 95 % interval.
+        prevalence: the prevalence of IDH mutation to which the probability refers.
+        method: the finding on which the answer rests.
+        explanation: one sentence, how the findings were put together.
+    """
+
+    call: Call
+    probability: float | None
+    interval: tuple[float, float] | None
+    prevalence: float
+    method: str | None
+    explanation: str
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """All values of one run; what `gliotype.predict` returns."""
+
+    study: Study
+    prepared: PreparedStudy
+    tumour: Tumour
+    measurements: Measurements
+    findings: tuple[Finding, ...]
+    not_applicable: tuple[NotApplicable, ...]
+    prediction: Prediction
+    warnings: tuple[str, ...]
+    seconds: Mapping[str, float]
+    versions: Mapping[str, str]
+    weights: Mapping[str, str]
+
+    @property
+    def subject(self) -> Subject:
+        """The patient."""
+        return self.study.subject
+
+    @property
+    def call(self) -> Call:
+        """The answer in one word."""
+        return self.prediction.call
+
+    @property
+    def probability(self) -> float | None:
+        """P(IDH-mutant), or None when no tumour was found."""
+        return self.prediction.probability

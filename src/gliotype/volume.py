@@ -1,0 +1,264 @@
+"""An image in the patient's space, and the only place where RAS and LPS meet.
+
+World coordinates are RAS+ in millimetres everywhere in Gliotype (x to the patient's right, y to
+anterior, z to superior), as in NIfTI. SimpleITK and DICOM use LPS+; the conversion lives in
+`Volume.to_sitk`, `volume_from_sitk` and `lps_from_ras` alone.
+
+A *transform* is a 4 x 4 matrix that maps world coordinates (mm) of one space to another's. It is named
+`b_from_a`: ``b_from_a @ [x_a, y_a, z_a, 1]``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import nibabel as nib
+import numpy as np
+import SimpleITK as sitk
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from gliotype.errors import GeometryError
+
+Array = NDArray[np.generic]
+Matrix = NDArray[np.float64]
+
+LPS_FROM_RAS: Matrix = np.diag([-1.0, -1.0, 1.0, 1.0])
+
+
+@dataclass(frozen=True, eq=False)
+class Grid:
+    """A voxel grid in the patient's space.
+
+    Attributes:
+        shape: voxels along the three axes.
+        affine: 4 x 4, voxel index (i, j, k, 1) to RAS+ millimetres.
+
+    Raises:
+        GeometryError: if the affine is not finite or is singular.
+
+    Example:
+        >>> grid = Grid((10, 20, 30), np.diag([0.5, 0.5, 6.0, 1.0]))
+        >>> grid.spacing
+        (0.5, 0.5, 6.0)
+        >>> grid.voxel_ml
+        0.0015
+    """
+
+    shape: tuple[int, int, int]
+    affine: Matrix
+
+    def __post_init__(self) -> None:
+        affine = np.array(self.affine, dtype=np.float64)
+        affine.flags.writeable = False
+        object.__setattr__(self, "affine", affine)
+        object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
+        if affine.shape != (4, 4) or not np.isfinite(affine).all():
+            raise GeometryError("the affine is not a finite 4 x 4 matrix: convert the series again")
+        if abs(np.linalg.det(affine[:3, :3])) < 1e-6:
+            raise GeometryError("the affine is singular (a voxel without volume): convert the series again")
+
+    @property
+    def spacing(self) -> tuple[float, float, float]:
+        """Distance between voxel centres along each axis, in mm."""
+        x, y, z = (float(s) for s in np.linalg.norm(self.affine[:3, :3], axis=0).round(6))
+        return x, y, z
+
+    @property
+    def voxel_ml(self) -> float:
+        """Volume of one voxel in millilitres."""
+        return float(abs(np.linalg.det(self.affine[:3, :3])).round(9)) / 1000.0
+
+    @property
+    def orientation(self) -> str:
+        """Closest anatomical directions of the axes, for example ``"RAS"``."""
+        return "".join(nib.aff2axcodes(self.affine))
+
+    @property
+    def centre(self) -> NDArray[np.float64]:
+        """World coordinates (RAS mm) of the middle of the grid."""
+        middle = (np.array(self.shape) - 1) / 2
+        return np.asarray(nib.affines.apply_affine(self.affine, middle))
+
+    def world(self) -> NDArray[np.float64]:
+        """World coordinates of every voxel, shape ``(*shape, 3)``, RAS mm."""
+        index = np.stack(np.meshgrid(*(np.arange(n) for n in self.shape), indexing="ij"), axis=-1)
+        return np.asarray(nib.affines.apply_affine(self.affine, index))
+
+    def same_as(self, other: Grid, tolerance_mm: float = 1e-2) -> bool:
+        """Tell whether both grids put every voxel at the same place, within a tolerance."""
+        if self.shape != other.shape:
+            return False
+        corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * (
+            np.array(self.shape) - 1
+        )
+        apart = nib.affines.apply_affine(self.affine, corners) - nib.affines.apply_affine(
+            other.affine, corners
+        )
+        return bool(np.abs(apart).max() <= tolerance_mm)
+
+    def bounding(self, spacing_mm: float, world_from_self: Matrix | None = None) -> Grid:
+        """Return the axis-aligned RAS+ grid of one spacing that covers this one.
+
+        Args:
+            spacing_mm: isotropic spacing of the new grid.
+            world_from_self: transform applied to this grid's world coordinates first.
+        """
+        affine = self.affine if world_from_self is None else world_from_self @ self.affine
+        edges = (
+            np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * np.array(self.shape) - 0.5
+        )
+        points = nib.affines.apply_affine(affine, edges)
+        low, high = points.min(axis=0), points.max(axis=0)
+        size = np.maximum(1, np.ceil((high - low) / spacing_mm - 1e-3).astype(int))
+        new = np.diag([spacing_mm] * 3 + [1.0])
+        new[:3, 3] = (low + high) / 2 - (size - 1) / 2 * spacing_mm
+        return Grid(tuple(size), new)
+
+
+@dataclass(frozen=True, eq=False)
+class Volume:
+    """An array and its place in the patient.
+
+    Attributes:
+        array: (i, j, k), or (i, j, k, t) for a time series.
+        affine: 4 x 4, voxel index to RAS+ millimetres.
+
+    Raises:
+        GeometryError: if the array has fewer than three axes, or the affine is singular.
+
+    Example:
+        >>> volume = Volume(np.zeros((4, 4, 2)), np.diag([1.0, 1.0, 5.0, 1.0]))
+        >>> volume.grid.spacing, volume.grid.orientation
+        ((1.0, 1.0, 5.0), 'RAS')
+    """
+
+    array: Array
+    affine: Matrix
+
+    def __post_init__(self) -> None:
+        if self.array.ndim not in (3, 4):
+            raise GeometryError(f"an image has {self.array.ndim} axes where 3 (or 4 with time) are due")
+        view = self.array.view()
+        view.flags.writeable = False
+        object.__setattr__(self, "array", view)
+        object.__setattr__(self, "affine", self.grid.affine)
+
+    @cached_property
+    def grid(self) -> Grid:
+        """The voxel grid on which the array lies."""
+        i, j, k = self.array.shape[:3]
+        return Grid((i, j, k), self.affine)
+
+    def with_array(self, array: Array) -> Volume:
+        """Put another array of the same spatial shape at the same place."""
+        if array.shape[:3] != self.array.shape[:3]:
+            raise GeometryError(
+                f"shape {array.shape[:3]} does not fit the grid of shape {self.array.shape[:3]}"
+            )
+        return Volume(array, self.affine)
+
+    def as_ras(self) -> Volume:
+        """Reorder and flip axes so that they run closest to right, anterior, superior; no resampling."""
+        ornt = nib.orientations.io_orientation(self.affine)
+        array = nib.orientations.apply_orientation(self.array, ornt)
+        affine = self.affine @ nib.orientations.inv_ornt_aff(ornt, self.array.shape[:3])
+        return Volume(np.ascontiguousarray(array), affine)
+
+    def resample(
+        self,
+        grid: Grid,
+        self_from_grid: Matrix | None = None,
+        *,
+        order: int = 1,
+        outside: float = 0.0,
+        antialias: bool = True,
+    ) -> Volume:
+        """Read this image at the voxels of another grid.
+
+        Args:
+            grid: where values are wanted.
+            self_from_grid: maps world coordinates of `grid` to world coordinates of this image
+                (RAS mm); None for the same space.
+            order: 0 nearest (labels), 1 linear, 3 cubic B-spline.
+            outside: value where this image has none.
+            antialias: smooth first along axes that the new grid samples more coarsely (order > 0).
+
+        Returns:
+            A volume on `grid`; float32, or the own type for order 0.
+
+        Example:
+            >>> fine = Volume(np.arange(8.0).reshape(2, 2, 2), np.eye(4))
+            >>> grid = Grid((1, 1, 1), np.array([[1, 0, 0, 1], [0, 1, 0, 1], [0, 0, 1, 1], [0, 0, 0, 1.0]]))
+            >>> float(fine.resample(grid).array[0, 0, 0])
+            7.0
+        """
+        source = self._smoothed_for(grid) if antialias and order > 0 else self
+        image = source.to_sitk(np.float32 if order > 0 else None)
+        reference = sitk.Image([int(n) for n in grid.shape], sitk.sitkUInt8)
+        _set_sitk_geometry(reference, grid.affine)
+        interpolator = {0: sitk.sitkNearestNeighbor, 1: sitk.sitkLinear, 3: sitk.sitkBSpline}[order]
+        resampled = sitk.Resample(image, reference, sitk_transform(self_from_grid), interpolator, outside)
+        array = np.ascontiguousarray(sitk.GetArrayFromImage(resampled).transpose(2, 1, 0))
+        return Volume(array.astype(self.array.dtype) if order == 0 else array, grid.affine)
+
+    def _smoothed_for(self, grid: Grid) -> Volume:
+        """Remove detail finer than `grid` can hold, axis by axis."""
+        directions = self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0)
+        target = np.abs(np.linalg.inv(grid.affine[:3, :3]) @ directions)
+        coarse = 1.0 / np.maximum(np.linalg.norm(target, axis=0), 1e-9)
+        sigma = 0.42 * np.sqrt(np.maximum((coarse / np.array(self.grid.spacing)) ** 2 - 1.0, 0.0))
+        if (sigma < 0.3).all():
+            return self
+        smooth = ndimage.gaussian_filter(
+            self.array.astype(np.float32), np.where(sigma < 0.3, 0.0, sigma), truncate=3
+        )
+        return Volume(smooth, self.affine)
+
+    def to_sitk(self, dtype: type[np.generic] | None = None) -> sitk.Image:
+        """Convert to a SimpleITK image (LPS). Slightly skewed axes are made orthonormal, as ITK demands."""
+        array = np.asarray(self.array, dtype=dtype)
+        if array.dtype == np.bool_:
+            array = array.astype(np.uint8)
+        image = sitk.GetImageFromArray(np.ascontiguousarray(array.transpose(2, 1, 0)))
+        _set_sitk_geometry(image, self.affine)
+        return image
+
+
+def volume_from_sitk(image: sitk.Image) -> Volume:
+    """Convert a 3D SimpleITK image (LPS) to a `Volume` (RAS)."""
+    affine = np.eye(4)
+    affine[:3, :3] = np.array(image.GetDirection()).reshape(3, 3) * np.array(image.GetSpacing())
+    affine[:3, 3] = image.GetOrigin()
+    return Volume(sitk.GetArrayFromImage(image).transpose(2, 1, 0), LPS_FROM_RAS @ affine)
+
+
+def sitk_transform(b_from_a: Matrix | None) -> sitk.Transform:
+    """Convert a RAS transform to SimpleITK's (LPS); None is the identity."""
+    transform = sitk.AffineTransform(3)
+    if b_from_a is not None:
+        lps = lps_from_ras(b_from_a)
+        transform.SetMatrix(lps[:3, :3].ravel().tolist())
+        transform.SetTranslation(lps[:3, 3].tolist())
+    return transform
+
+
+def lps_from_ras(b_from_a: Matrix) -> Matrix:
+    """Rewrite a transform between RAS spaces as one between LPS spaces (and the other way round).
+
+    Example:
+        >>> shift = np.eye(4); shift[0, 3] = 5.0
+        >>> float(lps_from_ras(shift)[0, 3])
+        -5.0
+    """
+    return LPS_FROM_RAS @ np.asarray(b_from_a, dtype=np.float64) @ LPS_FROM_RAS
+
+
+def _set_sitk_geometry(image: sitk.Image, affine: Matrix) -> None:
+    lps = LPS_FROM_RAS @ affine
+    spacing = np.linalg.norm(lps[:3, :3], axis=0)
+    u, _, vt = np.linalg.svd(lps[:3, :3] / spacing)
+    image.SetSpacing(spacing.tolist())
+    image.SetDirection((u @ vt).ravel().tolist())
+    image.SetOrigin(lps[:3, 3].tolist())
