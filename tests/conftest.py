@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from gliotype.volume import Volume
+
+SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """Real patients and tables, where they are at hand; they are never part of the project."""
+    if not SHARED_DATA.is_dir():
+        pytest.skip(f"real data are not at hand: no folder {SHARED_DATA.name} beside the project")
+    return SHARED_DATA
+
+
+def oblique_affine(spacing: tuple[float, float, float], angles_deg: tuple[float, float, float]) -> np.ndarray:
+    """An affine with the given spacing, rotated about x, y and z in turn."""
+    affine = np.eye(4)
+    for axis, degrees in enumerate(angles_deg):
+        c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        i, j = [(1, 2), (2, 0), (0, 1)][axis]
+        turn = np.eye(4)
+        turn[i, i], turn[i, j], turn[j, i], turn[j, j] = c, -s, s, c
+        affine = turn @ affine
+    return affine @ np.diag([*spacing, 1.0])
+
+
+@pytest.fixture
+def phantom() -> Volume:
+    """An asymmetric, anisotropic, oblique head-like phantom: an off-centre ellipsoid with two unequal balls."""
+    affine = oblique_affine((0.9, 0.9, 5.5), (8.0, -5.0, 12.0))
+    affine[:3, 3] = (-90.0, -110.0, -50.0)
+    empty = Volume(np.zeros((180, 220, 24), np.float32), affine)
+    x, y, z = np.moveaxis(empty.grid.world() - empty.grid.centre, -1, 0)
+    head = (x / 65) ** 2 + (y / 85) ** 2 + (z / 60) ** 2 < 1
+    right_ball = (x - 30) ** 2 + (y - 20) ** 2 + (z - 10) ** 2 < 15**2
+    left_ball = (x + 35) ** 2 + (y + 30) ** 2 + (z + 5) ** 2 < 9**2
+    return empty.with_array((100.0 * head + 80.0 * right_ball + 40.0 * left_ball).astype(np.float32))
