@@ -32,7 +32,7 @@ def oblique_affine(spacing: tuple[float, float, float], angles_deg: tuple[float,
 
 @pytest.fixture
 def phantom() -> Volume:
-    """An asymmetric, anisotropic, oblique head-like phantom: an off-centre ellipsoid with two unequal balls."""
+    """An asymmetric, anisotropic, oblique head-like phantom: an ellipsoid with two unequal balls."""
     affine = oblique_affine((0.9, 0.9, 5.5), (8.0, -5.0, 12.0))
     affine[:3, 3] = (-90.0, -110.0, -50.0)
     empty = Volume(np.zeros((180, 220, 24), np.float32), affine)
