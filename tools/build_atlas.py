@@ -130,14 +130,13 @@ def to_sixteenths(fraction: NDArray[np.float64]) -> NDArray[np.uint8]:
     return np.round(np.clip(fraction, 0, 1) * 16).astype(np.uint8)
 
 
-def save(name: str, array: NDArray[np.uint8], slope: float = 1.0) -> str:
+def save(name: str, array: NDArray[np.uint8]) -> str:
     """Write a compressed NIfTI whose bytes depend on the content only; return its SHA-256."""
     affine = np.eye(4)
     affine[:3, 3] = -np.array(ORIGIN)
     image = nib.Nifti1Image(array, affine)
     image.header.set_sform(affine, 4)
     image.header.set_qform(affine, 4)
-    image.header.set_slope_inter(slope, 0)
     image.header.set_xyzt_units("mm")
     path = DATA / name
     path.write_bytes(gzip.compress(image.to_bytes(), 9, mtime=0))
@@ -159,8 +158,8 @@ def main() -> None:
         for name in ("t1", "t2")
     }
     hashes["brain.nii.gz"] = save("brain.nii.gz", brain.astype(np.uint8))
-    hashes["grey.nii.gz"] = save("grey.nii.gz", to_sixteenths(grey * brain), 1 / 16)
-    hashes["white.nii.gz"] = save("white.nii.gz", to_sixteenths(white * brain), 1 / 16)
+    hashes["grey.nii.gz"] = save("grey.nii.gz", to_sixteenths(grey * brain))
+    hashes["white.nii.gz"] = save("white.nii.gz", to_sixteenths(white * brain))
     hashes["structures.nii.gz"] = save("structures.nii.gz", labels)
     card = {"structures": {name: code for name, (code, _) in STRUCTURES.items()}, "sha256": hashes}
     (DATA / "atlas.json").write_text(json.dumps(card, indent=2) + "\n")

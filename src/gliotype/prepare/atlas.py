@@ -87,4 +87,4 @@ def structures() -> tuple[Volume, MappingProxyType[str, int]]:
 def _read(name: str) -> Volume:
     with as_file(files("gliotype.prepare") / "data" / f"{name}.nii.gz") as path:
         image = nib.Nifti1Image.from_filename(path)
-        return Volume(np.asarray(image.dataobj.get_unscaled()), image.affine)
+        return Volume(np.asarray(image.dataobj), image.affine)
