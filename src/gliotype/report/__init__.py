@@ -1,1 +1,53 @@
-"""Write a `Result` as files. Knows values only."""
+"""Write a `Result` as files. Knows values only.
+
+    Result -> prediction.json, tumour.nii.gz, brain.nii.gz, saliency.nii.gz, report.html
+
+What the files hold is described in ``docs/reference/outputs.md``.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+
+from gliotype.report.html import render_html
+from gliotype.report.json import prediction_json
+from gliotype.report.nifti import save_nifti, volumes_as_acquired
+from gliotype.report.staging import check_writable, written_together
+from gliotype.study import Result
+
+__all__ = ["OUTPUTS", "check_writable", "write_result"]
+
+OUTPUTS = ("brain.nii.gz", "report.html", "saliency.nii.gz", "tumour.nii.gz", "prediction.json")
+"""Names of all files that `write_result` may write; the last one moves in last."""
+
+
+def write_result(result: Result, folder: Path) -> tuple[Path, ...]:
+    """Write the files of a prediction into a folder: all of them, or none.
+
+    Everything is computed first, then written aside, and moved into place once all files are complete.
+    The files of an earlier run are replaced, and removed where this run has no such file.
+
+    Args:
+        result: what `gliotype.predict` returned.
+        folder: made if it is not there.
+
+    Returns:
+        The files written, ``prediction.json`` last. Its ``seconds.report`` counts everything here up to
+        the writing of that file, and ``seconds.total`` is the time of the stages before, plus that.
+
+    Raises:
+        OutputError: if the folder cannot be made or written, or the disk is full; the folder is then as
+            it was before.
+    """
+    start = perf_counter()
+    volumes = volumes_as_acquired(result)
+    page = render_html(result)
+    with written_together(folder, OUTPUTS) as aside:
+        for name, volume in volumes.items():
+            save_nifti(volume, aside / f"{name}.nii.gz")
+        (aside / "report.html").write_text(page, encoding="utf-8")
+        document = prediction_json(result, report_seconds=perf_counter() - start)
+        (aside / "prediction.json").write_text(document, encoding="utf-8")
+        written = [name for name in OUTPUTS if (aside / name).exists()]
+    return tuple(folder / name for name in written)

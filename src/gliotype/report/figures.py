@@ -1,0 +1,289 @@
+"""Pictures of the prepared images with the tumour's outline, in radiological convention.
+
+The patient's right is at the left of axial and coronal pictures, anterior is up in axial and at the left in
+sagittal ones. A picture is a grey JPEG; outlines are vector paths in its millimetres, drawn over it by the
+page, so that they stay sharp and can be switched off.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import contourpy
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image as Picture
+from scipy import ndimage
+
+from gliotype.report import words
+from gliotype.report.nifti import saliency_map
+from gliotype.study import Label, Result, Sequence
+from gliotype.volume import Volume
+
+MARGIN_MM = 12
+STRIP_MARGIN_MM = 25
+STRIP_SLICES = 8
+PIXELS_PER_MM = 2
+DISPLAY_ORDER = (Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR, Sequence.ADC, Sequence.DSC)
+TOWARDS_MUTANT = (0, 114, 178)
+TOWARDS_WILDTYPE = (213, 94, 0)
+
+
+Box = tuple[slice, slice, slice]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """One of the three anatomical planes of a RAS+ grid.
+
+    Attributes:
+        name: ``"axial"``, ``"coronal"`` or ``"sagittal"``.
+        axis: the grid axis perpendicular to it.
+        directions: positive and negative direction of that axis, ``("S", "I")``.
+        edges: letters at the left, right, top and bottom edge of a picture.
+    """
+
+    name: str
+    axis: int
+    directions: tuple[str, str]
+    edges: tuple[str, str, str, str]
+
+
+AXIAL = Plane("axial", 2, ("S", "I"), ("R", "L", "A", "P"))
+CORONAL = Plane("coronal", 1, ("A", "P"), ("R", "L", "S", "I"))
+SAGITTAL = Plane("sagittal", 0, ("R", "L"), ("A", "P", "S", "I"))
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One picture.
+
+    Attributes:
+        title: of the picture, for example ``"T1C"``.
+        size_mm: width and height.
+        edges: letters at the left, right, top and bottom edge.
+        image: JPEG as a data URI.
+        outlines: SVG path of each sub-region by lower-case label name, and of the ``brain``; mm.
+        overlay: transparent PNG as a data URI, or None.
+    """
+
+    title: str
+    size_mm: tuple[int, int]
+    edges: tuple[str, str, str, str]
+    image: str
+    outlines: dict[str, str]
+    overlay: str | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """Pictures that belong side by side, under one title."""
+
+    title: str
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """What there is to see of a result, on one 1 mm RAS+ grid.
+
+    Attributes:
+        images: grey values 0 to 255 of each sequence, in the order of display.
+        labels: sub-regions of the tumour (`Label`).
+        brain: mask of the brain.
+        saliency: map of reasons, -1 (towards wildtype) to 1 (towards mutant), or None.
+        middle: voxel index of the middle of the brain's bounding box.
+        reference: the sequence on which the map of reasons is shown.
+    """
+
+    images: Mapping[Sequence, NDArray[np.uint8]]
+    labels: NDArray[np.uint8]
+    brain: NDArray[np.bool_]
+    saliency: NDArray[np.float32] | None
+    middle: NDArray[np.float64]
+    reference: Sequence
+
+    def cropped(self, box: Box) -> Scene:
+        """Keep a part."""
+        return Scene(
+            images={sequence: image[box] for sequence, image in self.images.items()},
+            labels=self.labels[box],
+            brain=self.brain[box],
+            saliency=None if self.saliency is None else self.saliency[box],
+            middle=self.middle - [edge.start for edge in box],
+            reference=self.reference,
+        )
+
+    def place(self, plane: Plane, index: int) -> str:
+        """Say how far from the middle of the brain a slice lies: ``"S 12 mm"``."""
+        position = round(index - float(self.middle[plane.axis]))
+        return f"{plane.directions[position < 0]} {abs(position)} mm"
+
+    def panel(
+        self, plane: Plane, index: int, sequence: Sequence, title: str, *, salient: bool = False
+    ) -> Panel:
+        """Draw one slice of one sequence, with the map of reasons over it if it shall be `salient`."""
+        grey = _section(self.images[sequence], plane, index)
+        labels = _section(self.labels, plane, index)
+        outlines = {label.name.lower(): _path(labels == label) for label in Label}
+        outlines["brain"] = _path(_section(self.brain, plane, index))
+        height, width = grey.shape
+        overlay = None
+        if salient and self.saliency is not None:
+            overlay = _heat(_section(self.saliency, plane, index))
+        return Panel(title, (width, height), plane.edges, _jpeg(grey), outlines, overlay)
+
+    def largest_sections(self) -> Iterator[tuple[Plane, int]]:
+        """Find the slice of each plane where the tumour is largest (the brain, if there is no tumour)."""
+        shown = self.labels > 0 if self.labels.any() else self.brain
+        for plane in (AXIAL, CORONAL, SAGITTAL):
+            others = tuple(axis for axis in range(3) if axis != plane.axis)
+            yield plane, int(shown.sum(axis=others).argmax())
+
+
+def look_at(result: Result) -> Scene:
+    """Take what there is to see from a result, cropped to the brain and a margin."""
+    prepared = result.prepared
+    brain = np.asarray(prepared.brain.array, dtype=np.bool_)
+    saliency = saliency_map(result)
+    whole = Scene(
+        images={
+            sequence: _windowed(prepared.images[sequence].array, brain)
+            for sequence in DISPLAY_ORDER
+            if sequence in prepared.images
+        },
+        labels=np.asarray(result.tumour.labels.array, dtype=np.uint8),
+        brain=brain,
+        saliency=None if saliency is None else _scaled(saliency, prepared.brain),
+        middle=np.array([(edge.start + edge.stop - 1) / 2 for edge in _box(brain, 0)]),
+        reference=prepared.reference,
+    )
+    return whole.cropped(_box(brain, MARGIN_MM))
+
+
+def draw_planes(scene: Scene) -> tuple[Row, ...]:
+    """Draw every sequence in three planes, each through the tumour's (else the brain's) largest section.
+
+    Sequences stand side by side, a row for each plane; one or two of them get a row each instead.
+    """
+    if len(scene.images) <= 2:
+        return tuple(_three_planes(scene, sequence) for sequence in scene.images)
+    return tuple(
+        Row(
+            f"{plane.name.capitalize()}, {scene.place(plane, index)}",
+            tuple(
+                scene.panel(plane, index, sequence, words.sequence_word(sequence))
+                for sequence in scene.images
+            ),
+        )
+        for plane, index in scene.largest_sections()
+    )
+
+
+def draw_saliency(scene: Scene) -> Row | None:
+    """Draw the map of reasons over the reference image in three planes; None where there is no map."""
+    return None if scene.saliency is None else _three_planes(scene, scene.reference, salient=True)
+
+
+def _three_planes(scene: Scene, sequence: Sequence, *, salient: bool = False) -> Row:
+    panels = tuple(
+        scene.panel(
+            plane, index, sequence, f"{plane.name.capitalize()}, {scene.place(plane, index)}", salient=salient
+        )
+        for plane, index in scene.largest_sections()
+    )
+    return Row(words.sequence_word(sequence), panels)
+
+
+def draw_strips(scene: Scene) -> tuple[Row, ...]:
+    """Draw axial slices from the lowest to the highest of the tumour, close up, for up to two sequences.
+
+    They show contrast enhancement (T1c, else T1) and the whole tumour (FLAIR, else T2); none where no
+    tumour was found.
+    """
+    if not scene.labels.any():
+        return ()
+    box = _box(scene.labels > 0, STRIP_MARGIN_MM)
+    close = scene.cropped(box)
+    filled = np.flatnonzero(close.labels.any(axis=(0, 1)))
+    steps = np.linspace(filled[0], filled[-1], STRIP_SLICES + 2)[1:-1]
+    slices = [int(k) for k in np.unique(steps.round())]
+    pairs = ((Sequence.T1C, Sequence.T1), (Sequence.FLAIR, Sequence.T2))
+    shown = [next((s for s in pair if s in scene.images), None) for pair in pairs]
+    return tuple(
+        Row(
+            words.sequence_word(sequence),
+            tuple(close.panel(AXIAL, k, sequence, close.place(AXIAL, k)) for k in slices),
+        )
+        for sequence in shown
+        if sequence is not None
+    )
+
+
+def _box(mask: NDArray[np.bool_], margin: int) -> Box:
+    """Bound a mask, with a margin in voxels (1 mm on the prepared grid)."""
+    found = ndimage.find_objects(mask.astype(np.uint8))[0]
+    grown = [
+        slice(max(0, edge.start - margin), min(size, edge.stop + margin))
+        for edge, size in zip(found, mask.shape, strict=True)
+    ]
+    return grown[0], grown[1], grown[2]
+
+
+def _windowed(image: NDArray[np.generic], brain: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """Scale to 0..255: black a little below the darkest tissue of the brain, white at its brightest."""
+    inside = np.asarray(image, dtype=np.float32)[::2, ::2, ::2][brain[::2, ::2, ::2]]
+    dark, bright = np.percentile(inside, (2.0, 99.7))
+    black, white = 0.5 * dark, max(1.05 * bright, 0.5 * dark + 1e-3)
+    grey = (np.asarray(image, dtype=np.float32) - black) * (255.0 / (white - black))
+    return np.asarray(np.clip(grey, 0.0, 255.0), dtype=np.uint8)
+
+
+def _scaled(saliency: Volume, brain: Volume) -> NDArray[np.float32]:
+    """Scale a map to -1..1 within the brain, zero outside, on the brain's grid."""
+    if not saliency.grid.same_as(brain.grid):
+        saliency = saliency.resample(brain.grid)
+    inside = np.where(brain.array, saliency.array, 0.0).astype(np.float32)
+    largest = np.percentile(np.abs(inside[np.asarray(brain.array, dtype=np.bool_)]), 99.9)
+    return cast(NDArray[np.float32], np.clip(inside / max(float(largest), 1e-12), -1.0, 1.0))
+
+
+def _section(array: NDArray[Any], plane: Plane, index: int) -> NDArray[Any]:
+    """Cut a RAS+ array and turn the cut as it is displayed: rows from top, columns from the left."""
+    return np.asarray(np.flip(np.take(array, index, axis=plane.axis)).T)
+
+
+def _jpeg(grey: NDArray[np.uint8]) -> str:
+    height, width = grey.shape
+    picture = Picture.fromarray(np.ascontiguousarray(grey))
+    size = (width * PIXELS_PER_MM, height * PIXELS_PER_MM)
+    picture = picture.resize(size, Picture.Resampling.BICUBIC)
+    return _data_uri(picture, "jpeg", quality=85)
+
+
+def _heat(saliency: NDArray[np.float32]) -> str:
+    """Colour a section of a signed map: the colour says to which answer, the opacity how much."""
+    colour = np.where((saliency > 0)[..., None], TOWARDS_MUTANT, TOWARDS_WILDTYPE).astype(np.uint8)
+    opacity = (200 * np.abs(saliency)).astype(np.uint8)
+    return _data_uri(Picture.fromarray(np.dstack([colour, opacity])), "png")
+
+
+def _data_uri(picture: Picture.Image, kind: str, **options: int) -> str:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _path(mask: NDArray[np.bool_]) -> str:
+    """Trace a mask's outline as an SVG path in pixels from the top left corner; empty for an empty mask."""
+    if not mask.any():
+        return ""
+    soft = ndimage.gaussian_filter(np.pad(mask, 2).astype(np.float32), 0.5)
+    lines = cast(list[NDArray[np.float64]], contourpy.contour_generator(z=soft).lines(0.5))
+    return "".join(
+        "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in line - 1.5) + "Z" for line in lines if len(line) > 3
+    )

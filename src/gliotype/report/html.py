@@ -1,0 +1,146 @@
+"""``report.html``: one self-contained page for a reader of images.
+
+The page holds no source path: where a reason or a warning quotes one, the number of the image stands instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import PurePosixPath
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from gliotype.report import words
+from gliotype.report.figures import draw_planes, draw_saliency, draw_strips, look_at
+from gliotype.study import Acquisition, Finding, Image, Measurements, Result
+from gliotype.study import Sequence as Kind
+
+
+@dataclass(frozen=True)
+class Series:
+    """One line of the table that says which series was taken as which sequence."""
+
+    number: int
+    sequence: str
+    reason: str
+    confidence: float
+    spacing: str
+    acquisition: str
+
+
+@dataclass(frozen=True)
+class Group:
+    """Measurements of one kind; each row has a name, a value and a unit."""
+
+    title: str
+    rows: tuple[tuple[str, float | None, str], ...]
+
+
+def render_html(result: Result) -> str:
+    """Write the report of a result as one HTML page with style and pictures inside, without scripts."""
+    environment = Environment(
+        loader=PackageLoader("gliotype.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": words.percent,
+        "interval": words.interval_words,
+        "number": words.number,
+        "label": words.label_words,
+        "age": words.age_words,
+        "sequence": words.sequence_word,
+        "largest_contribution": _largest_contribution,
+        "unsourced": _unsourced(result.study.images),
+    }
+    scene = look_at(result)
+    used = list(result.study.chosen.values())
+    series = [_series(n, image) for n, image in enumerate(result.study.images, start=1)]
+    return environment.get_template("report.html.j2").render(
+        result=result,
+        prediction=result.prediction,
+        call=words.CALL_WORDS[result.call],
+        tumour=result.tumour,
+        regions=words.REGION_WORDS,
+        planes=draw_planes(scene),
+        strips=draw_strips(scene),
+        saliency=draw_saliency(scene),
+        findings=_answering_first(result),
+        missing=[kind for kind in Kind if kind not in result.study.chosen],
+        series_used=[line for line, image in zip(series, result.study.images, strict=True) if image in used],
+        series_other=[
+            line for line, image in zip(series, result.study.images, strict=True) if image not in used
+        ],
+        groups=_groups(result.measurements),
+        research_use=words.RESEARCH_USE,
+        written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+    )
+
+
+def _answering_first(result: Result) -> list[Finding]:
+    """Put the finding on which the answer rests first."""
+    return sorted(result.findings, key=lambda finding: finding.method != result.prediction.method)
+
+
+def _largest_contribution(finding: Finding) -> float:
+    """Find the length that the longest contribution bar of a finding stands for; 0 without any."""
+    return max((abs(reason.contribution or 0.0) for reason in finding.reasons), default=0.0)
+
+
+def _groups(measurements: Measurements) -> list[Group]:
+    named: dict[str, Mapping[str, float | None]] = {
+        "Shape": measurements.shape,
+        "Signal": measurements.signal,
+        "T2-FLAIR mismatch": measurements.mismatch,
+        "Perfusion": measurements.perfusion,
+    }
+    return [
+        Group(title, tuple((name, value, measurements.units.get(name, "")) for name, value in group.items()))
+        for title, group in named.items()
+        if group
+    ]
+
+
+def _series(number: int, image: Image) -> Series:
+    return Series(
+        number=number,
+        sequence="other" if image.sequence is None else words.sequence_word(image.sequence),
+        reason=image.reason,
+        confidence=image.confidence,
+        spacing=" × ".join(f"{s:.3g}" for s in image.volume.grid.spacing),
+        acquisition=_acquisition_words(image.acquisition),
+    )
+
+
+def _acquisition_words(acquisition: Acquisition) -> str:
+    known = {
+        "TR": (acquisition.tr_ms, "ms"),
+        "TE": (acquisition.te_ms, "ms"),
+        "TI": (acquisition.ti_ms, "ms"),
+        "flip": (acquisition.flip_angle_deg, "°"),
+        "": (acquisition.field_t, "T"),
+    }
+    found = [
+        f"{name} {value:.4g} {unit}".strip() for name, (value, unit) in known.items() if value is not None
+    ]
+    if acquisition.contrast is not None:
+        found.append("contrast given" if acquisition.contrast else "no contrast")
+    return ", ".join(found)
+
+
+def _unsourced(images: Sequence[Image]) -> Callable[[str], str]:
+    """Make a filter that puts ``image 3`` where a text quotes where the third image came from."""
+    quoted: dict[str, int] = {}
+    for number, image in enumerate(images, start=1):
+        path = PurePosixPath(image.source)
+        for name in (str(path), path.name):
+            if "/" in name or "." in name:
+                quoted.setdefault(name, number)
+    longest_first = sorted(quoted, key=len, reverse=True)
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in longest_first) or r"(?!)")
+    return lambda text: pattern.sub(lambda match: f"image {quoted[match.group()]}", text)

@@ -1,0 +1,124 @@
+"""``prediction.json``: everything that one run found out, for programs.
+
+Outsiders script against this: keys are only ever added. Each is described in ``docs/reference/outputs.md``.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from gliotype.study import Finding, Image, Result
+
+SCHEMA = 1
+
+
+def prediction_json(result: Result, report_seconds: float) -> str:
+    """Write a result as JSON text; a number that is not finite becomes null.
+
+    Args:
+        result: what `gliotype.predict` returned.
+        report_seconds: how long the report took to make.
+    """
+    document = _plain(_document(result, report_seconds))
+    return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _document(result: Result, report_seconds: float) -> dict[str, Any]:
+    prediction, tumour, measurements = result.prediction, result.tumour, result.measurements
+    chosen = result.study.chosen
+    return {
+        "schema": SCHEMA,
+        "subject": result.subject.id,
+        "age": result.subject.age,
+        "sex": result.subject.sex,
+        "call": prediction.call,
+        "probability": prediction.probability,
+        "interval": prediction.interval,
+        "prevalence": prediction.prevalence,
+        "method": prediction.method,
+        "explanation": prediction.explanation,
+        "findings": [_finding(finding) for finding in result.findings],
+        "not_applicable": {method.method: method.reason for method in result.not_applicable},
+        "measurements": {
+            "shape": measurements.shape,
+            "loci": measurements.loci,
+            "signal": measurements.signal,
+            "mismatch": measurements.mismatch,
+            "perfusion": measurements.perfusion,
+        },
+        "units": measurements.units,
+        "tumour": {
+            "volume_ml": tumour.volume_ml,
+            "regions_ml": tumour.regions_ml,
+            "source": tumour.source,
+            "confidence": tumour.confidence,
+        },
+        "reference": result.prepared.reference,
+        "skull_stripped": result.prepared.skull_stripped,
+        "quality": result.prepared.quality,
+        "sequences": {sequence: _image(image) for sequence, image in chosen.items()},
+        "other_images": [
+            {"sequence": image.sequence, **_image(image)}
+            for image in result.study.images
+            if all(image is not used for used in chosen.values())
+        ],
+        "warnings": result.warnings,
+        "seconds": _seconds(result.seconds, report_seconds),
+        "versions": result.versions,
+        "weights": result.weights,
+    }
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return {
+        "method": finding.method,
+        "probability": finding.probability,
+        "interval": finding.interval,
+        "sequences": finding.sequences,
+        "detail": {
+            "summary": finding.summary,
+            "likelihood_ratio": finding.likelihood_ratio,
+            "reasons": [vars(reason) for reason in finding.reasons],
+            "limits": finding.limits,
+            "map": finding.map is not None,
+        },
+    }
+
+
+def _image(image: Image) -> dict[str, Any]:
+    return {
+        "source": image.source,
+        "reason": image.reason,
+        "confidence": image.confidence,
+        "shape": image.volume.array.shape,
+        "spacing_mm": image.volume.grid.spacing,
+    }
+
+
+def _seconds(stages: Mapping[str, float], report: float) -> dict[str, float]:
+    before = stages.get("total", sum(stages.values()))
+    seconds = {**stages, "report": report, "total": before + report}
+    return {stage: round(value, 3) for stage, value in seconds.items()}
+
+
+def _plain(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case tuple() | list():
+            return [_plain(item) for item in value]
+        case np.generic():
+            return _plain(value.item())
+        case str():
+            return str(value)
+        case bool() | int() | None:
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case _:
+            raise TypeError(f"no plain value for a {type(value).__name__}")

@@ -1,0 +1,99 @@
+"""How answers and numbers are worded, in the report and on the terminal."""
+
+from __future__ import annotations
+
+import re
+
+from gliotype.study import Call, Sequence
+
+CALL_WORDS = {
+    Call.MUTANT: "IDH-mutant",
+    Call.WILDTYPE: "IDH-wildtype",
+    Call.INDETERMINATE: "Indeterminate",
+    Call.NO_TUMOUR: "No tumour found",
+}
+
+REGION_WORDS = {
+    "enhancing": "Enhancing tumour",
+    "core": "Non-enhancing or necrotic core",
+    "oedema": "Oedema and infiltrated tissue",
+}
+
+_SEQUENCE_WORDS = {Sequence.T1C: "T1c"}
+
+_UNIT_WORDS = {"1": "", "mm2": "mm²", "mm3": "mm³"}
+
+RESEARCH_USE = "Research use only: not a medical device, not for diagnosis or treatment decisions."
+
+
+def sequence_word(sequence: Sequence | str) -> str:
+    """Name a sequence as radiologists write it.
+
+    Example:
+        >>> sequence_word(Sequence.T1C), sequence_word("FLAIR")
+        ('T1c', 'FLAIR')
+    """
+    return _SEQUENCE_WORDS.get(Sequence(sequence), str(sequence))
+
+
+def percent(probability: float) -> str:
+    """Write a probability in percent, without claiming certainty.
+
+    Example:
+        >>> percent(0.874), percent(0.004), percent(0.999)
+        ('87 %', '< 1 %', '> 99 %')
+    """
+    if probability < 0.01:
+        return "< 1 %"
+    if probability > 0.99:
+        return "> 99 %"
+    return f"{100 * probability:.0f} %"
+
+
+def interval_words(interval: tuple[float, float] | None) -> str:
+    """Write a 95 % interval of a probability.
+
+    Example:
+        >>> interval_words((0.712, 0.95))
+        '95 % interval 71 % to 95 %'
+    """
+    if interval is None:
+        return "no interval"
+    return f"95 % interval {percent(interval[0])} to {percent(interval[1])}"
+
+
+def number(value: float | None, unit: str = "") -> str:
+    """Write a measured number with about three significant digits and its unit; None is a dash.
+
+    Example:
+        >>> number(118083.2, "mm3"), number(0.7), number(None, "ml"), number(-42.13, "mm")
+        ('118,083 mm³', '0.7', '–', '-42.1 mm')
+    """
+    if value is None:
+        return "–"
+    size = abs(value)
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    written = f"{value:,.{digits}f}"
+    if digits:
+        written = written.rstrip("0").rstrip(".")
+    return f"{written} {_UNIT_WORDS.get(unit, unit)}".strip()
+
+
+def age_words(age: float | None) -> str:
+    """Write an age.
+
+    Example:
+        >>> age_words(44.0), age_words(None)
+        ('44 years', 'age not given')
+    """
+    return "age not given" if age is None else f"{age:.3g} years"
+
+
+def label_words(name: str) -> str:
+    """Split the name of a measurement or method into words.
+
+    Example:
+        >>> label_words("Maximum3DDiameter"), label_words("t1c_p95_over_ring")
+        ('Maximum 3D Diameter', 't1c p95 over ring')
+    """
+    return re.sub(r"_|(?<=[a-z])(?=[A-Z0-9])(?<=[a-z]{3})|(?<=\dD)(?=[A-Z])", " ", name)

@@ -1,0 +1,282 @@
+"""A plausible `Result` made of synthetic values, for the tests of what comes after the predictors."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from functools import cache
+
+import numpy as np
+from scipy import ndimage
+
+from conftest import oblique_affine
+from gliotype.study import (
+    Acquisition,
+    Call,
+    Finding,
+    Image,
+    Label,
+    Measurements,
+    NotApplicable,
+    Prediction,
+    PreparedStudy,
+    Reason,
+    Result,
+    Sequence,
+    Study,
+    Subject,
+    Tumour,
+)
+from gliotype.volume import Grid, Volume
+
+PREPARED = Grid((150, 184, 136), np.array([[1, 0, 0, -72], [0, 1, 0, -105], [0, 0, 1, -40], [0, 0, 0, 1.0]]))
+
+# Relative signals of cerebrospinal fluid, grey matter, white matter, head, core, oedema and enhancing tumour.
+SIGNALS = {
+    Sequence.T1: (0.25, 0.75, 1.0, 1.2, 0.55, 0.7, 0.6),
+    Sequence.T1C: (0.25, 0.8, 1.0, 1.3, 0.5, 0.7, 1.7),
+    Sequence.T2: (3.0, 1.5, 1.0, 0.9, 2.6, 2.1, 1.8),
+    Sequence.FLAIR: (0.3, 1.3, 1.0, 0.8, 1.2, 2.0, 1.6),
+}
+ACQUIRED = {
+    Sequence.T1C: oblique_affine((-0.9, 0.9, 5.5), (8.0, -5.0, 12.0)),
+    Sequence.FLAIR: oblique_affine((0.9, 0.9, 5.0), (4.0, 3.0, -6.0)),
+    Sequence.T2: oblique_affine((0.6, 0.6, 6.0), (0.0, 0.0, 0.0)),
+    Sequence.T1: oblique_affine((1.0, 1.0, 1.2), (0.0, 2.0, 0.0)),
+}
+SHAPES = {
+    Sequence.T1C: (176, 216, 26),
+    Sequence.FLAIR: (176, 216, 28),
+    Sequence.T2: (256, 320, 24),
+    Sequence.T1: (160, 190, 120),
+}
+
+
+@cache
+def tissues() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Tissue map (0 air, 1 CSF, 2 grey, 3 white, 4 head), brain mask and tumour labels on the prepared grid.
+
+    The tumour lies in the right frontal lobe: a core within an enhancing rim 3 mm thick, within oedema.
+    """
+    x, y, z = np.moveaxis(PREPARED.world() - PREPARED.centre, -1, 0)
+    folds = 0.05 * (
+        np.sin(x / 4.1 + np.sin(y / 7)) + np.sin(y / 4.7 + np.sin(z / 6)) + np.sin(z / 5.3 + x / 9)
+    )
+    depth = np.sqrt((x / 62) ** 2 + (y / 78) ** 2 + (z / 56) ** 2)
+    head = np.sqrt((x / 73) ** 2 + (y / 90) ** 2 + (z / 67) ** 2) < 1
+    tissue = np.where(head, 4, 0)
+    tissue[depth < 1.04] = 1
+    tissue[depth + folds < 0.97] = 2
+    tissue[depth + 2.2 * folds < 0.84] = 3
+    ventricles = ((np.abs(x) - 11) / 7) ** 2 + ((y + 5) / 30) ** 2 + ((z - 6) / 11) ** 2 < 1
+    tissue[ventricles] = 1
+    away = np.sqrt((x - 26) ** 2 + ((y - 34) / 1.3) ** 2 + ((z - 12) / 0.9) ** 2) + 12 * folds
+    labels = np.zeros(PREPARED.shape, np.uint8)
+    labels[(away < 24) & (depth < 0.97)] = Label.OEDEMA
+    labels[away < 14] = Label.ENHANCING
+    labels[away < 11] = Label.CORE
+    return tissue, depth < 1.0, labels
+
+
+@cache
+def prepared_images() -> dict[Sequence, Volume]:
+    """The four structural images with a little noise, white matter at 1."""
+    tissue, _, labels = tissues()
+    random = np.random.default_rng(7)
+    what = np.where((labels > 0), 4 + labels, tissue)
+    images = {}
+    for sequence, (csf, grey, white, head, core, oedema, enhancing) in SIGNALS.items():
+        signal = np.array([0.0, csf, grey, white, head, core, oedema, enhancing])[what]
+        blurred = ndimage.gaussian_filter(signal, 0.8) + random.normal(0, 0.04, what.shape)
+        images[sequence] = Volume(np.abs(blurred).astype(np.float32), PREPARED.affine)
+    return images
+
+
+def acquired_grid(sequence: Sequence) -> Grid:
+    """A thick-sliced, oblique grid around the same head."""
+    affine = ACQUIRED[sequence].copy()
+    affine[:3, 3] = PREPARED.centre - affine[:3, :3] @ ((np.array(SHAPES[sequence]) - 1) / 2)
+    return Grid(SHAPES[sequence], affine)
+
+
+def make_study(sequences: tuple[Sequence, ...] = tuple(SIGNALS)) -> Study:
+    """A study whose images have the right grids and no signal."""
+    acquisition = {
+        Sequence.T1: Acquisition(te_ms=3.1, tr_ms=8.2, flip_angle_deg=12, field_t=3.0, contrast=False),
+        Sequence.T1C: Acquisition(te_ms=2.4, tr_ms=6.0, field_t=3.0, contrast=True),
+        Sequence.T2: Acquisition(te_ms=98, tr_ms=5200, field_t=3.0),
+        Sequence.FLAIR: Acquisition(te_ms=125, tr_ms=9000, ti_ms=2500, field_t=3.0),
+    }
+    images = [
+        Image(
+            Volume(np.zeros(SHAPES[sequence], np.uint8), acquired_grid(sequence).affine),
+            sequence,
+            confidence=0.97,
+            reason=f"the name {sequence.lower()}_doe.nii.gz says {sequence}, and its contrast agrees",
+            source=f"exam/{sequence.lower()}_doe.nii.gz",
+            acquisition=acquisition[sequence],
+        )
+        for sequence in sequences
+    ]
+    localiser = Image(
+        Volume(np.zeros((64, 64, 3), np.uint8), np.diag([4.0, 4.0, 20.0, 1.0])),
+        None,
+        confidence=0.9,
+        reason="3 slices 20 mm apart: a localiser",
+        source="exam/loc.nii.gz",
+    )
+    return Study(Subject("case-7", age=44.0, sex="F"), (*images, localiser))
+
+
+def make_prepared(study: Study) -> PreparedStudy:
+    """Images side by side; all but the reference were moved a little to get there."""
+    _, brain, _ = tissues()
+    moved = oblique_affine((1, 1, 1), (1.0, 2.0, -1.5))
+    moved[:3, 3] = (1.5, -2.0, 0.7)
+    chosen = study.chosen
+    return PreparedStudy(
+        images={sequence: prepared_images()[sequence] for sequence in chosen},
+        brain=Volume(brain, PREPARED.affine),
+        mni_from_prepared=np.diag([1.05, 1.02, 1.1, 1.0]),
+        acquired_from_prepared={s: np.eye(4) if s is study.reference else moved for s in chosen},
+        acquired_grids={sequence: image.volume.grid for sequence, image in chosen.items()},
+        reference=study.reference,
+        skull_stripped=False,
+        quality={"t2_overlap": 0.97, "mni_overlap": 0.94},
+    )
+
+
+def make_measurements() -> Measurements:
+    """Numbers with units; perfusion is missing."""
+    return Measurements(
+        shape={
+            "Elongation": 0.766,
+            "Flatness": 0.608,
+            "LeastAxisLength": 42.1,
+            "MajorAxisLength": 70.9,
+            "Maximum2DDiameterAxial": 75.8,
+            "Maximum2DDiameterCoronal": 72.5,
+            "Maximum2DDiameterSagittal": 81.0,
+            "Maximum3DDiameter": 87.2,
+            "MeshVolume": 118083.0,
+            "MinorAxisLength": 53.3,
+            "Sphericity": 0.594,
+            "SurfaceArea": 19776.0,
+            "VoxelVolume": 118170.0,
+        },
+        loci={
+            "Frontal": 61.2,
+            "Insula": 4.1,
+            "Occipital": 0.0,
+            "Parietal": 8.3,
+            "Temporal": 2.2,
+            "Thalamus": 0.4,
+        },
+        signal={"t1c_p95_over_ring": 1.62, "t2_mean_over_ring": 1.44, "flair_mean_over_ring": None},
+        mismatch={"mismatch_percent": 3.1},
+        perfusion={"rcbv_p95": None},
+        units={
+            **dict.fromkeys(("LeastAxisLength", "MajorAxisLength", "MinorAxisLength"), "mm"),
+            **dict.fromkeys(("MeshVolume", "VoxelVolume"), "mm3"),
+            **dict.fromkeys(("Frontal", "Insula", "Occipital", "Parietal", "Temporal", "Thalamus"), "%"),
+            "SurfaceArea": "mm2",
+            "Maximum3DDiameter": "mm",
+            "mismatch_percent": "%",
+            "t1c_p95_over_ring": "1",
+        },
+    )
+
+
+def make_findings(saliency: Volume | None = None) -> tuple[Finding, ...]:
+    """Three opinions: age, radiomics and a sign."""
+    return (
+        Finding(
+            method="age",
+            probability=0.52,
+            interval=(0.46, 0.58),
+            reasons=(Reason("age", 44.0, "years", 0.91, "younger than the average patient"),),
+            summary="Age alone, for comparison",
+            limits="Knows nothing about the images.",
+        ),
+        Finding(
+            method="radiomics",
+            probability=0.13,
+            interval=(0.05, 0.28),
+            sequences=(Sequence.T1C, Sequence.T2, Sequence.FLAIR),
+            reasons=(
+                Reason("t1c_p95_over_ring", 1.62, "1", -1.74, "strong enhancement <speaks> for wildtype"),
+                Reason("age", 44.0, "years", 0.84, "younger than the average patient"),
+                Reason("Sphericity", 0.594, "1", -0.21),
+                Reason("t2_mean_over_ring", 1.44, "1", 0.08),
+            ),
+            summary="Strong rim enhancement outweighs age",
+            limits="Fitted on adults with diffuse glioma; other tumours were never seen.",
+            map=saliency,
+        ),
+        Finding(
+            method="mismatch",
+            probability=None,
+            likelihood_ratio=0.7,
+            sequences=(Sequence.T2, Sequence.FLAIR),
+            reasons=(Reason("mismatch_percent", 3.1, "%", None, "below the 15 % cut-off: sign absent"),),
+            summary="No T2-FLAIR mismatch",
+            limits="An absent sign says little.",
+        ),
+    )
+
+
+def make_result(
+    sequences: tuple[Sequence, ...] = tuple(SIGNALS), *, saliency: Volume | None = None
+) -> Result:
+    """The result of a run on a synthetic wildtype tumour."""
+    study = make_study(sequences)
+    prepared = make_prepared(study)
+    return Result(
+        study=study,
+        prepared=prepared,
+        tumour=Tumour(Volume(tissues()[2], PREPARED.affine), source="model1", confidence=0.93),
+        measurements=make_measurements(),
+        findings=make_findings(saliency),
+        not_applicable=(NotApplicable("perfusion", "the study has no DSC series"),),
+        prediction=Prediction(
+            call=Call.WILDTYPE,
+            probability=0.13,
+            interval=(0.05, 0.28),
+            prevalence=0.3,
+            method="radiomics",
+            explanation="The answer is that of radiomics, the best method that applies to these images.",
+        ),
+        warnings=("Two T1 series were found: exam/t1_doe.nii.gz was taken, being the finer one.",),
+        seconds={
+            "read": 0.8,
+            "prepare": 18.2,
+            "segment": 11.4,
+            "measure": 1.3,
+            "predict": 0.2,
+            "total": 32.0,
+        },
+        versions={"gliotype": "0.1.0", "numpy": "2.4.6", "openvino": "2026.4.1"},
+        weights={"model1": "3f" * 32},
+    )
+
+
+def make_no_tumour() -> Result:
+    """The result of a run on a healthy head."""
+    result = make_result()
+    return replace(
+        result,
+        tumour=Tumour(Volume(np.zeros(PREPARED.shape, np.uint8), PREPARED.affine), source="model1"),
+        measurements=Measurements(),
+        findings=(),
+        not_applicable=tuple(
+            NotApplicable(method, "no tumour was found") for method in ("age", "radiomics", "mismatch")
+        ),
+        prediction=Prediction(
+            call=Call.NO_TUMOUR,
+            probability=None,
+            interval=None,
+            prevalence=0.3,
+            method=None,
+            explanation="Model 1 marked no voxel as tumour; give a mask with --mask if there is one.",
+        ),
+        warnings=(),
+    )
