@@ -83,8 +83,8 @@ class Grid:
 
     def world(self) -> NDArray[np.float64]:
         """World coordinates of every voxel, shape ``(*shape, 3)``, RAS mm."""
-        index = np.stack(np.meshgrid(*(np.arange(n) for n in self.shape), indexing="ij"), axis=-1)
-        return np.asarray(nib.affines.apply_affine(self.affine, index))
+        i, j, k = (np.arange(n)[:, None] * self.affine[:3, axis] for axis, n in enumerate(self.shape))
+        return np.asarray(i[:, None, None] + j[None, :, None] + (k + self.affine[:3, 3])[None, None, :])
 
     def same_as(self, other: Grid, tolerance_mm: float = 1e-2) -> bool:
         """Tell whether both grids put every voxel at the same place, within a tolerance."""

@@ -1,0 +1,102 @@
+"""Model 1: one network that finds the brain and the tumour's sub-regions from any subset of sequences.
+
+The network sees the head on a 2 mm grid in MNI152 orientation and position (affine), each sequence scaled
+robustly within the brain's place, and beside each image its mirror image: what differs between the sides is suspect.
+The same input is built here for training and for use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gliotype.runtime import Network, load_network
+from gliotype.study import Sequence
+from gliotype.volume import Grid, Matrix, Volume
+
+CHANNELS: tuple[Sequence, ...] = (Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR)
+"""Order of the network's image channels; the mirrored images follow in the same order."""
+
+CLASSES: tuple[str, ...] = ("outside", "brain", "core", "oedema", "enhancing")
+"""Order of the network's output channels."""
+
+GRID = Grid((80, 96, 80), np.array([[2.0, 0, 0, -79], [0, 2.0, 0, -113], [0, 0, 2.0, -73], [0, 0, 0, 1]]))
+"""The network's grid in MNI152 (RAS mm); its first axis is symmetric about the midline."""
+
+CLIP = (-4.0, 6.0)
+"""Scaled intensities are clipped to this range."""
+
+
+def scale(image: NDArray[np.float32], place: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Scale an image to median 0 and (10th to 90th percentile) spread 2 within the brain's place.
+
+    Args:
+        image: on any grid; exact zeros are no signal (outside the field of view, or stripped).
+        place: where the brain is or is to be expected.
+
+    Returns:
+        float32 image clipped to `CLIP`; 0 where there was no signal, and all 0 where the image is flat.
+
+    Example:
+        >>> image = np.linspace(1, 2, 1000, dtype=np.float32).reshape(10, 10, 10)
+        >>> scaled = scale(image, np.ones((10, 10, 10), bool))
+        >>> round(float(np.median(scaled)), 2), round(float(np.ptp(scaled)), 1)
+        (0.0, 2.5)
+    """
+    values = image[place & (image != 0)]
+    if values.size < 100:
+        return np.zeros_like(image, dtype=np.float32)
+    low, middle, high = np.quantile(values[:: max(1, values.size // 20000)], [0.1, 0.5, 0.9])
+    if high <= low:
+        return np.zeros_like(image, dtype=np.float32)
+    scaled = np.clip((image - middle) * (2.0 / (high - low)), *CLIP)
+    return np.where(image != 0, scaled, 0.0).astype(np.float32)
+
+
+def network_input(
+    images: Mapping[Sequence, NDArray[np.float32]], place: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Stack scaled images and their mirror images in the network's order.
+
+    Args:
+        images: per sequence, on `GRID`; missing sequences are left out.
+        place: where the brain is or is to be expected, on `GRID`.
+
+    Returns:
+        float32 array (8, 80, 96, 80); channels of missing sequences are 0.
+    """
+    empty = np.zeros(GRID.shape, np.float32)
+    stack = np.stack([scale(images[s], place) if s in images else empty for s in CHANNELS])
+    return np.concatenate([stack, stack[:, ::-1]])
+
+
+@cache
+def _network() -> Network:
+    return load_network("model1")
+
+
+def probabilities(
+    images: Mapping[Sequence, Volume], mni_from_world: Matrix, place: Volume
+) -> NDArray[np.float32]:
+    """Run Model 1.
+
+    Args:
+        images: per sequence, in one world space; any subset of T1, T1C, T2 and FLAIR.
+        mni_from_world: affine transform of that space to MNI152, RAS mm.
+        place: where the brain is (its mask) or is to be expected (the atlas's), in the same world space.
+
+    Returns:
+        float32 array (5, 80, 96, 80) of probabilities of `CLASSES` on `GRID`; mean over the image and
+        its mirror image.
+    """
+    world_from_mni = np.linalg.inv(mni_from_world)
+    on_grid = {s: images[s].resample(GRID, world_from_mni).array for s in CHANNELS if s in images}
+    inside = place.resample(GRID, world_from_mni, order=0).array > 0
+    stack = network_input(on_grid, inside)
+    network = _network()
+    straight = network(stack[None])[0]
+    mirrored = network(stack[None, :, ::-1])[0][:, ::-1]
+    return np.asarray((straight + mirrored) / 2, dtype=np.float32)

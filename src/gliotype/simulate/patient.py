@@ -1,0 +1,184 @@
+"""Digital patients: a reshaped head, a tumour in it, and its images on any grid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from gliotype.simulate.anatomy import Anatomy, brain_mask, draw_reshaping, reshape
+from gliotype.simulate.fields import Field, smooth_noise
+from gliotype.simulate.scanner import (
+    Protocol,
+    degrade,
+    ideal_image,
+    signals,
+    texture_field,
+    white_matter_signal,
+)
+from gliotype.simulate.tissue import Tissue, TissueParameters
+from gliotype.simulate.tumour import GliomaType, TumourMap, TumourPlan, draw_plan, grow, mass_effect
+from gliotype.study import Sequence
+from gliotype.volume import Grid
+
+AGES: dict[GliomaType, tuple[float, float]] = {
+    GliomaType.GLIOBLASTOMA: (61.8, 12.0),
+    GliomaType.WILDTYPE_LOWER_GRADE: (58.1, 10.9),
+    GliomaType.ASTROCYTOMA: (38.1, 10.8),
+    GliomaType.OLIGODENDROGLIOMA: (43.9, 15.0),
+}
+"""Mean and standard deviation of age in years (UCSF-PDGM v5, n = 501), drawn truncated to 18-90."""
+
+SEVERANCE_MIX: dict[GliomaType, float] = {
+    GliomaType.GLIOBLASTOMA: 0.64,
+    GliomaType.WILDTYPE_LOWER_GRADE: 0.08,
+    GliomaType.ASTROCYTOMA: 0.17,
+    GliomaType.OLIGODENDROGLIOMA: 0.11,
+}
+"""Case mix like that of the Severance cohort (28 % IDH-mutant)."""
+
+
+@dataclass(frozen=True, eq=False)
+class DigitalPatient:
+    """A patient without images yet.
+
+    Attributes:
+        grid: on which all maps lie.
+        healthy: uint8 tissue codes of the head without tumour.
+        tumour: the tumour, or None for a healthy head.
+        plan: what the tumour was to be like, or None.
+        age: years.
+    """
+
+    grid: Grid
+    healthy: NDArray[np.uint8]
+    tumour: TumourMap | None
+    plan: TumourPlan | None
+    age: float
+
+    @property
+    def brain(self) -> NDArray[np.bool_]:
+        """Brain mask, tumour included."""
+        mask = brain_mask(self.healthy, self.grid.spacing)
+        return mask if self.tumour is None else mask | (self.tumour.labels > 0)
+
+
+def draw_age(rng: np.random.Generator, glioma: GliomaType) -> float:
+    """Draw an age in years from the class's normal distribution, truncated to 18-90."""
+    mean, sd = AGES[glioma]
+    age = mean + sd * rng.standard_normal()
+    while not 18 <= age <= 90:
+        age = mean + sd * rng.standard_normal()
+    return float(age)
+
+
+def draw_patient(
+    rng: np.random.Generator,
+    anatomy: Anatomy,
+    grid: Grid,
+    glioma: GliomaType | None,
+    *,
+    reshape_scale: float = 0.06,
+) -> DigitalPatient:
+    """Draw a digital patient on a grid in MNI space.
+
+    Args:
+        rng: source of randomness.
+        anatomy: the head to start from.
+        grid: isotropic, in MNI152 coordinates.
+        glioma: class of tumour, or None for a healthy head.
+        reshape_scale: standard deviation of the log-scale of the head's axes.
+    """
+    spacing = grid.spacing[0]
+    reshaping = draw_reshaping(rng, grid, scale=reshape_scale)
+    old_from_mni = np.linalg.inv(anatomy.mni_from_world)
+    plan = None if glioma is None else draw_plan(rng, glioma)
+    if plan is None:
+        healthy = reshape(anatomy.tissue, old_from_mni, grid, reshaping)
+        healthy = _add_white_matter_lesions(rng, healthy, spacing)
+        return DigitalPatient(grid, healthy, None, None, float(rng.uniform(18, 90)))
+    healthy = reshape(anatomy.tissue, old_from_mni, grid, reshaping)
+    centres = _draw_seeds(rng, healthy, grid, plan.seeds)
+    world = np.moveaxis(grid.world(), -1, 0).astype(np.float32)
+    radius = 10 * (plan.volume_ml * 3 / (4 * np.pi)) ** (1 / 3)
+    middle = (grid.affine @ [*centres[0], 1.0])[:3]
+    push = mass_effect(world, middle, radius, plan.push_mm)
+    healthy = reshape(anatomy.tissue, old_from_mni, grid, reshaping, push)
+    healthy = _add_white_matter_lesions(rng, healthy, spacing)
+    tumour = grow(rng, healthy, _to_parenchyma(healthy, centres), spacing, plan)
+    return DigitalPatient(grid, healthy, tumour, plan, draw_age(rng, plan.type))
+
+
+def _draw_seeds(rng: np.random.Generator, tissue: NDArray[np.uint8], grid: Grid, n: int) -> NDArray[np.intp]:
+    """Draw seeds in supratentorial white matter and its border."""
+    inside = np.isin(tissue[::2, ::2, ::2], [Tissue.WHITE_MATTER, Tissue.GREY_MATTER, Tissue.DEEP_GREY])
+    candidates = 2 * np.argwhere(inside)
+    world = candidates @ grid.affine[:3, :3].T + grid.affine[:3, 3]
+    white = tissue[tuple(candidates.T)] == Tissue.WHITE_MATTER
+    supratentorial = (world[:, 2] > -20) | (world[:, 1] > -35) & (world[:, 2] > -45)
+    weight = np.where(supratentorial, np.where(white, 1.0, 0.25), 0.02)
+    return np.asarray(candidates[rng.choice(len(candidates), size=n, p=weight / weight.sum())])
+
+
+def _to_parenchyma(tissue: NDArray[np.uint8], seeds: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Move seeds to the closest (even-numbered) voxel of white matter."""
+    white = 2 * np.argwhere(tissue[::2, ::2, ::2] == Tissue.WHITE_MATTER)
+    nearest = [white[((white - seed) ** 2).sum(axis=1).argmin()] for seed in seeds]
+    return np.asarray(nearest, dtype=np.intp)
+
+
+def _add_white_matter_lesions(
+    rng: np.random.Generator, tissue: NDArray[np.uint8], spacing_mm: float
+) -> NDArray[np.uint8]:
+    """Add what ageing leaves: periventricular caps and scattered spots, in some heads."""
+    if rng.random() < 0.4:
+        return tissue
+    tissue = tissue.copy()
+    white = tissue == Tissue.WHITE_MATTER
+    reach = rng.uniform(1.0, 6.0) / spacing_mm
+    ventricle = tissue == Tissue.VENTRICLE
+    near = ndimage.gaussian_filter(ventricle.astype(np.float32), max(reach, 0.5), truncate=2)
+    tissue[white & (near > rng.uniform(0.12, 0.4))] = Tissue.WM_LESION
+    if rng.random() < 0.5:
+        spots = smooth_noise(rng, tissue.shape, 1.2)
+        tissue[white & (spots > rng.uniform(2.6, 4.0))] = Tissue.WM_LESION
+    return tissue
+
+
+def acquire(
+    rng: np.random.Generator,
+    patient: DigitalPatient,
+    parameters: TissueParameters,
+    protocols: Mapping[Sequence, Protocol],
+    *,
+    contrast_spread: float = 0.0,
+) -> dict[Sequence, Field]:
+    """Acquire images of a digital patient on its own grid.
+
+    Args:
+        rng: source of randomness.
+        patient: whom to image.
+        parameters: tissue parameters of the patient.
+        protocols: one per sequence.
+        contrast_spread: standard deviation of an extra log-normal factor on each tissue's signal. Training uses it
+            to see more contrasts than physics yields.
+    """
+    spacing = patient.grid.spacing[0]
+    nothing = np.zeros(patient.grid.shape, np.uint8)
+    compartment = nothing if patient.tumour is None else patient.tumour.compartment
+    infiltration = nothing.astype(np.float32) if patient.tumour is None else patient.tumour.infiltration
+    code = np.where(infiltration > 0.3, compartment, patient.healthy)
+    texture = texture_field(rng, parameters, code, spacing)
+    images = {}
+    for sequence, protocol in protocols.items():
+        signal = signals(parameters, protocol)
+        signal = signal * np.exp(contrast_spread * rng.standard_normal(signal.shape)).astype(np.float32)
+        own = 0.5 * texture_field(rng, parameters, code, spacing)
+        image = ideal_image(
+            signal, patient.healthy, compartment, infiltration, texture * rng.choice([-1, 1]) + own
+        )
+        images[sequence] = degrade(rng, image, spacing, white_matter_signal(signal), protocol)
+    return images

@@ -1,0 +1,222 @@
+"""The scanner: signal equations, and what coils, slices, movement and noise do to the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from gliotype.simulate.fields import Field, smooth_noise
+from gliotype.simulate.tissue import Tissue, TissueParameters
+from gliotype.study import Sequence
+
+
+def spin_echo(pd: Field, t1_ms: Field, t2_ms: Field, tr_ms: float, te_ms: float) -> Field:
+    """Signal of a spin echo: ``PD (1 - exp(-TR/T1)) exp(-TE/T2)``.
+
+    Example:
+        >>> one = np.float32(1.0)
+        >>> round(float(spin_echo(0.72 * one, 900 * one, 75 * one, 600, 12)), 3)
+        0.299
+    """
+    return np.asarray(pd * (1 - np.exp(-tr_ms / t1_ms)) * np.exp(-te_ms / t2_ms))
+
+
+def inversion_recovery(
+    pd: Field, t1_ms: Field, t2_ms: Field, tr_ms: float, te_ms: float, ti_ms: float
+) -> Field:
+    """Magnitude signal of FLAIR: ``PD |1 - 2 exp(-TI/T1) + exp(-TR/T1)| exp(-TE/T2)``."""
+    recovered = np.abs(1 - 2 * np.exp(-ti_ms / t1_ms) + np.exp(-tr_ms / t1_ms))
+    return np.asarray(pd * recovered * np.exp(-te_ms / t2_ms))
+
+
+def spoiled_gradient_echo(
+    pd: Field, t1_ms: Field, t2_ms: Field, tr_ms: float, te_ms: float, flip_deg: float
+) -> Field:
+    """Signal of a spoiled gradient echo (Ernst), with T2* taken as 0.6 T2."""
+    e1, angle = np.exp(-tr_ms / t1_ms), np.radians(flip_deg)
+    return np.asarray(
+        pd * np.sin(angle) * (1 - e1) / (1 - np.cos(angle) * e1) * np.exp(-te_ms / (0.6 * t2_ms))
+    )
+
+
+def inversion_gradient_echo(pd: Field, t1_ms: Field, ti_ms: float, tr_ms: float) -> Field:
+    """Magnitude signal of MPRAGE, from the recovery at the centre of k-space: ``PD |1 - 2 e^(-TI/T1) + e^(-TR/T1)|``."""
+    return np.asarray(pd * np.abs(1 - 2 * np.exp(-ti_ms / t1_ms) + np.exp(-tr_ms / t1_ms)))
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How one sequence is acquired.
+
+    Attributes:
+        sequence: T1, T1C, T2 or FLAIR.
+        technique: ``"SE"``, ``"IR"``, ``"SPGR"`` or ``"MPRAGE"``.
+        tr_ms: repetition time.
+        te_ms: echo time.
+        ti_ms: inversion time (IR, MPRAGE).
+        flip_deg: flip angle (SPGR).
+        contrast: whether contrast agent has been given.
+        thickness_mm: slice thickness and distance.
+        slice_axis: voxel axis along which slices lie.
+        in_plane_mm: in-plane resolution.
+        bias: standard deviation of the log of the coil's inhomogeneity.
+        noise: standard deviation of noise over the signal of white matter.
+        gamma: exponent of a monotone distortion of the grey scale, 1 for none.
+    """
+
+    sequence: Sequence
+    technique: str
+    tr_ms: float
+    te_ms: float
+    ti_ms: float
+    flip_deg: float
+    contrast: bool
+    thickness_mm: float
+    slice_axis: int
+    in_plane_mm: float
+    bias: float
+    noise: float
+    gamma: float
+
+
+def draw_protocol(
+    rng: np.random.Generator, sequence: Sequence, *, thickness_mm: float | None = None
+) -> Protocol:
+    """Draw a protocol as hospitals run them: FLAIR with TR 8-11 s, TI 2.1-2.8 s, TE 90-150 ms, and so on.
+
+    Args:
+        rng: source of randomness.
+        sequence: T1, T1C, T2 or FLAIR.
+        thickness_mm: slice thickness; drawn from 1 to 7 mm when None.
+    """
+    contrast = sequence is Sequence.T1C or (sequence is Sequence.FLAIR and rng.random() < 0.1)
+    tr, te, ti, flip, technique = 0.0, 10.0, 0.0, 90.0, "SE"
+    if sequence is Sequence.FLAIR:
+        technique, tr, te = "IR", rng.uniform(7000, 11000), rng.uniform(85, 155)
+        ti = 0.24 * tr + rng.uniform(-150, 300)
+    elif sequence is Sequence.T2:
+        tr, te = rng.uniform(2500, 6500), rng.uniform(75, 125)
+    else:
+        technique = str(rng.choice(["SE", "SE", "SPGR", "MPRAGE"]))
+        if technique == "SE":
+            tr, te = rng.uniform(400, 800), rng.uniform(8, 20)
+        elif technique == "SPGR":
+            tr, te, flip = rng.uniform(6, 30), rng.uniform(2, 6), rng.uniform(12, 30)
+        else:
+            tr, te, ti = rng.uniform(1900, 2500), 3.0, rng.uniform(850, 1150)
+    if thickness_mm is None:
+        thickness_mm = float(rng.choice([rng.uniform(1.0, 2.0), rng.uniform(3.0, 7.0)]))
+    return Protocol(
+        sequence=sequence,
+        technique=technique,
+        tr_ms=float(tr),
+        te_ms=float(te),
+        ti_ms=float(ti),
+        flip_deg=float(flip),
+        contrast=bool(contrast),
+        thickness_mm=float(thickness_mm),
+        slice_axis=int(rng.choice([2, 2, 2, 2, 1, 0])) if thickness_mm > 2 else 2,
+        in_plane_mm=float(rng.uniform(0.5, 1.2)),
+        bias=float(rng.uniform(0.0, 0.25)),
+        noise=float(rng.uniform(0.005, 0.06)),
+        gamma=1.0,
+    )
+
+
+def signals(tissue: TissueParameters, protocol: Protocol) -> Field:
+    """Signal of every tissue under a protocol, indexed by tissue code."""
+    t1 = tissue.t1_gd_ms if protocol.contrast else tissue.t1_ms
+    if protocol.technique == "IR":
+        return inversion_recovery(tissue.pd, t1, tissue.t2_ms, protocol.tr_ms, protocol.te_ms, protocol.ti_ms)
+    if protocol.technique == "SPGR":
+        return spoiled_gradient_echo(
+            tissue.pd, t1, tissue.t2_ms, protocol.tr_ms, protocol.te_ms, protocol.flip_deg
+        )
+    if protocol.technique == "MPRAGE":
+        return inversion_gradient_echo(tissue.pd, t1, protocol.ti_ms, protocol.tr_ms)
+    return spin_echo(tissue.pd, t1, tissue.t2_ms, protocol.tr_ms, protocol.te_ms)
+
+
+def ideal_image(
+    signal: Field,
+    healthy: NDArray[np.uint8],
+    compartment: NDArray[np.uint8],
+    infiltration: Field,
+    texture: Field,
+) -> Field:
+    """Paint a digital patient with the signal of its tissues.
+
+    Args:
+        signal: per tissue code.
+        healthy: tissue codes of the head without tumour.
+        compartment: tissue codes of the tumour, 0 elsewhere.
+        infiltration: 0 to 1.
+        texture: relative deviation of signal per voxel.
+    """
+    image = signal[healthy]
+    image += infiltration * (signal[compartment] - image)
+    return np.asarray(image * (1 + texture), dtype=np.float32)
+
+
+def slice_blur(image: Field, spacing_mm: float, protocol: Protocol, phase: float) -> Field:
+    """Average over the slice profile, keep one value a slice, and interpolate back to the grid.
+
+    Args:
+        image: on an isotropic grid.
+        spacing_mm: of that grid.
+        protocol: gives slice thickness, axis and in-plane resolution.
+        phase: 0 to 1, where within a slice distance the first slice lies.
+    """
+    step = protocol.thickness_mm / spacing_mm
+    in_plane = max(0.42 * protocol.in_plane_mm / spacing_mm, 0.55)
+    sigma = [in_plane] * 3
+    sigma[protocol.slice_axis] = max(in_plane, 0.35 * step)
+    image = ndimage.gaussian_filter(image, sigma, truncate=2.5)
+    if step <= 1.2:
+        return np.asarray(image, dtype=np.float32)
+    size = image.shape[protocol.slice_axis]
+    centres = np.arange(phase * step, size, step)
+    low = np.clip(np.floor(centres).astype(int), 0, size - 1)
+    part = (centres - low).astype(np.float32)
+    moved = np.moveaxis(image, protocol.slice_axis, 0)
+    slices = moved[low] + part[:, None, None] * (moved[np.minimum(low + 1, size - 1)] - moved[low])
+    at = np.clip((np.arange(size) - centres[0]) / step, 0, len(centres) - 1)
+    low = np.minimum(np.floor(at).astype(int), max(len(centres) - 2, 0))
+    part = (at - low).astype(np.float32)[:, None, None]
+    back = slices[low] + part * (slices[np.minimum(low + 1, len(centres) - 1)] - slices[low])
+    return np.ascontiguousarray(np.moveaxis(back, 0, protocol.slice_axis), dtype=np.float32)
+
+
+def degrade(
+    rng: np.random.Generator, image: Field, spacing_mm: float, white_matter: float, protocol: Protocol
+) -> Field:
+    """Add what the scanner adds: coil inhomogeneity, slices, Rician noise and the grey scale's distortion."""
+    bias = np.exp(protocol.bias * smooth_noise(rng, image.shape, rng.uniform(50, 110) / spacing_mm))
+    image = slice_blur(image * bias, spacing_mm, protocol, float(rng.random()))
+    sigma = protocol.noise * white_matter
+    real = image + sigma * rng.standard_normal(image.shape, dtype=np.float32)
+    image = np.hypot(real, sigma * rng.standard_normal(image.shape, dtype=np.float32))
+    if protocol.gamma != 1.0:
+        top = max(float(np.quantile(image[::3, ::3, ::3], 0.99)), 1e-6)
+        image = top * (image / top) ** protocol.gamma
+    return np.asarray(image, dtype=np.float32)
+
+
+def texture_field(
+    rng: np.random.Generator, tissue: TissueParameters, code: NDArray[np.uint8], spacing_mm: float
+) -> Field:
+    """Draw texture: for each tissue, smooth noise of two scales with the tissue's own strength."""
+    fine = smooth_noise(rng, code.shape, rng.uniform(1.0, 2.5) / spacing_mm)
+    coarse = smooth_noise(rng, code.shape, rng.uniform(4.0, 12.0) / spacing_mm)
+    share = float(rng.uniform(0.2, 0.8))
+    return np.asarray(
+        tissue.texture[code] * (share * fine + np.sqrt(1 - share**2) * coarse), dtype=np.float32
+    )
+
+
+def white_matter_signal(signal: Field) -> float:
+    """Signal of white matter, the unit of noise."""
+    return float(signal[Tissue.WHITE_MATTER])

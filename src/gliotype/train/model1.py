@@ -1,0 +1,276 @@
+"""Train Model 1 on digital patients alone, streamed from worker processes."""
+
+from __future__ import annotations
+
+import csv
+import multiprocessing as mp
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from scipy import ndimage
+from torch import Tensor, nn
+
+from gliotype.networks.unet import model1
+from gliotype.prepare import atlas
+from gliotype.segment.model1 import CHANNELS, GRID, network_input
+from gliotype.simulate.anatomy import Anatomy
+from gliotype.simulate.fields import smooth_noise
+from gliotype.simulate.patient import acquire, draw_patient
+from gliotype.simulate.scanner import Protocol, draw_protocol
+from gliotype.simulate.tissue import draw_parameters
+from gliotype.simulate.tumour import GliomaType
+from gliotype.study import Sequence
+from gliotype.train.anatomies import read_anatomies
+
+CASE_MIX: dict[GliomaType | None, float] = {
+    GliomaType.GLIOBLASTOMA: 0.34,
+    GliomaType.WILDTYPE_LOWER_GRADE: 0.14,
+    GliomaType.ASTROCYTOMA: 0.28,
+    GliomaType.OLIGODENDROGLIOMA: 0.18,
+    None: 0.06,
+}
+"""Classes the segmenter trains on: more even than any hospital's, and some healthy heads."""
+
+SEQUENCE_SETS: tuple[tuple[tuple[Sequence, ...], float], ...] = (
+    (CHANNELS, 0.34),
+    ((Sequence.T1, Sequence.T1C, Sequence.FLAIR), 0.26),
+    ((Sequence.T2, Sequence.FLAIR), 0.08),
+    ((Sequence.FLAIR,), 0.08),
+    ((Sequence.T2,), 0.06),
+    ((Sequence.T1C,), 0.04),
+    ((Sequence.T1,), 0.02),
+    ((Sequence.T1C, Sequence.FLAIR), 0.06),
+    ((Sequence.T1C, Sequence.T2), 0.03),
+    ((Sequence.T1, Sequence.T1C, Sequence.T2), 0.03),
+)
+"""Which sequences a training case has, and how often."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes one training run.
+
+    Attributes:
+        anatomies: folder of whole-head label maps.
+        steps: optimiser steps.
+        batch: patients a step.
+        learning_rate: peak, reached after `warm_up` steps and lowered to a hundredth by a cosine.
+        warm_up: steps.
+        pool: simulated patients kept; each step draws from them while workers replace the oldest.
+        uses: steps between two replacements in the pool, so that simulation leaves time to training.
+        workers: simulating processes.
+        average: decay of the running average of the weights, which is what is exported.
+        seed: of everything random.
+    """
+
+    anatomies: Path
+    steps: int = 4000
+    batch: int = 1
+    learning_rate: float = 2e-3
+    warm_up: int = 100
+    pool: int = 160
+    uses: int = 3
+    workers: int = 1
+    average: float = 0.995
+    seed: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class GridPatient:
+    """A simulated patient on the network's grid: images (4, i, j, k) float16, labels and brain uint8."""
+
+    images: NDArray[np.float16]
+    labels: NDArray[np.uint8]
+    brain: NDArray[np.bool_]
+
+
+def _wild_protocol(rng: np.random.Generator, sequence: Sequence, thickness_mm: float | None) -> Protocol:
+    """A protocol with wider image defects than hospitals accept."""
+    return replace(
+        draw_protocol(rng, sequence, thickness_mm=thickness_mm),
+        bias=float(rng.uniform(0.0, 0.28)),
+        noise=float(rng.choice([rng.uniform(0.0, 0.05), rng.uniform(0.02, 0.12)])),
+        gamma=float(np.exp(0.25 * rng.standard_normal())),
+        in_plane_mm=float(rng.uniform(0.8, 3.0)),
+    )
+
+
+def simulate_case(rng: np.random.Generator, anatomies: list[Anatomy]) -> GridPatient:
+    """Simulate one patient on the network's grid, randomised more widely than reality."""
+    kinds = list(CASE_MIX)
+    glioma = kinds[rng.choice(len(kinds), p=list(CASE_MIX.values()))]
+    anatomy = anatomies[rng.integers(len(anatomies))]
+    patient = draw_patient(rng, anatomy, GRID, glioma, reshape_scale=0.08)
+    parameters = draw_parameters(rng, 1.5 if rng.random() < 0.4 else 3.0, spread=0.08)
+    thick = None if rng.random() < 0.3 else float(rng.choice([2.0, rng.uniform(3, 7)]))
+    protocols = {s: _wild_protocol(rng, s, thick) for s in CHANNELS}
+    images = acquire(rng, patient, parameters, protocols, contrast_spread=float(rng.uniform(0.0, 0.12)))
+    stack = np.stack([images[s] for s in CHANNELS])
+    if rng.random() < 0.5:  # imperfect registration between sequences
+        for channel in stack[1:]:
+            channel[:] = ndimage.shift(channel, rng.uniform(-0.8, 0.8, 3), order=1, mode="nearest")
+    stack /= np.quantile(stack[:, ::4, ::4, ::4], 0.99, axis=(1, 2, 3))[:, None, None, None] + 1e-6
+    labels = patient.brain.astype(np.uint8)
+    if patient.tumour is not None:
+        labels = np.where(patient.tumour.labels > 0, patient.tumour.labels + 1, labels)
+    return GridPatient(stack.astype(np.float16), labels.astype(np.uint8), patient.brain)
+
+
+def augment(
+    rng: np.random.Generator, case: GridPatient, atlas_brain: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Turn a simulated patient into one network input: side, sequences, coverage, skull on or off.
+
+    Returns:
+        Input (8, i, j, k) and labels (i, j, k), with enhancing tumour counted as core where T1c is missing.
+    """
+    images, labels = case.images.astype(np.float32), case.labels.astype(np.int64)
+    images = images * np.exp(0.1 * rng.standard_normal((4, 1, 1, 1))).astype(np.float32)
+    if rng.random() < 0.3:  # a slab that misses the top or the bottom of the head
+        low, high = int(rng.uniform(0, 25)), GRID.shape[2] - int(rng.uniform(0, 18))
+        images[..., :low] = images[..., high:] = 0
+        labels[..., :low] = labels[..., high:] = 0
+    place = atlas_brain
+    if rng.random() < 0.6:
+        wobble = ndimage.gaussian_filter(case.brain.astype(np.float32), 1.0)
+        wobble += rng.uniform(0.05, 0.25) * smooth_noise(rng, GRID.shape, rng.uniform(3, 10))
+        place = (wobble > rng.uniform(0.25, 0.7)) | (labels > 1) & (rng.random() < 0.7)
+        if rng.random() < 0.8:
+            images = images * place
+            labels = labels * place
+    sets = [names for names, _ in SEQUENCE_SETS]
+    names = sets[rng.choice(len(sets), p=[share for _, share in SEQUENCE_SETS])]
+    if Sequence.T1C not in names:
+        labels[labels == 4] = 2
+    if rng.random() < 0.5:
+        images, labels, place = images[:, ::-1], labels[::-1], place[::-1]
+    chosen = {s: np.ascontiguousarray(images[i]) for i, s in enumerate(CHANNELS) if s in names}
+    return network_input(chosen, place), np.ascontiguousarray(labels)
+
+
+def loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross-entropy plus soft Dice of brain, whole tumour, tumour core and enhancing tumour."""
+    entropy = nn.functional.cross_entropy(logits, labels, label_smoothing=0.02)
+    p, t = logits.softmax(dim=1), nn.functional.one_hot(labels, 5).movedim(-1, 1).float()
+    dice = 0.5 * _dice_loss(1 - p[:, 0], 1 - t[:, 0])
+    dice = dice + 2.0 * _dice_loss(p[:, 2] + p[:, 3] + p[:, 4], t[:, 2] + t[:, 3] + t[:, 4])
+    dice = dice + 0.75 * _dice_loss(p[:, 2] + p[:, 4], t[:, 2] + t[:, 4])
+    return entropy + dice + 0.75 * _dice_loss(p[:, 4], t[:, 4])
+
+
+def _dice_loss(predicted: Tensor, truth: Tensor) -> Tensor:
+    overlap = 2 * (predicted * truth).flatten(1).sum(dim=1) + 50.0
+    return (1 - overlap / (predicted.flatten(1).sum(dim=1) + truth.flatten(1).sum(dim=1) + 50.0)).mean()
+
+
+def _simulate_forever(queue: mp.Queue[GridPatient], recipe: Recipe, cache: Path, seed: int) -> None:
+    anatomies = read_anatomies(recipe.anatomies, atlas.tissue(atlas.Tissue.WHITE), cache)
+    rng = np.random.default_rng(seed)
+    while True:
+        queue.put(simulate_case(rng, anatomies))
+
+
+def stream(recipe: Recipe, cache: Path, first_seed: int) -> Iterator[list[GridPatient]]:
+    """Yield a list of simulated patients that workers keep renewing."""
+    context = mp.get_context("spawn")
+    queue: mp.Queue[GridPatient] = context.Queue(maxsize=8)
+    for worker in range(recipe.workers):
+        args = (queue, recipe, cache, first_seed + worker)
+        context.Process(target=_simulate_forever, args=args, daemon=True).start()
+    pool = [queue.get() for _ in range(min(16, recipe.pool))]
+    oldest = 0
+    while True:
+        if len(pool) < recipe.pool:
+            pool.append(queue.get())
+        else:
+            pool[oldest] = queue.get()
+            oldest = (oldest + 1) % recipe.pool
+        for _ in range(recipe.uses):
+            yield pool
+
+
+def train(recipe: Recipe, run: Path) -> Path:
+    """Train, or go on training, in a run folder.
+
+    Args:
+        recipe: what to do.
+        run: folder of checkpoints (``checkpoint.pt``), the record (``record.csv``) and the anatomy cache.
+
+    Returns:
+        The last checkpoint.
+    """
+    run.mkdir(parents=True, exist_ok=True)
+    cache, checkpoint, record = run / "anatomies.npz", run / "checkpoint.pt", run / "record.csv"
+    if not cache.exists():
+        read_anatomies(recipe.anatomies, atlas.tissue(atlas.Tissue.WHITE), cache)
+    torch.manual_seed(recipe.seed)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    network = model1().to(device, memory_format=torch.channels_last_3d)
+    average = torch.optim.swa_utils.AveragedModel(
+        network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(recipe.average)
+    )
+    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=1e-3)
+    step = 0
+    if checkpoint.exists():
+        state = torch.load(checkpoint, weights_only=True)
+        network.load_state_dict(state["network"])
+        average.load_state_dict(state["average"])
+        optimiser.load_state_dict(state["optimiser"])
+        step = state["step"]
+    rng = np.random.default_rng([recipe.seed, step])
+    place = atlas.brain().resample(GRID, order=0).array > 0
+    started, recent = time.monotonic(), []
+    for pool in stream(recipe, cache, 1000 * recipe.seed + step):
+        warm = min(1.0, (step + 1) / recipe.warm_up)
+        rate = recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * step / recipe.steps)))
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        cases = [augment(rng, pool[rng.integers(len(pool))], place) for _ in range(recipe.batch)]
+        x = torch.from_numpy(np.stack([c[0] for c in cases])).to(device, memory_format=torch.channels_last_3d)
+        y = torch.from_numpy(np.stack([c[1] for c in cases])).to(device)
+        with torch.autocast(device.type, torch.bfloat16):
+            logits = network(x)
+        value = loss(logits.float(), y)
+        optimiser.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
+        optimiser.step()
+        average.update_parameters(network)
+        step += 1
+        recent.append(float(value.detach()))
+        if step % 25 == 0:
+            _note(record, step, float(np.mean(recent)), rate, time.monotonic() - started, len(pool))
+            recent = []
+        if step % 100 == 0 or step == recipe.steps:
+            _save(checkpoint, network, average, optimiser, step)
+        if step >= recipe.steps:
+            break
+    return checkpoint
+
+
+def _note(record: Path, step: int, value: float, rate: float, seconds: float, pool: int) -> None:
+    new = not record.exists()
+    with record.open("a", newline="") as file:
+        writer = csv.writer(file)
+        if new:
+            writer.writerow(["step", "loss", "learning_rate", "seconds", "pool"])
+        writer.writerow([step, round(value, 4), round(rate, 6), round(seconds, 1), pool])
+
+
+def _save(
+    checkpoint: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, step: int
+) -> None:
+    aside = checkpoint.with_suffix(".part")
+    state = {
+        "network": network.state_dict(),
+        "average": average.state_dict(),
+        "optimiser": optimiser.state_dict(),
+        "step": step,
+    }
+    torch.save(state, aside)
+    aside.replace(checkpoint)
