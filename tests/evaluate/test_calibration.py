@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import csv
+
+import numpy as np
+import pytest
+from scipy.special import expit
+
+from gliotype.evaluate.calibration import brier, calibration_line
+
+
+def test_brier_by_hand():
+    assert brier([1, 0, 1, 0], [1.0, 0.0, 0.5, 0.2]) == pytest.approx((0.25 + 0.04) / 4)
+
+
+@pytest.fixture
+def cohort() -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(2)
+    log_odds = rng.normal(-0.5, 1.5, 40_000)
+    return (rng.random(40_000) < expit(log_odds)).astype(int), log_odds
+
+
+def test_true_probabilities_are_calibrated(cohort):
+    labels, log_odds = cohort
+    line = calibration_line(labels, expit(log_odds))
+    assert line.slope == pytest.approx(1, abs=0.03)
+    assert line.intercept == pytest.approx(0, abs=0.03)
+
+
+def test_exaggerated_probabilities_have_half_the_slope(cohort):
+    labels, log_odds = cohort
+    assert calibration_line(labels, expit(2 * log_odds)).slope == pytest.approx(0.5, abs=0.02)
+
+
+def test_shifted_probabilities_show_their_shift(cohort):
+    labels, log_odds = cohort
+    line = calibration_line(labels, expit(log_odds - 0.8))
+    assert line.slope == pytest.approx(1, abs=0.03)
+    assert line.intercept == pytest.approx(0.8, abs=0.03)
+
+
+def test_slope_and_intercept_are_the_maximum_of_the_likelihood():
+    rng = np.random.default_rng(8)
+    log_odds = rng.normal(size=300)
+    labels = (rng.random(300) < expit(0.6 * log_odds + 0.4)).astype(int)
+    line = calibration_line(labels, expit(log_odds))
+    design, beta = np.column_stack([np.ones(300), log_odds]), np.zeros(2)
+    for _ in range(20):
+        fitted = expit(design @ beta)
+        beta += np.linalg.solve(
+            design.T @ (design * (fitted * (1 - fitted))[:, None]), design.T @ (labels - fitted)
+        )
+    assert line.slope == pytest.approx(beta[1], rel=1e-4)
+    assert (labels - expit(log_odds + line.intercept)).sum() == pytest.approx(0, abs=1e-6)
+
+
+def test_one_class_is_refused():
+    with pytest.raises(ValueError, match="one class"):
+        calibration_line([1, 1, 1], [0.2, 0.3, 0.4])
+
+
+def test_published_scores_have_the_known_calibration(shared_data):
+    with (shared_data / "tables" / "prognosais_test_predictions.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["IDH_mutated"] in ("0", "1")]
+    labels = np.array([int(row["IDH_mutated"]) for row in rows])
+    scores = np.array([float(row["Prediction_score_IDH_mutated"]) for row in rows])
+    line = calibration_line(labels, scores)
+    assert line.slope == pytest.approx(0.44, abs=0.01)
+    assert line.intercept == pytest.approx(1.59, abs=0.02)
+    assert brier(labels, scores) == pytest.approx(0.131, abs=0.001)
