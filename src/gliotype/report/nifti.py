@@ -1,7 +1,7 @@
 """Masks and maps on the grid of the reference image as it was read, and their files.
 
 A 1 mm mask that is read at the centres of 5.5 mm slices loses thin structures. Here each region's share of
-every acquired voxel is computed, and the region gets as many voxels as its shares add up to, those with the
+every acquired voxel is computed, and the region gets as many voxels as its volume fills, those with the
 largest share first. So every region keeps its volume, however thin it is. The regions are nested (whole
 tumour, tumour core, enhancing tumour), so that they cannot compete.
 """
@@ -59,17 +59,17 @@ def tumour_as_acquired(tumour: Tumour, prepared: PreparedStudy) -> Volume:
     for region, label in ((whole, Label.OEDEMA), (core, Label.CORE), (enhancing, Label.ENHANCING)):
         if not region.any():
             break
-        share = _as_acquired(tumour.labels.with_array(region), prepared).array
-        within = _largest_shares(np.where(within, share, 0.0))
+        share = np.asarray(_as_acquired(tumour.labels.with_array(region), prepared).array, np.float32)
+        count = max(1, round(region.sum() * tumour.labels.grid.voxel_ml / grid.voxel_ml))
+        within = _largest_shares(np.where(within, share, 0.0), count)
         acquired[within] = label
     return Volume(acquired, grid.affine)
 
 
-def _largest_shares(share: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Pick as many voxels as the shares add up to, largest first (first in memory among equals)."""
-    filled = np.flatnonzero(share > 1e-3)
-    count = min(int(np.ceil(share.sum(dtype=np.float64) - 0.5)), filled.size)
-    chosen = filled[np.argsort(-share.ravel()[filled], kind="stable")[:count]]
+def _largest_shares(share: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
+    """Pick voxels with the largest share (the first in memory among equals), none without any."""
+    candidates = np.flatnonzero(share > 1e-3)
+    chosen = candidates[np.argsort(-share.ravel()[candidates], kind="stable")[:count]]
     mask = np.zeros(share.size, np.bool_)
     mask[chosen] = True
     return mask.reshape(share.shape)

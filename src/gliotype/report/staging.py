@@ -28,7 +28,7 @@ def written_together(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         OutputError: on any `OSError`, inside the block too; `folder` is then as it was before, and is
             removed again if it was made here.
     """
-    with _output_errors(folder), _made(folder), TemporaryDirectory(prefix=".gliotype-", dir=folder) as aside:
+    with output_errors(folder), _made(folder), TemporaryDirectory(prefix=".gliotype-", dir=folder) as aside:
         yield Path(aside)
         for name in names:
             if (folder / name).is_dir():
@@ -49,7 +49,7 @@ def check_writable(folder: Path) -> None:
     Raises:
         OutputError: if the folder cannot be made, or no file in it.
     """
-    with _output_errors(folder):
+    with output_errors(folder):
         made = _missing(folder)
         with _made(folder), TemporaryFile(dir=folder):
             pass
@@ -58,7 +58,8 @@ def check_writable(folder: Path) -> None:
 
 
 @contextmanager
-def _output_errors(folder: Path) -> Iterator[None]:
+def output_errors(folder: Path) -> Iterator[None]:
+    """Turn any `OSError` of the block into an `OutputError` that names the folder, the cause and a remedy."""
     try:
         yield
     except OSError as error:

@@ -1,0 +1,42 @@
+"""``gliotype demo``: the whole way on a patient simulated on the spot."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from gliotype.cli.predict import run
+
+if TYPE_CHECKING:
+    from gliotype.study import Result
+
+
+def demo(
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the results.")],
+    seed: Annotated[int, typer.Option(help="Another seed, another patient.")] = 0,
+    as_json: Annotated[bool, typer.Option("--json", help="Print prediction.json on stdout.")] = False,
+) -> None:
+    """Simulate a raw study into OUT/study, and predict from it."""
+
+    def predicted(progress: Callable[[str], None]) -> Result:
+        from gliotype.pipeline import predict as predict_study
+        from gliotype.report.staging import output_errors
+        from gliotype.simulate import demo_study
+
+        progress("simulate")
+        folder = output / "study"
+        with output_errors(folder):
+            folder.mkdir(parents=True, exist_ok=True)
+            age = demo_study(folder, seed)
+        result = predict_study(folder, age=age, id=f"simulated-{seed}", progress=progress)
+        simulated = (
+            "This patient is simulated: the answer shows how Gliotype works, and nothing about patients."
+        )
+        return replace(result, warnings=(simulated, *result.warnings))
+
+    run(predicted, output, as_json=as_json)

@@ -1,0 +1,49 @@
+"""``gliotype info``: versions and weights, for bug reports and for the record."""
+
+from __future__ import annotations
+
+import json
+from typing import Annotated
+
+import typer
+
+
+def info(
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Print versions, and the weights with their hashes."""
+    found = _gathered()
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    for title, rows in found.items():
+        typer.echo(f"{title}:" if isinstance(rows, dict) else f"{title}: {rows}")
+        if isinstance(rows, dict):
+            for name, value in rows.items():
+                typer.echo(f"  {name:<22} {value}")
+
+
+def _gathered() -> dict[str, str | dict[str, str]]:
+    import hashlib
+    import platform
+    import re
+    from importlib import metadata, resources
+
+    from gliotype import __version__
+
+    needed = [
+        re.split(r"[^\w.-]", requirement)[0]
+        for requirement in metadata.requires("gliotype") or []
+        if "extra ==" not in requirement
+    ]
+    weights = [file for file in resources.files("gliotype.weights").iterdir() if file.name.endswith(".onnx")]
+    return {
+        "version": __version__,
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "libraries": {name: metadata.version(name) for name in sorted(needed, key=str.lower)},
+        "weights": {
+            file.name: hashlib.sha256(file.read_bytes()).hexdigest()
+            for file in sorted(weights, key=lambda file: file.name)
+        },
+    }

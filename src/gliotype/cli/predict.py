@@ -1,0 +1,101 @@
+"""``gliotype predict``: from the files of a study to an answer and its report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from gliotype.study import Result
+
+
+class Sex(StrEnum):
+    """Values of ``--sex``."""
+
+    M = "M"
+    F = "F"
+
+
+def predict(
+    study: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="STUDY", help="Folder or zip of DICOM or NIfTI; not needed where files are named below."
+        ),
+    ] = None,
+    *,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the results.")],
+    age: Annotated[float | None, typer.Option(help="Age in years.")] = None,
+    sex: Annotated[Sex | None, typer.Option(case_sensitive=False, help="Sex.")] = None,
+    subject: Annotated[str | None, typer.Option("--id", help="Name of the case in the results.")] = None,
+    prevalence: Annotated[
+        float, typer.Option(help="Share of IDH mutation among patients like this one, between 0 and 1.")
+    ] = 0.3,
+    study_uid: Annotated[
+        str | None, typer.Option("--study", metavar="UID", help="Which study, where STUDY holds several.")
+    ] = None,
+    t1: Annotated[Path | None, typer.Option(help="Take this file or folder as T1.")] = None,
+    t1c: Annotated[Path | None, typer.Option(help="Take this as T1 with contrast agent.")] = None,
+    t2: Annotated[Path | None, typer.Option(help="Take this as T2.")] = None,
+    flair: Annotated[Path | None, typer.Option(help="Take this as FLAIR.")] = None,
+    dsc: Annotated[Path | None, typer.Option(help="Take this as DSC perfusion series.")] = None,
+    adc: Annotated[Path | None, typer.Option(help="Take this as ADC map.")] = None,
+    mask: Annotated[Path | None, typer.Option(help="Tumour mask to use instead of Model 1's.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print prediction.json on stdout.")] = False,
+) -> None:
+    """Predict IDH status from a pre-operative study."""
+
+    def predicted(progress: Callable[[str], None]) -> Result:
+        from gliotype.pipeline import predict as predict_study
+        from gliotype.study import Sequence
+
+        named = {
+            Sequence.T1: t1,
+            Sequence.T1C: t1c,
+            Sequence.T2: t2,
+            Sequence.FLAIR: flair,
+            Sequence.DSC: dsc,
+            Sequence.ADC: adc,
+        }
+        return predict_study(
+            study,
+            files={sequence: path for sequence, path in named.items() if path is not None},
+            age=age,
+            sex=None if sex is None else sex.value,
+            id=subject,
+            prevalence=prevalence,
+            study_uid=study_uid,
+            mask=mask,
+            progress=progress,
+        )
+
+    run(predicted, output, as_json=as_json)
+
+
+def run(predicted: Callable[[Callable[[str], None]], Result], output: Path, *, as_json: bool) -> None:
+    """Predict, write the results and tell about them; that OUT can be written is found out first.
+
+    Args:
+        predicted: makes the result, telling each stage's name to the function that it is given.
+        output: folder for the results.
+        as_json: print ``prediction.json`` on stdout, and nothing else.
+
+    Raises:
+        GliotypeError: as `predicted` does, and `OutputError` if the results cannot be written.
+    """
+    from gliotype.cli.show import print_summary, progress
+    from gliotype.report import check_writable, write_result
+
+    check_writable(output)
+    with progress() as tell:
+        result = predicted(tell)
+        tell("report")
+        files = write_result(result, output)
+    if as_json:
+        typer.echo(files[-1].read_text(encoding="utf-8"), nl=False)
+    else:
+        print_summary(result, files)

@@ -1,0 +1,58 @@
+"""What a person sees on the terminal: progress on stderr, the answer on stdout."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from gliotype.report import words
+from gliotype.study import Call, Result
+
+STYLES = {
+    Call.MUTANT: "bold blue",
+    Call.WILDTYPE: "bold dark_orange3",
+    Call.INDETERMINATE: "bold",
+    Call.NO_TUMOUR: "bold",
+}
+
+
+@contextmanager
+def progress() -> Iterator[Callable[[str], None]]:
+    """Lend a function that shows the current stage on stderr: one changing line, or a line for each stage."""
+    console = Console(stderr=True, highlight=False, markup=False)
+    if not console.is_terminal:
+        yield console.print
+        return
+    with console.status("start") as status:
+        yield lambda stage: status.update(Text(stage))
+
+
+def print_summary(result: Result, files: tuple[Path, ...]) -> None:
+    """Print the answer, what it rests on, the warnings and where the files are."""
+    console = Console(highlight=False, markup=False, soft_wrap=True)
+    console.print(Text(words.CALL_WORDS[result.call], STYLES[result.call]))
+    for title, lines in _paragraphs(result, files):
+        for line in lines:
+            console.print(Text.assemble((f"{title:<13}", "dim"), line))
+            title = ""
+    console.print(Text(words.RESEARCH_USE, "dim"))
+
+
+def _paragraphs(result: Result, files: tuple[Path, ...]) -> Iterator[tuple[str, list[str]]]:
+    prediction, tumour = result.prediction, result.tumour
+    if prediction.probability is not None:
+        sure = f"{words.percent(prediction.probability)} ({words.interval_words(prediction.interval)})"
+        yield "P(mutant)", [f"{sure} at a prevalence of {words.percent(prediction.prevalence)}"]
+    yield "Because", [prediction.explanation]
+    if tumour.found:
+        regions = ", ".join(
+            f"{words.REGION_WORDS[name].lower()} {words.number(tumour.regions_ml[name], 'ml')}"
+            for name in words.REGION_WORDS
+        )
+        yield "Tumour", [f"{words.number(tumour.volume_ml, 'ml')}: {regions}"]
+    yield "Warnings", list(result.warnings)
+    yield "Written", [str(path) for path in files]

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from factory import PREPARED, make_no_tumour, make_result
+from gliotype.report.html import render_html
+from gliotype.study import Call, Finding, Result, Sequence, Subject
+from gliotype.volume import Volume
+
+VOID = {"meta", "input", "br"}
+
+
+class Page(HTMLParser):
+    """Reads a page, checks that its elements are closed in order, and keeps its text and links."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.links: list[str] = []
+        self.tags: list[str] = []
+        self.text = ""
+        self.feed(page)
+        self.close()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.links += [value or "" for name, value in attrs if name in ("href", "src", "xlink:href")]
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.handle_starttag(tag, attrs)
+        if tag not in VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        if self.open and self.open[-1] != "style":
+            self.text += " ".join(data.split()) + " "
+
+
+@pytest.fixture(scope="module")
+def result() -> Result:
+    return make_result()
+
+
+@pytest.fixture(scope="module")
+def markup(result: Result) -> str:
+    return render_html(result)
+
+
+@pytest.fixture(scope="module")
+def page(markup: str) -> Page:
+    return Page(markup)
+
+
+def test_one_closed_page_that_fetches_nothing(markup: str, page: Page) -> None:
+    assert page.open == []
+    assert "script" not in page.tags
+    assert "link" not in page.tags
+    assert len(page.links) == 4 * 3 + 8 * 2
+    assert all(link.startswith("data:image/jpeg;base64,") for link in page.links)
+    assert "url(" not in markup
+    assert len(markup.encode()) < 3_000_000
+
+
+def test_the_answer_stands_with_its_interval_prevalence_and_grounds(page: Page) -> None:
+    assert "IDH-wildtype" in page.text
+    assert "13 % (95 % interval 5 % to 28 %) at a prevalence of 30 %" in page.text
+    assert "Rests on: radiomics (T1c, T2, FLAIR). Strong rim enhancement outweighs age" in page.text
+    assert page.text.count("Research use only") == 2
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "case-7 44 years, female",
+        "Age alone, for comparison",  # the other methods
+        "likelihood ratio 0.7",
+        "strong enhancement <speaks> for wildtype",
+        "-1.74",
+        "Enhancing tumour 6.8",  # volumes
+        "Whole tumour 65 ml",
+        "Frontal 61.2 %",  # loci
+        "Maximum 3D Diameter 87.2 mm",  # measurements, missing ones too
+        "Mesh Volume 118,083 mm³",
+        "flair mean over ring –",
+        "Method perfusion the study has no DSC series",  # what was not used
+        "ADC no such series in the study",
+        "Image 5 (other) 3 slices 20 mm apart: a localiser",
+        "FLAIR 4 97 % the name image 4 says FLAIR, and its contrast agrees 0.9 × 0.9 × 5",
+        "TR 9000 ms, TE 125 ms, TI 2500 ms, 3 T",
+        "prepare 18.2",  # the record
+        "openvino 2026.4.1",
+        "3f" * 32,
+    ],
+)
+def test_the_page_tells(page: Page, words: str) -> None:
+    assert words in page.text
+
+
+def test_text_is_escaped(result: Result) -> None:
+    subject = Subject('<script>alert("x")</script>', age=44.0)
+    page = Page(render_html(replace(result, study=replace(result.study, subject=subject))))
+    assert "script" not in page.tags
+    assert subject.id in page.text
+
+
+def test_no_source_path_reaches_the_page(result: Result, markup: str, page: Page) -> None:
+    assert "doe" not in re.sub(r"base64,[^\"]*", "", markup)
+    assert "exam/" not in markup
+    assert "Two T1 series were found: image 1 was taken" in page.text
+
+
+def test_pictures_show_the_patients_right_at_the_left_and_anterior_at_the_left_of_sagittal_ones(
+    markup: str,
+) -> None:
+    axial, _, sagittal = (part for part in re.split(r'class="plane"', markup)[1:4])
+    assert "left edge R, right edge L" in axial
+    assert "left edge A, right edge P" in sagittal
+    for section in (axial, sagittal):
+        width, height = (float(n) for n in re.search(r'viewBox="0 0 (\d+) (\d+)"', section).groups())
+        path = re.search(r'class="enhancing" d="([^"]*)"', section).group(1)
+        points = np.array(re.findall(r"([\d.]+) ([\d.]+)", path), dtype=float)
+        assert points[:, 0].mean() < width / 2
+        assert points[:, 1].mean() < height / 2
+
+
+def test_a_healthy_head_has_a_page_without_tumour() -> None:
+    page = Page(render_html(make_no_tumour()))
+    assert page.open == []
+    assert "No tumour found" in page.text
+    assert "Model 1 marked no voxel as tumour" in page.text
+    assert "The brain in three planes" in page.text
+    assert len(page.links) == 12
+    for absent in ("Volumes", "Loci", "Probability", "Warning", "outlines of the tumour", "Whole tumour"):
+        assert absent not in page.text
+
+
+def test_one_sequence_is_enough() -> None:
+    page = Page(render_html(make_result((Sequence.T2,))))
+    assert page.open == []
+    assert len(page.links) == 3 + 8
+    for missing in ("T1", "T1c", "FLAIR"):
+        assert f"{missing} no such series in the study" in page.text
+
+
+def test_a_map_of_reasons_is_laid_over_the_reference(result: Result) -> None:
+    x = PREPARED.world()[..., 0].astype(np.float32)
+    findings = tuple(replace(f, map=Volume(x, PREPARED.affine)) for f in result.findings)
+    page = Page(render_html(replace(result, findings=findings)))
+    assert "What moved the answer" in page.text
+    assert sum(link.startswith("data:image/png") for link in page.links) == 3
+
+
+def test_an_indeterminate_answer_and_numbers_that_are_missing_have_their_words(result: Result) -> None:
+    prediction = replace(result.prediction, call=Call.INDETERMINATE, probability=0.995, interval=None)
+    study = replace(result.study, subject=Subject("n"))
+    bare = (Finding("bare", None), Finding("radiomics", 0.995))
+    page = Page(render_html(replace(result, prediction=prediction, study=study, findings=bare)))
+    assert "Indeterminate" in page.text
+    assert "> 99 % (no interval)" in page.text
+    assert "age not given, sex not given" in page.text
+    assert "gives no probability" in page.text

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import os
+import resource
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from factory import make_result
+from gliotype.errors import OutputError
+from gliotype.report import OUTPUTS, check_writable, write_result
+from gliotype.report.staging import written_together
+from gliotype.study import Result, Sequence
+
+NAMES = ("a.txt", "b.txt", "last.txt")
+
+
+@pytest.fixture(scope="module")
+def result() -> Result:
+    return make_result((Sequence.FLAIR,))
+
+
+@pytest.fixture
+def full_disk() -> Iterator[None]:
+    """No file may grow beyond a few blocks, as on a disk that fills up while it is written."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir()}
+
+
+def fail(out: Path, error: BaseException) -> None:
+    """Write one file of a set, then fail."""
+    with written_together(out, NAMES) as aside:
+        (aside / "a.txt").write_text("new")
+        raise error
+
+
+def succeed(out: Path) -> None:
+    with written_together(out, NAMES) as aside:
+        (aside / "a.txt").write_text("new")
+        (aside / "last.txt").write_text("new")
+
+
+def test_files_appear_when_the_block_ends_and_not_before(tmp_path: Path) -> None:
+    out = tmp_path / "deep" / "out"
+    with written_together(out, NAMES) as aside:
+        (aside / "a.txt").write_text("one")
+        (aside / "last.txt").write_text("two")
+        assert not (out / "a.txt").exists()
+    assert contents(out) == {"a.txt": b"one", "last.txt": b"two"}
+
+
+def test_an_earlier_run_is_replaced_and_what_it_alone_had_is_removed(tmp_path: Path) -> None:
+    for name in (*NAMES, "mine.txt"):
+        (tmp_path / name).write_text("old")
+    succeed(tmp_path)
+    assert contents(tmp_path) == {"a.txt": b"new", "last.txt": b"new", "mine.txt": b"old"}
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_a_failure_leaves_an_earlier_run_as_it_was(tmp_path: Path, error: BaseException) -> None:
+    for name in NAMES:
+        (tmp_path / name).write_text("old")
+    with pytest.raises((OutputError, KeyboardInterrupt)):
+        fail(tmp_path, error)
+    assert contents(tmp_path) == dict.fromkeys(NAMES, b"old")
+
+
+def test_a_folder_made_for_a_run_that_failed_is_removed_with_its_parents(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="No space left"):
+        fail(tmp_path / "deep" / "out", OSError(28, "No space left on device"))
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_in_the_way_is_found_before_anything_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("old")
+    (tmp_path / "last.txt").mkdir()
+    with pytest.raises(OutputError, match=r"last\.txt is a folder"):
+        succeed(tmp_path)
+    assert (tmp_path / "a.txt").read_text() == "old"
+    assert sorted(os.listdir(tmp_path)) == ["a.txt", "last.txt"]
+
+
+def test_checking_leaves_nothing_behind(tmp_path: Path) -> None:
+    check_writable(tmp_path)
+    check_writable(tmp_path / "deep" / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_in_place_of_the_folder_is_found_by_checking(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    for out in (tmp_path / "file", tmp_path / "file" / "out"):
+        with pytest.raises(OutputError, match=r"cannot write the results to .*file.* choose another folder"):
+            check_writable(out)
+    assert contents(tmp_path) == {"file": b"mine"}
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_folder_without_permission_is_found_by_checking(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    with pytest.raises(OutputError, match="Permission denied"):
+        check_writable(tmp_path)
+
+
+@pytest.mark.usefixtures("full_disk")
+def test_a_full_disk_leaves_nothing(result: Result, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="make room"):
+        write_result(result, tmp_path / "out")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_result_is_written_whole(result: Result, tmp_path: Path) -> None:
+    (tmp_path / "saliency.nii.gz").write_text("of another patient")
+    files = write_result(result, tmp_path)
+    assert files[-1].name == "prediction.json"
+    assert {path.name for path in files} == set(OUTPUTS) - {"saliency.nii.gz"}
+    assert sorted(files) == sorted(tmp_path.iterdir())
