@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -85,3 +86,18 @@ def load_network(name: str) -> Network:
         return np.asarray(compiled(batch)[0], dtype=np.float32)
 
     return Network(name, sha256, run)
+
+
+@cache
+def weight_hashes() -> dict[str, str]:
+    """SHA-256 of every shipped weight, by name, each checked against its card.
+
+    Raises:
+        WeightsError: if one is missing or corrupt.
+    """
+    cards = sorted(weights_folder().glob("*.card.json"))
+    found = {}
+    for card in cards:
+        name = card.name.removesuffix(".card.json")
+        found[name] = checked_weights(name, json.loads(card.read_text())["suffix"])[1]
+    return found

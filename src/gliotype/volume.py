@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -21,8 +22,8 @@ from scipy import ndimage
 
 from gliotype.errors import GeometryError
 
-Array = NDArray[np.generic]
-Matrix = NDArray[np.float64]
+Array = NDArray[Any]
+Matrix = NDArray[np.floating[Any]]
 
 LPS_FROM_RAS: Matrix = np.diag([-1.0, -1.0, 1.0, 1.0])
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+from typing import cast
+
 import torch
 from torch import Tensor, nn
 
@@ -20,7 +23,7 @@ class ConvBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (n, channels_in, i, j, k) to (n, channels, i/stride, j/stride, k/stride)."""
         x = self.act(self.first_norm(self.first(x)))
-        return self.act(x + self.second_norm(self.second(x)))
+        return cast(Tensor, self.act(x + self.second_norm(self.second(x))))
 
 
 class UNet3d(nn.Module):
@@ -40,10 +43,8 @@ class UNet3d(nn.Module):
             nn.InstanceNorm3d(widths[0], affine=True),
             nn.LeakyReLU(0.01),
         )
-        self.down = nn.ModuleList(ConvBlock(a, b, stride=2) for a, b in zip(widths, widths[1:], strict=False))
-        self.up = nn.ModuleList(
-            nn.ConvTranspose3d(b, a, 2, stride=2) for a, b in zip(widths, widths[1:], strict=False)
-        )
+        self.down = nn.ModuleList(ConvBlock(a, b, stride=2) for a, b in pairwise(widths))
+        self.up = nn.ModuleList(nn.ConvTranspose3d(b, a, 2, stride=2) for a, b in pairwise(widths))
         self.merge = nn.ModuleList(ConvBlock(2 * a, a) for a in widths[1:-1])
         self.last = nn.Sequential(
             nn.Conv3d(2 * widths[0], widths[0], 3, padding=1, bias=False),
@@ -61,7 +62,7 @@ class UNet3d(nn.Module):
         for level in range(len(self.up) - 1, -1, -1):
             x = torch.cat([self.up[level](x), skips[level]], dim=1)
             x = self.last(x) if level == 0 else self.merge[level - 1](x)
-        return self.head(x)
+        return cast(Tensor, self.head(x))
 
 
 def model1() -> UNet3d:

@@ -53,7 +53,8 @@ def brain_mask(tissue: NDArray[np.generic], spacing_mm: tuple[float, float, floa
     inside = np.isin(tissue, [*PARENCHYMA, Tissue.VENTRICLE])
     steps = max(1, round(4.0 / float(np.mean(spacing_mm))))
     closed = ndimage.binary_closing(np.pad(inside, steps), iterations=steps)
-    return ndimage.binary_fill_holes(closed[(slice(steps, -steps),) * 3]) & (tissue != Tissue.BONE)
+    filled = ndimage.binary_fill_holes(closed[(slice(steps, -steps),) * 3])
+    return np.asarray(filled & (tissue != Tissue.BONE), dtype=np.bool_)
 
 
 def tissue_from_freesurfer(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
@@ -68,7 +69,7 @@ def tissue_from_freesurfer(labels: NDArray[np.integer]) -> NDArray[np.uint8]:
     table = np.zeros(max(int(labels.max()), 600) + 1, np.uint8)
     for tissue, numbers in _FREESURFER.items():
         table[list(numbers)] = tissue
-    return table[labels]
+    return np.asarray(table[labels], dtype=np.uint8)
 
 
 @dataclass(frozen=True, eq=False)

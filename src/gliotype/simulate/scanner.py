@@ -43,7 +43,7 @@ def spoiled_gradient_echo(
 
 
 def inversion_gradient_echo(pd: Field, t1_ms: Field, ti_ms: float, tr_ms: float) -> Field:
-    """Magnitude signal of MPRAGE, from the recovery at the centre of k-space: ``PD |1 - 2 e^(-TI/T1) + e^(-TR/T1)|``."""
+    """Magnitude signal of MPRAGE at the centre of k-space: ``PD |1 - 2 exp(-TI/T1) + exp(-TR/T1)|``."""
     return np.asarray(pd * np.abs(1 - 2 * np.exp(-ti_ms / t1_ms) + np.exp(-tr_ms / t1_ms)))
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import ndimage, sparse
 from scipy.sparse import csgraph
 
-from gliotype.simulate.fields import enlarge, smooth_noise
+from gliotype.simulate.fields import smooth_noise
 from gliotype.simulate.tissue import Tissue
 from gliotype.study import Label
 

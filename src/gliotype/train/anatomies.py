@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -67,9 +69,10 @@ def read_anatomies(folder: Path, white_matter: Volume, cache: Path) -> list[Anat
     files = sorted(folder.glob("*.nii.gz"))
     if not files:
         raise InputError(f"no label map (*.nii.gz) in {folder}: give the folder of whole-head label maps")
-    anatomies, arrays = [], {}
+    anatomies: list[Anatomy] = []
+    arrays: dict[str, Any] = {}
     for i, file in enumerate(files):
-        image = nib.load(file)
+        image = nib.Nifti1Image.from_filename(file)
         tissue = Volume(
             tissue_from_freesurfer(np.asarray(image.dataobj).astype(np.int32)), image.affine
         ).as_ras()
@@ -78,3 +81,10 @@ def read_anatomies(folder: Path, white_matter: Volume, cache: Path) -> list[Anat
         arrays |= {f"t{i}": tissue.array, f"a{i}": tissue.affine, f"m{i}": anatomy.mni_from_world}
     np.savez_compressed(cache, **arrays)
     return anatomies
+
+
+def anatomy_hashes(folder: Path) -> dict[str, str]:
+    """SHA-256 of every label map in a folder, by file name."""
+    return {
+        file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.glob("*.nii.gz"))
+    }

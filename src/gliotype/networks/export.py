@@ -1,0 +1,75 @@
+"""Export a trained network to ONNX with half-precision weights, and write its card."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import onnx
+import torch
+from onnx import TensorProto, helper, numpy_helper
+from torch import nn
+
+
+def export_onnx(network: nn.Module, example: torch.Tensor, file: Path) -> None:
+    """Write a network as ONNX; softmax over the channels is part of it.
+
+    Weights are stored in half precision and widened on loading, which halves the file; computation stays in
+    single precision.
+
+    Args:
+        network: gives logits (n, classes, ...).
+        example: an input batch; its batch axis stays free in the file.
+        file: where to write; replaced at once when complete.
+    """
+    whole = nn.Sequential(network, nn.Softmax(dim=1)).eval()
+    aside = file.with_suffix(".part")
+    torch.onnx.export(
+        whole,
+        (example,),
+        str(aside),
+        input_names=["images"],
+        output_names=["probabilities"],
+        dynamic_axes={"images": {0: "batch"}, "probabilities": {0: "batch"}},
+        opset_version=17,
+        dynamo=False,
+    )
+    onnx.save(_with_half_weights(onnx.load(str(aside))), str(aside))
+    aside.replace(file)
+
+
+def _with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Store large float32 initialisers as float16 behind a Cast."""
+    casts = []
+    for tensor in model.graph.initializer:
+        if tensor.data_type != TensorProto.FLOAT or np.prod(tensor.dims) < 256:
+            continue
+        half = numpy_helper.from_array(
+            numpy_helper.to_array(tensor).astype(np.float16), tensor.name + "_half"
+        )
+        casts.append(helper.make_node("Cast", [half.name], [tensor.name], to=TensorProto.FLOAT))
+        tensor.CopyFrom(half)
+    nodes = [*casts, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    return model
+
+
+def write_card(file: Path, facts: Mapping[str, object]) -> Path:
+    """Write the card of a weight beside it: its hash, and the facts that the caller knows.
+
+    Args:
+        file: the weight.
+        facts: JSON values: purpose, data and licence, training, results, limits.
+
+    Returns:
+        The card, ``<name>.card.json``.
+    """
+    card = file.with_name(f"{file.stem}.card.json")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    document = {"name": file.stem, "suffix": file.suffix, "sha256": digest, **facts}
+    card.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return card

@@ -1,0 +1,123 @@
+"""The main job, as one sentence: read, prepare, segment, measure, predict, fuse."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+
+from gliotype import __version__
+from gliotype.errors import UsageError
+from gliotype.measure import measure
+from gliotype.predictors import fuse, predict_all, subject_warnings
+from gliotype.prepare import prepare
+from gliotype.read import read_mask, read_study
+from gliotype.runtime import weight_hashes
+from gliotype.segment import find_brain, given_tumour, segment
+from gliotype.study import Result, Sequence, Subject
+
+AGE_RANGE = (0.0, 120.0)
+LIBRARIES = ("numpy", "scipy", "nibabel", "pydicom", "SimpleITK", "openvino")
+
+
+def predict(
+    source: Path | str | None = None,
+    *,
+    files: Mapping[Sequence, Path] | None = None,
+    age: float | None = None,
+    sex: str | None = None,
+    id: str | None = None,  # noqa: A002
+    prevalence: float = 0.3,
+    study_uid: str | None = None,
+    mask: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Result:
+    """Predict the IDH status of one patient's glioma from a pre-operative study.
+
+    Args:
+        source: folder or zip of DICOM or of NIfTI; may be None where files are named.
+        files: files (or folders of DICOM) to take as a sequence, whatever identification would say.
+        age: years.
+        sex: ``"M"`` or ``"F"``.
+        id: the caller's name for the case; the source's file name when None.
+        prevalence: share of IDH mutation among patients like this one, between 0 and 1.
+        study_uid: which study, where `source` holds several.
+        mask: tumour mask (NIfTI) to use instead of Model 1's.
+        progress: called with the name of each stage as it starts.
+
+    Returns:
+        All values of the run; `gliotype.report.write_result` writes them as files.
+
+    Raises:
+        UsageError: if an argument is out of range, or `source` holds several studies.
+        InputError: if the input cannot be read or used.
+        NoStructuralImageError: if there is none of T1, T1c, T2 and FLAIR.
+        WeightsError: if shipped weights are missing or corrupt.
+    """
+    _check(age, sex, prevalence)
+    source = None if source is None else Path(source)
+    subject = Subject(id or _default_id(source, files), age, sex)
+    clock = Clock(progress)
+    with clock("read"):
+        study = read_study(source, files=files, subject=subject, study_uid=study_uid)
+    with clock("prepare"):
+        prepared = prepare(study, find_brain)
+    with clock("segment"):
+        tumour = given_tumour(read_mask(mask), prepared) if mask is not None else segment(prepared)
+    with clock("measure"):
+        measurements = measure(prepared, tumour)
+    with clock("predict"):
+        findings, not_applicable = predict_all(prepared, tumour, measurements, study.subject, prevalence)
+        prediction = fuse(findings, tumour, prevalence)
+    return Result(
+        study=study,
+        prepared=prepared,
+        tumour=tumour,
+        measurements=measurements,
+        findings=findings,
+        not_applicable=not_applicable,
+        prediction=prediction,
+        warnings=(*study.warnings, *prepared.warnings, *tumour.warnings, *subject_warnings(study.subject)),
+        seconds=clock.seconds,
+        versions=_versions(),
+        weights=weight_hashes(),
+    )
+
+
+class Clock:
+    """Measures the seconds of each stage and tells that it has started."""
+
+    def __init__(self, progress: Callable[[str], None] | None) -> None:
+        self.seconds: dict[str, float] = {}
+        self._tell = progress or (lambda stage: None)
+
+    @contextmanager
+    def __call__(self, stage: str) -> Iterator[None]:
+        """Time a stage."""
+        self._tell(stage)
+        started = time.perf_counter()
+        yield
+        self.seconds[stage] = time.perf_counter() - started
+
+
+def _check(age: float | None, sex: str | None, prevalence: float) -> None:
+    low, high = AGE_RANGE
+    if age is not None and not low <= age <= high:
+        raise UsageError(f"age is {age:g}: give years between {low:g} and {high:g}, or leave it out")
+    if sex is not None and sex not in ("M", "F"):
+        raise UsageError(f"sex is {sex!r}: give M or F, or leave it out")
+    if not 0 < prevalence < 1:
+        raise UsageError(f"prevalence is {prevalence:g}: give a share between 0 and 1, such as 0.3")
+
+
+def _default_id(source: Path | None, files: Mapping[Sequence, Path] | None) -> str:
+    named = source or next(iter((files or {}).values()), None)
+    return "study" if named is None else named.resolve().name.split(".")[0]
+
+
+def _versions() -> dict[str, str]:
+    libraries = {name: version(name) for name in LIBRARIES}
+    return {"gliotype": __version__, "python": platform.python_version(), **libraries}
