@@ -20,7 +20,7 @@ Run = Callable[..., tuple[int, str, str]]
 
 @pytest.fixture(scope="module")
 def result() -> Result:
-    return make_result((Sequence.FLAIR,))
+    return make_result((Sequence.T1, Sequence.FLAIR))
 
 
 @pytest.fixture
@@ -67,6 +67,7 @@ def test_it_answers_and_says_where_the_files_are(run: Run, pipeline: Pipeline, t
     assert "13 % (95 % interval 5 % to 28 %) at a prevalence of 30 %" in out
     assert "enhancing tumour 6.8" in out
     assert "Two T1 series were found" in out
+    assert "doe" not in out + err
     assert "Research use only" in out
     assert err.split() == ["segment", "report"]
     for name in ("prediction.json", "report.html", "tumour.nii.gz", "brain.nii.gz"):

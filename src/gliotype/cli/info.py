@@ -24,26 +24,22 @@ def info(
 
 
 def _gathered() -> dict[str, str | dict[str, str]]:
-    import hashlib
     import platform
     import re
-    from importlib import metadata, resources
+    from importlib import metadata
 
     from gliotype import __version__
+    from gliotype.runtime import weight_hashes
 
     needed = [
         re.split(r"[^\w.-]", requirement)[0]
         for requirement in metadata.requires("gliotype") or []
         if "extra ==" not in requirement
     ]
-    weights = [file for file in resources.files("gliotype.weights").iterdir() if file.name.endswith(".onnx")]
     return {
         "version": __version__,
         "python": platform.python_version(),
         "platform": platform.platform(),
         "libraries": {name: metadata.version(name) for name in sorted(needed, key=str.lower)},
-        "weights": {
-            file.name: hashlib.sha256(file.read_bytes()).hexdigest()
-            for file in sorted(weights, key=lambda file: file.name)
-        },
+        "weights": weight_hashes(),
     }

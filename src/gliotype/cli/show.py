@@ -44,6 +44,7 @@ def print_summary(result: Result, files: tuple[Path, ...]) -> None:
 
 def _paragraphs(result: Result, files: tuple[Path, ...]) -> Iterator[tuple[str, list[str]]]:
     prediction, tumour = result.prediction, result.tumour
+    unsourced = words.without_sources(result.study.images)
     if prediction.probability is not None:
         sure = f"{words.percent(prediction.probability)} ({words.interval_words(prediction.interval)})"
         yield "P(mutant)", [f"{sure} at a prevalence of {words.percent(prediction.prevalence)}"]
@@ -54,5 +55,5 @@ def _paragraphs(result: Result, files: tuple[Path, ...]) -> Iterator[tuple[str, 
             for name in words.REGION_WORDS
         )
         yield "Tumour", [f"{words.number(tumour.volume_ml, 'ml')}: {regions}"]
-    yield "Warnings", list(result.warnings)
+    yield "Warnings", [unsourced(warning) for warning in result.warnings]
     yield "Written", [str(path) for path in files]

@@ -5,18 +5,15 @@ The page holds no source path: where a reason or a warning quotes one, the numbe
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import PurePosixPath
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gliotype.report import words
 from gliotype.report.figures import draw_planes, draw_saliency, draw_strips, look_at
-from gliotype.study import Acquisition, Finding, Image, Measurements, Result
-from gliotype.study import Sequence as Kind
+from gliotype.study import Acquisition, Finding, Image, Measurements, Result, Sequence
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def render_html(result: Result) -> str:
         "age": words.age_words,
         "sequence": words.sequence_word,
         "largest_contribution": _largest_contribution,
-        "unsourced": _unsourced(result.study.images),
+        "unsourced": words.without_sources(result.study.images),
     }
     scene = look_at(result)
     used = list(result.study.chosen.values())
@@ -71,7 +68,7 @@ def render_html(result: Result) -> str:
         strips=draw_strips(scene),
         saliency=draw_saliency(scene),
         findings=_answering_first(result),
-        missing=[kind for kind in Kind if kind not in result.study.chosen],
+        missing=[sequence for sequence in Sequence if sequence not in result.study.chosen],
         series_used=[line for line, image in zip(series, result.study.images, strict=True) if image in used],
         series_other=[
             line for line, image in zip(series, result.study.images, strict=True) if image not in used
@@ -131,16 +128,3 @@ def _acquisition_words(acquisition: Acquisition) -> str:
     if acquisition.contrast is not None:
         found.append("contrast given" if acquisition.contrast else "no contrast")
     return ", ".join(found)
-
-
-def _unsourced(images: Sequence[Image]) -> Callable[[str], str]:
-    """Make a filter that puts ``image 3`` where a text quotes where the third image came from."""
-    quoted: dict[str, int] = {}
-    for number, image in enumerate(images, start=1):
-        path = PurePosixPath(image.source)
-        for name in (str(path), path.name):
-            if "/" in name or "." in name:
-                quoted.setdefault(name, number)
-    longest_first = sorted(quoted, key=len, reverse=True)
-    pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in longest_first) or r"(?!)")
-    return lambda text: pattern.sub(lambda match: f"image {quoted[match.group()]}", text)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
+from pathlib import PurePosixPath
 
-from gliotype.study import Call, Sequence
+from gliotype.study import Call, Image, Sequence
 
 CALL_WORDS = {
     Call.MUTANT: "IDH-mutant",
@@ -97,3 +99,26 @@ def label_words(name: str) -> str:
         ('Maximum 3D Diameter', 't1c p95 over ring')
     """
     return re.sub(r"_|(?<=[a-z])(?=[A-Z0-9])(?<=[a-z]{3})|(?<=\dD)(?=[A-Z])", " ", name)
+
+
+def without_sources(images: Iterable[Image]) -> Callable[[str], str]:
+    """Make a filter that puts ``image 3`` where a text quotes where the third image came from.
+
+    Paths may hold a patient's name; they stand in ``prediction.json`` alone.
+
+    Example:
+        >>> import numpy as np
+        >>> from gliotype.volume import Volume
+        >>> image = Image(Volume(np.zeros((1, 1, 1)), np.eye(4)), None, 1.0, "", "exam/doe_t1.nii")
+        >>> without_sources([image])("exam/doe_t1.nii is cut off; the name doe_t1.nii says T1")
+        'image 1 is cut off; the name image 1 says T1'
+    """
+    quoted: dict[str, int] = {}
+    for count, image in enumerate(images, start=1):
+        path = PurePosixPath(image.source)
+        for name in (str(path), path.name):
+            if "/" in name or "." in name:
+                quoted.setdefault(name, count)
+    longest_first = sorted(quoted, key=len, reverse=True)
+    pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in longest_first) or r"(?!)")
+    return lambda text: pattern.sub(lambda match: f"image {quoted[match.group()]}", text)
