@@ -1,3 +1,30 @@
-"""Gliotype predicts the IDH status of a glioma from pre-operative MRI, and shows why."""
+"""Gliotype predicts the IDH status of a glioma from pre-operative MRI, and shows why.
+
+import gliotype
+
+result = gliotype.predict("folder", age=44)
+gliotype.write_result(result, "out")
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gliotype.pipeline import predict
+    from gliotype.report import write_result
+    from gliotype.study import Result, Sequence
 
 __version__ = "0.1.0"
+__all__ = ["Result", "Sequence", "__version__", "predict", "write_result"]
+
+_HOMES = {"predict": "pipeline", "write_result": "report", "Result": "study", "Sequence": "study"}
+
+
+def __getattr__(name: str) -> Any:
+    """Load the public names when they are first used, so that the command line starts at once."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'gliotype' has no attribute {name!r}")
+    from importlib import import_module
+
+    return getattr(import_module(f"gliotype.{_HOMES[name]}"), name)

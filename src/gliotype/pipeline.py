@@ -20,6 +20,8 @@ from gliotype.segment import find_brain, given_tumour, segment
 from gliotype.study import Result, Sequence, Subject
 
 AGE_RANGE = (0.0, 120.0)
+DEFAULT_ID = "study"
+"""Name of a case that the caller does not name; file and folder names may name the patient."""
 LIBRARIES = ("numpy", "scipy", "nibabel", "pydicom", "SimpleITK", "openvino")
 
 
@@ -42,7 +44,7 @@ def predict(
         files: files (or folders of DICOM) to take as a sequence, whatever identification would say.
         age: years.
         sex: ``"M"`` or ``"F"``.
-        id: the caller's name for the case; the source's file name when None.
+        id: the caller's name for the case.
         prevalence: share of IDH mutation among patients like this one, between 0 and 1.
         study_uid: which study, where `source` holds several.
         mask: tumour mask (NIfTI) to use instead of Model 1's.
@@ -59,7 +61,7 @@ def predict(
     """
     _check(age, sex, prevalence)
     source = None if source is None else Path(source)
-    subject = Subject(id or _default_id(source, files), age, sex)
+    subject = Subject(id or DEFAULT_ID, age, sex)
     clock = Clock(progress)
     with clock("read"):
         study = read_study(source, files=files, subject=subject, study_uid=study_uid)
@@ -111,11 +113,6 @@ def _check(age: float | None, sex: str | None, prevalence: float) -> None:
         raise UsageError(f"sex is {sex!r}: give M or F, or leave it out")
     if not 0 < prevalence < 1:
         raise UsageError(f"prevalence is {prevalence:g}: give a share between 0 and 1, such as 0.3")
-
-
-def _default_id(source: Path | None, files: Mapping[Sequence, Path] | None) -> str:
-    named = source or next(iter((files or {}).values()), None)
-    return "study" if named is None else named.resolve().name.split(".")[0]
 
 
 def _versions() -> dict[str, str]:

@@ -33,9 +33,11 @@ def export_onnx(network: nn.Module, example: torch.Tensor, file: Path) -> None:
         str(aside),
         input_names=["images"],
         output_names=["probabilities"],
-        dynamic_axes={"images": {0: "batch"}, "probabilities": {0: "batch"}},
-        opset_version=17,
-        dynamo=False,
+        dynamic_shapes={"input": {0: torch.export.Dim("batch")}},
+        opset_version=18,
+        dynamo=True,
+        external_data=False,
+        verbose=False,
     )
     onnx.save(_with_half_weights(onnx.load(str(aside))), str(aside))
     aside.replace(file)

@@ -4,111 +4,99 @@ from __future__ import annotations
 
 from typing import Any
 
-_HEAD = """# Model card: {name}
+import jinja2
 
-{what}
+_TEMPLATE = """\
+{%- macro auroc(ends) -%}
+{{ "%.3f" | format(ends[0]) }} ({{ "%.3f" | format(ends[1]) }}-{{ "%.3f" | format(ends[2]) }})
+{%- endmacro -%}
+# Model card: {{ name }}
+
+{% block what %}{% endblock %}
 
 **Intended use.** Research on adults with diffuse glioma before surgery. Not a medical device.
 
-**Data.** {data}. {citation}. Licence: {licence}.{derived} Left out: {left_out}, whose image is one of
-our development images. {grade_4:.0%} of the patients have a glioma of grade 4.
+**Data.** {{ data.name }} ({{ data.citation }}). Licence: {{ data.licence }}.
+{%- if derived %} The {{ derived }}.{% endif %}
+Left out: {{ left_out | join(", ") }}, whose image is one of our development images.
+Gliomas of grade 4: {{ "%.0f" | format(100 * grade_4) }} %.
 
 **Method.** Ridge logistic regression on standardised features; penalty by the log-loss of 5-fold
-cross-validation; {resamples} bootstrap resamples within each class give the 95 % interval. Log-odds are stored for
-a prevalence of one half, and shifted to the prevalence asked for. A value outside the range of the training
-patients counts as the edge of that range. Fitted by `gliotype.train.radiomics.fit` with seed {seed}.
+cross-validation; {{ models[0].bootstrap | length }} bootstrap resamples within each class give the 95 % interval.
+Log-odds are stored for a prevalence of one half, and shifted to the prevalence asked for. A value outside
+the range of the training patients counts as the edge of that range. Fitted by
+`gliotype.train.radiomics.fit` with seed {{ seed }}.
+
+{% block results %}{% endblock %}
 """
 
+_AGE = """\
+{% extends "card" %}
+{% set model = models[0] %}
+{% set slope = model.coefficients[0] / model.sd[0] %}
+{% block what -%}
+P(IDH mutation) from the patient's age alone: the yardstick beside every other method.
+{%- endblock %}
+{% block results -%}
+**Model.** Log-odds change by {{ "%+.4f" | format(slope) }} a year; at a prevalence of one half they are
+even at {{ "%.1f" | format(model.mean[0] - model.intercept / slope) }} years.
 
-def age_card(document: dict[str, Any]) -> str:
-    """Write the card of the predictor `age`."""
-    (model,) = document["models"]
-    slope = model["coefficients"][0] / model["sd"][0]
-    rows = "\n".join(
-        f"| {each['cohort']} | {each['patients']} | {each['mutants']} | {_auroc(each['auroc'])} | "
-        f"{each['brier']:.3f} | {each['calibration_slope']:.2f} | {each['calibration_intercept']:+.2f} |"
-        for each in document["external"]
-    )
-    return (
-        _head(
-            document, "P(IDH mutation) from the patient's age alone: the yardstick beside every other method."
-        )
-        + f"""
-**Model.** Log-odds change by {slope:+.4f} a year; even at a prevalence of one half at
-{model["mean"][0] - model["intercept"] / slope:.1f} years.
-
-**Results.** UCSF-PDGM, 5 x 5 cross-validation: AUROC {_auroc(model["auroc"])}, n = {model["patients"]},
-{model["mutants"]} mutant. On patients of other hospitals, at their own prevalence:
+**Results.** UCSF-PDGM, 5 x 5 cross-validation: AUROC {{ auroc(model.auroc) }}, n = {{ model.patients }},
+{{ model.mutants }} mutant. On patients of other hospitals, at their own prevalence:
 
 | cohort | n | mutant | AUROC (95 %) | Brier | slope | intercept |
 | --- | --- | --- | --- | --- | --- | --- |
-{rows}
-
-**Limits.** A slope below 1 means that the probabilities are too extreme there: in gliomas of grade 2-3 age says
-much less than in a cohort that mixes them with glioblastoma. Ages of TCGA are at diagnosis.
+{% for each in external -%}
+| {{ each.cohort }} | {{ each.patients }} | {{ each.mutants }} | {{ auroc(each.auroc) }} | {{ each.brier }} |
+{#- #} {{ each.calibration_slope }} | {{ "%+.2f" | format(each.calibration_intercept) }} |
+{% endfor %}
+**Limits.** A slope below 1 means that the probabilities are too extreme there: among gliomas of grade 2-3
+age says much less than in a cohort that mixes them with glioblastoma. Ages of TCGA are at diagnosis.
+{%- endblock %}
 """
-    )
 
-
-def radiomics_card(document: dict[str, Any]) -> str:
-    """Write the card of the predictor `radiomics`."""
-    rows = "\n".join(
-        f"| {' + '.join(model['parts'])} | {model['patients']} | {model['mutants']} | {_auroc(model['auroc'])} | "
-        f"{_auroc(model['strata']['grade 2-3']['auroc'])} | {_auroc(model['strata']['grade 4']['auroc'])} |"
-        for model in document["models"]
-    )
-    full = document["models"][-1]
-    weights = "\n".join(
-        f"| {name} | {mean:.3g} | {sd:.2g} | {coefficient:+.2f} |"
-        for name, mean, sd, coefficient in zip(
-            full["features"], full["mean"], full["sd"], full["coefficients"], strict=True
-        )
-    )
-    strata = full["strata"]
-    return (
-        _head(
-            document,
-            "P(IDH mutation) from the tumour's shape, its signal on T1c, T2 and FLAIR over its surroundings, and "
-            "age; one model\nfor every subset of these parts, so that a missing input degrades the answer.",
-        )
-        + f"""
-**Features.** Few, and chosen to survive a change of mask and scanner (docs/explanation/predictors.md): flatness
-instead of sphericity, the ring's median instead of its mean. Definitions: docs/reference/measurements.md. The full
-model (log-odds per standard deviation):
+_RADIOMICS = """\
+{% extends "card" %}
+{% set full = models[-1] %}
+{% block what -%}
+P(IDH mutation) from the tumour's shape, its signal on T1c, T2 and FLAIR over its surroundings, and age.
+There is a model for every subset of these parts, so that a missing input degrades the answer.
+{%- endblock %}
+{% block results -%}
+**Features.** Few, and chosen to survive a change of mask and scanner (docs/explanation/predictors.md):
+flatness instead of sphericity, the ring's median instead of its mean. Definitions:
+docs/reference/measurements.md. The full model, log-odds per standard deviation:
 
 | feature | mean | SD | coefficient |
 | --- | --- | --- | --- |
-{weights}
-
-**Results.** UCSF-PDGM, experts' masks, 5 x 5 cross-validation (95 % interval after DeLong); models are fitted on all
-grades, and their AUROC within grades shown beside. Grade 2-3 has only {strata["grade 2-3"]["patients"]} patients
-({strata["grade 2-3"]["mutants"]} mutant) with signal ratios.
+{% for name in full.features -%}
+{% set i = loop.index0 -%}
+| {{ name }} | {{ "%.3g" | format(full.mean[i]) }} | {{ "%.2g" | format(full.sd[i]) }} |
+{#- #} {{ "%+.2f" | format(full.coefficients[i]) }} |
+{% endfor %}
+**Results.** UCSF-PDGM, experts' masks, 5 x 5 cross-validation (95 % interval after DeLong). Models are
+fitted on all grades; beside, their AUROC within grades. Only {{ full.strata["grade 2-3"].patients }} patients
+of grade 2-3 ({{ full.strata["grade 2-3"].mutants }} mutant) have signal ratios.
 
 | parts | n | mutant | AUROC | within grade 2-3 | within grade 4 |
 | --- | --- | --- | --- | --- | --- |
-{rows}
-
-**Limits.** One hospital, one protocol, experts' masks at 1 mm. Predicted masks, thick slices and other protocols
-shift the features; results through the whole pipeline stand in benchmarks/real_cases.py.
+{% for each in models -%}
+| {{ each.parts | join(" + ") }} | {{ each.patients }} | {{ each.mutants }} | {{ auroc(each.auroc) }} |
+{#- #} {{ auroc(each.strata["grade 2-3"].auroc) }} | {{ auroc(each.strata["grade 4"].auroc) }} |
+{% endfor %}
+**Limits.** One hospital, one protocol, experts' masks at 1 mm. Predicted masks, thick slices and other
+protocols shift the features; results through the whole pipeline stand in benchmarks/real_cases.py.
+{%- endblock %}
 """
-    )
+
+_CARDS = jinja2.Environment(
+    loader=jinja2.DictLoader({"card": _TEMPLATE, "age": _AGE, "radiomics": _RADIOMICS}),
+    undefined=jinja2.StrictUndefined,
+    keep_trailing_newline=True,
+    autoescape=False,
+)
 
 
-def _head(document: dict[str, Any], what: str) -> str:
-    return _HEAD.format(
-        name=document["name"],
-        what=what,
-        data=document["data"]["name"],
-        citation=document["data"]["citation"],
-        licence=document["data"]["licence"],
-        derived=f" The {document['derived']}." if "derived" in document else "",
-        left_out=", ".join(document["left_out"]),
-        grade_4=document["grade_4"],
-        resamples=len(document["models"][0]["bootstrap"]),
-        seed=document["seed"],
-    )
-
-
-def _auroc(ends: list[float]) -> str:
-    value, low, high = ends
-    return f"{value:.3f} ({low:.3f}-{high:.3f})"
+def card(document: dict[str, Any]) -> str:
+    """Write the card, in Markdown, of the predictor named in what `gliotype.train.radiomics.fit` wrote."""
+    return _CARDS.get_template(document["name"]).render({"derived": "", **document})

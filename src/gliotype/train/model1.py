@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import multiprocessing as mp
 import time
 from collections.abc import Iterator, Mapping
@@ -227,7 +228,7 @@ def train(recipe: Recipe, run: Path) -> Path:
     started, recent = time.monotonic(), []
     for pool in stream(recipe, cache, 1000 * recipe.seed + step):
         warm = min(1.0, (step + 1) / recipe.warm_up)
-        rate = recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + np.cos(np.pi * step / recipe.steps)))
+        rate = recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
         for group in optimiser.param_groups:
             group["lr"] = rate
         cases = [augment(rng, pool[rng.integers(len(pool))], place) for _ in range(recipe.batch)]

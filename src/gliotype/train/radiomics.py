@@ -11,14 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gliotype.evaluate.calibration import brier, calibration_line
-from gliotype.evaluate.roc import auroc
+from gliotype.evaluate.roc import Estimate, auroc
 from gliotype.predictors.logistic import LogisticModel
 from gliotype.predictors.radiomics import PARTS
-from gliotype.train.cards import age_card, radiomics_card
+from gliotype.train.cards import card
 from gliotype.train.ridge import fit_model, mean_auroc, out_of_fold_log_odds
 from gliotype.train.tables import Cohort, read_tcga, read_ucsf, read_upenn
+
+Floats = NDArray[np.float64]
 
 TEST_PATIENTS = frozenset({"UCSF-PDGM-116"})
 """Left out of the fit: this patient is BraTS2021_00006, one of our development images."""
@@ -27,12 +30,12 @@ RESAMPLES = 200
 
 DATA = {
     "name": "UCSF-PDGM v5 (Calabrese 2022), baseline examinations",
-    "citation": "Calabrese E et al. Radiology: Artificial Intelligence 2022;4:e220058. doi 10.1148/ryai.220058",
+    "citation": "Calabrese E et al. Radiol Artif Intell 2022;4:e220058, doi 10.1148/ryai.220058",
     "licence": "CC BY 4.0 (TCIA) for images, masks and clinical table",
 }
 DERIVED = (
-    "shape and signal statistics were computed from UCSF-PDGM's images and expert masks by others, and published "
-    "on GitHub without a licence of their own; coefficients only, no rows, are kept here"
+    "shape and signal statistics were computed from UCSF-PDGM's images and expert masks by others, who "
+    "published them on GitHub without a licence of their own; coefficients only, no rows, are kept here"
 )
 
 
@@ -53,7 +56,7 @@ def fit(tables: Path, out: Path, *, seed: int = 0, resamples: int = RESAMPLES) -
     """
     everyone = read_ucsf(tables)
     ucsf = everyone.where(~np.isin(everyone.ids, sorted(TEST_PATIENTS)))
-    age = _fit_on(ucsf, ("age",), seed, resamples)
+    age, _ = _fit_on(ucsf, ("age",), seed, resamples)
     documents = {
         "age.json": {
             **_header("age", seed, ucsf),
@@ -63,17 +66,12 @@ def fit(tables: Path, out: Path, *, seed: int = 0, resamples: int = RESAMPLES) -
         "radiomics.json": {
             **_header("radiomics", seed, ucsf),
             "derived": DERIVED,
-            "models": [
-                {"parts": list(parts), **_fit_on(ucsf, features_of(parts), seed, resamples).to_json()}
-                | {"strata": _strata(ucsf, features_of(parts), seed)}
-                for parts in submodels()
-            ],
+            "models": [_submodel(ucsf, parts, seed, resamples) for parts in submodels()],
         },
     }
     for name, document in documents.items():
         (out / name).write_text(_dump(document), encoding="utf-8")
-    (out / "age.md").write_text(age_card(documents["age.json"]), encoding="utf-8")
-    (out / "radiomics.md").write_text(radiomics_card(documents["radiomics.json"]), encoding="utf-8")
+        (out / name).with_suffix(".md").write_text(card(document), encoding="utf-8")
     return documents
 
 
@@ -95,9 +93,21 @@ def features_of(parts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(feature for part in parts for feature in PARTS[part])
 
 
-def _fit_on(cohort: Cohort, features: tuple[str, ...], seed: int, resamples: int) -> LogisticModel:
+def _submodel(cohort: Cohort, parts: tuple[str, ...], seed: int, resamples: int) -> dict[str, Any]:
+    model, strata = _fit_on(cohort, features_of(parts), seed, resamples)
+    return {"parts": list(parts), "strata": strata, **model.to_json()}
+
+
+def _fit_on(
+    cohort: Cohort, features: tuple[str, ...], seed: int, resamples: int
+) -> tuple[LogisticModel, dict[str, Any]]:
+    """Fit a model on the patients who have all features; also return its AUROC within grades."""
     patients = cohort.where(cohort.complete(features))
-    return fit_model(features, patients.matrix(features), patients.mutant, resamples=resamples, seed=seed)
+    values, mutant = patients.matrix(features), patients.mutant
+    log_odds = out_of_fold_log_odds(values, mutant, seed=seed)
+    estimate = mean_auroc(mutant, log_odds)
+    model = fit_model(features, values, mutant, estimate, resamples=resamples, seed=seed)
+    return model, _strata(patients, log_odds)
 
 
 def _header(name: str, seed: int, cohort: Cohort) -> dict[str, Any]:
@@ -111,17 +121,15 @@ def _header(name: str, seed: int, cohort: Cohort) -> dict[str, Any]:
     }
 
 
-def _strata(cohort: Cohort, features: tuple[str, ...], seed: int) -> dict[str, Any]:
+def _strata(patients: Cohort, log_odds: Floats) -> dict[str, Any]:
     """Return the cross-validated AUROC within grades 2-3 and within grade 4, of the model fitted on all."""
-    patients = cohort.where(cohort.complete(features))
-    log_odds = out_of_fold_log_odds(patients.matrix(features), patients.mutant, seed=seed)
     strata = {}
     for name, inside in (("grade 2-3", patients.grade < 4), ("grade 4", patients.grade == 4)):
-        estimate = mean_auroc(patients.mutant[inside], log_odds[:, inside])
+        mutant = patients.mutant[inside]
         strata[name] = {
-            "patients": int(inside.sum()),
-            "mutants": int(patients.mutant[inside].sum()),
-            "auroc": [round(end, 3) for end in (estimate.value, estimate.low, estimate.high)],
+            "patients": len(mutant),
+            "mutants": int(mutant.sum()),
+            "auroc": _ends(mean_auroc(mutant, log_odds[:, inside])),
         }
     return strata
 
@@ -142,7 +150,7 @@ def _external(model: LogisticModel, cohorts: tuple[Cohort, ...]) -> list[dict[st
                     "cohort": f"{cohort.name}, {name}",
                     "patients": len(group),
                     "mutants": int(group.mutant.sum()),
-                    "auroc": [round(end, 3) for end in (estimate.value, estimate.low, estimate.high)],
+                    "auroc": _ends(estimate),
                     "brier": round(brier(group.mutant, probabilities), 3),
                     "calibration_slope": round(line.slope, 2),
                     "calibration_intercept": round(line.intercept, 2),
@@ -151,7 +159,11 @@ def _external(model: LogisticModel, cohorts: tuple[Cohort, ...]) -> list[dict[st
     return results
 
 
-def _grade_groups(cohort: Cohort) -> list[tuple[str, Any]]:
+def _ends(estimate: Estimate) -> list[float]:
+    return [round(end, 3) for end in (estimate.value, estimate.low, estimate.high)]
+
+
+def _grade_groups(cohort: Cohort) -> list[tuple[str, NDArray[np.bool_]]]:
     lower = np.isin(cohort.grade, (2, 3))
     groups = [("all", np.full(len(cohort), True)), ("grade 2-3", lower), ("grade 4", cohort.grade == 4)]
     return [(name, inside) for name, inside in groups if name == "all" or 0 < inside.sum() < len(cohort)]

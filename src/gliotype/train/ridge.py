@@ -1,11 +1,13 @@
-"""Ridge logistic regression for small tables: penalty, bootstrap and cross-validation, the same for a seed."""
+"""Ridge logistic regression for small tables: penalty, bootstrap and cross-validation, the same for a seed.
+
+Thousands of small fits are needed; Newton's method in numpy does one in a fraction of a millisecond.
+"""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
-from sklearn.linear_model import LogisticRegression
+from scipy.special import expit, logit
 from sklearn.model_selection import StratifiedKFold
 
 from gliotype.evaluate.roc import Estimate, auroc
@@ -14,19 +16,55 @@ from gliotype.predictors.logistic import LogisticModel
 Floats = NDArray[np.float64]
 Labels = NDArray[np.bool_]
 
-PENALTIES = tuple(float(c) for c in np.logspace(-2.5, 1.5, 9))
-"""Inverse strengths (scikit-learn's C) among which the penalty is chosen."""
+PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
+"""Weights of half the squared length of the coefficients among which the penalty is chosen."""
+
+_NEWTON_STEPS = 50
+
+
+def ridge_logistic(standardised: Floats, mutant: Labels, penalty: float) -> Floats:
+    """Return intercept and coefficients that minimise log-loss plus penalty * |coefficients|^2 / 2.
+
+    Args:
+        standardised: (patients, features).
+        mutant: outcome.
+        penalty: above 0; the intercept is not penalised.
+
+    Example:
+        >>> ridge_logistic(np.array([[-1.0], [0.0], [1.0], [2.0]]), np.array([0, 1, 0, 1]) > 0, 1.0).round(3)
+        array([-0.198,  0.403])
+    """
+    design = np.column_stack([np.ones(len(standardised)), standardised])
+    ridge = penalty * np.eye(design.shape[1])
+    ridge[0, 0] = 0
+    beta = np.zeros(design.shape[1])
+    for _ in range(_NEWTON_STEPS):
+        fitted = expit(design @ beta)
+        gradient = design.T @ (mutant - fitted) - ridge @ beta
+        curvature = design.T @ (design * (fitted * (1 - fitted))[:, None]) + ridge
+        step = np.linalg.solve(curvature, gradient)
+        beta = beta + step
+        if np.abs(step).max() < 1e-9:
+            break
+    return beta
 
 
 def fit_model(
-    features: tuple[str, ...], values: Floats, mutant: Labels, *, resamples: int, seed: int
+    features: tuple[str, ...],
+    values: Floats,
+    mutant: Labels,
+    estimate: Estimate,
+    *,
+    resamples: int,
+    seed: int,
 ) -> LogisticModel:
-    """Fit a model with its bootstrap and its cross-validated AUROC.
+    """Fit a model with its bootstrap.
 
     Args:
         features: names of the columns.
         values: (patients, features), without gaps.
         mutant: whether each patient has an IDH mutation.
+        estimate: cross-validated AUROC, to be kept with the model.
         resamples: of the bootstrap, drawn within each class so that the prevalence stays.
         seed: of all random steps.
 
@@ -39,14 +77,14 @@ def fit_model(
     balanced = float(logit(mutant.mean()))
 
     def coefficients(rows: NDArray[np.int_]) -> Floats:
-        fitted = _regression(penalty).fit(standardised[rows], mutant[rows])
-        return np.r_[fitted.intercept_ - balanced, fitted.coef_[0]]
+        beta = ridge_logistic(standardised[rows], mutant[rows], penalty)
+        beta[0] -= balanced
+        return beta
 
     rng = np.random.default_rng(seed)
     classes = [np.flatnonzero(mutant), np.flatnonzero(~mutant)]
     drawn = [np.concatenate([rng.choice(rows, len(rows)) for rows in classes]) for _ in range(resamples)]
     everyone = coefficients(np.arange(len(mutant)))
-    estimate = cross_validated_auroc(values, mutant, seed=seed)
     return LogisticModel(
         features=features,
         mean=mean,
@@ -68,9 +106,9 @@ def choose_penalty(standardised: Floats, mutant: Labels, seed: int, folds: int =
     split = StratifiedKFold(folds, shuffle=True, random_state=seed)
     for train, test in split.split(standardised, mutant):
         for index, penalty in enumerate(PENALTIES):
-            model = _regression(penalty).fit(standardised[train], mutant[train])
-            margin = np.where(mutant[test], 1, -1) * model.decision_function(standardised[test])
-            losses[index] += np.logaddexp(0, -margin).sum()
+            beta = ridge_logistic(standardised[train], mutant[train], penalty)
+            log_odds = beta[0] + standardised[test] @ beta[1:]
+            losses[index] += np.logaddexp(0, np.where(mutant[test], -log_odds, log_odds)).sum()
     return PENALTIES[int(losses.argmin())]
 
 
@@ -88,14 +126,9 @@ def out_of_fold_log_odds(
             mean, sd = values[train].mean(axis=0), values[train].std(axis=0)
             standardised = (values - mean) / sd
             penalty = choose_penalty(standardised[train], mutant[train], seed)
-            model = _regression(penalty).fit(standardised[train], mutant[train])
-            log_odds[repeat, test] = model.decision_function(standardised[test])
+            beta = ridge_logistic(standardised[train], mutant[train], penalty)
+            log_odds[repeat, test] = beta[0] + standardised[test] @ beta[1:]
     return log_odds
-
-
-def cross_validated_auroc(values: Floats, mutant: Labels, *, seed: int) -> Estimate:
-    """Return the AUROC of 5 x 5 cross-validation: area and DeLong interval, averaged over the repeats."""
-    return mean_auroc(mutant, out_of_fold_log_odds(values, mutant, seed=seed))
 
 
 def mean_auroc(mutant: Labels, log_odds: Floats) -> Estimate:
@@ -103,7 +136,3 @@ def mean_auroc(mutant: Labels, log_odds: Floats) -> Estimate:
     estimates = [auroc(mutant, row) for row in log_odds]
     value, low, high = np.mean([(each.value, each.low, each.high) for each in estimates], axis=0)
     return Estimate(float(value), float(low), float(high))
-
-
-def _regression(penalty: float) -> LogisticRegression:
-    return LogisticRegression(C=penalty, tol=1e-6, max_iter=1000)

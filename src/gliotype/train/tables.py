@@ -68,8 +68,8 @@ class Cohort:
 
     def complete(self, features: Iterable[str]) -> NDArray[np.bool_]:
         """Tell which patients have all of some features."""
-        columns = [np.isfinite(self.values[name]) for name in features]
-        return np.logical_and.reduce(columns)
+        missing = np.isnan(self.matrix(features)).sum(axis=1)
+        return np.equal(missing, 0)
 
     def matrix(self, features: Iterable[str]) -> Floats:
         """Return the features as columns."""

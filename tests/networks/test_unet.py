@@ -1,0 +1,38 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import openvino as ov
+import pytest
+import torch
+
+from gliotype.networks.export import export_onnx, write_card
+from gliotype.networks.unet import UNet3d, model1
+from gliotype.segment.model1 import CHANNELS, CLASSES
+
+
+def test_model1_fits_its_input_and_output() -> None:
+    network = model1()
+    out = network(torch.zeros(1, 2 * len(CHANNELS), 32, 48, 32))
+    assert out.shape == (1, len(CLASSES), 32, 48, 32)
+    assert sum(p.numel() for p in network.parameters()) * 2 < 12e6
+
+
+# The exporter itself uses parts of torch that torch has deprecated.
+@pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
+def test_the_exported_network_computes_the_same(tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    network = UNet3d(2, 3, (4, 8, 16)).eval()
+    file = tmp_path / "small.onnx"
+    export_onnx(network, torch.zeros(1, 2, 8, 16, 8), file)
+    batch = torch.randn(2, 2, 8, 16, 8)
+    expected = network(batch).softmax(dim=1).detach().numpy()
+    compiled = ov.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    np.testing.assert_allclose(compiled(batch.numpy())[0], expected, atol=2e-2)
+    card = json.loads(write_card(file, {"purpose": "a test"}).read_text())
+    assert card["name"] == "small"
+    assert card["suffix"] == ".onnx"
+    assert len(card["sha256"]) == 64
+    assert not list(tmp_path.glob("*.part"))

@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from gliotype.simulate.scanner import (
+    draw_protocol,
+    inversion_recovery,
+    slice_blur,
+    spin_echo,
+    spoiled_gradient_echo,
+)
+from gliotype.simulate.tissue import N_CODES, TISSUES, Tissue, draw_parameters
+from gliotype.study import Sequence
+
+# PD, T1, T2 -> T1w signal (600/12), T2w over white matter (4500/100), FLAIR over white matter (10000/2500/120):
+# worked by hand from the signal equations.
+WORKED = {
+    "grey matter": ((0.84, 1500, 100), 0.246, 1.56, 1.24),
+    "csf": ((1.0, 4300, 1500), 0.129, 3.22, 0.15),
+    "oedema": ((0.90, 1650, 150), 0.253, 2.29, 1.79),
+    "astrocytoma core": ((0.94, 2000, 300), 0.234, 3.20, 2.15),
+    "mismatch core": ((0.97, 3000, 500), 0.172, 3.27, 1.00),
+    "necrosis": ((0.97, 2800, 500), 0.183, 3.37, 1.25),
+}
+
+
+@pytest.mark.parametrize("tissue", WORKED)
+def test_signal_equations_give_the_worked_values(tissue: str) -> None:
+    def weighted(pd: float, t1: float, t2: float) -> tuple[float, float, float]:
+        p, a, b = (np.float32(v) for v in (pd, t1, t2))
+        return (
+            float(spin_echo(p, a, b, 600, 12)),
+            float(spin_echo(p, a, b, 4500, 100)),
+            float(inversion_recovery(p, a, b, 10000, 120, 2500)),
+        )
+
+    parameters, t1w, t2w, flair = WORKED[tissue]
+    white, found = weighted(0.72, 900, 75), weighted(*parameters)
+    assert found[0] == pytest.approx(t1w, abs=0.001)
+    assert found[1] / white[1] == pytest.approx(t2w, abs=0.011)
+    assert found[2] / white[2] == pytest.approx(flair, abs=0.011)
+
+
+def test_spoiled_gradient_echo_peaks_at_the_ernst_angle() -> None:
+    one = np.float32(1.0)
+    angles = np.arange(1, 60)
+    signal = [float(spoiled_gradient_echo(one, 1000 * one, 100 * one, 20, 0, a)) for a in angles]
+    ernst = np.degrees(np.arccos(np.exp(-20 / 1000)))
+    assert angles[int(np.argmax(signal))] == pytest.approx(ernst, abs=1)
+
+
+def test_every_tissue_has_parameters_and_contrast_agent_only_shortens_t1() -> None:
+    assert set(TISSUES) == set(Tissue)
+    for seed in range(20):
+        drawn = draw_parameters(np.random.default_rng(seed), spread=0.1)
+        assert drawn.t1_ms.shape == (N_CODES,)
+        assert (drawn.t1_gd_ms <= drawn.t1_ms).all()
+        assert drawn.t1_gd_ms[Tissue.ENHANCING] < drawn.t1_ms[Tissue.ENHANCING]
+
+
+def test_low_field_shortens_t1_and_keeps_t2() -> None:
+    high, low = (draw_parameters(np.random.default_rng(3), field) for field in (3.0, 1.5))
+    tissues = list(Tissue)
+    assert (low.t1_ms[tissues] < high.t1_ms[tissues]).all()
+    np.testing.assert_array_equal(low.t2_ms, high.t2_ms)
+
+
+def test_thick_slices_blur_across_and_keep_detail_within() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.standard_normal((32, 32, 32)).astype(np.float32)
+    protocol = replace(draw_protocol(rng, Sequence.T2, thickness_mm=6.0), slice_axis=2, in_plane_mm=1.0)
+    blurred = slice_blur(image, 1.0, protocol, 0.3)
+    across, within = (float(np.abs(np.diff(blurred, axis=axis)).mean()) for axis in (2, 0))
+    assert blurred.shape == image.shape
+    assert across < 0.5 * within
+    assert float(slice_blur(np.ones_like(image), 1.0, protocol, 0.3).std()) == pytest.approx(0, abs=1e-5)
