@@ -1,1 +1,65 @@
-"""The methods of the literature, one file each, and their fusion."""
+"""The methods that predict IDH status: one file each, registered here, and their fusion.
+
+A new method is one new file with a class like `Predictor`, and one line in `PREDICTORS`.
+"""
+
+from __future__ import annotations
+
+from gliotype.errors import UsageError
+from gliotype.predictors.age import AgePredictor
+from gliotype.predictors.cautions import subject_warnings
+from gliotype.predictors.fuse import fuse
+from gliotype.predictors.mismatch import MismatchPredictor
+from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs, Predictor
+from gliotype.predictors.radiomics import RadiomicsPredictor
+from gliotype.study import Finding, Measurements, NotApplicable, PreparedStudy, Subject, Tumour
+
+__all__ = [
+    "DEFAULT_PREVALENCE",
+    "PREDICTORS",
+    "Needs",
+    "Predictor",
+    "fuse",
+    "predict_all",
+    "subject_warnings",
+]
+
+PREDICTORS: tuple[type[Predictor], ...] = (
+    RadiomicsPredictor,
+    AgePredictor,
+    MismatchPredictor,
+)
+"""Every method, best first: the first one that gives a probability is the answer."""
+
+
+def predict_all(
+    prepared: PreparedStudy,
+    tumour: Tumour,
+    measurements: Measurements,
+    subject: Subject,
+    prevalence: float = DEFAULT_PREVALENCE,
+) -> tuple[tuple[Finding, ...], tuple[NotApplicable, ...]]:
+    """Ask every method.
+
+    Args:
+        prepared: images on the 1 mm grid.
+        tumour: label map; where it is empty, no method applies.
+        measurements: of this tumour.
+        subject: the patient.
+        prevalence: of IDH mutation, to which every probability will refer.
+
+    Returns:
+        Findings, best method first, and the methods that do not apply, with the reason.
+
+    Raises:
+        UsageError: if the prevalence is not between 0 and 1.
+    """
+    if not 0 < prevalence < 1:
+        raise UsageError(f"the prevalence {prevalence:g} is not between 0 and 1: give a fraction such as 0.3")
+    if not tumour.found:
+        return (), tuple(NotApplicable(each.name, "no tumour was found") for each in PREDICTORS)
+    answers = [each(prevalence).predict(prepared, tumour, measurements, subject) for each in PREDICTORS]
+    return (
+        tuple(answer for answer in answers if isinstance(answer, Finding)),
+        tuple(answer for answer in answers if isinstance(answer, NotApplicable)),
+    )

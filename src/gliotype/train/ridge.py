@@ -32,7 +32,7 @@ def ridge_logistic(standardised: Floats, mutant: Labels, penalty: float) -> Floa
 
     Example:
         >>> ridge_logistic(np.array([[-1.0], [0.0], [1.0], [2.0]]), np.array([0, 1, 0, 1]) > 0, 1.0).round(3)
-        array([-0.198,  0.403])
+        array([-0.226,  0.453])
     """
     design = np.column_stack([np.ones(len(standardised)), standardised])
     ridge = penalty * np.eye(design.shape[1])

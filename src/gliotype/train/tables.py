@@ -68,8 +68,7 @@ class Cohort:
 
     def complete(self, features: Iterable[str]) -> NDArray[np.bool_]:
         """Tell which patients have all of some features."""
-        missing = np.isnan(self.matrix(features)).sum(axis=1)
-        return np.equal(missing, 0)
+        return np.asarray(np.isfinite(self.matrix(features)).all(axis=1))
 
     def matrix(self, features: Iterable[str]) -> Floats:
         """Return the features as columns."""

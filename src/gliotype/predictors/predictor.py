@@ -1,0 +1,46 @@
+"""What a predictor is: a method that reads one study and gives its finding, or says why it cannot."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from gliotype.study import Finding, Measurements, NotApplicable, PreparedStudy, Sequence, Subject, Tumour
+
+DEFAULT_PREVALENCE = 0.3
+"""Prevalence of IDH mutation to which probabilities refer unless the caller says otherwise."""
+
+
+@dataclass(frozen=True)
+class Needs:
+    """What a predictor must have.
+
+    Attributes:
+        sequences: alternatives, each a set of sequences that suffices; an empty set means no image is needed.
+        age: whether the subject's age must be known.
+    """
+
+    sequences: tuple[frozenset[Sequence], ...]
+    age: bool = False
+
+
+class Predictor(Protocol):
+    """A method of the literature, made for one prevalence of IDH mutation.
+
+    Attributes:
+        name: short and stable; it is the key in results.
+        needs: what the method must have.
+        weights: file names, in the package ``gliotype.weights``, of what it was fitted to.
+    """
+
+    name: ClassVar[str]
+    needs: ClassVar[Needs]
+    weights: ClassVar[tuple[str, ...]]
+
+    def __init__(self, prevalence: float = DEFAULT_PREVALENCE) -> None: ...
+
+    def predict(
+        self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
+    ) -> Finding | NotApplicable:
+        """Give the method's finding; any probability in it refers to the prevalence of the constructor."""
+        ...

@@ -1,0 +1,111 @@
+"""A few robust numbers: flatness, T1c, T2 and FLAIR over the tumour's surroundings, and age.
+
+A ridge logistic model was fitted for every subset of these parts, and the one that fits what the study has is
+used: a missing sequence or age degrades the answer in a stated way.
+"""
+
+from __future__ import annotations
+
+from types import MappingProxyType
+from typing import ClassVar
+
+from gliotype.predictors.logistic import Answer, LogisticModel, load_models
+from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
+from gliotype.study import (
+    Finding,
+    Measurements,
+    NotApplicable,
+    PreparedStudy,
+    Reason,
+    Sequence,
+    Subject,
+    Tumour,
+)
+
+PARTS = MappingProxyType(
+    {
+        "shape": ("Flatness",),
+        "T1C": ("T1C_mean_over_ring", "T1C_p95_over_ring"),
+        "T2": ("T2_p25_over_ring",),
+        "FLAIR": ("FLAIR_p25_over_ring",),
+        "age": ("age",),
+    }
+)
+"""The features of each part."""
+
+LIMITS = (
+    "Fitted on experts' masks of one hospital's patients, of whom four fifths had a glioblastoma; "
+    "an error of the mask or of the brain's outline is an error of these numbers."
+)
+
+
+class RadiomicsPredictor:
+    """Ridge logistic regression on shape, signal ratios and age, fitted on the UCSF-PDGM tables."""
+
+    name: ClassVar[str] = "radiomics"
+    needs: ClassVar[Needs] = Needs(sequences=(frozenset(),))
+    weights: ClassVar[tuple[str, ...]] = ("radiomics.json",)
+
+    def __init__(self, prevalence: float = DEFAULT_PREVALENCE) -> None:
+        self.prevalence = prevalence
+
+    def predict(
+        self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
+    ) -> Finding | NotApplicable:
+        """Give the probability from all parts that could be measured."""
+        values = _available(measurements, subject)
+        applicable = [model for model in load_models(*self.weights) if set(model.features) <= set(values)]
+        if not applicable:
+            return NotApplicable(self.name, "neither the tumour's shape nor its signal could be measured")
+        model = max(applicable, key=lambda candidate: len(candidate.features))
+        answer = model.answer(values, self.prevalence)
+        used = [part for part, features in PARTS.items() if set(features) <= set(model.features)]
+        return Finding(
+            method=self.name,
+            probability=answer.probability,
+            interval=answer.interval,
+            sequences=tuple(Sequence(part) for part in used if part in Sequence.__members__),
+            reasons=_reasons(model, answer, values, measurements),
+            limits=_limits(answer),
+            summary=_summary(model, used),
+        )
+
+
+def _available(measurements: Measurements, subject: Subject) -> dict[str, float]:
+    named = {**measurements.shape, **measurements.signal, "age": subject.age}
+    wanted = [feature for features in PARTS.values() for feature in features]
+    return {name: value for name in wanted if (value := named.get(name)) is not None}
+
+
+def _reasons(
+    model: LogisticModel, answer: Answer, values: dict[str, float], measurements: Measurements
+) -> tuple[Reason, ...]:
+    reasons = [
+        Reason(
+            name,
+            values[name],
+            "years" if name == "age" else measurements.units[name],
+            answer.contributions[name],
+            f"training patients: {mean:.3g} ± {sd:.2g}",
+        )
+        for name, mean, sd in zip(model.features, model.mean, model.sd, strict=True)
+    ]
+    return tuple(sorted(reasons, key=lambda reason: -abs(reason.contribution or 0.0)))
+
+
+def _limits(answer: Answer) -> str:
+    if not answer.beyond:
+        return LIMITS
+    names = ", ".join(answer.beyond)
+    return f"{LIMITS} Outside the range of the training patients, and counted as its edge: {names}."
+
+
+def _summary(model: LogisticModel, used: list[str]) -> str:
+    words = {"shape": "shape", "T1C": "T1c", "T2": "T2", "FLAIR": "FLAIR", "age": "age"}
+    missing = [words[part] for part in PARTS if part not in used]
+    value, low, high = model.auroc
+    sentence = (
+        f"{', '.join(words[part] for part in used)} together "
+        f"(cross-validated AUROC {value:.2f}, {low:.2f} to {high:.2f}, n = {model.patients})"
+    )
+    return f"{sentence}; without {', '.join(missing)}." if missing else f"{sentence}."
