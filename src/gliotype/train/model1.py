@@ -156,19 +156,26 @@ def augment(
     return network_input(chosen, place), np.ascontiguousarray(labels)
 
 
+CLASS_WEIGHTS = (0.5, 0.5, 3.0, 3.0, 3.0)
+"""Weight of each class in the cross-entropy; tumour is rare."""
+
+
 def loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Cross-entropy plus soft Dice of brain, whole tumour, tumour core and enhancing tumour."""
-    entropy = nn.functional.cross_entropy(logits, labels, label_smoothing=0.02)
+    """Weighted cross-entropy plus soft Dice of brain, whole tumour, tumour core, oedema and enhancing tumour."""
+    weights = torch.tensor(CLASS_WEIGHTS, device=logits.device)
+    entropy = nn.functional.cross_entropy(logits, labels, weights, label_smoothing=0.02)
     p, t = logits.softmax(dim=1), nn.functional.one_hot(labels, 5).movedim(-1, 1).float()
-    dice = 0.5 * _dice_loss(1 - p[:, 0], 1 - t[:, 0])
-    dice = dice + 2.0 * _dice_loss(p[:, 2] + p[:, 3] + p[:, 4], t[:, 2] + t[:, 3] + t[:, 4])
-    dice = dice + 0.75 * _dice_loss(p[:, 2] + p[:, 4], t[:, 2] + t[:, 4])
-    return entropy + dice + 0.75 * _dice_loss(p[:, 4], t[:, 4])
+    brain = _dice_loss(1 - p[:, 0], 1 - t[:, 0])
+    whole = _dice_loss(p[:, 2] + p[:, 3] + p[:, 4], t[:, 2] + t[:, 3] + t[:, 4])
+    core = _dice_loss(p[:, 2] + p[:, 4], t[:, 2] + t[:, 4])
+    parts = _dice_loss(p[:, 3], t[:, 3]) + _dice_loss(p[:, 4], t[:, 4])
+    return entropy + 0.5 * brain + 1.5 * whole + 0.5 * core + 0.5 * parts
 
 
 def _dice_loss(predicted: Tensor, truth: Tensor) -> Tensor:
-    overlap = 2 * (predicted * truth).flatten(1).sum(dim=1) + 50.0
-    return (1 - overlap / (predicted.flatten(1).sum(dim=1) + truth.flatten(1).sum(dim=1) + 50.0)).mean()
+    smooth = 100.0  # voxels; lets a region that is absent, and found absent, cost nothing
+    overlap = 2 * (predicted * truth).flatten(1).sum(dim=1) + smooth
+    return (1 - overlap / (predicted.flatten(1).sum(dim=1) + truth.flatten(1).sum(dim=1) + smooth)).mean()
 
 
 def _simulate_forever(queue: mp.Queue[GridPatient], recipe: Recipe, cache: Path, seed: int) -> None:
@@ -228,7 +235,9 @@ def train(recipe: Recipe, run: Path) -> Path:
     started, recent = time.monotonic(), []
     for pool in stream(recipe, cache, 1000 * recipe.seed + step):
         warm = min(1.0, (step + 1) / recipe.warm_up)
-        rate = recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
+        rate = (
+            recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
+        )
         for group in optimiser.param_groups:
             group["lr"] = rate
         cases = [augment(rng, pool[rng.integers(len(pool))], place) for _ in range(recipe.batch)]

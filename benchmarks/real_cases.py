@@ -1,0 +1,268 @@
+"""Segmentation and IDH answers on real patients, case by case.
+
+    python benchmarks/real_cases.py DATA [--only brats|lgg|native] [--limit N] [--results FILE]
+
+DATA holds ``brats/`` and ``lgg/`` (see docs/how-to/benchmarks.md). Images are given as named files, so nothing that
+predicts can read the true masks beside them. All of these are development patients: choices were made while
+looking at them, so the figures are optimistic.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import resource
+import time
+from collections.abc import Iterator
+from collections.abc import Sequence as Many
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from scipy import ndimage
+
+import gliotype
+from gliotype.errors import GliotypeError
+from gliotype.evaluate.roc import auroc
+from gliotype.report.nifti import tumour_as_acquired
+from gliotype.study import Call, Label, Sequence
+
+BRATS_IDH = {"01476": 1, "01478": 1, "01479": 1, "01480": 0}
+BRATS_AGE = {"01476": 44.0, "01478": 39.0, "01479": 53.0, "01480": 54.0}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One real patient: files to read, truth to compare with."""
+
+    cohort: str
+    name: str
+    files: dict[Sequence, Path]
+    truth: Path | None
+    age: float | None
+    idh: int | None
+
+
+@dataclass(frozen=True)
+class Row:
+    """What came out for one patient."""
+
+    cohort: str
+    name: str
+    idh: int | None
+    call: str
+    probability: float | None
+    age_only: float | None
+    radiomics: float | None
+    dice: float | None
+    dice_core: float | None
+    dice_enhancing: float | None
+    volume_ml: float
+    true_volume_ml: float | None
+    distance_95_mm: float | None
+    outside_brain: float | None
+    brain_ml: float
+    seconds: float
+    failure: str
+
+
+def brats(data: Path) -> Iterator[Case]:
+    """The BraTS 2021 patients: four sequences, skull-stripped, expert sub-regions."""
+    endings = {Sequence.T1: "t1", Sequence.T1C: "t1ce", Sequence.T2: "t2", Sequence.FLAIR: "flair"}
+    for folder in sorted((data / "brats").glob("BraTS2021_*")):
+        number = folder.name[-5:]
+        files = {s: folder / f"{folder.name}_{ending}.nii.gz" for s, ending in endings.items()}
+        truth = folder / f"{folder.name}_seg.nii.gz"
+        yield Case("brats", number, files, truth, BRATS_AGE.get(number), BRATS_IDH.get(number))
+
+
+def lgg(data: Path) -> Iterator[Case]:
+    """The TCGA-LGG patients: T1, T1c, FLAIR, skull on, thick slices, manual whole-tumour mask."""
+    with (data / "lgg" / "labels.csv").open(newline="") as file:
+        rows = {row["barcode"]: row for row in csv.DictReader(file)}
+    names = {Sequence.T1: "T1", Sequence.T1C: "T1c", Sequence.FLAIR: "FLAIR"}
+    for folder in sorted((data / "lgg").glob("TCGA-*")):
+        row = rows[folder.name]
+        files = {
+            s: folder / f"{name}.nii.gz" for s, name in names.items() if (folder / f"{name}.nii.gz").exists()
+        }
+        yield Case(
+            "lgg",
+            folder.name,
+            files,
+            folder / "mask.nii.gz",
+            float(row["age"]),
+            int(row["IDH.status"] == "Mutant"),
+        )
+
+
+def native(data: Path) -> Iterator[Case]:
+    """The raw clinical study."""
+    endings = {Sequence.T1: "*_t1.nii.gz", Sequence.T1C: "*_t1c.nii.gz", Sequence.T2: "*_t2.nii.gz"}
+    for folder in sorted((data / "native").glob("TCGA-*")):
+        files = {s: next(folder.glob(ending)) for s, ending in endings.items()}
+        yield Case(
+            "native", folder.name, files | {Sequence.FLAIR: next(folder.glob("*_fla.nii.gz"))}, None, 63.0, 0
+        )
+
+
+def run(case: Case) -> Row:
+    """Predict one patient and compare with the truth."""
+    started = time.perf_counter()
+    try:
+        result = gliotype.predict(files=case.files, age=case.age, id=case.name)
+    except GliotypeError as error:
+        seconds = time.perf_counter() - started
+        blank = [None] * 3
+        return Row(
+            case.cohort, case.name, case.idh, "failed", *blank, *blank, 0.0, *blank, 0.0, seconds, str(error)
+        )
+    seconds = time.perf_counter() - started
+    single = {f.method: f.probability for f in result.findings}
+    compared = _compare(result, case.truth)
+    return Row(
+        cohort=case.cohort,
+        name=case.name,
+        idh=case.idh,
+        call=result.call.value,
+        probability=result.probability,
+        age_only=single.get("age"),
+        radiomics=single.get("radiomics"),
+        **compared,
+        volume_ml=result.tumour.volume_ml,
+        brain_ml=float(np.sum(result.prepared.brain.array)) * result.prepared.grid.voxel_ml,
+        seconds=seconds,
+        failure="; ".join(w for w in result.warnings if "registr" in w or "align" in w),
+    )
+
+
+def _compare(result: gliotype.Result, truth: Path | None) -> dict[str, float | None]:
+    keys = ("dice", "dice_core", "dice_enhancing", "true_volume_ml", "distance_95_mm", "outside_brain")
+    if truth is None:
+        return dict.fromkeys(keys)
+    image = nib.load(truth)
+    labels = np.asarray(image.dataobj).astype(int)
+    grid = result.prepared.acquired_grids[result.prepared.reference]
+    assert np.allclose(grid.affine, image.affine, atol=1e-3), "the truth lies on the reference image's grid"
+    found = np.asarray(tumour_as_acquired(result.tumour, result.prepared).array)
+    reference = result.prepared.reference
+    brain = result.prepared.brain.resample(
+        grid, np.linalg.inv(result.prepared.acquired_from_prepared[reference]), order=0
+    )
+    whole = labels > 0
+    regions = len(np.unique(labels)) > 2
+    core, enhancing = np.isin(labels, [1, 4]), labels == 4
+    return {
+        "dice": dice(found > 0, whole),
+        "dice_core": dice(np.isin(found, [Label.CORE, Label.ENHANCING]), core) if regions else None,
+        "dice_enhancing": dice(found == Label.ENHANCING, enhancing) if regions and enhancing.any() else None,
+        "true_volume_ml": float(whole.sum()) * grid.voxel_ml,
+        "distance_95_mm": distance_95(found > 0, whole, grid.spacing),
+        "outside_brain": float((whole & ~np.asarray(brain.array, dtype=bool)).sum() / max(1, whole.sum())),
+    }
+
+
+def dice(found: np.ndarray, truth: np.ndarray) -> float:
+    """Dice overlap of two masks; 1 where both are empty."""
+    total = int(found.sum()) + int(truth.sum())
+    return 1.0 if total == 0 else float(2 * (found & truth).sum() / total)
+
+
+def distance_95(found: np.ndarray, truth: np.ndarray, spacing: tuple[float, float, float]) -> float | None:
+    """95th percentile of the distances between the two surfaces, mm; None where one mask is empty."""
+    if not found.any() or not truth.any():
+        return None
+    edges = [mask & ~ndimage.binary_erosion(mask) for mask in (found, truth)]
+    away = [ndimage.distance_transform_edt(~edge, sampling=spacing) for edge in edges]
+    return float(np.quantile(np.concatenate([away[1][edges[0]], away[0][edges[1]]]), 0.95))
+
+
+def interval(values: Many[float], seed: int = 0) -> tuple[float, float]:
+    """95 % bootstrap interval of a mean over patients."""
+    rng = np.random.default_rng(seed)
+    means = rng.choice(values, size=(4000, len(values))).mean(axis=1)
+    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
+
+
+def summarise(rows: list[Row]) -> None:
+    """Print means with intervals, and AUROC with age alone beside it."""
+    for cohort in dict.fromkeys(row.cohort for row in rows):
+        part = [row for row in rows if row.cohort == cohort]
+        for name in ("dice", "dice_core", "dice_enhancing", "distance_95_mm", "outside_brain"):
+            values = [v for row in part if (v := getattr(row, name)) is not None]
+            if values:
+                low, high = interval(values)
+                print(
+                    f"{cohort:7s} {name:15s} n={len(values):2d}  mean {np.mean(values):.3f} ({low:.3f}-{high:.3f})"
+                    f"  median {np.median(values):.3f}  below 0.4: {sum(v < 0.4 for v in values)}"
+                )
+        errors = [row.volume_ml - row.true_volume_ml for row in part if row.true_volume_ml is not None]
+        if errors:
+            print(f"{cohort:7s} volume error    n={len(errors):2d}  median {np.median(errors):+.1f} ml")
+        labelled = [row for row in part if row.idh is not None]
+        if {row.idh for row in labelled} == {0, 1}:
+            print(
+                f"{cohort:7s} IDH, development patients (optimistic); a case without a number counts as the prior, 0.3:"
+            )
+            truth = np.array([row.idh for row in labelled])
+            for name in ("age_only", "radiomics", "probability"):
+                scores = np.array([0.3 if (v := getattr(row, name)) is None else v for row in labelled])
+                found = auroc(truth, scores)
+                print(
+                    f"        {name:12s} AUROC {found.value:.3f} ({found.low:.3f}-{found.high:.3f}), n={len(truth)}"
+                )
+            for call in Call:
+                hits = [row for row in labelled if row.call == call.value]
+                print(
+                    f"        called {call.value:13s} {len(hits):2d}, of them mutant {sum(r.idh or 0 for r in hits)}"
+                )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--only", choices=["brats", "lgg", "native"])
+    parser.add_argument("--limit", type=int, help="first N patients of each cohort")
+    parser.add_argument("--results", type=Path, help="write all rows to this JSON file")
+    arguments = parser.parse_args()
+    cohorts = {"brats": brats, "lgg": lgg, "native": native}
+    rows = []
+    print(
+        "cohort  patient          IDH call           P     age   radio  Dice  core  enh.  ml found/true  d95   out%   s"
+    )
+    for name, cases in cohorts.items():
+        if arguments.only in (None, name):
+            for case in list(cases(arguments.data))[: arguments.limit]:
+                rows.append(run(case))
+                print(_line(rows[-1]), flush=True)
+    summarise(rows)
+    failures = [row for row in rows if row.call == "failed"]
+    print(
+        f"failures: {len(failures)} of {len(rows)}" + "".join(f"\n  {r.name}: {r.failure}" for r in failures)
+    )
+    print(
+        f"peak memory of the whole run: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
+    )
+    if arguments.results:
+        arguments.results.write_text(json.dumps([asdict(row) for row in rows], indent=1))
+
+
+def _line(row: Row) -> str:
+    def number(value: float | None, width: int = 5, digits: int = 2) -> str:
+        return f"{value:{width}.{digits}f}" if value is not None else " " * (width - 1) + "-"
+
+    idh = {1: "mut", 0: "wt ", None: "?  "}[row.idh]
+    numbers = [row.probability, row.age_only, row.radiomics, row.dice, row.dice_core, row.dice_enhancing]
+    outside = None if row.outside_brain is None else 100 * row.outside_brain
+    return (
+        f"{row.cohort:7s} {row.name:16s} {idh} {row.call:13s} "
+        + " ".join(number(v) for v in numbers)
+        + f" {row.volume_ml:6.1f}/{number(row.true_volume_ml, 5, 1)} {number(row.distance_95_mm, 5, 1)}"
+        + f" {number(outside, 5, 1)} {row.seconds:5.1f} {row.failure[:60]}"
+    )
+
+
+if __name__ == "__main__":
+    main()
