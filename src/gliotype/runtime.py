@@ -1,4 +1,4 @@
-"""Run an ONNX network on the CPU with OpenVINO, after checking that its file is the one in its card."""
+"""Run an ONNX network on the CPU with OpenVINO, after checking that its file is the one in the manifest."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from importlib import resources
 from pathlib import Path
 
@@ -16,6 +15,9 @@ from numpy.typing import NDArray
 from gliotype.errors import WeightsError
 
 FloatArray = NDArray[np.float32]
+
+MANIFEST = "manifest.json"
+"""Lists the SHA-256 of every shipped weight, by file name."""
 
 
 @dataclass(frozen=True)
@@ -42,62 +44,69 @@ def weights_folder() -> Path:
     return Path(str(resources.files("gliotype") / "weights"))
 
 
-def checked_weights(name: str, suffix: str) -> tuple[Path, str]:
-    """Find a shipped weight and compare its hash with its card's.
+def checked_weights(name: str) -> tuple[Path, str]:
+    """Find a shipped weight and compare its hash with the manifest's.
 
     Args:
-        name: such as ``"model1"``.
-        suffix: of the weight file, such as ``".onnx"``.
+        name: file name, such as ``"model1.onnx"``.
 
     Returns:
         The file and its SHA-256.
 
     Raises:
-        WeightsError: if the file or its card is missing, or the hashes differ.
+        WeightsError: if the file is missing, or is not the one that the manifest lists.
     """
-    file, card = (weights_folder() / f"{name}{ending}" for ending in (suffix, ".card.json"))
-    if not file.is_file() or not card.is_file():
-        raise WeightsError(f"the weights {file.name} or their card are missing: install gliotype again")
+    file = weights_folder() / name
+    if not file.is_file():
+        raise WeightsError(f"the weights {name} are missing: install gliotype again")
     found = hashlib.sha256(file.read_bytes()).hexdigest()
-    if found != json.loads(card.read_text())["sha256"]:
+    if found != _manifest().get(name):
         raise WeightsError(
-            f"the weights {file.name} are not those of their card (corrupt): install gliotype again"
+            f"the weights {name} are corrupt (their hash is not the manifest's): install gliotype again"
         )
     return file, found
 
 
+def weight_hashes() -> dict[str, str]:
+    """SHA-256 of every shipped weight, by file name, each checked against the manifest.
+
+    Raises:
+        WeightsError: if one is missing or corrupt.
+    """
+    return {name: checked_weights(name)[1] for name in sorted(_manifest())}
+
+
+def _manifest() -> dict[str, str]:
+    file = weights_folder() / MANIFEST
+    try:
+        listed: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
+    except (FileNotFoundError, json.JSONDecodeError) as error:
+        raise WeightsError(
+            f"the list of weights {MANIFEST} is missing or damaged: install gliotype again"
+        ) from error
+    return listed
+
+
 def load_network(name: str) -> Network:
     """Load a shipped network in fp32 on all cores.
+
+    Args:
+        name: file name, such as ``"model1.onnx"``.
 
     Raises:
         WeightsError: if its file is missing, corrupt or no network.
     """
     import openvino as ov
 
-    file, sha256 = checked_weights(name, ".onnx")
+    file, sha256 = checked_weights(name)
     try:
         compiled = ov.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     except RuntimeError as error:
         raise WeightsError(
-            f"the weights {file.name} cannot be loaded as a network: install gliotype again"
+            f"the weights {name} cannot be loaded as a network: install gliotype again"
         ) from error
 
     def run(batch: FloatArray) -> FloatArray:
         return np.asarray(compiled(batch)[0], dtype=np.float32)
 
     return Network(name, sha256, run)
-
-
-@cache
-def weight_hashes() -> dict[str, str]:
-    """SHA-256 of every shipped weight, by name, each checked against its card.
-
-    Raises:
-        WeightsError: if one is missing or corrupt.
-    """
-    cards = sorted(weights_folder().glob("*.card.json"))
-    found = {}
-    for card in cards:
-        name = card.name.removesuffix(".card.json")
-        found[name] = checked_weights(name, json.loads(card.read_text())["suffix"])[1]
-    return found

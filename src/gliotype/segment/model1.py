@@ -75,7 +75,7 @@ def network_input(
 
 @cache
 def _network() -> Network:
-    return load_network("model1")
+    return load_network("model1.onnx")
 
 
 def probabilities(

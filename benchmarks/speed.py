@@ -1,0 +1,66 @@
+"""Seconds of each stage and peak memory of `gliotype predict`, each run in a fresh process.
+
+    python benchmarks/speed.py STUDY [--age YEARS] [--runs N]
+
+STUDY is any study that `gliotype predict` reads; without one, the demo study is simulated first (not counted).
+Timings vary from machine to machine and from minute to minute: compare ratios measured in one run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from gliotype.simulate import demo_study
+
+STAGES = ("read", "prepare", "segment", "measure", "predict", "report", "total")
+
+
+def one_run(study: Path, age: float | None, out: Path) -> dict[str, float]:
+    """Run `gliotype predict` once and collect its stages, wall time, CPU time and peak memory."""
+    command = [sys.executable, "-m", "gliotype", "predict", str(study), "-o", str(out)]
+    started = time.perf_counter()
+    process = subprocess.Popen(
+        [*command, *([] if age is None else ["--age", str(age)])], stdout=subprocess.DEVNULL
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    wall = time.perf_counter() - started
+    if status != 0:
+        raise SystemExit(f"gliotype predict ended with exit code {os.waitstatus_to_exitcode(status)}")
+    seconds: dict[str, float] = json.loads((out / "prediction.json").read_text())["seconds"]
+    return seconds | {
+        "wall clock": wall,
+        "CPU": usage.ru_utime + usage.ru_stime,
+        "peak memory GiB": usage.ru_maxrss / 2**20,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("study", type=Path, nargs="?")
+    parser.add_argument("--age", type=float)
+    parser.add_argument("--runs", type=int, default=5)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        study, age = arguments.study, arguments.age
+        if study is None:
+            study = Path(folder) / "study"
+            age = demo_study(study)
+        runs = [one_run(study, age, Path(folder) / f"out{i}") for i in range(arguments.runs)]
+    load = os.getloadavg()[0]
+    print(f"{arguments.runs} runs on {os.cpu_count()} cores (load average {load:.1f}); seconds unless said")
+    print(f"{'':16s} {'median':>8s} {'least':>8s} {'most':>8s}")
+    for name in (*STAGES, "wall clock", "CPU", "peak memory GiB"):
+        values = [run[name] for run in runs]
+        print(f"{name:16s} {statistics.median(values):8.2f} {min(values):8.2f} {max(values):8.2f}")
+
+
+if __name__ == "__main__":
+    main()
