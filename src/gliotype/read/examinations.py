@@ -1,0 +1,101 @@
+"""Keep the images of one examination of one patient, or say what there is to choose from."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import PurePosixPath
+
+from gliotype.errors import InputError, UsageError
+from gliotype.read.choose import Candidate
+from gliotype.read.series import Series
+
+
+def of_one_examination(series: list[Series], study_uid: str | None, source: str) -> list[Series]:
+    """Keep the series of the study that was asked for, or of the only one.
+
+    Series that do not say to which study they belong (NIfTI files with neutral names) are kept as well.
+
+    Args:
+        series: all of a folder.
+        study_uid: StudyInstanceUID, or the session (or patient) in the names of NIfTI files.
+        source: the name for messages.
+
+    Raises:
+        UsageError: if there are several studies and none was chosen, or the chosen one is not there.
+        InputError: if the images are of several patients and no study was chosen.
+    """
+    if study_uid is not None:
+        chosen = [s for s in series if study_uid in _names(s)]
+        if not chosen:
+            raise UsageError(f"{source} holds no study {study_uid}; it holds {_listing(series)}")
+        return chosen + [s for s in series if not s.examination.study]
+    for alike in _by_format(series):
+        if len({s.examination.patient for s in alike} - {""}) > 1:
+            raise InputError(
+                f"{source} holds images of several patients: give one patient's folder, "
+                f"or choose with --study: {_listing(alike)}"
+            )
+        images = [s for s in alike if s.evidence.modality == "MR" and s.grid is not None]
+        if len({s.examination.study for s in images} - {""}) > 1:
+            raise UsageError(f"{source} holds several studies, choose one with --study: {_listing(images)}")
+    return series
+
+
+def refuse_folders_side_by_side(candidates: list[Candidate], source: str) -> None:
+    """Raise if two folders of NIfTI files without a patient's identifier hold the same sequences.
+
+    Raises:
+        UsageError: naming the folders.
+    """
+    held: dict[str, set[str]] = {}
+    for candidate in candidates:
+        series = candidate.series
+        if candidate.identity.sequence and series.evidence.name and not series.examination.patient:
+            folder = PurePosixPath(series.source).parent.as_posix()
+            held.setdefault(folder, set()).add(candidate.identity.sequence.value)
+    folders = list(held)
+    for number, first in enumerate(folders):
+        for second in folders[number + 1 :]:
+            if len(held[first] & held[second]) >= 2:
+                raise UsageError(
+                    f"{source} holds several studies (folders {first} and {second} hold the same sequences): "
+                    "give one of the folders, or name the files"
+                )
+
+
+def _names(series: Series) -> set[str]:
+    """By what a study may be called: its UID or session, or the patient's research identifier."""
+    study = series.examination.study
+    return {study, study.partition("/")[0], study.rpartition("/")[2]} - {""}
+
+
+def _by_format(series: Iterable[Series]) -> tuple[list[Series], list[Series]]:
+    """Separate DICOM from NIfTI: their patients and studies go by different names."""
+    nifti = [s for s in series if s.evidence.name]
+    return [s for s in series if not s.evidence.name], nifti
+
+
+def _listing(series: list[Series]) -> str:
+    """List the studies: identifier, description without dates, number of series."""
+    studies: dict[str, list[Series]] = {}
+    for one in series:
+        if one.examination.study:
+            studies.setdefault(one.examination.study, []).append(one)
+    entries = []
+    for uid, members in sorted(studies.items()):
+        description = _without_dates(next((s.examination.description for s in members), ""))
+        count = f"{len(members)} series" if len(members) > 1 else "1 image"
+        entries.append(f"{uid} ({description + ', ' if description else ''}{count})")
+    return "; ".join(entries) or "none that is named"
+
+
+def _without_dates(text: str) -> str:
+    """Remove what looks like a date.
+
+    Example:
+        >>> _without_dates("MR brain 2019-03-04 20190304")
+        'MR brain'
+    """
+    dateless = re.sub(r"\b(\d{8}|\d{1,4}[-./]\d{1,2}[-./]\d{1,4})\b", "", text)
+    return " ".join(dateless.split()).strip(" ,;-")

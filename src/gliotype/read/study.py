@@ -1,0 +1,286 @@
+"""Read a study: find its images, say what each is, choose one of each kind, and load it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from gliotype.errors import InputError, NoStructuralImageError, UsageError
+from gliotype.read import words
+from gliotype.read.bids import sidecar_for, sidecars_of, stem_of
+from gliotype.read.choose import HEAD_MM, Candidate, preference, ranked, reach_mm
+from gliotype.read.content import decided_by_content
+from gliotype.read.dicom import read_dicom
+from gliotype.read.examinations import of_one_examination, refuse_folders_side_by_side
+from gliotype.read.files import Format, Found, opened
+from gliotype.read.identify import Identity, identify, surgery_remark
+from gliotype.read.nifti import read_nifti
+from gliotype.read.series import Loaded, Series, unread_volume
+from gliotype.study import STRUCTURAL, Image, Sequence, Study, Subject
+
+
+def read_study(
+    source: Path | None,
+    *,
+    files: Mapping[Sequence, Path] | None = None,
+    subject: Subject,
+    study_uid: str | None = None,
+) -> Study:
+    """Read the images of one examination and say which sequence each of them is.
+
+    Only images that are used are read in full: the chosen one of each sequence. The others stand in
+    the study with the reason why they are not used, and with a volume of NaN in place of voxels.
+
+    Args:
+        source: a folder or zip of DICOM or NIfTI files, or one file; None where `files` are enough.
+        files: images that the caller names; nothing else in `source` is taken as these sequences. Each
+            is a NIfTI file, or a file, folder or zip of DICOM.
+        subject: the patient. Age and sex are filled in from the headers where they are None.
+        study_uid: which study, if `source` holds several: a StudyInstanceUID, or the session or patient
+            in the names of NIfTI files.
+
+    Raises:
+        UsageError: several studies and none chosen, the chosen one not there, or nothing given at all.
+        InputError: nothing readable, or several patients.
+        GeometryError: the only image has no affine or a singular one, or too many slices are missing.
+        NoStructuralImageError: images, but none of T1, T1c, T2 and FLAIR among them.
+    """
+    named = dict(files or {})
+    if source is None and not named:
+        raise UsageError("neither a study nor a file was given: name a folder, a zip, or files such as --t1c")
+    with ExitStack() as stack:
+        gathered = _Gathered(str(source) if source is not None else "the named files")
+        for sequence, path in named.items():
+            gathered.used[sequence] = _named(sequence, path, source, stack)
+        if source is not None:
+            found = stack.enter_context(opened(source))
+            taken = {path.resolve() for path in named.values()}
+            _gather(gathered, _outside(found, taken), study_uid)
+        return _study(gathered, subject)
+
+
+@dataclass(eq=False)
+class _Gathered:
+    """What reading has brought so far.
+
+    Attributes:
+        source: name of the study for messages.
+        used: by sequence, the image in use, and its voxels.
+        unused: images that are not used.
+        errors: what could not be read.
+    """
+
+    source: str
+    used: dict[Sequence, tuple[Candidate, Loaded]] = field(default_factory=dict)
+    unused: list[Candidate] = field(default_factory=list)
+    errors: list[InputError] = field(default_factory=list)
+
+
+def _outside(found: Iterable[Found], taken: set[Path]) -> list[Found]:
+    """Leave out the files that the caller named, or that lie in a folder that the caller named."""
+    return [f for f in found if not taken.intersection((f.path.resolve(), *f.path.resolve().parents))]
+
+
+def _read_headers(found: Iterable[Found]) -> tuple[list[Series], list[InputError]]:
+    """Read the header of every image file."""
+    found = list(found)
+    series, errors = read_dicom(f for f in found if f.format is Format.DICOM)
+    sidecars = sidecars_of(found)
+    for file in found:
+        if file.format is Format.NIFTI:
+            try:
+                series.append(read_nifti(file, sidecar_for(file.relative, sidecars)))
+            except InputError as error:
+                errors.append(error)
+    return series, errors
+
+
+def _gather(gathered: _Gathered, found: list[Found], study_uid: str | None) -> None:
+    """Identify the images of a source, and load the best of each sequence that was not named."""
+    series, errors = _read_headers(found)
+    gathered.errors += errors
+    series = of_one_examination(series, study_uid, gathered.source)
+    candidates = [_usable(Candidate(one, identify(one.evidence))) for one in series]
+    candidates, loaded, errors = decided_by_content(candidates, gathered.used)
+    gathered.errors += errors
+    if study_uid is None:
+        refuse_folders_side_by_side(candidates, gathered.source)
+    for sequence in Sequence:
+        alike = ranked([c for c in candidates if c.identity.sequence is sequence])
+        if sequence in gathered.used:
+            gathered.unused += [c.dismissed(f"Not used: the caller named the {sequence}.") for c in alike]
+        else:
+            _use_first_readable(gathered, sequence, alike, loaded)
+    gathered.unused += [c for c in candidates if c.identity.sequence is None]
+
+
+def _usable(candidate: Candidate) -> Candidate:
+    """Dismiss a time series where one image is due, and one image where a time series is due."""
+    sequence, frames = candidate.identity.sequence, candidate.series.evidence.frames
+    if sequence is Sequence.DSC and frames == 1:
+        return candidate.dismissed("Not used: a single image, where DSC perfusion is a time series.")
+    if sequence is not Sequence.DSC and frames > 1 and (sequence or candidate.identity.open):
+        return candidate.dismissed(f"Not used: it has {frames} time points, where one image is due.")
+    return candidate
+
+
+def _use_first_readable(
+    gathered: _Gathered, sequence: Sequence, alike: list[Candidate], loaded: Mapping[Series, Loaded]
+) -> None:
+    """Load the best image of a sequence; if it cannot be read, the next one."""
+    for number, candidate in enumerate(alike):
+        series = candidate.series
+        try:
+            voxels = loaded.get(series) or _loaded(series)
+        except InputError as error:
+            gathered.errors.append(error)
+            gathered.unused.append(candidate.dismissed(f"Not used: {error}."))
+            continue
+        others = alike[number + 1 :]
+        if clause := preference(candidate, others):
+            reason = f"{candidate.identity.reason.rstrip('.')}; {clause}."
+            candidate = replace(candidate, identity=replace(candidate.identity, reason=reason))
+        gathered.used[sequence] = (candidate, voxels)
+        gathered.unused += others
+        return
+
+
+def _loaded(series: Series) -> Loaded:
+    if series.problem is not None:
+        raise series.problem
+    return series.load()
+
+
+def _named(sequence: Sequence, path: Path, source: Path | None, stack: ExitStack) -> tuple[Candidate, Loaded]:
+    """Read the image that the caller named for a sequence; whatever is wrong with it is an error."""
+    listed = [*stack.enter_context(opened(path)), *_sidecar_beside(path)]
+    found = [replace(f, relative=_relative(f.path, path, source)) for f in listed]
+    series, errors = _read_headers(found)
+    usable = [s for s in series if s.problem is None and s.evidence.modality == "MR"]
+    if not usable:
+        problems = [s.problem for s in series if s.problem] + errors
+        kinds = {s.evidence.modality for s in series}
+        raise (
+            problems[0]
+            if problems
+            else InputError(f"{path} holds {', '.join(sorted(kinds))}, not MR: give MR")
+        )
+    candidates = [Candidate(one, identify(one.evidence)) for one in usable]
+    fitting = ranked([c for c in candidates if c.identity.sequence is sequence])
+    if len(candidates) > 1 and not fitting:
+        raise UsageError(
+            f"{path} holds {len(candidates)} images: name the folder or file of the {sequence} alone"
+        )
+    chosen = fitting[0] if fitting else candidates[0]
+    frames = chosen.series.evidence.frames
+    if (frames > 1) != (sequence is Sequence.DSC):
+        due = "a time series is due" if sequence is Sequence.DSC else "one 3D image is due: extract one"
+        raise InputError(f"{path} holds {frames} time point{'s' * (frames > 1)} where {due}")
+    identity = Identity(sequence, 1.0, "Named by the caller.")
+    return Candidate(chosen.series, identity), chosen.series.load()
+
+
+def _sidecar_beside(path: Path) -> list[Found]:
+    """Return the JSON file that belongs to a NIfTI file, if there is one."""
+    sidecar = path.with_name(f"{stem_of(path.name)}.json")
+    return [Found(sidecar, sidecar.name, Format.OTHER)] if path.is_file() and sidecar.is_file() else []
+
+
+def _relative(file: Path, named: Path, source: Path | None) -> str:
+    """Name a file by its path inside the study, or, outside of it, inside the folder that was named."""
+    if (
+        source is not None
+        and file.resolve().is_relative_to(source.resolve())
+        and file.resolve() != source.resolve()
+    ):
+        return file.resolve().relative_to(source.resolve()).as_posix()
+    return file.relative_to(named.parent).as_posix() if file.is_relative_to(named) else file.name
+
+
+def _study(gathered: _Gathered, subject: Subject) -> Study:
+    if not any(sequence in gathered.used for sequence in STRUCTURAL):
+        raise _nothing_structural(gathered)
+    ordered = {sequence: gathered.used[sequence] for sequence in Sequence if sequence in gathered.used}
+    images = [_image(candidate, loaded) for candidate, loaded in ordered.values()]
+    unused = sorted(gathered.unused, key=lambda c: (c.identity.sequence is None, c.series.source))
+    warnings = [f"{error}." if not str(error).endswith(".") else str(error) for error in gathered.errors]
+    for candidate, loaded in ordered.values():
+        warnings += [*loaded.warnings, *_remarks(candidate)]
+    everyone = [c.series.examination for c, _ in ordered.values()]
+    return Study(
+        subject=replace(
+            subject,
+            age=next((e.age for e in everyone if e.age is not None), None)
+            if subject.age is None
+            else subject.age,
+            sex=subject.sex or next((e.sex for e in everyone if e.sex), None),
+        ),
+        images=(*images, *(_image(candidate, None) for candidate in unused)),
+        warnings=tuple(dict.fromkeys(warnings)),
+    )
+
+
+def _image(candidate: Candidate, loaded: Loaded | None) -> Image:
+    series, identity = candidate.series, candidate.identity
+    acquisition = series.evidence.acquisition
+    if loaded is not None:
+        acquisition = replace(
+            acquisition,
+            frame_times_s=loaded.frame_times_s,
+            contrast=True if identity.sequence is Sequence.T1C else acquisition.contrast,
+        )
+    return Image(
+        volume=loaded.volume if loaded is not None else unread_volume(series),
+        sequence=identity.sequence,
+        confidence=round(identity.confidence, 3),
+        reason=identity.reason,
+        source=series.source,
+        acquisition=acquisition,
+    )
+
+
+def _remarks(candidate: Candidate) -> list[str]:
+    """List what a referee should know about an image that is used."""
+    series, identity = candidate.series, candidate.identity
+    evidence = series.evidence
+    remarks = surgery_remark(evidence, series.examination.description)
+    texts = (evidence.name, *evidence.texts)
+    said = any((word := words.contrast_said(text)) and word[0] for text in texts)
+    if identity.sequence is Sequence.FLAIR and (evidence.acquisition.contrast or said):
+        remarks.append(
+            f"{series.source}: the FLAIR was acquired after contrast; its brightness may come from the agent."
+        )
+    if reach_mm(series) < HEAD_MM:
+        remarks.append(
+            f"{series.source}: it covers only {reach_mm(series):.0f} mm along one of its axes, not the whole head."
+        )
+    if identity.confidence < 0.6:
+        remarks.append(
+            f"{series.source} was taken for {identity.sequence} with confidence {identity.confidence:.2f} only: "
+            f"name the files (--t1, --t1c, --t2, --flair) if that is wrong."
+        )
+    return remarks
+
+
+def _nothing_structural(gathered: _Gathered) -> InputError | NoStructuralImageError:
+    """Say why there is nothing to work with: unreadable files, something else than MR, or other sequences."""
+    if gathered.errors:
+        first = gathered.errors[0]
+        more = len(gathered.errors) - 1
+        return type(first)(f"{first} ({more} more could not be read)") if more else first
+    series = [c.series for c in gathered.unused]
+    problem = next((s.problem for s in series if s.problem and not s.evidence.pictured), None)
+    if problem is not None and all(s.problem for s in series):
+        return problem
+    kinds = {s.evidence.modality for s in series}
+    if "MR" not in kinds:
+        return InputError(f"{gathered.source} holds {', '.join(sorted(kinds))}, not MR: give the MR study")
+    held = [f"{c.series.source} ({c.identity.reason.rstrip('.')})" for c in gathered.unused]
+    held += [f"{c.series.source} ({sequence})" for sequence, (c, _) in gathered.used.items()]
+    listed = "; ".join(held[:5]) + (f"; and {len(held) - 5} more" if len(held) > 5 else "")
+    return NoStructuralImageError(
+        f"{gathered.source} holds no T1, T1c, T2 or FLAIR, only: {listed}; "
+        "name the files (--t1, --t1c, --t2, --flair) if one of them is"
+    )
