@@ -1,1 +1,0 @@
-"""Which voxels and which numbers moved the answer."""
