@@ -27,11 +27,15 @@ class Tissue(StrEnum):
     CSF = "csf"
 
 
+@cache
 def template(sequence: Sequence) -> Volume:
     """Return the average head (skull and scalp kept) whose contrast is closest to a sequence's.
 
     Args:
-        sequence: T1 and T1C get the T1 template, the others the T2 template.
+        sequence: T1 and T1C get the T1 template, FLAIR a likeness of FLAIR, the others the T2 template.
+            The likeness is the T1 template outside the brain (bright scalp, dark bone) and the tissue
+            maps inside, with white : grey : CSF as 1 : 1.24 : 0.15 (the signal equation at TR 10 s,
+            TI 2.5 s, TE 120 ms).
 
     Returns:
         uint8, 0 to 255.
@@ -40,7 +44,13 @@ def template(sequence: Sequence) -> Volume:
         >>> template(Sequence.T1).grid.shape
         (197, 233, 189)
     """
-    return _read("t1" if sequence in (Sequence.T1, Sequence.T1C) else "t2")
+    if sequence is not Sequence.FLAIR:
+        return _read("t1" if sequence in (Sequence.T1, Sequence.T1C) else "t2")
+    head = np.asarray(_read("t1").array, dtype=np.float32)
+    signal = {Tissue.WHITE: 160.0, Tissue.GREY: 198.0, Tissue.CSF: 24.0}
+    inside = sum(value * np.asarray(tissue(kind).array, np.float32) for kind, value in signal.items())
+    likeness = np.where(np.asarray(brain().array), inside, head)
+    return brain().with_array(likeness.round().astype(np.uint8))
 
 
 @cache
