@@ -29,8 +29,8 @@ from gliotype.evaluate.roc import auroc
 from gliotype.report.nifti import tumour_as_acquired
 from gliotype.study import Call, Label, Sequence
 
-BRATS_IDH = {"01476": 1, "01478": 1, "01479": 1, "01480": 0}
-BRATS_AGE = {"01476": 44.0, "01478": 39.0, "01479": 53.0, "01480": 54.0}
+BRATS_IDH = {"00006": 0, "01476": 1, "01478": 1, "01479": 1, "01480": 0}
+BRATS_AGE = {"00006": 37.0, "01476": 44.0, "01478": 39.0, "01479": 53.0, "01480": 54.0}
 
 
 @dataclass(frozen=True)

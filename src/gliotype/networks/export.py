@@ -1,10 +1,7 @@
-"""Export a trained network to ONNX with half-precision weights, and write its card."""
+"""Export a trained network to ONNX with half-precision weights."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -58,20 +55,3 @@ def _with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     return model
-
-
-def write_card(file: Path, facts: Mapping[str, object]) -> Path:
-    """Write the card of a weight beside it: its hash, and the facts that the caller knows.
-
-    Args:
-        file: the weight.
-        facts: JSON values: purpose, data and licence, training, results, limits.
-
-    Returns:
-        The card, ``<name>.card.json``.
-    """
-    card = file.with_name(f"{file.stem}.card.json")
-    digest = hashlib.sha256(file.read_bytes()).hexdigest()
-    document = {"name": file.stem, "suffix": file.suffix, "sha256": digest, **facts}
-    card.write_text(json.dumps(document, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    return card

@@ -6,7 +6,7 @@ import csv
 import math
 import multiprocessing as mp
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,10 +17,10 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gliotype.networks.export import export_onnx, write_card
+from gliotype.networks.export import export_onnx
 from gliotype.networks.unet import model1
 from gliotype.prepare import atlas
-from gliotype.segment.model1 import CHANNELS, CLASSES, GRID, network_input
+from gliotype.segment.model1 import CHANNELS, GRID, network_input
 from gliotype.simulate.anatomy import Anatomy
 from gliotype.simulate.fields import smooth_noise
 from gliotype.simulate.patient import acquire, draw_patient
@@ -28,7 +28,7 @@ from gliotype.simulate.scanner import Protocol, draw_protocol
 from gliotype.simulate.tissue import draw_parameters
 from gliotype.simulate.tumour import GliomaType
 from gliotype.study import Sequence
-from gliotype.train.anatomies import anatomy_hashes, read_anatomies
+from gliotype.train.anatomies import read_anatomies
 
 CASE_MIX: dict[GliomaType | None, float] = {
     GliomaType.GLIOBLASTOMA: 0.34,
@@ -286,42 +286,18 @@ def _save(
     aside.replace(checkpoint)
 
 
-def export(checkpoint: Path, recipe: Recipe, file: Path, results: Mapping[str, object]) -> Path:
-    """Export the averaged weights of a checkpoint, and write their card.
+def export(checkpoint: Path, file: Path) -> int:
+    """Export the averaged weights of a checkpoint as ONNX.
 
     Args:
         checkpoint: as `train` writes it.
-        recipe: with which it was trained.
         file: the ONNX file to write.
-        results: what the weights reach on development patients, for the card.
 
     Returns:
-        The card.
+        The number of steps that the weights have been trained for.
     """
     state = torch.load(checkpoint, weights_only=True)
     network = AveragedModel(model1())
     network.load_state_dict(state["average"])
     export_onnx(network.module, torch.zeros(1, 2 * len(CHANNELS), *GRID.shape), file)
-    facts = {
-        "purpose": "Brain and tumour sub-regions from any subset of T1, T1c, T2 and FLAIR. Research use only.",
-        "architecture": "3D residual U-Net, widths 16-32-64-96-128, 2 mm grid of 80 x 96 x 80 in MNI152 orientation",
-        "input": [*CHANNELS, *(f"{s} mirrored" for s in CHANNELS)],
-        "output": list(CLASSES),
-        "training": {
-            "data": "simulated patients only (gliotype.simulate); no image of a patient",
-            "anatomies": "whole-head label maps of github.com/BBillot/SynthSeg (training_label_maps), Apache-2.0",
-            "anatomies_sha256": anatomy_hashes(recipe.anatomies),
-            "steps": state["step"],
-            "batch": recipe.batch,
-            "learning_rate": recipe.learning_rate,
-            "weight_average": recipe.average,
-            "seed": recipe.seed,
-        },
-        "results": results,
-        "limits": [
-            "Never trained on a real patient: expect misses where reality differs from the simulation.",
-            "Adults with an untreated supratentorial glioma; cavities of earlier surgery are not known to it.",
-            "Tumours below about 1 ml are not reported.",
-        ],
-    }
-    return write_card(file, facts)
+    return int(state["step"])

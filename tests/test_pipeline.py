@@ -1,0 +1,157 @@
+"""The whole job on a simulated raw study: same patient, same answer, however the files are stored."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+import gliotype
+from gliotype.errors import InputError, UsageError
+from gliotype.report import write_result
+from gliotype.simulate.raw import raw_patient, write_raw_study
+from gliotype.simulate.tumour import GliomaType
+from gliotype.study import Call, Result, Sequence
+from gliotype.volume import Volume
+
+AGE = 61.0
+STAGES = {"read", "prepare", "segment", "measure", "predict"}
+
+
+@pytest.fixture(scope="module")
+def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four raw, oblique, thick-sliced images of a simulated glioblastoma."""
+    folder = tmp_path_factory.mktemp("raw")
+    write_raw_study(raw_patient(4, GliomaType.GLIOBLASTOMA), folder, seed=4)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def result(study: Path) -> Result:
+    return gliotype.predict(study, age=AGE, id="simulated")
+
+
+def centre_of(mask: np.ndarray, volume: Volume) -> np.ndarray:
+    """Centre of mass of a mask in world coordinates, mm."""
+    return np.asarray(volume.affine @ [*np.argwhere(mask).mean(axis=0), 1.0])[:3]
+
+
+def test_every_sequence_is_recognised_and_a_tumour_is_found(result: Result) -> None:
+    assert set(result.prepared.images) == {Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR}
+    assert result.tumour.found
+    assert result.prediction.probability is not None
+    assert result.prediction.interval is not None
+    low, high = result.prediction.interval
+    assert 0 <= low <= result.prediction.probability <= high <= 1
+    assert {f.method for f in result.findings} >= {"radiomics", "age"}
+    assert set(result.seconds) == STAGES
+
+
+def test_white_matter_is_one_and_the_brain_has_a_brains_volume(result: Result) -> None:
+    brain = np.asarray(result.prepared.brain.array)
+    assert 900 < brain.sum() * result.prepared.grid.voxel_ml < 2000
+    for image in result.prepared.images.values():
+        assert 0.6 < float(np.median(image.array[brain])) < 2.5
+
+
+def test_the_tumour_lies_where_the_simulation_put_it(result: Result, study: Path) -> None:
+    """The brightest part of FLAIR against the other side is the tumour, so it must be within the mask."""
+    flair = result.prepared.images[Sequence.FLAIR].array
+    inside = result.tumour.mask
+    around = np.asarray(result.prepared.brain.array) & ~inside
+    assert float(np.median(flair[inside])) > 1.15 * float(np.median(flair[around]))
+
+
+def test_voxel_order_does_not_move_the_masks(result: Result, study: Path, tmp_path: Path) -> None:
+    """The same images with axes flipped and permuted, and the affine changed to match."""
+    for file in study.glob("*.nii.gz"):
+        image = nib.load(file)
+        target = nib.orientations.axcodes2ornt(("S", "R", "P"))
+        turn = nib.orientations.ornt_transform(nib.io_orientation(image.affine), target)
+        image.as_reoriented(turn).to_filename(tmp_path / file.name)
+        sidecar = file.with_name(file.name.replace(".nii.gz", ".json"))
+        (tmp_path / sidecar.name).write_text(sidecar.read_text())
+    turned = gliotype.predict(tmp_path, age=AGE, id="simulated")
+    first, second = result.tumour, turned.tumour
+    assert second.volume_ml == pytest.approx(first.volume_ml, rel=0.05)
+    apart = centre_of(first.mask, first.labels) - centre_of(second.mask, second.labels)
+    assert np.abs(apart).max() < 1.0
+    assert turned.probability == pytest.approx(result.probability, abs=0.05)
+
+
+def test_the_same_input_gives_the_same_answer_to_the_last_bit(result: Result, study: Path) -> None:
+    again = gliotype.predict(study, age=AGE, id="simulated")
+    np.testing.assert_array_equal(again.tumour.labels.array, result.tumour.labels.array)
+    assert again.probability == result.probability
+
+
+def test_t2_alone_gives_an_answer_that_says_what_is_missing(study: Path) -> None:
+    t2 = next(study.glob("*T2*.nii.gz"))
+    alone = gliotype.predict(files={Sequence.T2: t2}, age=AGE)
+    assert set(alone.prepared.images) == {Sequence.T2}
+    assert alone.measurements.signal["T1C_mean_over_ring"] is None
+    assert alone.measurements.mismatch["mismatch_fraction"] is None
+    assert {n.method for n in alone.not_applicable} >= {"mismatch"}
+    assert alone.call in set(Call)
+
+
+def test_the_files_hold_what_the_result_says(result: Result, study: Path, tmp_path: Path) -> None:
+    write_result(result, tmp_path / "out")
+    document = json.loads((tmp_path / "out" / "prediction.json").read_text())
+    assert document["call"] == result.call
+    assert document["sequences"]["T1C"]["source"] == "AX_T1_SE_post_GAD.nii.gz"
+    assert set(document["seconds"]) == STAGES | {"report", "total"}
+    reference = nib.load(study / "AX_T1_SE_post_GAD.nii.gz")
+    for name in ("tumour.nii.gz", "brain.nii.gz"):
+        mask = nib.load(tmp_path / "out" / name)
+        assert mask.shape == reference.shape
+        np.testing.assert_allclose(mask.affine, reference.affine, atol=1e-4)
+    labels = nib.load(tmp_path / "out" / "tumour.nii.gz")
+    there = labels.affine @ [*np.argwhere(np.asarray(labels.dataobj) > 0).mean(axis=0), 1.0]
+    here = centre_of(result.tumour.mask, result.tumour.labels)
+    assert np.abs(there[:3] - here).max() < 3.0
+
+
+def test_a_given_mask_takes_the_place_of_model_1(result: Result, study: Path, tmp_path: Path) -> None:
+    write_result(result, tmp_path)
+    given = gliotype.predict(study, age=AGE, mask=tmp_path / "tumour.nii.gz")
+    assert given.tumour.source == "given"
+    overlap = 2 * (given.tumour.mask & result.tumour.mask).sum()
+    assert overlap / (given.tumour.mask.sum() + result.tumour.mask.sum()) > 0.7
+    with pytest.raises(InputError, match="nothing"):
+        gliotype.predict(study, mask=tmp_path / "nothing.nii.gz")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"age": -3}, "age is -3"),
+        ({"age": 400}, "age is 400"),
+        ({"age": float("nan")}, "age is nan"),
+        ({"prevalence": 0}, "prevalence is 0"),
+        ({"prevalence": 1.2}, "prevalence is 1.2"),
+        ({"sex": "X"}, "sex is 'X'"),
+        ({}, "neither a study nor a file"),
+    ],
+)
+def test_arguments_out_of_range_are_refused_before_any_work(
+    arguments: dict[str, object], sentence: str
+) -> None:
+    with pytest.raises(UsageError, match=sentence):
+        gliotype.predict(**arguments)  # type: ignore[arg-type]
+
+
+def test_a_real_raw_study_is_answered(shared_data: Path, tmp_path: Path) -> None:
+    folder = next((shared_data / "native").iterdir())
+    real = gliotype.predict(folder, age=63)
+    kinds = {image.source: image.sequence for image in real.study.images}
+    endings = {"_t1.nii.gz": Sequence.T1, "_t1c.nii.gz": Sequence.T1C, "_t2.nii.gz": Sequence.T2}
+    for ending, sequence in (endings | {"_fla.nii.gz": Sequence.FLAIR}).items():
+        assert [kind for source, kind in kinds.items() if source.endswith(ending)] == [sequence]
+    assert real.call is Call.WILDTYPE
+    assert real.measurements.loci["Frontal"] > 50
+    x, _, _ = real.prepared.mni_from_prepared[:3] @ [*centre_of(real.tumour.mask, real.tumour.labels), 1.0]
+    assert x > 15, "the tumour is on the patient's right"
