@@ -26,6 +26,8 @@ from gliotype.study import STRUCTURAL, Sequence
 from gliotype.volume import Volume
 
 MAX_CONFIDENCE = 0.8
+MIN_ENHANCEMENT = 0.2
+"""By how much (see `enhancement`) one of two images called T1 must gain to be taken for T1c."""
 _COARSE_MM = 3.0
 _HEAD_HEIGHT_MM = 150.0
 _MAX_LABELS = 16
@@ -113,13 +115,15 @@ def decided_by_content(
     """
     loaded = {candidate.series: voxels for candidate, voxels in used.values()}
     errors: list[InputError] = []
-    if any(c.identity.open for c in candidates):
+    nameless = {c.series for c in candidates if c.identity.open}
+    if nameless:
         candidates = _with_weighting(candidates, loaded, errors)
     has_t1c = Sequence.T1C in used or any(c.identity.sequence is Sequence.T1C for c in candidates)
     unclear = [c for c in candidates if c.identity.contrast_open]
     plain = [c for c in candidates if c.identity.sequence is Sequence.T1]
     if not has_t1c and unclear and len(plain) > 1:
-        candidates = _with_contrast(candidates, plain, loaded, errors)
+        least = 0.0 if nameless.issuperset(c.series for c in plain) else MIN_ENHANCEMENT
+        candidates = _with_contrast(candidates, plain, least, loaded, errors)
     elif has_t1c:
         candidates = [_beside_t1c(c) if c.identity.contrast_open else c for c in candidates]
     return candidates, loaded, errors
@@ -148,7 +152,7 @@ def _with_weighting(
     for candidate in (c for c in candidates if c.identity.open):
         volume = _read(candidate, loaded, errors)
         if volume is None:
-            decided[candidate.series] = candidate.dismissed("Not used: its voxels cannot be read.")
+            decided[candidate.series] = candidate.dismissed(f"Not used: {errors[-1]}.")
         elif (values := _different_values(volume)) <= _MAX_LABELS:
             decided[candidate.series] = candidate.dismissed(
                 f"Not used: it holds only {values} different values, as a label map does."
@@ -290,10 +294,14 @@ def _identity(kind: Kind, probability: float, look: Look, beside: bool) -> Ident
 def _with_contrast(
     candidates: list[Candidate],
     plain: list[Candidate],
+    least: float,
     loaded: dict[Series, Loaded],
     errors: list[InputError],
 ) -> list[Candidate]:
-    """Take the T1 image that is brighter in vessels than the others for T1c, among those that may be one."""
+    """Take the T1 image that is brighter in vessels than the others for T1c, among those that may be one.
+
+    Images that are called T1 may well be two plain T1; only a clear gain (`least`) makes one of them T1c.
+    """
     volumes = {c.series: coarse(v) for c in plain if (v := _read(c, loaded, errors)) is not None}
     gains = {
         c.series: float(
@@ -305,7 +313,7 @@ def _with_contrast(
     if not gains:
         return candidates
     best = max(gains, key=lambda series: gains[series])
-    if gains[best] <= 0:
+    if gains[best] <= least:
         return candidates
     sure = 0.55 + 0.5 * min(gains[best], 0.4)
     changed = []

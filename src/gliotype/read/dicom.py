@@ -12,34 +12,32 @@ from gliotype.read.dicom_header import Header, read_header
 from gliotype.read.files import Found
 from gliotype.read.geometry import evened
 from gliotype.read.pixels import decoded
-from gliotype.read.series import Loaded, Series
+from gliotype.read.series import Loaded, Series, broken_series
 from gliotype.read.stack import MAX_MISSING, Frame, Stack, frame_times, separated, stacked
 from gliotype.read.voxels import checked, compact
 from gliotype.volume import Array, Volume
 
 
-def read_dicom(files: Iterable[Found]) -> tuple[list[Series], list[InputError]]:
+def read_dicom(files: Iterable[Found]) -> list[Series]:
     """Read the headers of DICOM files and gather them into images.
 
     Files without an image (reports, directories, presentation states) are passed over; of files with the
     same SOPInstanceUID the first counts.
-
-    Returns:
-        The images, and the errors of files that cannot be read.
+    A file that cannot be read stands as a series of its own, which is broken.
     """
     by_series: dict[tuple[str, str], list[Header]] = {}
     seen: set[str] = set()
-    errors = []
+    broken = []
     for found in files:
         try:
             file = read_header(found)
         except InputError as error:
-            errors.append(error)
+            broken.append(broken_series(found.relative, error))
             continue
         if file is not None and file.uid not in seen:
             seen.add(file.uid)
             by_series.setdefault(file.series, []).append(file)
-    return [series for group in by_series.values() for series in _images(group)], errors
+    return [series for group in by_series.values() for series in _images(group)] + broken
 
 
 def _images(files: list[Header]) -> Iterator[Series]:
@@ -107,5 +105,7 @@ def _load(frames: list[Frame], source: str, tr_ms: float | None) -> Loaded:
     if not stack.even:
         array, _ = evened(array, stack.positions_mm)
     loaded = checked(Volume(array, stack.grid.affine), source)
-    remarks = [f"{error}." for error in errors] + ([stack.remark.strip()] if stack.remark else [])
+    remarks = [stack.remark.strip()] if stack.remark else []
+    if errors:
+        remarks.append(f"{source}: {len(frames) - len(readable)} of its {len(frames)} slices cannot be read.")
     return Loaded(loaded.volume, (*remarks, *loaded.warnings), frame_times(stack, tr_ms))

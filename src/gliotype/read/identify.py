@@ -83,7 +83,9 @@ def identify(evidence: Evidence) -> Identity:
     if kind is Kind.T1:
         return _with_contrast(evidence, confidence, reason)
     if kind is Kind.OTHER:
-        meaning = next((o.meaning for o in opinions if _speaks_for(o, kind) and o.meaning), "something else")
+        meaning = next(
+            (o.meaning for o in reversed(opinions) if _speaks_for(o, kind) and o.meaning), "something else"
+        )
         return Identity(None, confidence, f"Not used: {meaning}; {reason}.")
     return Identity(_plain(kind), confidence, _sentence(reason))
 
@@ -110,12 +112,14 @@ def _excluded(evidence: Evidence) -> str | None:
         return f"the file name says '{word}', a mask or segmentation, which is never read"
     if evidence.pictured or evidence.modality in ("OT", "SC"):
         return "a screen capture or picture without a place in the patient"
+    if "ADC" in evidence.image_type:
+        return None
     for values, meaning in _IMAGE_TYPES:
         if match := values.intersection(evidence.image_type):
             return f"its image type holds {min(match)}, {meaning}"
     if evidence.angiography:
         return "the header says that it is an angiogram"
-    if evidence.max_b_value > 0 and "ADC" not in evidence.image_type:
+    if evidence.max_b_value > 0:
         return f"it is diffusion-weighted (b {evidence.max_b_value:.0f} s/mm2)"
     return None
 

@@ -15,7 +15,7 @@ import numpy as np
 from gliotype.errors import GeometryError, InputError
 from gliotype.read.bids import Sidecar, acquisition_of, examination_of, stem_of
 from gliotype.read.files import Found
-from gliotype.read.series import Evidence, Loaded, Series
+from gliotype.read.series import Evidence, Loaded, Series, broken_series
 from gliotype.read.voxels import checked
 from gliotype.volume import Array, Grid, Matrix, Volume
 
@@ -27,21 +27,19 @@ _UNREADABLE = (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError
 
 
 def read_nifti(found: Found, sidecar: Sidecar) -> Series:
-    """Read the header of a NIfTI file.
+    """Read the header of a NIfTI file; one that cannot be read stands as a broken series.
 
     The affine is the sform if its code is above 0, else the qform. Without either, right and left are
     unknown, and the file is refused. Lengths in metres or micrometres are converted to mm.
-
-    Raises:
-        InputError: if the file is not a NIfTI image, or is cut off in its header.
     """
     try:
         image = _open(found)
-    except _UNREADABLE as error:
-        raise InputError(
+    except _UNREADABLE:
+        error = InputError(
             f"{found.relative} is not a readable NIfTI file: it is damaged or something else, "
             "export or copy it again"
-        ) from error
+        )
+        return broken_series(found.relative, error, stem_of(found.relative))
     shape = _squeezed(image.shape)
     frames = shape[3] if len(shape) == 4 else 1
     grid, problem = None, _unusable(found.relative, image, shape)
@@ -50,13 +48,13 @@ def read_nifti(found: Found, sidecar: Sidecar) -> Series:
             grid = Grid(shape[:3], _affine(found.relative, image.header))  # type: ignore[arg-type]
         except GeometryError as error:
             problem = GeometryError(f"{found.relative}: {error}")
-    evidence = _evidence(found, image.header, sidecar, frames)
+    tr_s = _frame_seconds(image.header, sidecar)
     return Series(
         source=found.relative,
         grid=grid,
-        evidence=evidence,
+        evidence=_evidence(found, image.header, sidecar, frames),
         examination=examination_of(found.relative, sidecar),
-        load=lambda: _load(found, image, grid, evidence),
+        load=lambda: _load(found, grid, tr_s, frames),
         problem=problem,
         acquired=_acquired(image.header, sidecar),
     )
@@ -143,17 +141,33 @@ def _acquired(header: Any, sidecar: Sidecar) -> tuple[float, ...]:
     return (3600 * float(match[1]) + 60 * float(match[2]) + float(match[3]),) if match else ()
 
 
-def _load(found: Found, image: Any, grid: Grid | None, evidence: Evidence) -> Loaded:
-    if grid is None:
-        raise InputError(f"{found.relative} has no usable geometry: convert it again")
+def read_voxels(found: Found) -> Array:
+    """Read the voxels of a NIfTI file, scaled, axes of length 1 beyond the third dropped.
+
+    Raises:
+        InputError: if the file is cut off or damaged.
+    """
     try:
-        array: Array = np.asanyarray(image.dataobj)
+        array: Array = np.asanyarray(_open(found).dataobj)
     except _UNREADABLE as error:
         raise InputError(
             f"{found.relative} is cut off or damaged within its voxels: export or copy it again"
         ) from error
-    array = array.reshape(_squeezed(array.shape), order="F")
-    loaded = checked(Volume(array, grid.affine), found.relative)
-    tr_s = float(image.header.get_zooms()[3]) if evidence.frames > 1 else 0.0
-    times = tuple(round(t * tr_s, 6) for t in range(evidence.frames)) if 0 < tr_s < 60 else None
+    return array.reshape(_squeezed(array.shape))
+
+
+def _load(found: Found, grid: Grid | None, tr_s: float, frames: int) -> Loaded:
+    if grid is None:
+        raise InputError(f"{found.relative} has no usable geometry: convert it again")
+    loaded = checked(Volume(read_voxels(found), grid.affine), found.relative)
+    times = tuple(round(t * tr_s, 6) for t in range(frames)) if frames > 1 and 0 < tr_s < 60 else None
     return replace(loaded, frame_times_s=times)
+
+
+def _frame_seconds(header: Any, sidecar: Sidecar) -> float:
+    """Time between frames in s: the sidecar's RepetitionTime, else the header's fourth voxel size."""
+    if isinstance(tr_s := sidecar.get("RepetitionTime"), int | float):
+        return float(tr_s)
+    zooms = header.get_zooms()
+    unit = {8: 1.0, 16: 1e-3, 24: 1e-6}.get(int(header["xyzt_units"]) & 0x38, 1.0)
+    return float(zooms[3]) * unit if len(zooms) > 3 else 0.0

@@ -7,12 +7,15 @@ import warnings
 import numpy as np
 import pydicom
 import SimpleITK as sitk
+from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1
 
 from gliotype.errors import InputError
 from gliotype.read.entries import UNREADABLE_DICOM
 from gliotype.read.files import Found
 from gliotype.read.stack import Frame
 from gliotype.volume import Array
+
+_JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
 
 
 def decoded(frames: list[Frame]) -> tuple[dict[tuple[str, int], Array], list[InputError]]:
@@ -44,15 +47,14 @@ def _stored_values(found: Found) -> tuple[Array, bool]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = pydicom.dcmread(found.path, force=True)
-        try:
-            array = dataset.pixel_array
-        except (NotImplementedError, RuntimeError):
+        if dataset.file_meta.get("TransferSyntaxUID") in _JPEG:
             return _by_gdcm(found), True
+        array = dataset.pixel_array
     return (array if array.ndim == 3 else array[np.newaxis]), False
 
 
 def _by_gdcm(found: Found) -> Array:
-    """Decode with the GDCM inside SimpleITK: lossless JPEG, for which pydicom has no decoder here."""
+    """Decode plain JPEG, also its lossless kind, with the GDCM in SimpleITK: pydicom has no free decoder."""
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(found.path))

@@ -98,6 +98,7 @@ class Series:
         examination: whose it is.
         load: reads the voxels; raises `InputError` if they cannot be read.
         problem: why it cannot serve as an image, or None.
+        broken: whether the file is damaged, rather than whole but unsuitable.
         acquired: sorts the series of a study in time.
     """
 
@@ -107,7 +108,17 @@ class Series:
     examination: Examination
     load: Callable[[], Loaded]
     problem: InputError | None = None
+    broken: bool = False
     acquired: tuple[float, ...] = ()
+
+
+def broken_series(source: str, error: InputError, name: str = "") -> Series:
+    """Make the stand-in for a file that cannot be read."""
+
+    def load() -> Loaded:
+        raise error
+
+    return Series(source, None, Evidence(name=name), Examination(), load, error, broken=True)
 
 
 def unread_volume(series: Series) -> Volume:

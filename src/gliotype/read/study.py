@@ -61,6 +61,9 @@ def read_study(
         return _study(gathered, subject)
 
 
+_MAX_LISTED = 5
+
+
 @dataclass(eq=False)
 class _Gathered:
     """What reading has brought so far.
@@ -83,26 +86,23 @@ def _outside(found: Iterable[Found], taken: set[Path]) -> list[Found]:
     return [f for f in found if not taken.intersection((f.path.resolve(), *f.path.resolve().parents))]
 
 
-def _read_headers(found: Iterable[Found]) -> tuple[list[Series], list[InputError]]:
+def _read_headers(found: list[Found]) -> list[Series]:
     """Read the header of every image file."""
-    found = list(found)
-    series, errors = read_dicom(f for f in found if f.format is Format.DICOM)
     sidecars = sidecars_of(found)
-    for file in found:
-        if file.format is Format.NIFTI:
-            try:
-                series.append(read_nifti(file, sidecar_for(file.relative, sidecars)))
-            except InputError as error:
-                errors.append(error)
-    return series, errors
+    nifti = [f for f in found if f.format is Format.NIFTI]
+    return [
+        *read_dicom(f for f in found if f.format is Format.DICOM),
+        *(read_nifti(f, sidecar_for(f.relative, sidecars)) for f in nifti),
+    ]
 
 
 def _gather(gathered: _Gathered, found: list[Found], study_uid: str | None) -> None:
     """Identify the images of a source, and load the best of each sequence that was not named."""
-    series, errors = _read_headers(found)
-    gathered.errors += errors
-    series = of_one_examination(series, study_uid, gathered.source)
+    series = of_one_examination(_read_headers(found), study_uid, gathered.source)
     candidates = [_usable(Candidate(one, identify(one.evidence))) for one in series]
+    gathered.errors += [
+        s.problem for s in series if s.problem and s.broken and not words.mask_said(s.evidence.name)
+    ]
     candidates, loaded, errors = decided_by_content(candidates, gathered.used)
     gathered.errors += errors
     if study_uid is None:
@@ -117,7 +117,9 @@ def _gather(gathered: _Gathered, found: list[Found], study_uid: str | None) -> N
 
 
 def _usable(candidate: Candidate) -> Candidate:
-    """Dismiss a time series where one image is due, and one image where a time series is due."""
+    """Dismiss a broken file, a time series where one image is due, one image where a time series is due."""
+    if candidate.series.broken:
+        return candidate.dismissed(f"Not used: {candidate.series.problem}.")
     sequence, frames = candidate.identity.sequence, candidate.series.evidence.frames
     if sequence is Sequence.DSC and frames == 1:
         return candidate.dismissed("Not used: a single image, where DSC perfusion is a time series.")
@@ -157,10 +159,10 @@ def _named(sequence: Sequence, path: Path, source: Path | None, stack: ExitStack
     """Read the image that the caller named for a sequence; whatever is wrong with it is an error."""
     listed = [*stack.enter_context(opened(path)), *_sidecar_beside(path)]
     found = [replace(f, relative=_relative(f.path, path, source)) for f in listed]
-    series, errors = _read_headers(found)
+    series = _read_headers(found)
     usable = [s for s in series if s.problem is None and s.evidence.modality == "MR"]
     if not usable:
-        problems = [s.problem for s in series if s.problem] + errors
+        problems = [s.problem for s in series if s.problem]
         kinds = {s.evidence.modality for s in series}
         raise (
             problems[0]
@@ -205,7 +207,9 @@ def _study(gathered: _Gathered, subject: Subject) -> Study:
     ordered = {sequence: gathered.used[sequence] for sequence in Sequence if sequence in gathered.used}
     images = [_image(candidate, loaded) for candidate, loaded in ordered.values()]
     unused = sorted(gathered.unused, key=lambda c: (c.identity.sequence is None, c.series.source))
-    warnings = [f"{error}." if not str(error).endswith(".") else str(error) for error in gathered.errors]
+    warnings = [f"{error}." for error in gathered.errors[:_MAX_LISTED]]
+    if (more := len(gathered.errors) - _MAX_LISTED) > 0:
+        warnings.append(f"{more} more files could not be read.")
     for candidate, loaded in ordered.values():
         warnings += [*loaded.warnings, *_remarks(candidate)]
     everyone = [c.series.examination for c, _ in ordered.values()]

@@ -87,7 +87,7 @@ _T1 = (
 )
 _T1C = rf"{_T1_WORD} ?(?:c|ce|c\+|gd|gad\w*|post\w*|km|con|contrast\w*|enh\w*|\+ ?c|\+ ?gd|\+ ?km|\+)"
 _T2 = r"t2|t2w|t2wi|t2 ?(?:tse|fse|weighted)|t2\w*|(?:fr)?fse ?t2|cube ?t2"
-_PD = r"pd|pdw|proton\w*|pd ?t2"
+_PD = r"pd|pdw|proton\w*"
 _POST_OP = (
     r"post ?op|post ?ops|post ?operat\w*|post ?surg\w*|s p resection|status post|intra ?op\w*|imri"
     r"|after (?:surgery|resection)|post ?resect\w*|post ?biops\w*"
@@ -140,14 +140,14 @@ def kind_said(text: str) -> Said | None:
         return Said(Kind.OTHER, word, "a diffusion-weighted image")
     if word := _found(_DSC, words):
         return Said(Kind.DSC, word)
-    flair, t1, t2 = _found(_FLAIR, words), _found(_T1, words), _found(_T2, words)
+    flair, t1, t2, pd = _found(_FLAIR, words), _found(_T1, words), _found(_T2, words), _found(_PD, words)
     if flair and not (t1 and not t2):
         return Said(Kind.FLAIR, flair)
     if t1 and not t2:
         return Said(Kind.T1, t1)
-    if word := _found(_PD, words):
-        return Said(Kind.OTHER, word, "a proton-density image")
-    return Said(Kind.T2, t2) if t2 and not t1 else None
+    if pd and not t2:
+        return Said(Kind.OTHER, pd, "a proton-density image")
+    return Said(Kind.T2, t2) if t2 and not t1 and not pd else None
 
 
 def mask_said(name: str) -> str | None:
