@@ -60,12 +60,16 @@ def read_nifti(found: Found, sidecar: Sidecar) -> Series:
     )
 
 
-def _open(found: Found) -> Any:
-    """Open with nibabel; a file whose name hides whether it is compressed is read into memory."""
+def _open(found: Found, whole: bool = False) -> Any:
+    """Open with nibabel; a file whose name hides whether it is compressed is read into memory.
+
+    With `whole`, a compressed file is unpacked to its end, which verifies its checksum.
+    """
     name = found.path.name.lower()
     with found.path.open("rb") as stream:
         compressed = stream.read(2) == b"\x1f\x8b"
-    if name.endswith(".hdr") or (name.endswith(".nii.gz") if compressed else name.endswith(".nii")):
+    lazily = not (whole and compressed)
+    if name.endswith(".hdr") or (lazily and name.endswith(".nii.gz" if compressed else ".nii")):
         image = nib.load(found.path)
         if not isinstance(image, nib.Nifti1Pair):
             raise ValueError("an Analyze file, which does not say where right and left are")
@@ -148,7 +152,7 @@ def read_voxels(found: Found) -> Array:
         InputError: if the file is cut off or damaged.
     """
     try:
-        array: Array = np.asanyarray(_open(found).dataobj)
+        array: Array = np.asanyarray(_open(found, whole=True).dataobj)
     except _UNREADABLE as error:
         raise InputError(
             f"{found.relative} is cut off or damaged within its voxels: export or copy it again"

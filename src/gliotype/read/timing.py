@@ -144,5 +144,5 @@ def _spin_echo(te: float, tr: float | None, certain: bool) -> tuple[dict[Kind, f
     if te >= 65 and tr >= 1800:
         if not certain and tr >= 6500:
             return {Kind.T2: 0.55, Kind.FLAIR: 0.4}, ""
-        return {Kind.T2: 0.93, Kind.FLAIR: 0.03}, ""
+        return {Kind.T2: 0.96, Kind.FLAIR: 0.01 if certain else 0.03}, ""
     return {Kind.OTHER: 0.5, Kind.T2: 0.35}, "an intermediate-weighted image"

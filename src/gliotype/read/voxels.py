@@ -11,7 +11,7 @@ from gliotype.volume import Array, Volume
 
 
 def compact(array: Array) -> Array:
-    """Keep integers that fit as int16, everything else as float32.
+    """Keep integers that fit as int16, everything else as float32 (infinite where it does not fit).
 
     Example:
         >>> compact(np.array([1, 40000], np.uint16)).dtype.name
@@ -21,7 +21,8 @@ def compact(array: Array) -> Array:
     """
     if array.dtype.kind in "iub" and array.max() <= 32767 and array.min() >= -32768:
         return array.astype(np.int16, copy=False)
-    return array.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):
+        return array.astype(np.float32, copy=False)
 
 
 def checked(volume: Volume, source: str) -> Loaded:

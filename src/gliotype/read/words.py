@@ -57,7 +57,7 @@ _TECHNIQUES: tuple[tuple[str, str], ...] = (
     (r"spectro\w*|mrs|mrsi|svs|csi|press|semi ?laser", "spectroscopy"),
     (r"bold|fmri|resting|resting ?state|rs ?fmri", "functional MRI"),
     (r"dce|twist|vibe ?dyn|tricks", "a dynamic T1 series"),
-    (r"ciss|fiesta\w*|drive|trufi|b ?ffe|true ?fisp", "a steady-state image"),
+    (r"ciss\w*|fiesta\w*|drive|trufi|b ?ffe|true ?fisp", "a steady-state image"),
     (r"stir|t2 ?stir", "a STIR image"),
     (r"double ?ir|dir", "a double inversion recovery image"),
     (r"field ?map\w*|gre ?field|b0 ?map|b1 ?map|tfl ?b1", "a field map"),
@@ -113,7 +113,8 @@ def normalised(text: str) -> str:
     text = re.sub(r"(?<![A-Za-z0-9])(?:sub|ses|space|task|run|dir|acq-dir)-[A-Za-z0-9]+", " ", text)
     text = re.sub(r"(?<![A-Za-z])sub[ _]?\d+", " ", text, flags=re.IGNORECASE)
     text = re.sub(r"(?<=[a-z])(?=[A-Z][a-z0-9])|(?<=[0-9])(?=[A-Z][a-z])", " ", text)
-    text = " " + re.sub(r"[^a-z0-9+*]+", " ", text.lower()).strip() + " "
+    text = re.sub(r"(?<=[a-z0-9])\+(?=[a-z])", " +", text.lower())
+    text = " " + re.sub(r"[^a-z0-9+*]+", " ", text).strip() + " "
     return re.sub(r" (?:in|to|on|space) (?:t1\w*|t2\w*|flair|mni\w*|sri\w*) ", " ", text)
 
 
