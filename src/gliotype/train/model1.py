@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gliotype.networks.export import export_onnx
-from gliotype.networks.unet import model1
+from gliotype.networks.unet import UNet3d, model1
 from gliotype.prepare import atlas
 from gliotype.segment.model1 import CHANNELS, GRID, network_input
 from gliotype.simulate.anatomy import Anatomy
@@ -204,6 +204,65 @@ def stream(recipe: Recipe, cache: Path, first_seed: int) -> Iterator[list[GridPa
             yield pool
 
 
+@dataclass(eq=False)
+class _State:
+    """What a run carries from step to step."""
+
+    network: UNet3d
+    average: AveragedModel
+    optimiser: torch.optim.Optimizer
+    step: int = 0
+
+    @classmethod
+    def begin(cls, recipe: Recipe, checkpoint: Path, device: torch.device) -> _State:
+        """Start a run, or go on from its checkpoint."""
+        torch.manual_seed(recipe.seed)
+        network = model1().to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
+        state = cls(network, average, torch.optim.AdamW(network.parameters(), weight_decay=1e-3))
+        if checkpoint.exists():
+            kept = torch.load(checkpoint, weights_only=True)
+            network.load_state_dict(kept["network"])
+            average.load_state_dict(kept["average"])
+            state.optimiser.load_state_dict(kept["optimiser"])
+            state.step = kept["step"]
+        return state
+
+    def save(self, checkpoint: Path) -> None:
+        """Write a checkpoint aside and move it into place."""
+        aside = checkpoint.with_suffix(".part")
+        parts = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimiser")}
+        torch.save({**parts, "step": self.step}, aside)
+        aside.replace(checkpoint)
+
+    def learn(self, x: Tensor, y: Tensor, rate: float) -> float:
+        """Take one optimiser step at a learning rate; return the loss before it."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with torch.autocast(x.device.type, torch.bfloat16):
+            logits = self.network(x)
+        value = loss(logits.float(), y)
+        self.optimiser.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self.average.update_parameters(self.network)
+        self.step += 1
+        return float(value.detach())
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Rate at a step: a linear warm-up, then a cosine down to a hundredth.
+
+    Example:
+        >>> recipe = Recipe(Path("label_maps"), steps=1000, learning_rate=1e-3, warm_up=100)
+        >>> [f"{learning_rate(recipe, step):.0e}" for step in (0, 99, 1000)]
+        ['1e-05', '1e-03', '1e-05']
+    """
+    warm = min(1.0, (step + 1) / recipe.warm_up)
+    return recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
+
+
 def train(recipe: Recipe, run: Path) -> Path:
     """Train, or go on training, in a run folder.
 
@@ -218,48 +277,24 @@ def train(recipe: Recipe, run: Path) -> Path:
     cache, checkpoint, record = run / "anatomies.npz", run / "checkpoint.pt", run / "record.csv"
     if not cache.exists():
         read_anatomies(recipe.anatomies, atlas.tissue(atlas.Tissue.WHITE), cache)
-    torch.manual_seed(recipe.seed)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = model1().to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
-    optimiser = torch.optim.AdamW(network.parameters(), lr=recipe.learning_rate, weight_decay=1e-3)
-    step = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimiser.load_state_dict(state["optimiser"])
-        step = state["step"]
-    rng = np.random.default_rng([recipe.seed, step])
-    place = atlas.brain().resample(GRID, order=0).array > 0
+    state = _State.begin(recipe, checkpoint, device)
+    rng = np.random.default_rng([recipe.seed, state.step])
+    place = np.asarray(atlas.brain().resample(GRID, order=0).array, dtype=np.bool_)
+    pools = stream(recipe, cache, 1000 * recipe.seed + state.step)
     started, recent = time.monotonic(), []
-    for pool in stream(recipe, cache, 1000 * recipe.seed + step):
-        warm = min(1.0, (step + 1) / recipe.warm_up)
-        rate = (
-            recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
-        )
-        for group in optimiser.param_groups:
-            group["lr"] = rate
+    while state.step < recipe.steps:
+        pool = next(pools)
         cases = [augment(rng, pool[rng.integers(len(pool))], place) for _ in range(recipe.batch)]
         x = torch.from_numpy(np.stack([c[0] for c in cases])).to(device, memory_format=torch.channels_last_3d)
         y = torch.from_numpy(np.stack([c[1] for c in cases])).to(device)
-        with torch.autocast(device.type, torch.bfloat16):
-            logits = network(x)
-        value = loss(logits.float(), y)
-        optimiser.zero_grad()
-        value.backward()
-        nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-        optimiser.step()
-        average.update_parameters(network)
-        step += 1
-        recent.append(float(value.detach()))
-        if step % 25 == 0:
-            _note(record, step, float(np.mean(recent)), rate, time.monotonic() - started, len(pool))
+        rate = learning_rate(recipe, state.step)
+        recent.append(state.learn(x, y, rate))
+        if state.step % 25 == 0:
+            _note(record, state.step, float(np.mean(recent)), rate, time.monotonic() - started, len(pool))
             recent = []
-        if step % 100 == 0 or step == recipe.steps:
-            _save(checkpoint, network, average, optimiser, step)
-        if step >= recipe.steps:
-            break
+        if state.step % 100 == 0 or state.step == recipe.steps:
+            state.save(checkpoint)
     return checkpoint
 
 
@@ -270,20 +305,6 @@ def _note(record: Path, step: int, value: float, rate: float, seconds: float, po
         if new:
             writer.writerow(["step", "loss", "learning_rate", "seconds", "pool"])
         writer.writerow([step, round(value, 4), round(rate, 6), round(seconds, 1), pool])
-
-
-def _save(
-    checkpoint: Path, network: nn.Module, average: nn.Module, optimiser: torch.optim.Optimizer, step: int
-) -> None:
-    aside = checkpoint.with_suffix(".part")
-    state = {
-        "network": network.state_dict(),
-        "average": average.state_dict(),
-        "optimiser": optimiser.state_dict(),
-        "step": step,
-    }
-    torch.save(state, aside)
-    aside.replace(checkpoint)
 
 
 def export(checkpoint: Path, file: Path) -> int:

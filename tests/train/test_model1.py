@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from gliotype.segment.model1 import CHANNELS, GRID
+from gliotype.simulate.template import template_anatomy
+from gliotype.study import Sequence
+from gliotype.train import model1
+from gliotype.train.model1 import GridPatient, Recipe, augment, loss, simulate_case, train
+
+T1C = CHANNELS.index(Sequence.T1C)
+
+
+@pytest.fixture(scope="module")
+def case() -> GridPatient:
+    anatomies = [template_anatomy()]
+    for seed in range(20):
+        found = simulate_case(np.random.default_rng(seed), anatomies)
+        if (found.labels == 4).sum() > 200:
+            return found
+    raise AssertionError("no enhancing tumour among 20 simulated cases")
+
+
+def test_a_case_has_images_a_brain_and_a_tumour_within(case: GridPatient) -> None:
+    assert case.images.shape == (4, *GRID.shape)
+    assert np.isfinite(case.images).all()
+    assert (
+        1000 < case.brain.sum() * 0.008 < 3500
+    )  # the template is a large head, and heads are scaled at random
+    assert (case.labels[~case.brain] == 0).all()
+
+
+def test_augmented_inputs_are_honest_about_what_is_missing(case: GridPatient) -> None:
+    place = np.ones(GRID.shape, bool)
+    seen = set()
+    for seed in range(12):
+        x, labels = augment(np.random.default_rng(seed), case, place)
+        present = [bool(channel.any()) for channel in x]
+        assert present[:4] == present[4:]
+        np.testing.assert_array_equal(x[4:], x[:4, ::-1])
+        if not present[T1C]:
+            assert not (labels == 4).any(), "enhancement cannot be asked for without T1c"
+        seen.add(tuple(present[:4]))
+    assert len(seen) > 2
+
+
+def test_the_loss_prefers_the_truth() -> None:
+    labels = torch.randint(0, 5, (1, 16, 16, 16), generator=torch.Generator().manual_seed(0))
+    right = torch.nn.functional.one_hot(labels, 5).movedim(-1, 1).float() * 10
+    wrong = right.roll(1, dims=1)
+    assert float(loss(right, labels)) < 0.3 < 2.0 < float(loss(wrong, labels))
+
+
+def test_a_run_resumes_where_it_stopped(
+    case: GridPatient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def one_case(recipe: Recipe, cache: Path, first_seed: int) -> Iterator[list[GridPatient]]:
+        while True:
+            yield [case]
+
+    monkeypatch.setattr(model1, "stream", one_case)
+    (tmp_path / "anatomies.npz").touch()
+    recipe = Recipe(tmp_path, steps=1, warm_up=1)
+    checkpoint = train(recipe, tmp_path)
+    assert torch.load(checkpoint, weights_only=True)["step"] == 1
+    train(Recipe(tmp_path, steps=2, warm_up=1), tmp_path)
+    assert torch.load(checkpoint, weights_only=True)["step"] == 2
+    before = checkpoint.stat().st_mtime_ns
+    train(Recipe(tmp_path, steps=2, warm_up=1), tmp_path)
+    assert checkpoint.stat().st_mtime_ns == before
+    assert not list(tmp_path.glob("*.part"))
+
+
+def test_the_record_is_a_table(tmp_path: Path) -> None:
+    for step in (25, 50):
+        model1._note(tmp_path / "record.csv", step, 1.5, 1e-3, 10.0, 8)
+    rows = list(csv.DictReader((tmp_path / "record.csv").read_text().splitlines()))
+    assert [row["step"] for row in rows] == ["25", "50"]
