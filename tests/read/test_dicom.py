@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from pathlib import Path
 
+import highdicom
 import numpy as np
 import pydicom
 import pytest
@@ -23,7 +25,7 @@ from dicom_writer import CT, PROTOCOLS, write_dicom_series, write_secondary_capt
 from gliotype.errors import GeometryError, InputError
 from gliotype.read import read_study
 from gliotype.study import Sequence, Study, Subject
-from gliotype.volume import Volume
+from gliotype.volume import LPS_FROM_RAS, Volume
 
 SUBJECT = Subject("case")
 
@@ -354,6 +356,65 @@ def test_contrast_before_flair_and_surgery_are_warned_about(small: Volume, tmp_p
     warnings = read(tmp_path).warnings
     assert any("FLAIR was acquired after contrast" in warning for warning in warnings)
     assert any("'post op'" in warning for warning in warnings)
+
+
+def test_highdicom_sees_the_same_places(small: Volume, tmp_path: Path) -> None:
+    files = write(small, tmp_path)
+    other = highdicom.get_volume_from_series([pydicom.dcmread(file) for file in files])
+    slices, rows, columns = (other.affine[:, axis] for axis in range(3))
+    lps = np.stack([columns, rows, slices, other.affine[:, 3]], axis=1)
+    expected = Volume(other.array.transpose(2, 1, 0), LPS_FROM_RAS @ lps)
+    assert_same_place(read(tmp_path).chosen[Sequence.T1].volume, expected)
+
+
+def test_magnitude_and_phase_of_one_series_are_separated(small: Volume, tmp_path: Path) -> None:
+    uid = "1.2.3.4"
+    write(small, tmp_path, SeriesInstanceUID=uid, seed=1)
+    phase = small.with_array(small.array[::-1].copy())
+    write(phase, tmp_path, SeriesInstanceUID=uid, seed=2, ImageType=["ORIGINAL", "PRIMARY", "P", "ND"])
+    study = read(tmp_path)
+    assert_same_place(study.chosen[Sequence.T1].volume, small)
+    assert "a phase image" in study.images[1].reason
+
+
+def test_two_orientations_in_one_enhanced_file_are_two_images(small: Volume, tmp_path: Path) -> None:
+    path = write(small, tmp_path, enhanced=True)[0]
+    dataset = pydicom.dcmread(path)
+    for frame in dataset.PerFrameFunctionalGroupsSequence[:4]:
+        plane = pydicom.Dataset()
+        plane.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
+        frame.PlaneOrientationSequence = [plane]
+    dataset.save_as(path)
+    assert len(read(tmp_path).images) == 2
+
+
+def test_frame_times_go_on_past_midnight(small: Volume, tmp_path: Path) -> None:
+    write(small, tmp_path / "t1")
+    dynamic = Volume(np.stack([small.array] * 12, axis=-1), small.affine)
+    files = write_dicom_series(
+        dynamic, tmp_path / "dsc", frame_times_s=[2.0 * t for t in range(12)], SeriesDescription="perf",
+        EchoTime=30.0, RepetitionTime=1500.0, ScanningSequence=["EP", "GR"],
+    )  # fmt: skip
+    for number, file in enumerate(files):
+        dataset = pydicom.dcmread(file)
+        seconds = (23 * 3600 + 59 * 60 + 50 + 2 * (number % 12)) % 86400
+        dataset.TemporalPositionIdentifier = number % 12 + 1
+        dataset.AcquisitionTime = f"{seconds // 3600:02d}{seconds // 60 % 60:02d}{seconds % 60:02d}"
+        dataset.save_as(file)
+    times = read(tmp_path).chosen[Sequence.DSC].acquisition.frame_times_s
+    assert times == pytest.approx([2.0 * t for t in range(12)])
+
+
+def test_nothing_is_left_of_an_unpacked_zip(
+    small: Volume, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(small, tmp_path / "study")
+    archive = shutil.make_archive(str(tmp_path / "packed"), "zip", tmp_path, "study")
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(scratch))
+    assert_same_place(read(Path(archive)).chosen[Sequence.T1].volume, small)
+    assert not list(scratch.iterdir())
 
 
 def test_a_real_study_survives_the_way_through_dicom(shared_data: Path, tmp_path: Path) -> None:

@@ -11,12 +11,13 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 import pytest
+import SimpleITK as sitk
 
 from conftest import oblique_affine
 from gliotype.errors import InputError, NoStructuralImageError, UsageError
 from gliotype.read import read_mask, read_study
 from gliotype.study import Sequence, Study, Subject
-from gliotype.volume import Volume
+from gliotype.volume import Volume, volume_from_sitk
 
 SUBJECT = Subject("case")
 
@@ -291,6 +292,27 @@ def test_other_sequences_alone_are_listed(small: Volume, tmp_path: Path) -> None
     ) as caught:
         read(tmp_path)
     assert caught.value.exit_code == 4
+
+
+def test_a_folder_of_masks_is_never_read(small: Volume, tmp_path: Path) -> None:
+    save(small, tmp_path / "images" / "T2.nii.gz")
+    save(small, tmp_path / "labels" / "case1.nii.gz")
+    study = read(tmp_path)
+    assert [image.sequence for image in study.images] == [Sequence.T2, None]
+    assert "the folder says 'labels'" in study.images[1].reason
+
+
+def test_folders_may_name_the_sequence(small: Volume, tmp_path: Path) -> None:
+    save(small, tmp_path / "T1 post Gd" / "0001.nii.gz")
+    save(small, tmp_path / "T1" / "0001.nii.gz")
+    chosen = read(tmp_path).chosen
+    assert chosen[Sequence.T1C].source == "T1 post Gd/0001.nii.gz"
+    assert chosen[Sequence.T1].source == "T1/0001.nii.gz"
+
+
+def test_simpleitk_sees_the_same_places(small: Volume, tmp_path: Path) -> None:
+    path = save(small, tmp_path / "T1.nii.gz")
+    assert_same_place(read(tmp_path).chosen[Sequence.T1].volume, volume_from_sitk(sitk.ReadImage(path)))
 
 
 def test_real_names_are_identified(shared_data: Path) -> None:

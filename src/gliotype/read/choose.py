@@ -34,8 +34,7 @@ def reach_mm(series: Series) -> float:
 
 def is_processed(series: Series) -> bool:
     """Whether the image was computed from another: derived, reformatted, bias-corrected, resampled."""
-    texts = (series.evidence.name, *series.evidence.texts)
-    return series.evidence.derived or any(words.processed_said(text) for text in texts)
+    return series.evidence.derived or any(words.processed_said(text) for _, text in series.evidence.all_texts)
 
 
 def _slice_mm(series: Series) -> float:

@@ -92,7 +92,7 @@ def identify(evidence: Evidence) -> Identity:
 
 def surgery_remark(evidence: Evidence, study_description: str) -> list[str]:
     """Warn, in a list of one or none, if a description tells of an earlier operation."""
-    texts = (*evidence.texts, evidence.name, study_description)
+    texts = [*(text for _, text in evidence.all_texts), study_description]
     word = next((word for text in texts if (word := words.surgery_said(text))), None)
     if word is None:
         return []
@@ -110,6 +110,8 @@ def _excluded(evidence: Evidence) -> str | None:
         return f"its modality is {evidence.modality}, not MR"
     if word := words.mask_said(evidence.name):
         return f"the file name says '{word}', a mask or segmentation, which is never read"
+    if evidence.name and not words.kind_said(evidence.name) and (word := words.mask_said(evidence.folder)):
+        return f"the folder says '{word}', a mask or segmentation, which is never read"
     if evidence.pictured or evidence.modality in ("OT", "SC"):
         return "a screen capture or picture without a place in the patient"
     if "ADC" in evidence.image_type:
@@ -127,12 +129,10 @@ def _excluded(evidence: Evidence) -> str | None:
 def _opinions(evidence: Evidence) -> Iterator[Opinion]:
     if "ADC" in evidence.image_type:
         yield Opinion({Kind.ADC: 0.97}, "its image type holds ADC")
-    timing = weighting_opinion(evidence) or timing_opinion(evidence)
-    if timing is not None and "ADC" not in evidence.image_type:
-        yield timing
+    else:
+        yield from (o for o in (weighting_opinion(evidence), timing_opinion(evidence)) if o is not None)
     seen: set[str] = set()
-    sources = [("file name", evidence.name)] + [("description", text) for text in evidence.texts]
-    for source, text in sources:
+    for source, text in evidence.all_texts:
         said = words.kind_said(text)
         if said is not None and source not in seen:
             seen.add(source)
@@ -164,8 +164,7 @@ def _plain(kind: Kind) -> Sequence:
 def _with_contrast(evidence: Evidence, confidence: float, reason: str) -> Identity:
     """Decide between T1 and T1c by the header's contrast agent and by words."""
     agent = evidence.acquisition.contrast
-    texts = [("file name", evidence.name)] + [("description", text) for text in evidence.texts]
-    said = next(((w, s, t) for s, t in texts if (w := words.contrast_said(t))), None)
+    said = next(((w, s) for s, t in evidence.all_texts if (w := words.contrast_said(t))), None)
     if said is None and agent is None:
         reason = f"{reason}, and nothing says that contrast was given"
         return Identity(Sequence.T1, 0.8 * confidence, _sentence(reason), contrast_open=True)
@@ -173,7 +172,7 @@ def _with_contrast(evidence: Evidence, confidence: float, reason: str) -> Identi
     if said is None:
         sequence = Sequence.T1C if agent else Sequence.T1
         return Identity(sequence, 0.93 * confidence, _sentence(f"{reason}, and {header}"))
-    (given, word), source, _ = said
+    (given, word), source = said
     wording = f"that is {'with' if given else 'without'} contrast"
     if f"'{word}'" not in reason:
         wording = f"the {source} says '{word}', {wording}"

@@ -118,7 +118,6 @@ def _affine(source: str, header: Any) -> Matrix:
 def _evidence(found: Found, header: Any, sidecar: Sidecar, frames: int) -> Evidence:
     stem = stem_of(found.relative)
     texts = [str(sidecar.get(key, "")) for key in ("SeriesDescription", "ProtocolName", "SequenceName")]
-    parent = PurePosixPath(found.relative).parent.name
     acquisition = acquisition_of(sidecar, description=texts[0] or stem)
     noted = header["descrip"].item().decode("latin-1")
     if acquisition.te_ms is None and (match := re.search(r"\bTE=([0-9.eE+]+)", noted)):
@@ -127,13 +126,20 @@ def _evidence(found: Found, header: Any, sidecar: Sidecar, frames: int) -> Evide
     return Evidence(
         acquisition=acquisition,
         name=stem,
-        texts=tuple(text for text in (*texts, parent) if text),
-        scanning=frozenset(re.findall(r"[A-Z]{2}", str(sidecar.get("ScanningSequence", "")).upper())),
-        image_type=tuple(str(value).upper() for value in sidecar.get("ImageType", ())),
+        texts=tuple(text for text in texts if text),
+        folder=PurePosixPath(found.relative).parent.name,
+        scanning=frozenset(_listed(sidecar.get("ScanningSequence"))),
+        image_type=_listed(sidecar.get("ImageType")),
         frames=frames,
         modality=str(sidecar.get("Modality", "MR")).upper(),
         label_map=int(header["intent_code"]) == _INTENT_LABEL,
     )
+
+
+def _listed(value: Any) -> tuple[str, ...]:
+    """Read a list, or a text whose parts a backslash or an underscore separates, in upper case."""
+    parts = value if isinstance(value, list) else re.split(r"[\\_]", str(value or ""))
+    return tuple(str(part).strip().upper() for part in parts if part)
 
 
 def _acquired(header: Any, sidecar: Sidecar) -> tuple[float, ...]:

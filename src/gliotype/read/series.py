@@ -22,7 +22,8 @@ class Evidence:
     Attributes:
         acquisition: times, flip angle, contrast agent, description.
         name: file name without its ending (NIfTI), or empty.
-        texts: further free texts, the most telling first: series description, protocol, folder.
+        texts: what the header says in words, the most telling first: series description, protocol.
+        folder: name of the folder that holds the file.
         scanning: DICOM ScanningSequence values (``SE GR IR EP RM``).
         image_type: DICOM ImageType values, upper case.
         weighting: DICOM AcquisitionContrast of enhanced MR, upper case.
@@ -37,6 +38,7 @@ class Evidence:
     acquisition: Acquisition = field(default_factory=Acquisition)
     name: str = ""
     texts: tuple[str, ...] = ()
+    folder: str = ""
     scanning: frozenset[str] = frozenset()
     image_type: tuple[str, ...] = ()
     weighting: str = ""
@@ -46,6 +48,14 @@ class Evidence:
     modality: str = "MR"
     pictured: bool = False
     label_map: bool = False
+
+    @property
+    def all_texts(self) -> tuple[tuple[str, str], ...]:
+        """Every text with what it is, the most telling first: file name, descriptions, folder."""
+        described = tuple(("description", text) for text in self.texts)
+        return tuple(
+            pair for pair in (("file name", self.name), *described, ("folder", self.folder)) if pair[1]
+        )
 
     @property
     def derived(self) -> bool:

@@ -250,8 +250,7 @@ def _remarks(candidate: Candidate) -> list[str]:
     series, identity = candidate.series, candidate.identity
     evidence = series.evidence
     remarks = surgery_remark(evidence, series.examination.description)
-    texts = (evidence.name, *evidence.texts)
-    said = any((word := words.contrast_said(text)) and word[0] for text in texts)
+    said = any((word := words.contrast_said(text)) and word[0] for _, text in evidence.all_texts)
     if identity.sequence is Sequence.FLAIR and (evidence.acquisition.contrast or said):
         remarks.append(
             f"{series.source}: the FLAIR was acquired after contrast; its brightness may come from the agent."
@@ -278,7 +277,7 @@ def _nothing_structural(gathered: _Gathered) -> InputError | NoStructuralImageEr
     problem = next((s.problem for s in series if s.problem and not s.evidence.pictured), None)
     if problem is not None and all(s.problem for s in series):
         return problem
-    kinds = {s.evidence.modality for s in series}
+    kinds = {s.evidence.modality for s in [*series, *(c.series for c, _ in gathered.used.values())]}
     if "MR" not in kinds:
         return InputError(f"{gathered.source} holds {', '.join(sorted(kinds))}, not MR: give the MR study")
     held = [f"{c.series.source} ({c.identity.reason.rstrip('.')})" for c in gathered.unused]
