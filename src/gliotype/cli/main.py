@@ -15,6 +15,7 @@ import typer
 
 from gliotype import __version__
 from gliotype.cli.demo import demo
+from gliotype.cli.evaluate import evaluate
 from gliotype.cli.info import info
 from gliotype.cli.predict import predict
 from gliotype.errors import GliotypeError
@@ -33,6 +34,7 @@ app = typer.Typer(
 )
 app.command()(predict)
 app.command()(demo)
+app.command()(evaluate)
 app.command()(info)
 
 

@@ -1,0 +1,59 @@
+"""``gliotype evaluate``: predictions of many patients against the truth."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def evaluate(
+    predictions: Annotated[
+        Path, typer.Argument(metavar="PREDICTIONS", help="CSV with the columns subject, probability.")
+    ],
+    *,
+    labels: Annotated[
+        Path,
+        typer.Option(
+            metavar="LABELS",
+            help="CSV with the columns subject, idh (1/0 or mutant/wildtype); age and strata if any.",
+        ),
+    ],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the results.")],
+    against: Annotated[
+        Path | None, typer.Option(metavar="OTHER", help="CSV with other predictions of the same patients.")
+    ] = None,
+) -> None:
+    """Measure predictions against known IDH status."""
+    from gliotype.evaluate.figures import draw_figures
+    from gliotype.evaluate.metrics import evaluate as measure
+    from gliotype.evaluate.table import join, read_labels, read_predictions
+    from gliotype.evaluate.write import estimate_words, notes, p_words, write_evaluation
+    from gliotype.report.staging import check_writable
+
+    check_writable(output)
+    known = read_labels(labels)
+    patients = join(read_predictions(predictions), known)
+    other = None if against is None else join(read_predictions(against), known)
+    metrics = measure(patients, other)
+    files = write_evaluation(metrics, draw_figures(patients, other, metrics), output)
+
+    rows = [
+        ("Patients", f"{metrics.n}, {metrics.mutants} of them IDH-mutant"),
+        ("AUROC", estimate_words(metrics.auroc)),
+    ]
+    for name, beside in (("Age alone", metrics.age_alone), ("Other", metrics.against)):
+        if beside is not None:
+            difference = estimate_words(beside.difference.difference, "+.3f")
+            p = p_words(beside.difference.p_value)
+            rows.append((name, f"{estimate_words(beside.other_auroc)}; difference {difference}, p {p}"))
+    rows += [
+        ("Brier", estimate_words(metrics.brier)),
+        ("Calibration", f"slope {estimate_words(metrics.calibration.slope, '.2f')}"),
+        ("", f"intercept {estimate_words(metrics.calibration.intercept, '+.2f')}"),
+        *(("Note", note) for note in notes(metrics)),
+        *(("Written", str(path)) for path in files),
+    ]
+    for name, text in rows:
+        typer.echo(f"{name:<13}{text}")

@@ -1,0 +1,127 @@
+"""The ROC curve, the calibration plot and the decision curve, as SVG."""
+
+from __future__ import annotations
+
+import io
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from sklearn.metrics import roc_curve
+
+from gliotype.evaluate.metrics import Beside, Bools, Metrics, net_benefit, treat_all
+from gliotype.evaluate.table import Floats, Patients, paired
+
+MINE, OTHER, SOFT = "#0072b2", "#d55e00", "#7d8a96"
+CURVE_THRESHOLDS = np.arange(5, 81) / 100
+DOWN_TO = -0.1
+"""Net benefit below this is not shown: treating everybody falls without bound."""
+
+
+def draw_figures(patients: Patients, other: Patients | None, metrics: Metrics) -> dict[str, str]:
+    """Draw the figures of an evaluation.
+
+    Args:
+        patients: as given to `evaluate`.
+        other: as given to `evaluate`; drawn for the patients of both sets of predictions.
+        metrics: what it returned.
+
+    Returns:
+        SVG text by name: ``roc``, ``calibration``, ``decision_curve``. The same input gives the same text.
+    """
+    theirs = None if other is None else paired(patients, other)
+    return {
+        "roc": _roc(patients, theirs, metrics),
+        "calibration": _calibration(patients, metrics),
+        "decision_curve": _decision_curve(patients, theirs),
+    }
+
+
+Paired = tuple[Bools, Floats, Floats]
+
+
+def _roc(patients: Patients, theirs: Paired | None, metrics: Metrics) -> str:
+    figure, axes = _square("1 - specificity", "sensitivity")
+    axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
+    _curve(axes, patients.mutant, patients.score, MINE, f"predictions {metrics.auroc.value:.3f}")
+    cut = metrics.at_cut
+    axes.plot(1 - cut.specificity.value, cut.sensitivity.value, "o", color=MINE, label=f"cut {cut.cut}")
+    if theirs is not None and metrics.against is not None:
+        mutant, _, score = theirs
+        _curve(axes, mutant, score, OTHER, _other_label("other", metrics.against))
+    if metrics.age_alone is not None:
+        known = np.isfinite(patients.age)
+        label = _other_label("age alone", metrics.age_alone)
+        _curve(axes, patients.mutant[known], -patients.age[known], SOFT, label)
+    axes.legend(title="AUROC", loc="lower right", frameon=False)
+    return _svg(figure)
+
+
+def _curve(axes: Axes, mutant: Bools, score: Floats, colour: str, label: str) -> None:
+    false_positive_rate, true_positive_rate, _ = roc_curve(mutant, score)
+    axes.plot(false_positive_rate, true_positive_rate, color=colour, label=label)
+
+
+def _other_label(name: str, beside: Beside) -> str:
+    return f"{name} {beside.other_auroc.value:.3f} (n = {beside.n})"
+
+
+def _calibration(patients: Patients, metrics: Metrics) -> str:
+    figure, axes = _square("predicted probability", "share of mutants, 95 % interval")
+    axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
+    bins = metrics.calibration.reliability
+    observed = [each.observed for each in bins]
+    axes.errorbar(
+        [each.mean_probability for each in bins],
+        [each.value for each in observed],
+        yerr=np.maximum([[e.value - e.low for e in observed], [e.high - e.value for e in observed]], 0.0),
+        fmt="o-",
+        color=MINE,
+        capsize=2,
+    )
+    _spread(axes, patients.score[patients.mutant], MINE, "mutant")
+    _spread(axes, patients.score[~patients.mutant], OTHER, "wildtype")
+    axes.legend(title="spread, each to its peak", loc="upper left", frameon=False)
+    return _svg(figure)
+
+
+def _spread(axes: Axes, score: Floats, colour: str, label: str) -> None:
+    """Draw along the bottom how the probabilities of a class are spread, as bars up to 0.12 high."""
+    counts, edges = np.histogram(score, bins=50, range=(0, 1))
+    axes.stairs(0.12 * counts / counts.max(), edges, fill=True, color=colour, alpha=0.45, label=label)
+
+
+def _decision_curve(patients: Patients, theirs: Paired | None) -> str:
+    figure, axes = _square("threshold probability", "net benefit per patient")
+    mutant = patients.mutant
+    everybody = [treat_all(mutant, threshold).value for threshold in CURVE_THRESHOLDS]
+    axes.plot(CURVE_THRESHOLDS, everybody, "--", color=SOFT, label="all as mutant")
+    axes.axhline(0, color=SOFT, linewidth=0.8, label="none as mutant")
+    _benefit(axes, mutant, patients.score, MINE, "predictions")
+    if theirs is not None:
+        _benefit(axes, theirs[0], theirs[2], OTHER, "other")
+    axes.set(xlim=(0, 0.85), ylim=(DOWN_TO, max(0.1, 1.4 * float(mutant.mean()))))
+    axes.legend(loc="upper right", frameon=False)
+    return _svg(figure)
+
+
+def _benefit(axes: Axes, mutant: Bools, score: Floats, colour: str, label: str) -> None:
+    values = [net_benefit(mutant, score, threshold).value for threshold in CURVE_THRESHOLDS]
+    axes.plot(CURVE_THRESHOLDS, values, color=colour, label=label)
+
+
+def _square(across: str, up: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(4.4, 4.2), layout="constrained")
+    axes = figure.subplots()
+    axes.set(xlabel=across, ylabel=up, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    axes.spines[["top", "right"]].set_visible(False)
+    return figure, axes
+
+
+def _svg(figure: Figure) -> str:
+    """Write a figure as SVG, without a date and with names that do not change from run to run."""
+    buffer = io.StringIO()
+    with matplotlib.rc_context({"svg.hashsalt": "gliotype"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()

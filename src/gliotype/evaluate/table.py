@@ -1,0 +1,251 @@
+"""Predictions and labels from CSV files, joined by subject."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gliotype.errors import InputError
+
+Floats = NDArray[np.float64]
+
+MOST_STRATA = 20
+"""A column of the labels with more distinct values than this does not part the patients into strata."""
+
+NOT_GIVEN = "not given"
+
+_IDH = {"1": True, "mutant": True, "0": False, "wildtype": False}
+
+
+@dataclass(frozen=True)
+class Labels:
+    """What is known about the patients.
+
+    Attributes:
+        name: of the file.
+        mutant: whether an IDH mutation was found, by subject; those with an empty field are left out.
+        age: years by subject, where given.
+        columns: every other column, by name: its text by subject, empty where not given.
+    """
+
+    name: str
+    mutant: Mapping[str, bool]
+    age: Mapping[str, float]
+    columns: Mapping[str, Mapping[str, str]]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """The probability of IDH mutation of each subject, None for a no-call.
+
+    Attributes:
+        name: of the file.
+        probability: by subject, 0 to 1.
+    """
+
+    name: str
+    probability: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Patients:
+    """The patients who have a label and a prediction, sorted by subject.
+
+    Attributes:
+        subjects: their names.
+        mutant: whether IDH-mutant.
+        score: probability of IDH mutation; of a no-call, the share of mutants among all patients here.
+        no_call: whether the prediction was empty.
+        age: years, NaN where not given.
+        strata: by column, each patient's value.
+        unused_columns: columns with one value, or with too many to part the patients.
+        without_label: number of predictions whose subject has no label.
+        without_prediction: number of labels whose subject has no prediction.
+        sources: names of the files, ``predictions`` and ``labels``.
+    """
+
+    subjects: tuple[str, ...]
+    mutant: NDArray[np.bool_]
+    score: Floats
+    no_call: NDArray[np.bool_]
+    age: Floats
+    strata: Mapping[str, tuple[str, ...]]
+    unused_columns: tuple[str, ...]
+    without_label: int
+    without_prediction: int
+    sources: Mapping[str, str]
+
+
+def read_predictions(path: Path) -> Predictions:
+    """Read the columns ``subject`` and ``probability``; an empty probability is a no-call.
+
+    Raises:
+        InputError: if the file cannot be read, a column is missing, a subject occurs twice, or a probability
+            is not a number from 0 to 1.
+    """
+    found: dict[str, float | None] = {}
+    for where, subject, row in _rows(path, ("subject", "probability")):
+        text = row["probability"]
+        found[subject] = _within(text, 1.0) if text else None
+        if text and found[subject] is None:
+            raise InputError(
+                f"{where}: the probability {text!r} is not a number from 0 to 1: write the probability of an "
+                "IDH mutation, or leave it empty for a no-call"
+            )
+    return Predictions(path.name, found)
+
+
+def read_labels(path: Path) -> Labels:
+    """Read the columns ``subject`` and ``idh``, ``age`` if there is one, and all others as text.
+
+    ``idh`` is 1 or ``mutant``, 0 or ``wildtype``, or empty where it is not known.
+
+    Raises:
+        InputError: if the file cannot be read, a column is missing, a subject occurs twice, or a value of
+            ``idh`` or ``age`` has no meaning.
+    """
+    mutant: dict[str, bool] = {}
+    age: dict[str, float] = {}
+    columns: dict[str, dict[str, str]] = {}
+    for where, subject, row in _rows(path, ("subject", "idh")):
+        word, years = row.pop("idh"), row.pop("age", "")
+        if word and word.lower() not in _IDH:
+            raise InputError(
+                f"{where}: idh is {word!r}: write 1 or mutant, 0 or wildtype, or leave it empty if not known"
+            )
+        if word:
+            mutant[subject] = _IDH[word.lower()]
+        number = _within(years, 120.0) if years else None
+        if years and number is None:
+            raise InputError(f"{where}: the age {years!r} is not in years from 0 to 120: correct or empty it")
+        if number is not None:
+            age[subject] = number
+        for column, text in row.items():
+            columns.setdefault(column, {})[subject] = text
+    return Labels(path.name, mutant, age, columns)
+
+
+def join(predictions: Predictions, labels: Labels) -> Patients:
+    """Put predictions and labels of the same subjects together.
+
+    A column of the labels with 2 to `MOST_STRATA` distinct values among these patients parts them into strata,
+    and so does age, into 0-44, 45-60, and 61 or more completed years.
+
+    Raises:
+        InputError: if fewer than two mutant or two wildtype patients have a prediction.
+    """
+    subjects = tuple(sorted(predictions.probability.keys() & labels.mutant.keys()))
+    if not subjects:
+        raise InputError(
+            f"no subject of {predictions.name} (such as {_example(predictions.probability)}) has a label in "
+            f"{labels.name} (such as {_example(labels.mutant)}): write the subjects alike in both"
+        )
+    mutant = np.array([labels.mutant[subject] for subject in subjects])
+    check_both_classes(mutant, f"with a prediction in {predictions.name} and a label in {labels.name}")
+    given = [predictions.probability[subject] for subject in subjects]
+    score = np.array([mutant.mean() if value is None else value for value in given])
+    age = np.array([labels.age.get(subject, np.nan) for subject in subjects])
+    columns = {
+        name: tuple(texts[subject] or NOT_GIVEN for subject in subjects)
+        for name, texts in labels.columns.items()
+    }
+    if np.isfinite(age).any():
+        columns["age"] = tuple(_age_band(years) for years in age)
+    strata = {name: values for name, values in columns.items() if 2 <= len(set(values)) <= MOST_STRATA}
+    return Patients(
+        subjects=subjects,
+        mutant=mutant,
+        score=score,
+        no_call=np.array([value is None for value in given]),
+        age=age,
+        strata=strata,
+        unused_columns=tuple(name for name in columns if name not in strata),
+        without_label=len(predictions.probability) - len(subjects),
+        without_prediction=len(labels.mutant) - len(subjects),
+        sources={"predictions": predictions.name, "labels": labels.name},
+    )
+
+
+def check_both_classes(mutant: NDArray[np.bool_], which: str) -> None:
+    """Make sure that there are two mutant and two wildtype patients, the least for an AUROC.
+
+    Raises:
+        InputError: if not; `which` completes "the patients ...".
+    """
+    mutants, wildtypes = int(mutant.sum()), int((~mutant).sum())
+    if min(mutants, wildtypes) < 2:
+        raise InputError(
+            f"the patients {which} are {mutants} mutant and {wildtypes} wildtype: two of each are the least "
+            "for an evaluation, so add patients"
+        )
+
+
+def paired(first: Patients, second: Patients) -> tuple[NDArray[np.bool_], Floats, Floats]:
+    """Return mutant or not, and both scores, of the patients whom two sets of predictions share."""
+    place = {subject: index for index, subject in enumerate(second.subjects)}
+    mine = [index for index, subject in enumerate(first.subjects) if subject in place]
+    theirs = [place[first.subjects[index]] for index in mine]
+    return first.mutant[mine], first.score[mine], second.score[theirs]
+
+
+def _age_band(years: float) -> str:
+    if np.isnan(years):
+        return NOT_GIVEN
+    return "0-44" if years < 45 else "45-60" if years < 61 else "61 or more"
+
+
+def _example(subjects: Mapping[str, object]) -> str:
+    return repr(next(iter(subjects), "none at all"))
+
+
+def _within(text: str, most: float) -> float | None:
+    """Return a number from 0 to `most`, and None for anything else."""
+    try:
+        value = float(text)
+    except ValueError:
+        return None
+    return value if 0 <= value <= most else None
+
+
+def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[str, str, dict[str, str]]]:
+    """Yield each row's place in words, its subject and its other fields, without blanks around them.
+
+    Raises:
+        InputError: if the file is missing, no CSV in UTF-8 or empty, a column of `needed` is missing, a row has
+            another number of fields than the header, or a subject is empty or occurs twice.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, strict=True)
+            lines = [(reader.line_num, [field.strip() for field in line]) for line in reader if any(line)]
+    except OSError as error:
+        why = error.strerror or str(error)
+        raise InputError(f"cannot read {path} ({why}): name a CSV file that is there") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InputError(f"{path.name} is not CSV in UTF-8 ({error}): save it as that") from error
+    if len(lines) < 2:
+        raise InputError(f"{path.name} has no rows: give it a header and a line for each subject")
+    header = lines[0][1]
+    for column in needed:
+        if header.count(column) != 1:
+            raise InputError(
+                f"{path.name} has {header.count(column)} columns named {column!r} "
+                f"(its header is {', '.join(header)}): it needs one, and commas between the columns"
+            )
+    seen = set()
+    for number, fields in lines[1:]:
+        where = f"{path.name}, line {number}"
+        if len(fields) != len(header):
+            raise InputError(f"{where} has {len(fields)} fields, the header {len(header)}: make them alike")
+        row = dict(zip(header, fields, strict=True))
+        subject = row.pop("subject")
+        if not subject or subject in seen:
+            found = f"the subject {subject!r} occurs a second time" if subject else "the subject is empty"
+            raise InputError(f"{where}: {found}: give each subject one line")
+        seen.add(subject)
+        yield where, subject, row
