@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import nibabel as nib
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 
 import gliotype
+from dicom_writer import PROTOCOLS, write_dicom_series
 from gliotype.errors import InputError, UsageError
+from gliotype.read import read_study
 from gliotype.report import write_result
-from gliotype.simulate.raw import raw_patient, write_raw_study
+from gliotype.simulate.raw import NAMES, raw_patient, write_raw_study
 from gliotype.simulate.tumour import GliomaType
-from gliotype.study import Call, Result, Sequence
+from gliotype.study import Call, Result, Sequence, Subject
 from gliotype.volume import Volume
 
 AGE = 61.0
@@ -86,6 +89,45 @@ def test_the_same_input_gives_the_same_answer_to_the_last_bit(result: Result, st
     again = gliotype.predict(study, age=AGE, id="simulated")
     np.testing.assert_array_equal(again.tumour.labels.array, result.tumour.labels.array)
     assert again.probability == result.probability
+
+
+@pytest.fixture(scope="module")
+def dicom(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same study as a PACS exports it: nested folders of classic MR instances without endings."""
+    folder = tmp_path_factory.mktemp("dicom")
+    for number, (sequence, name) in enumerate(NAMES.items(), start=1):
+        image = nib.load(study / f"{name}.nii.gz")
+        volume = Volume(np.asarray(image.dataobj), image.affine)
+        headers = PROTOCOLS[sequence] | {"SeriesNumber": number, "PatientAge": "061Y"}
+        write_dicom_series(volume, folder / "export" / f"series{number}", **headers)
+    return folder
+
+
+def test_dicom_gives_the_answer_that_nifti_gives(result: Result, dicom: Path) -> None:
+    found = gliotype.predict(dicom, id="simulated")
+    assert found.subject.age == AGE
+    overlap = 2 * (found.tumour.mask & result.tumour.mask).sum()
+    assert overlap / (found.tumour.mask.sum() + result.tumour.mask.sum()) > 0.98
+    assert found.call == result.call
+    assert found.probability == pytest.approx(result.probability, abs=0.01)
+
+
+def test_a_zip_holds_the_same_study_as_its_folder(dicom: Path, tmp_path: Path) -> None:
+    packed = shutil.make_archive(str(tmp_path / "export"), "zip", dicom)
+    subject = Subject("simulated")
+    folder, archive = (read_study(source, subject=subject).chosen for source in (dicom, Path(packed)))
+    assert set(folder) == set(archive) == set(NAMES)
+    for sequence, image in folder.items():
+        np.testing.assert_array_equal(archive[sequence].volume.array, image.volume.array)
+        np.testing.assert_array_equal(archive[sequence].volume.affine, image.volume.affine)
+        assert archive[sequence].reason == image.reason
+
+
+@pytest.mark.parametrize("sequence", [Sequence.T1, Sequence.FLAIR])
+def test_any_single_sequence_gives_an_answer(sequence: Sequence, study: Path) -> None:
+    alone = gliotype.predict(files={sequence: study / f"{NAMES[sequence]}.nii.gz"})
+    assert set(alone.prepared.images) == {sequence}
+    assert alone.call in set(Call)
 
 
 def test_t2_alone_gives_an_answer_that_says_what_is_missing(study: Path) -> None:
