@@ -1,21 +1,35 @@
-"""The brain mask: from a network where the skull is there, and from the image where it was removed."""
+"""The brain mask: found by a network or by fitting the atlas, or given where the skull was removed."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from nibabel.affines import apply_affine
+from numpy.typing import NDArray
+from scipy import ndimage
+from scipy.spatial import KDTree
+from scipy.spatial.distance import cdist
 
 from gliotype.prepare import atlas
+from gliotype.prepare.intensity import white_matter_level
 from gliotype.study import Sequence
-from gliotype.volume import Matrix, Volume
+from gliotype.volume import Grid, Matrix, Volume
 
 BrainFinder = Callable[[Mapping[Sequence, Volume], Matrix], Volume]
 """Maps images on one grid, and the affine from their world to MNI152, to a boolean brain mask on that grid."""
 
 LEAST_AGREEMENT = 0.75
 """Dice with the atlas's brain, within the images' field, below which a found brain is not believed."""
+
+INWARD_MM, OUTWARD_MM = 10, 8
+"""How far the atlas's surface may move."""
+INSIDE_MM, OUTSIDE_MM = 6, 3
+"""Thickness of the layers that are compared beneath and above the surface."""
+STIFFNESS = 0.003
+"""Price of moving the surface, in contrast per square millimetre."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,17 +39,6 @@ class FoundBrain:
     mask: Volume
     agreement: float
     warnings: tuple[str, ...] = ()
-
-
-def atlas_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Volume:
-    """Bring the atlas's brain to the patient, within the field of the images.
-
-    It covers the outer CSF spaces, so it holds the brain and some of its surroundings.
-    """
-    image = next(iter(images.values()))
-    brought = atlas.brain().resample(image.grid, mni_from_world, order=0)
-    seen = np.any([np.asarray(each.array) != 0 for each in images.values()], axis=0)
-    return image.with_array(np.asarray(brought.array, dtype=np.bool_) & seen)
 
 
 def brain_of(
@@ -52,13 +55,140 @@ def brain_of(
     Returns:
         The support, or the found brain if it agrees with the atlas's, or else the atlas's with a warning.
     """
-    expected = atlas_brain(images, mni_from_world)
+    expected = brought_brain(images, mni_from_world)
     mask = support if support is not None else find_brain(images, mni_from_world)
     agreement = _dice(mask, expected)
     if support is None and agreement < LEAST_AGREEMENT:
         note = f"the brain was not found (overlap with the atlas {agreement:.2f}): the atlas's brain is used instead"
-        return FoundBrain(expected, agreement, (note,))
+        return FoundBrain(atlas_brain(images, mni_from_world), agreement, (note,))
     return FoundBrain(mask, agreement)
+
+
+def brought_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Volume:
+    """Bring the atlas's brain mask to the patient as it is, within the field of the images."""
+    image = next(iter(images.values()))
+    brought = atlas.brain().resample(image.grid, mni_from_world, order=0)
+    return image.with_array(np.asarray(brought.array, dtype=np.bool_) & _seen(images))
+
+
+def atlas_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Volume:
+    """Fit the atlas's brain to the patient, within the field of the images.
+
+    The atlas's surface moves along its normal, by up to 10 mm inward and 8 mm outward, to where the
+    tissue beneath it (6 mm) is brightest against what lies above it (3 mm): bone, and CSF in T1 and
+    FLAIR. Intensities count up to that of white matter, so that neither scalp nor fat is brighter than
+    brain, and are averaged over the sequences. The shift varies slowly over the surface (Gaussian of 10 mm),
+    so a tumour of any signal beneath it stays inside.
+
+    Args:
+        images: on one grid; zero where an image has no data.
+        mni_from_world: affine transform of their world to MNI152.
+
+    Returns:
+        Boolean mask on the images' grid.
+    """
+    shell = _shell()
+    here = apply_affine(np.linalg.inv(mni_from_world), shell.points)
+    rough = brought_brain(images, mni_from_world)
+    readings = [_bright(image, rough, mni_from_world, here) for image in images.values()]
+    known = np.any([reading > 0 for reading in readings], axis=0)
+    shift = _surface_shift(shell, np.mean(readings, axis=0), known)
+    level = np.array(shell.distance.array, dtype=np.float32)
+    level[shell.near] -= shift[shell.cell]
+    fitted = shell.distance.with_array(ndimage.gaussian_filter(level, 1.0))
+    image = next(iter(images.values()))
+    inside = np.asarray(fitted.resample(image.grid, mni_from_world, outside=99.0).array) < 0
+    return image.with_array(inside & _seen(images))
+
+
+@dataclass(frozen=True, eq=False)
+class _Shell:
+    """The surroundings of the atlas's brain surface, in MNI152.
+
+    Attributes:
+        distance: signed distance from the surface in mm, negative inside, on a 2 mm grid.
+        near: which of its voxels lie within reach of the surface.
+        points: world coordinates of these voxels.
+        depth: their distance in whole mm, counted from 0 at the innermost.
+        cell: for each of them, the nearest surface patch.
+        blend: weights with which patches lend each other their shift.
+    """
+
+    distance: Volume
+    near: NDArray[np.bool_]
+    points: NDArray[np.float64]
+    depth: NDArray[np.intp]
+    cell: NDArray[np.intp]
+    blend: NDArray[np.float64]
+
+
+@cache
+def _shell() -> _Shell:
+    brain = atlas.brain()
+    mask = np.asarray(brain.array, dtype=np.bool_)
+    signed = ndimage.distance_transform_edt(~mask) - ndimage.distance_transform_edt(mask)
+    coarse = Grid(tuple(n // 2 for n in mask.shape), brain.affine @ np.diag([2.0, 2.0, 2.0, 1.0]))
+    distance = Volume(signed.astype(np.float32), brain.affine).resample(coarse, antialias=False)
+    values = np.asarray(distance.array)
+    near = (values >= -INWARD_MM - INSIDE_MM) & (values < OUTWARD_MM + OUTSIDE_MM)
+    points = apply_affine(coarse.affine, np.argwhere(near))
+    surface = apply_affine(coarse.affine, np.argwhere(np.abs(values) < 1.5))
+    patches = surface[np.random.default_rng(0).permutation(len(surface))[:1500]]
+    blend = np.exp(-cdist(patches, patches, "sqeuclidean") / (2 * 10.0**2))
+    return _Shell(
+        distance=distance,
+        near=near,
+        points=points,
+        depth=np.floor(values[near] + INWARD_MM + INSIDE_MM).astype(np.intp),
+        cell=KDTree(patches).query(points)[1],
+        blend=blend,
+    )
+
+
+def _bright(
+    image: Volume, rough: Volume, mni_from_world: Matrix, points: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Read an image at world points, as a fraction of white matter, at most 1."""
+    white = white_matter_level(image, rough, mni_from_world)
+    index = apply_affine(np.linalg.inv(image.affine), points)
+    values = ndimage.map_coordinates(np.asarray(image.array), index.T, order=1, prefilter=False)
+    return np.asarray(np.clip(values / max(white, 1e-6), 0.0, 1.0), dtype=np.float64)
+
+
+def _surface_shift(
+    shell: _Shell, brightness: NDArray[np.float64], known: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """Find by how many mm each patch of the surface moves outward."""
+    patches, layers = len(shell.blend), INWARD_MM + INSIDE_MM + OUTWARD_MM + OUTSIDE_MM
+    place = shell.cell * layers + shell.depth
+    shape = (patches, layers)
+    nearby = shell.blend**2.8  # a Gaussian of 6 mm
+
+    def summed(what: NDArray[np.float64]) -> NDArray[np.float64]:
+        layered = np.bincount(place, what, patches * layers).reshape(shape)
+        return np.asarray(np.pad((nearby @ layered).cumsum(axis=1), ((0, 0), (1, 0))), dtype=np.float64)
+
+    total, count = summed(brightness * known), summed(known.astype(np.float64))
+    shifts = np.arange(-INWARD_MM, OUTWARD_MM + 1)
+    at = shifts + INWARD_MM + INSIDE_MM
+    beneath = _mean_between(total, count, at - INSIDE_MM, at)
+    above = _mean_between(total, count, at, at + OUTSIDE_MM)
+    contrast = beneath - above - STIFFNESS * shifts**2
+    weight = np.maximum(contrast.max(axis=1), 0.0)
+    wanted = shifts[contrast.argmax(axis=1)]
+    return np.asarray((shell.blend @ (weight * wanted)) / (shell.blend @ (weight + 0.02)))
+
+
+def _mean_between(
+    total: NDArray[np.float64], count: NDArray[np.float64], first: NDArray[np.intp], last: NDArray[np.intp]
+) -> NDArray[np.float64]:
+    """Average layers first to last (exclusive) from running sums."""
+    return np.asarray((total[:, last] - total[:, first]) / np.maximum(count[:, last] - count[:, first], 1e-9))
+
+
+def _seen(images: Mapping[Sequence, Volume]) -> NDArray[np.bool_]:
+    """Tell where any image has signal."""
+    return np.asarray(np.any([np.asarray(image.array) != 0 for image in images.values()], axis=0))
 
 
 def _dice(one: Volume, other: Volume) -> float:

@@ -7,7 +7,7 @@ import SimpleITK as sitk
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from gliotype.volume import Volume
+from gliotype.volume import Volume, volume_from_sitk
 
 Mask = NDArray[np.bool_]
 
@@ -40,6 +40,47 @@ def head_mask(image: Volume) -> Mask:
     return _largest_filled(smooth > li.GetThreshold())
 
 
+def shrunk(image: Volume, spacing_mm: float) -> Volume:
+    """Average whole voxels until no axis is finer than about a spacing; float32."""
+    factors = [max(1, round(spacing_mm / s)) for s in image.grid.spacing]
+    factors = [min(f, n) for f, n in zip(factors, image.array.shape, strict=True)]
+    return volume_from_sitk(sitk.BinShrink(image.to_sitk(np.float32), factors))
+
+
+def levelled(image: Volume) -> Volume:
+    """Make air 0 and nothing negative, so that intensities can be scaled.
+
+    Magnitude images are like that, and come back as they are. Two kinds are not: images with another
+    artificial background, from which that is subtracted; and signed images, in which part of the head is
+    darker than air (inversion recovery reconstructed with its phase, or z-scores): there the darkest
+    tissue becomes 0, and the air around the head 0 too.
+
+    Args:
+        image: 3D.
+
+    Example:
+        >>> head = np.full((40, 40, 40), 100.0); head[10:30, 10:30, 10:30] = 250.0; head[18:22] = 40.0
+        >>> level = levelled(Volume(head, np.diag([4.0, 4.0, 4.0, 1.0])))
+        >>> float(level.array[0, 0, 0]), float(level.array[15, 15, 15]), float(level.array[20, 15, 15])
+        (0.0, 210.0, 0.0)
+    """
+    array = np.asarray(image.array, dtype=np.float32)
+    coarse = shrunk(image, 4.0)
+    values = np.asarray(coarse.array, dtype=np.float32)
+    edge = [max(1, n // 10) for n in values.shape]
+    corners = values[
+        np.ix_(*([*range(e), *range(n - e, n)] for e, n in zip(edge, values.shape, strict=True)))
+    ]
+    air = float(np.median(corners))
+    contrast = float(np.percentile(values, 99.5)) - air
+    if contrast > 0 and float((values < air - 0.1 * contrast).mean()) > 0.01:
+        inside = coarse.with_array(head_mask(coarse.with_array(np.abs(values - air))))
+        head = np.asarray(inside.resample(image.grid, order=0).array, dtype=np.bool_)
+        return image.with_array(np.where(head, np.maximum(array - np.percentile(array[head], 0.5), 0), 0))
+    constant = background(image)
+    return image.with_array(np.maximum(array - (constant or 0.0), 0.0))
+
+
 def background(image: Volume) -> float | None:
     """Return the value of an artificial background: exactly constant on most of the image's border.
 
@@ -55,30 +96,34 @@ def background(image: Volume) -> float | None:
     return float(values[counts.argmax()]) if counts.max() > 0.75 * border.size else None
 
 
-def brain_support(image: Volume) -> Mask | None:
-    """Return the brain of an image whose skull was removed, or None where the skull is there.
+def is_stripped(image: Volume) -> bool:
+    """Tell whether the skull was removed.
 
-    The skull was removed if the image has an artificial background and what stands out against it (by
-    over 1 % of the 99th percentile) has a brain's volume and a brain's largest axial cross-section.
-
-    Args:
-        image: 3D.
-
-    Returns:
-        Boolean array, filled; or None.
+    It was if the image has an artificial background, and what stands out against it has a brain's volume
+    and a brain's largest axial cross-section. Looked at in every second or third voxel.
     """
-    empty = background(image)
-    if empty is None:
-        return None
-    contrast = np.abs(np.asarray(image.array, dtype=np.float32) - np.float32(empty))
-    if contrast.max() == 0:
-        return None
-    support = _largest_filled(contrast > 0.01 * np.percentile(contrast[contrast > 0], 99))
-    volume_ml = float(support.sum()) * image.grid.voxel_ml
-    axial = image.with_array(support).as_ras()
-    area_cm2 = float(np.asarray(axial.array).sum(axis=(0, 1)).max() * np.prod(axial.grid.spacing[:2])) / 100
+    if background(image) is None:
+        return False
+    thin = [max(1, round(2.0 / s)) for s in image.grid.spacing]
+    some = np.asarray(image.array)[:: thin[0], :: thin[1], :: thin[2]]
+    brain = Volume(some, image.affine @ np.diag([*thin, 1.0]))
+    brain = brain.with_array(support(brain)).as_ras()
+    mask = np.asarray(brain.array, dtype=np.bool_)
+    area_cm2 = float(mask.sum(axis=(0, 1)).max() * np.prod(brain.grid.spacing[:2])) / 100
     low, high = BRAIN_VOLUME_ML
-    return support if low < volume_ml < high and area_cm2 < BRAIN_AREA_CM2 else None
+    return low < float(mask.sum()) * brain.grid.voxel_ml < high and area_cm2 < BRAIN_AREA_CM2
+
+
+def support(image: Volume) -> Mask:
+    """Return what stands out against an artificial background (or 0), by over 1 % of the 99th percentile.
+
+    The largest piece, filled.
+    """
+    contrast = np.abs(np.asarray(image.array, dtype=np.float32) - np.float32(background(image) or 0.0))
+    signal = contrast[contrast > 0]
+    if signal.size == 0:
+        return np.zeros(contrast.shape, dtype=np.bool_)
+    return _largest_filled(contrast > 0.01 * np.percentile(signal, 99))
 
 
 def _largest_filled(mask: Mask) -> Mask:

@@ -42,12 +42,3 @@ def white_matter_level(image: Volume, brain: Volume, mni_from_world: Matrix) -> 
     counts, edges = np.histogram(values, bins=200, range=(float(low), float(high)))
     top = int(ndimage.gaussian_filter1d(counts.astype(float), 4.0).argmax())
     return float((edges[top] + edges[top + 1]) / 2)
-
-
-def scaled_to_white_matter(image: Volume, brain: Volume, mni_from_world: Matrix) -> Volume:
-    """Divide an image by its white-matter level, so that normal-appearing white matter is 1.
-
-    An image without signal in the brain is returned as it is.
-    """
-    level = white_matter_level(image, brain, mni_from_world)
-    return image if level <= 0 else image.with_array((image.array / np.float32(level)).astype(np.float32))

@@ -2,28 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+from scipy import ndimage
 
 from gliotype.prepare import atlas
 from gliotype.prepare.bias import corrected
-from gliotype.prepare.brain import BrainFinder, brain_of
-from gliotype.prepare.head import Mask, brain_support
-from gliotype.prepare.intensity import scaled_to_white_matter
-from gliotype.prepare.register import Alignment, Pair, Side, affine, rigid
-from gliotype.study import STRUCTURAL, Image, PreparedStudy, Sequence, Study
+from gliotype.prepare.brain import BrainFinder, atlas_brain, brain_of
+from gliotype.prepare.head import is_stripped, levelled, shrunk, support
+from gliotype.prepare.intensity import white_matter_level
+from gliotype.prepare.register import Alignment, affine, rigid
+from gliotype.prepare.similarity import Pair, Side
+from gliotype.study import STRUCTURAL, PreparedStudy, Sequence, Study
 from gliotype.volume import Grid, Matrix, Volume
 
 SPACING_MM = 1.0
 MARGIN_MM = 15.0
 """The prepared grid reaches this far beyond the atlas's brain."""
+FOCUS_MM = 12.0
+"""The affine registration looks this far beyond the atlas's brain in the end."""
+
+
+@dataclass(frozen=True, eq=False)
+class _View:
+    """One image of the study: 3D with air at 0, whether its skull was removed, and ready to register."""
+
+    volume: Volume
+    stripped: bool
+    side: Side
 
 
 @dataclass(frozen=True, eq=False)
 class _Alignments:
-    """How the images of a study lie to each other and to MNI152."""
+    """How the images of a study lie to the reference and to MNI152."""
 
     acquired_from_reference: dict[Sequence, Matrix]
     mni_from_reference: Matrix
@@ -31,91 +45,49 @@ class _Alignments:
     warnings: tuple[str, ...]
 
 
-def prepare(study: Study, find_brain: BrainFinder) -> PreparedStudy:
+def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStudy:
     """Register, mask, correct and scale the structural images of a study.
 
     Args:
         study: with at least one of T1, T1C, T2 and FLAIR.
-        find_brain: finds the brain of heads with their skull; see `BrainFinder`.
+        find_brain: finds the brain of heads with their skull; see `BrainFinder`. It is given the images on
+            the prepared grid as they were acquired (neither corrected nor scaled, air at 0).
 
     Returns:
         The images on a 1 mm RAS+ grid that shares the reference image's world space. What went less than well is
-        in `PreparedStudy.warnings`, with numbers in `PreparedStudy.quality`.
+        in `PreparedStudy.warnings`, with numbers in `PreparedStudy.quality`. ADC and DSC series stay on their own
+        grids, with their transforms.
     """
-    chosen = {s: image for s in STRUCTURAL if (image := study.chosen.get(s)) is not None}
     reference = study.reference
-    supports = {s: brain_support(image.volume) for s, image in chosen.items()}
-    stripped = supports[reference] is not None
-    aligned = _align(chosen, reference, supports)
-    grid = prepared_grid(chosen[reference].volume.grid, aligned.mni_from_reference)
-    raw = {s: _on_grid(image.volume, grid, aligned.acquired_from_reference[s]) for s, image in chosen.items()}
-    support = None if not stripped else _support_on_grid(chosen[reference].volume, supports[reference], grid)
-    brain = brain_of(raw, aligned.mni_from_reference, support, find_brain)
-    images = {
-        s: scaled_to_white_matter(corrected(image, brain.mask), brain.mask, aligned.mni_from_reference)
-        for s, image in raw.items()
-    }
+    views = {s: _view(image.volume) for s, image in study.chosen.items() if s in Sequence}
+    structural = {s: views[s] for s in STRUCTURAL if s in views}
+    aligned = _align(views, reference)
+    grid = prepared_grid(views[reference].volume.grid, aligned.mni_from_reference)
+    raw = {s: v.volume.resample(grid, aligned.acquired_from_reference[s]) for s, v in structural.items()}
+    stripped = views[reference].stripped
+    given = raw[reference].with_array(support(raw[reference])) if stripped else None
+    brain = brain_of(raw, aligned.mni_from_reference, given, find_brain)
+    images, levels, unscaled = {}, {}, []
+    for sequence, image in raw.items():
+        even = corrected(image, brain.mask)
+        level = white_matter_level(even, brain.mask, aligned.mni_from_reference)
+        images[sequence] = even.with_array((even.array / np.float32(level or 1.0)).astype(np.float32))
+        levels[f"{sequence}: white matter as acquired"] = round(level, 4)
+        if level <= 0:
+            unscaled.append(f"{sequence} has no signal in the brain: it was not scaled")
+    volume = float(np.asarray(brain.mask.array).sum()) * grid.voxel_ml
+    numbers = {"brain: agreement with the atlas": round(brain.agreement, 4), "brain: ml": round(volume, 1)}
     return PreparedStudy(
         images=images,
         brain=brain.mask,
         mni_from_prepared=aligned.mni_from_reference,
         acquired_from_prepared=aligned.acquired_from_reference,
-        acquired_grids={s: image.volume.grid for s, image in chosen.items()},
+        acquired_grids={s: study.chosen[s].volume.grid for s in views},
         reference=reference,
         skull_stripped=stripped,
-        quality=aligned.quality | {"brain agreement with the atlas": brain.agreement},
-        warnings=aligned.warnings + brain.warnings,
+        quality=aligned.quality | numbers | levels,
+        warnings=(*aligned.warnings, *brain.warnings, *unscaled),
     )
-
-
-def _align(
-    chosen: Mapping[Sequence, Image], reference: Sequence, supports: Mapping[Sequence, Mask | None]
-) -> _Alignments:
-    """Align every image to the reference, and the reference to the template of each contrast together."""
-    sides = {s: Side.of(image.volume, supports[s]) for s, image in chosen.items()}
-    quality: dict[str, float] = {}
-    warnings: list[str] = []
-    acquired: dict[Sequence, Matrix] = {reference: np.eye(4)}
-    for sequence in [s for s in chosen if s is not reference]:
-        if _registered_before(chosen, sequence, reference, supports):
-            acquired[sequence] = np.eye(4)
-            continue
-        found = rigid(sides[reference], sides[sequence])
-        acquired[sequence] = found.moving_from_fixed
-        _record(found, f"{sequence} to {reference}", quality, warnings)
-    pairs = [
-        Pair(sides[s], _template_side(s, supports[s] is not None), None if s is reference else acquired[s])
-        for s in (reference, *(s for s in chosen if s is not reference))
-        if (supports[s] is None) == (supports[reference] is None)
-    ]
-    to_mni = affine(pairs)
-    _record(to_mni, f"{reference} to MNI152", quality, warnings)
-    return _Alignments(acquired, to_mni.moving_from_fixed, quality, tuple(warnings))
-
-
-def _registered_before(
-    chosen: Mapping[Sequence, Image], one: Sequence, other: Sequence, supports: Mapping[Sequence, Mask | None]
-) -> bool:
-    """Tell whether two images were registered and skull-stripped already: one grid, and no skull on either."""
-    same = chosen[one].volume.grid.same_as(chosen[other].volume.grid)
-    return same and supports[one] is not None and supports[other] is not None
-
-
-def _record(found: Alignment, name: str, quality: dict[str, float], warnings: list[str]) -> None:
-    quality[f"{name}: similarity"] = round(found.similarity, 4)
-    quality[f"{name}: overlap"] = round(found.overlap, 4)
-    if found.doubts:
-        warnings.append(
-            f"the registration of {name} is doubtful ({'; '.join(found.doubts)}): look at the report"
-        )
-
-
-def _template_side(sequence: Sequence, stripped: bool) -> Side:
-    template = atlas.template(sequence)
-    if not stripped:
-        return Side.of(template)
-    brain = np.asarray(atlas.brain().array, dtype=np.bool_)
-    return Side.of(template.with_array(np.where(brain, template.array, 0)), brain)
 
 
 def prepared_grid(reference: Grid, mni_from_world: Matrix) -> Grid:
@@ -135,18 +107,81 @@ def prepared_grid(reference: Grid, mni_from_world: Matrix) -> Grid:
     index = (world - whole.affine[:3, 3]) / SPACING_MM
     first = np.clip(np.floor(index.min(axis=0)), 0, np.array(whole.shape) - 1).astype(int)
     last = np.clip(np.ceil(index.max(axis=0)), first, np.array(whole.shape) - 1).astype(int)
-    affine = whole.affine.copy()
-    affine[:3, 3] += first * SPACING_MM
+    affine_ = whole.affine.copy()
+    affine_[:3, 3] += first * SPACING_MM
     i, j, k = (last - first + 1).tolist()
-    return Grid((i, j, k), affine)
+    return Grid((i, j, k), affine_)
 
 
-def _on_grid(image: Volume, grid: Grid, acquired_from_prepared: Matrix) -> Volume:
-    """Read an acquired image on the prepared grid, without negative values."""
-    moved = image.resample(grid, acquired_from_prepared)
-    return moved.with_array(np.maximum(moved.array, np.float32(0)))
+def _view(acquired: Volume) -> _View:
+    array = np.asarray(acquired.array, dtype=np.float32)
+    still = acquired.with_array(array.mean(axis=3) if array.ndim == 4 else array)
+    stripped = is_stripped(still)
+    volume = levelled(still)
+    return _View(volume, stripped, Side.of(volume))
 
 
-def _support_on_grid(image: Volume, support: Mask | None, grid: Grid) -> Volume:
-    moved = image.with_array(np.asarray(support, dtype=np.uint8)).resample(grid, order=0)
-    return moved.with_array(np.asarray(moved.array) > 0)
+def _align(views: Mapping[Sequence, _View], reference: Sequence) -> _Alignments:
+    """Align every image to the reference, and the reference to the templates of all contrasts together.
+
+    Images that are stripped and share the reference's grid were registered before, and stay. A perfusion or
+    diffusion image whose registration is doubtful stays where its header has it.
+    """
+    fixed = views[reference]
+    quality: dict[str, float] = {}
+    warnings: list[str] = []
+    matrices: dict[Sequence, Matrix] = {reference: np.eye(4)}
+    trusted = [reference]
+    for sequence in (s for s in views if s is not reference):
+        view = views[sequence]
+        if fixed.stripped and view.stripped and view.volume.grid.same_as(fixed.volume.grid):
+            matrices[sequence] = np.eye(4)
+            trusted.append(sequence)
+            continue
+        found = rigid(fixed.side, view.side)
+        keep_header = bool(found.doubts) and sequence not in STRUCTURAL
+        matrices[sequence] = np.eye(4) if keep_header else found.moving_from_fixed
+        if not found.doubts:
+            trusted.append(sequence)
+        quality |= _numbers(found, f"{sequence} to {reference}")
+        warnings += _doubtful(found, f"{sequence} to {reference}")
+    pairs = [
+        Pair(views[s].side, _template(s, views[s].stripped), None if s is reference else matrices[s])
+        for s in trusted
+        if s in STRUCTURAL and views[s].stripped == fixed.stripped
+    ]
+    to_mni = affine(pairs)
+    quality |= _numbers(to_mni, f"{reference} to MNI152")
+    warnings += _doubtful(to_mni, f"{reference} to MNI152")
+    return _Alignments(matrices, to_mni.moving_from_fixed, quality, tuple(warnings))
+
+
+def _numbers(found: Alignment, name: str) -> dict[str, float]:
+    """List the numbers of a registration: how similar, how far apart the headers were, how scaled."""
+    linear = found.moving_from_fixed[:3, :3]
+    scales = np.linalg.svd(linear, compute_uv=False)
+    u, _, vt = np.linalg.svd(linear)
+    angle = np.degrees(np.arccos(np.clip((np.trace(u @ vt) - 1) / 2, -1, 1)))
+    return {
+        f"{name}: similarity": round(found.similarity, 4),
+        f"{name}: overlap": round(found.overlap, 4),
+        f"{name}: turn (degrees)": round(float(angle), 2),
+        f"{name}: smallest scale": round(float(scales.min()), 3),
+        f"{name}: largest scale": round(float(scales.max()), 3),
+    }
+
+
+def _doubtful(found: Alignment, name: str) -> Iterator[str]:
+    if found.doubts:
+        yield f"the registration of {name} is doubtful ({'; '.join(found.doubts)}): look at the pictures"
+
+
+@cache
+def _template(sequence: Sequence, stripped: bool) -> Side:
+    """Prepare a template; the finer levels look at the brain and `FOCUS_MM` around it."""
+    template = atlas.template(sequence)
+    if stripped:
+        template = template.with_array(np.where(np.asarray(atlas.brain().array), template.array, 0))
+    brain = shrunk(atlas.brain(), 4.0)
+    away = ndimage.distance_transform_edt(np.asarray(brain.array) < 0.5, sampling=brain.grid.spacing)
+    return Side.of(template, focus=brain.with_array((away < FOCUS_MM).astype(np.float32)))

@@ -1,0 +1,205 @@
+"""Find the transform at which two images, or several pairs of them, are most similar.
+
+Starts are ranked, the best few are searched from without gradients on a coarse level, and the best two
+of these are climbed on finer levels by gradient descent on Mattes' mutual information (Mattes 2003,
+SimpleITK). ITK adds up that metric in the order in which its threads end, so that two runs differ in
+the last bits; therefore it runs on one thread, with seeded sampling.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+import SimpleITK as sitk
+from nibabel.affines import apply_affine
+from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.spatial.transform import Rotation
+
+from gliotype.prepare.similarity import BINS, SAMPLES, Pair, Points
+from gliotype.volume import Matrix, lps_from_ras, sitk_transform
+
+SEED = 20211
+STEPS_MM = {1: (1.5, 0.05), 2: (0.5, 0.02)}
+"""Longest and shortest step of the gradient descent, by level."""
+ITERATIONS = 30
+STAGES = ((24, 80), (6, 250))
+"""How many places are searched from, and with how many evaluations each: many briefly, few thoroughly."""
+CLIMBED = 3
+"""Places from which the gradient is followed."""
+
+Point = NDArray[np.float64]
+LPS_SIGNS = np.array([-1.0, -1.0, 1.0])
+_ONE_AT_A_TIME = threading.Lock()
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A transform to begin with, and its name."""
+
+    name: str
+    moving_from_fixed: Matrix
+
+
+@dataclass(frozen=True)
+class Freedom:
+    """What may change: the model of SimpleITK, and how many of 3 turns, 3 shifts and 3 scales."""
+
+    transform: Callable[[Matrix, Point], sitk.Transform]
+    searched: int
+
+
+def climb(pairs: Sequence[Pair], starts: Sequence[Start], freedom: Freedom) -> Start:
+    """Find the transform of highest similarity.
+
+    Args:
+        pairs: their mean similarity decides; the most similar pair is climbed.
+        starts: transforms from the world of the first pair's fixed image to the moving world.
+        freedom: what may change.
+
+    Returns:
+        The transform reached, under the name of its start.
+    """
+    middle = pairs[0].fixed.points.mean(axis=0)
+    places = _apart(pairs, starts, STAGES[0][0], 10.0, level=0)
+    for count, evaluations in STAGES:
+        places = [
+            Start(s.name, _searched(pairs, s.moving_from_fixed, middle, freedom, evaluations))
+            for s in _apart(pairs, places, count, 5.0, level=0)
+        ]
+    climbed = [
+        Start(s.name, _ascended(pairs, s.moving_from_fixed, middle, freedom, 1))
+        for s in _apart(pairs, places, CLIMBED, 3.0, level=1)
+    ]
+    best = max(climbed, key=lambda s: joint(pairs, s.moving_from_fixed, 1))
+    return Start(best.name, _ascended(pairs, best.moving_from_fixed, middle, freedom, 2))
+
+
+def joint(pairs: Sequence[Pair], moving_from_fixed: Matrix, level: int) -> float:
+    """Return the mean similarity of all pairs; at the coarsest level they share out the samples."""
+    every = len(pairs) if level == 0 else 1
+    return float(np.mean([pair.similarity(moving_from_fixed, level, every) for pair in pairs]))
+
+
+def _apart(
+    pairs: Sequence[Pair], starts: Sequence[Start], count: int, apart_mm: float, level: int
+) -> list[Start]:
+    """Pick the starts of highest similarity that carry the head to places a distance apart."""
+    points = pairs[0].fixed.points
+    corners = np.array([*product(*zip(points.min(axis=0), points.max(axis=0), strict=True))])
+    picked: list[Start] = []
+    places: list[Points] = []
+    for start in sorted(starts, key=lambda s: -joint(pairs, s.moving_from_fixed, level)):
+        place = apply_affine(start.moving_from_fixed, corners)
+        if all(np.linalg.norm(place - other, axis=1).mean() > apart_mm for other in places):
+            picked.append(start)
+            places.append(place)
+        if len(picked) == count:
+            break
+    return picked
+
+
+def _searched(
+    pairs: Sequence[Pair], start: Matrix, middle: Point, freedom: Freedom, evaluations: int
+) -> Matrix:
+    """Improve a start at the coarsest level without gradients (Powell 1964)."""
+
+    def moved(p: NDArray[np.float64]) -> Matrix:
+        steps = np.zeros(9)
+        steps[: len(p)] = p
+        change = np.eye(4)
+        change[:3, :3] = Rotation.from_rotvec(0.15 * steps[:3]).as_matrix() @ np.diag(np.exp(0.1 * steps[6:]))
+        change[:3, 3] = middle + 10.0 * steps[3:6] - change[:3, :3] @ middle
+        return start @ change
+
+    found = minimize(
+        lambda p: -joint(pairs, moved(p), 0),
+        np.zeros(freedom.searched),
+        method="Powell",
+        options={"maxfev": evaluations, "xtol": 0.02, "ftol": 1e-3},
+    )
+    return moved(found.x)
+
+
+def _ascended(pairs: Sequence[Pair], start: Matrix, middle: Point, freedom: Freedom, level: int) -> Matrix:
+    """Maximise Mattes mutual information of the most similar pair at one level.
+
+    A start at which too few voxels overlap comes back as it was.
+    """
+    pair = max(pairs, key=lambda p: p.similarity(start, level))
+    around = pair.fixed.around[level]
+    transform = freedom.transform(start, middle)
+    method = sitk.ImageRegistrationMethod()
+    method.SetMetricAsMattesMutualInformation(BINS)
+    method.SetMetricFixedMask(around.to_sitk())
+    if pair.moving.focus is not None:
+        method.SetMetricMovingMask(pair.moving.focus.to_sitk())
+    method.SetMetricSamplingStrategy(method.REGULAR)
+    share = SAMPLES[level] / max(int(np.asarray(around.array).sum()), 1)
+    method.SetMetricSamplingPercentage(min(1.0, share), SEED)
+    method.SetInterpolator(sitk.sitkLinear)
+    method.SetOptimizerAsRegularStepGradientDescent(*STEPS_MM[level], ITERATIONS)
+    method.SetOptimizerScalesFromPhysicalShift()
+    method.SetFixedInitialTransform(sitk_transform(pair.fixed_from_world))
+    method.SetInitialTransform(transform, inPlace=True)
+    try:
+        with _one_thread():
+            method.Execute(pair.fixed.levels[level].to_sitk(), pair.moving.levels[level].to_sitk())
+    except RuntimeError:
+        return start
+    return _matrix_of(transform)
+
+
+def rigid_transform(moving_from_fixed: Matrix, centre: Point) -> sitk.Transform:
+    """Make SimpleITK's rotation and translation about a centre from the rotation nearest to a matrix."""
+    u, _, vt = np.linalg.svd(lps_from_ras(moving_from_fixed)[:3, :3])
+    transform = sitk.Euler3DTransform()
+    transform.SetCenter((centre * LPS_SIGNS).tolist())
+    transform.SetMatrix((u @ vt).ravel().tolist())
+    transform.SetTranslation(_shift_about(moving_from_fixed, centre))
+    return transform
+
+
+def affine_transform(moving_from_fixed: Matrix, centre: Point) -> sitk.Transform:
+    """Make SimpleITK's affine transform about a centre."""
+    transform = sitk.AffineTransform(3)
+    transform.SetCenter((centre * LPS_SIGNS).tolist())
+    transform.SetMatrix(lps_from_ras(moving_from_fixed)[:3, :3].ravel().tolist())
+    transform.SetTranslation(_shift_about(moving_from_fixed, centre))
+    return transform
+
+
+def _shift_about(moving_from_fixed: Matrix, centre: Point) -> list[float]:
+    """Return how far a point is carried, in LPS."""
+    carried = (moving_from_fixed @ [*centre, 1.0])[:3] - centre
+    return list(carried * LPS_SIGNS)
+
+
+def _matrix_of(transform: sitk.Transform) -> Matrix:
+    """Read a linear SimpleITK transform (LPS) as a matrix between RAS worlds."""
+    origin = np.array(transform.TransformPoint((0.0, 0.0, 0.0)))
+    columns = [np.array(transform.TransformPoint(tuple(axis))) - origin for axis in np.eye(3)]
+    matrix = np.eye(4)
+    matrix[:3, :3] = np.array(columns).T
+    matrix[:3, 3] = origin
+    return lps_from_ras(matrix)
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    with _ONE_AT_A_TIME:
+        before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+        try:
+            yield
+        finally:
+            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+
+
+RIGID = Freedom(rigid_transform, 6)
+AFFINE = Freedom(affine_transform, 9)
