@@ -388,6 +388,21 @@ def test_two_orientations_in_one_enhanced_file_are_two_images(small: Volume, tmp
     assert len(read(tmp_path).images) == 2
 
 
+@pytest.mark.parametrize("te", [4.0, 30.0])
+def test_frames_without_clock_times_follow_the_repetition_time(
+    small: Volume, te: float, tmp_path: Path
+) -> None:
+    write(small, tmp_path / "t1")
+    dynamic = Volume(np.stack([small.array] * 12, axis=-1), small.affine)
+    write_dicom_series(
+        dynamic, tmp_path / "x", SeriesDescription="perf", EchoTime=te, RepetitionTime=1500.0,
+        ScanningSequence=["EP", "GR"],
+    )  # fmt: skip
+    image = read(tmp_path).chosen[Sequence.DSC]
+    assert image.acquisition.frame_times_s == pytest.approx([1.5 * t for t in range(12)])
+    assert (image.confidence < 0.6) == (te == 4.0)
+
+
 def test_frame_times_go_on_past_midnight(small: Volume, tmp_path: Path) -> None:
     write(small, tmp_path / "t1")
     dynamic = Volume(np.stack([small.array] * 12, axis=-1), small.affine)

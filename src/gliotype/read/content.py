@@ -115,9 +115,11 @@ def decided_by_content(
     """
     loaded = {candidate.series: voxels for candidate, voxels in used.values()}
     errors: list[InputError] = []
-    nameless = {c.series for c in candidates if c.identity.open}
+    nameless = {
+        c.series for c in candidates if c.identity.open.intersection(_LOOKS) and c.series.evidence.frames == 1
+    }
     if nameless:
-        candidates = _with_weighting(candidates, loaded, errors)
+        candidates = _with_weighting(candidates, nameless, loaded, errors)
     has_t1c = Sequence.T1C in used or any(c.identity.sequence is Sequence.T1C for c in candidates)
     unclear = [c for c in candidates if c.identity.contrast_open]
     plain = [c for c in candidates if c.identity.sequence is Sequence.T1]
@@ -144,12 +146,15 @@ def _read(candidate: Candidate, loaded: dict[Series, Loaded], errors: list[Input
 
 
 def _with_weighting(
-    candidates: list[Candidate], loaded: dict[Series, Loaded], errors: list[InputError]
+    candidates: list[Candidate],
+    nameless: set[Series],
+    loaded: dict[Series, Loaded],
+    errors: list[InputError],
 ) -> list[Candidate]:
-    """Decide between T1, T2 and FLAIR for the open candidates together, beside the known ones."""
+    """Decide between T1, T2 and FLAIR for the nameless candidates together, beside the known ones."""
     decided: dict[Series, Candidate] = {}
     volumes: dict[Series, Volume] = {}
-    for candidate in (c for c in candidates if c.identity.open):
+    for candidate in (c for c in candidates if c.series in nameless):
         volume = _read(candidate, loaded, errors)
         if volume is None:
             decided[candidate.series] = candidate.dismissed(f"Not used: {errors[-1]}.")
