@@ -194,15 +194,16 @@ def summarise(rows: list[Row]) -> None:
             values = [v for row in part if (v := getattr(row, name)) is not None]
             if values:
                 low, high = interval(values)
+                poor = f"  below 0.4: {sum(v < 0.4 for v in values)}" if name.startswith("dice") else ""
                 print(
                     f"{cohort:7s} {name:15s} n={len(values):2d}  mean {np.mean(values):.3f} ({low:.3f}-{high:.3f})"
-                    f"  median {np.median(values):.3f}  below 0.4: {sum(v < 0.4 for v in values)}"
+                    f"  median {np.median(values):.3f}{poor}"
                 )
         errors = [row.volume_ml - row.true_volume_ml for row in part if row.true_volume_ml is not None]
         if errors:
             print(f"{cohort:7s} volume error    n={len(errors):2d}  median {np.median(errors):+.1f} ml")
         labelled = [row for row in part if row.idh is not None]
-        if {row.idh for row in labelled} == {0, 1}:
+        if min(sum(row.idh == idh for row in labelled) for idh in (0, 1)) >= 2:
             print(
                 f"{cohort:7s} IDH, development patients (optimistic); a case without a number counts as the prior, 0.3:"
             )
