@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 import SimpleITK as sitk
+from numpy.typing import NDArray
 
+from gliotype.prepare.head import shrunk
 from gliotype.volume import Volume, volume_from_sitk
 
-FIT_SPACING_MM = 4.0
+FIT_SPACING_MM = 6.0
 ITERATIONS = (30, 20, 10)
 """Most iterations at each fitting level; the control points double from level to level."""
+FEWEST = 300
+"""Voxels of `FIT_SPACING_MM` without which nothing is fitted."""
 
 
 def inhomogeneity(image: Volume, brain: Volume) -> Volume:
@@ -20,27 +24,49 @@ def inhomogeneity(image: Volume, brain: Volume) -> Volume:
         brain: boolean mask on the same grid.
 
     Returns:
-        Smooth positive field on the image's grid with a median of 1 in the brain; 1 everywhere where the brain
-        holds no signal.
+        Smooth positive field on the image's grid with a median of 1 in the brain; outside the brain's box it goes
+        on as at its border. 1 everywhere where the brain holds no signal.
     """
-    coarse = image.grid.bounding(FIT_SPACING_MM)
-    small = image.resample(coarse)
-    share = brain.with_array(np.asarray(brain.array, dtype=np.float32)).resample(coarse)
-    inside = (np.asarray(share.array) > 0.5) & (np.asarray(small.array) > 0)
-    if inside.sum() < 500:
+    share = np.asarray(shrunk(brain, FIT_SPACING_MM).array)
+    whole = shrunk(image, FIT_SPACING_MM)
+    inside = (share > 0.5) & (np.asarray(whole.array) > 0)
+    if inside.sum() < FEWEST:
         return image.with_array(np.ones(image.array.shape, np.float32))
-    positive = np.maximum(small.array, 1e-3 * float(np.median(small.array[inside])))
-    n4 = sitk.N4BiasFieldCorrectionImageFilter()
-    n4.SetMaximumNumberOfIterations(ITERATIONS)
-    mask = small.with_array(inside).to_sitk()
-    source = small.with_array(positive).to_sitk(np.float32)
-    n4.Execute(source, mask)
-    log_field = volume_from_sitk(n4.GetLogBiasFieldAsImage(source))
-    centred = np.asarray(log_field.array) - float(np.median(log_field.array[inside]))
-    field = small.with_array(np.exp(np.clip(centred, -1.5, 1.5)).astype(np.float32))
-    return field.resample(image.grid, outside=1.0)
+    corner = np.argwhere(inside).min(axis=0)
+    box = tuple(slice(a, b) for a, b in zip(corner, np.argwhere(inside).max(axis=0) + 1, strict=True))
+    values, mask = np.asarray(whole.array, dtype=np.float32)[box], inside[box]
+    log_field = _fitted(Volume(np.maximum(values, 1e-3 * np.median(values[mask])), whole.affine), mask)
+    log_field = np.clip(log_field - np.median(log_field[mask]), -1.5, 1.5)
+    field = np.exp(log_field)
+    for axis, size in enumerate(image.array.shape):
+        factor = max(1, round(FIT_SPACING_MM / image.grid.spacing[axis]))
+        centres = (np.arange(size) - (factor - 1) / 2) / factor - corner[axis]
+        field = _stretched(field, centres, axis)
+    return image.with_array(field)
 
 
 def corrected(image: Volume, brain: Volume) -> Volume:
     """Divide an image by its inhomogeneity; see `inhomogeneity`."""
-    return image.with_array((image.array / inhomogeneity(image, brain).array).astype(np.float32))
+    field = np.asarray(inhomogeneity(image, brain).array, dtype=np.float32)
+    return image.with_array(np.asarray(image.array, dtype=np.float32) / field)
+
+
+def _fitted(image: Volume, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Fit the logarithm of the field with N4."""
+    n4 = sitk.N4BiasFieldCorrectionImageFilter()
+    n4.SetMaximumNumberOfIterations(ITERATIONS)
+    source = image.to_sitk(np.float32)
+    n4.Execute(source, image.with_array(mask).to_sitk())
+    return np.asarray(volume_from_sitk(n4.GetLogBiasFieldAsImage(source)).array, dtype=np.float32)
+
+
+def _stretched(array: NDArray[np.float32], index: NDArray[np.float64], axis: int) -> NDArray[np.float32]:
+    """Read an array linearly at fractional indices along one axis; beyond the ends, as at the ends."""
+    at = np.clip(index, 0, array.shape[axis] - 1)
+    low = np.minimum(at.astype(int), max(array.shape[axis] - 2, 0))
+    weight = (at - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(array.ndim)])
+    first, second = (
+        np.take(array, low, axis),
+        np.take(array, np.minimum(low + 1, array.shape[axis] - 1), axis),
+    )
+    return np.asarray(first * (1 - weight) + second * weight, dtype=np.float32)

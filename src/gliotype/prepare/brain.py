@@ -14,9 +14,10 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
 from gliotype.prepare import atlas
-from gliotype.prepare.intensity import white_matter_level
+from gliotype.prepare.head import shrunk
+from gliotype.prepare.intensity import likely_white, white_matter_level
 from gliotype.study import Sequence
-from gliotype.volume import Grid, Matrix, Volume
+from gliotype.volume import Matrix, Volume
 
 BrainFinder = Callable[[Mapping[Sequence, Volume], Matrix], Volume]
 """Maps images on one grid, and the affine from their world to MNI152, to a boolean brain mask on that grid."""
@@ -28,6 +29,8 @@ INWARD_MM, OUTWARD_MM = 10, 8
 """How far the atlas's surface may move."""
 INSIDE_MM, OUTSIDE_MM = 6, 3
 """Thickness of the layers that are compared beneath and above the surface."""
+SPARE_MM = 1.0
+"""Added outside the surface found, so that no tumour at the cortex is cut off."""
 STIFFNESS = 0.003
 """Price of moving the surface, in contrast per square millimetre."""
 
@@ -90,11 +93,12 @@ def atlas_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vo
     shell = _shell()
     here = apply_affine(np.linalg.inv(mni_from_world), shell.points)
     rough = brought_brain(images, mni_from_world)
-    readings = [_bright(image, rough, mni_from_world, here) for image in images.values()]
+    white = likely_white(rough.grid, mni_from_world)
+    readings = [_bright(image, white_matter_level(image, rough, white), here) for image in images.values()]
     known = np.any([reading > 0 for reading in readings], axis=0)
     shift = _surface_shift(shell, np.mean(readings, axis=0), known)
     level = np.array(shell.distance.array, dtype=np.float32)
-    level[shell.near] -= shift[shell.cell]
+    level[shell.near] -= shift[shell.cell] + SPARE_MM
     fitted = shell.distance.with_array(ndimage.gaussian_filter(level, 1.0))
     image = next(iter(images.values()))
     inside = np.asarray(fitted.resample(image.grid, mni_from_world, outside=99.0).array) < 0
@@ -125,14 +129,14 @@ class _Shell:
 @cache
 def _shell() -> _Shell:
     brain = atlas.brain()
-    mask = np.asarray(brain.array, dtype=np.bool_)
-    signed = ndimage.distance_transform_edt(~mask) - ndimage.distance_transform_edt(mask)
-    coarse = Grid(tuple(n // 2 for n in mask.shape), brain.affine @ np.diag([2.0, 2.0, 2.0, 1.0]))
-    distance = Volume(signed.astype(np.float32), brain.affine).resample(coarse, antialias=False)
-    values = np.asarray(distance.array)
+    share = shrunk(brain, 2.0)
+    mask = np.asarray(share.array) >= 0.5
+    outward, inward = (ndimage.distance_transform_edt(m, sampling=share.grid.spacing) for m in (~mask, mask))
+    values = np.where(mask, 1.0 - inward, outward - 1.0).astype(np.float32)
+    distance = share.with_array(values)
     near = (values >= -INWARD_MM - INSIDE_MM) & (values < OUTWARD_MM + OUTSIDE_MM)
-    points = apply_affine(coarse.affine, np.argwhere(near))
-    surface = apply_affine(coarse.affine, np.argwhere(np.abs(values) < 1.5))
+    points = apply_affine(share.affine, np.argwhere(near))
+    surface = apply_affine(share.affine, np.argwhere(np.abs(values) <= 1.0))
     patches = surface[np.random.default_rng(0).permutation(len(surface))[:1500]]
     blend = np.exp(-cdist(patches, patches, "sqeuclidean") / (2 * 10.0**2))
     return _Shell(
@@ -145,11 +149,8 @@ def _shell() -> _Shell:
     )
 
 
-def _bright(
-    image: Volume, rough: Volume, mni_from_world: Matrix, points: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def _bright(image: Volume, white: float, points: NDArray[np.float64]) -> NDArray[np.float64]:
     """Read an image at world points, as a fraction of white matter, at most 1."""
-    white = white_matter_level(image, rough, mni_from_world)
     index = apply_affine(np.linalg.inv(image.affine), points)
     values = ndimage.map_coordinates(np.asarray(image.array), index.T, order=1, prefilter=False)
     return np.asarray(np.clip(values / max(white, 1e-6), 0.0, 1.0), dtype=np.float64)

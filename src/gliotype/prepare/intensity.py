@@ -6,39 +6,57 @@ import numpy as np
 from scipy import ndimage
 
 from gliotype.prepare import atlas
-from gliotype.volume import Matrix, Volume
+from gliotype.volume import Grid, Matrix, Volume
 
-SURE_WHITE = 0.8
+SURE_WHITE = 0.9
 """White-matter fraction of the atlas from which a voxel is taken for white matter."""
 
 FEWEST = 1000
 """Voxels of white matter below which the whole brain is used instead."""
 
+BINS = 200
+SMOOTH_BINS = 6.0
+"""Standard deviation of the smoothing of the histogram before its top is read."""
 
-def white_matter_level(image: Volume, brain: Volume, mni_from_world: Matrix) -> float:
+
+def likely_white(grid: Grid, mni_from_world: Matrix) -> Volume:
+    """Bring the atlas's sure white matter to a patient.
+
+    Args:
+        grid: where it is wanted.
+        mni_from_world: affine transform of its world to MNI152, RAS mm.
+
+    Returns:
+        Boolean mask.
+    """
+    fraction = atlas.tissue(atlas.Tissue.WHITE).resample(grid, mni_from_world)
+    return fraction.with_array(np.asarray(fraction.array) >= SURE_WHITE)
+
+
+def white_matter_level(image: Volume, brain: Volume, white: Volume) -> float:
     """Find the most frequent intensity of white matter.
 
-    The atlas's sure white matter is brought to the patient; the mode of the intensities there (of a histogram of 200
-    bins between the 1st and 99th percentile, smoothed over 4 bins) is that of normal-appearing white matter
-    as long as less than about half of the white matter is diseased.
+    It is the mode of the intensities in `white`: the top of a histogram of 200 bins between the 1st and 99th
+    percentile, smoothed by a Gaussian of 6 bins. Oedema and tumour spread over other intensities, so
+    the mode stays that of normal-appearing white matter as long as a good part of the white matter is healthy.
 
     Args:
         image: non-negative intensities.
         brain: boolean mask on the same grid.
-        mni_from_world: affine transform to MNI152, RAS mm.
+        white: where white matter is expected, boolean, on the same grid.
 
     Returns:
         The mode, in the image's units; 0 where the image has no signal in the brain.
     """
-    prior = atlas.tissue(atlas.Tissue.WHITE).resample(image.grid, mni_from_world)
-    inside = np.asarray(brain.array, dtype=np.bool_) & (np.asarray(image.array) > 0)
-    white = inside & (np.asarray(prior.array) >= SURE_WHITE)
-    values = np.asarray(image.array)[white if white.sum() >= FEWEST else inside]
+    array = np.asarray(image.array)
+    inside = np.asarray(brain.array, dtype=np.bool_) & (array > 0)
+    expected = inside & np.asarray(white.array, dtype=np.bool_)
+    values = array[expected if expected.sum() >= FEWEST else inside]
     if values.size == 0:
         return 0.0
-    low, high = np.quantile(values, [0.01, 0.99])
+    low, high = (float(q) for q in np.quantile(values, [0.01, 0.99]))
     if high <= low:
-        return float(low)
-    counts, edges = np.histogram(values, bins=200, range=(float(low), float(high)))
-    top = int(ndimage.gaussian_filter1d(counts.astype(float), 4.0).argmax())
+        return low
+    counts, edges = np.histogram(values, bins=BINS, range=(low, high))
+    top = int(ndimage.gaussian_filter1d(counts.astype(float), SMOOTH_BINS).argmax())
     return float((edges[top] + edges[top + 1]) / 2)

@@ -13,7 +13,7 @@ from gliotype.prepare import atlas
 from gliotype.prepare.bias import corrected
 from gliotype.prepare.brain import BrainFinder, atlas_brain, brain_of
 from gliotype.prepare.head import is_stripped, levelled, shrunk, support
-from gliotype.prepare.intensity import white_matter_level
+from gliotype.prepare.intensity import likely_white, white_matter_level
 from gliotype.prepare.register import Alignment, affine, rigid
 from gliotype.prepare.similarity import Pair, Side
 from gliotype.study import STRUCTURAL, PreparedStudy, Sequence, Study
@@ -67,10 +67,11 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
     stripped = views[reference].stripped
     given = raw[reference].with_array(support(raw[reference])) if stripped else None
     brain = brain_of(raw, aligned.mni_from_reference, given, find_brain)
+    white = likely_white(grid, aligned.mni_from_reference)
     images, levels, unscaled = {}, {}, []
     for sequence, image in raw.items():
         even = corrected(image, brain.mask)
-        level = white_matter_level(even, brain.mask, aligned.mni_from_reference)
+        level = white_matter_level(even, brain.mask, white)
         images[sequence] = even.with_array((even.array / np.float32(level or 1.0)).astype(np.float32))
         levels[f"{sequence}: white matter as acquired"] = round(level, 4)
         if level <= 0:
