@@ -61,7 +61,7 @@ def identify(evidence: Evidence) -> Identity:
     Example:
         >>> identity = identify(Evidence(name="BraTS2021_00006_t1ce"))
         >>> identity.sequence, identity.reason
-        (<Sequence.T1C: 'T1C'>, "The file name says 't1ce', and that is with contrast.")
+        (<Sequence.T1C: 'T1C'>, "The file name says 't1ce', and 't1ce' means after contrast.")
     """
     if excluded := _excluded(evidence):
         return Identity(None, 0.97, f"Not used: {excluded}.")
@@ -173,9 +173,9 @@ def _with_contrast(evidence: Evidence, confidence: float, reason: str) -> Identi
         sequence = Sequence.T1C if agent else Sequence.T1
         return Identity(sequence, 0.93 * confidence, _sentence(f"{reason}, and {header}"))
     (given, word), source = said
-    wording = f"that is {'with' if given else 'without'} contrast"
-    if f"'{word}'" not in reason:
-        wording = f"the {source} says '{word}', {wording}"
+    wording = f"'{word}' means {'after' if given else 'before'} contrast"
+    if f"the {source} says" not in reason:
+        wording = f"in the {source} {wording}"
     if agent is None:
         sequence = Sequence.T1C if given else Sequence.T1
         return Identity(sequence, 0.95 * confidence, _sentence(f"{reason}, and {wording}"))

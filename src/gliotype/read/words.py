@@ -34,7 +34,7 @@ _CONTRAST = (
 )
 _NO_CONTRAST = (
     r"pre|pre ?c|pre ?con\w*|pre ?gd|pre ?gad\w*|vor km|ohne|ohne km|sans|nativ|native|plain|unenhanced"
-    r"|no contrast|no gd|no gad|non ?con\w*|non ?enhanced|without|without contrast|w o|wo|w o contrast|c-"
+    r"|no contrast|no gd|no gad|non ?con\w*|non ?enhanced|without|without contrast|w o|wo|w o contrast"
 )
 
 _MASK = (
@@ -46,11 +46,11 @@ _TECHNIQUES: tuple[tuple[str, str], ...] = (
     (r"loc|locali[sz]er\w*|scouts?|aahead\w*|aahscout|survey|surview|3 ?plane|plane loc", "a localiser"),
     (r"subs?|subtra\w*|soustraction", "a subtraction"),
     (r"mip|mips|minip|mnip", "a projection"),
-    (r"r?cbv|r?cbf|mtt|ttp|tmax|pbp|gbp|ktrans|leakage|k2|rel ?cbv|perf\w* ?map", "a perfusion map"),
+    (r"\w*cbv|\w*cbf|mtt|ttp|tmax|pbp|gbp|ktrans|leakage|k2|rel ?cbv|perf\w* ?map", "a perfusion map"),
     (r"asl|pcasl|pasl|casl", "arterial spin labelling"),
     (r"tof|angio\w*|mra|mrv|venogra\w*|pca|phase ?contrast|pc ?mra", "an angiogram"),
     (
-        r"swi|swan|swip|qsm|suscept\w*|hemo|haemo|medic|merge|t2 ?\*\w*|t2 ?star\w*|t2s|t2sw|gre ?t2|t2 ?gre"
+        r"swi|swan|swip|qsm|suscept\w*|hemo|haemo|medic|merge|t2 ?star\w*|t2s|t2sw|gre ?t2|t2 ?gre"
         r"|t2 ?ffe|t2 ?fl2d|fl2d ?t2",
         "a susceptibility-weighted image",
     ),
@@ -75,7 +75,7 @@ _TECHNIQUES: tuple[tuple[str, str], ...] = (
     ),
 )
 
-_ADC = r"adc|d ?adc|adc ?map|apparent diffusion\w*"
+_ADC = r"d?adc\w*|adc ?map|apparent diffusion\w*"
 _DWI = r"dwi|dti|dsi|hardi|diff|diffusion\w*|trace\w*|b ?0|b ?\d{3,4}|resolve|ep2d ?diff\w*"
 _DSC = r"dsc\w*|perf|perfusion|pwi|perfu\w*|ep2d ?perf|fe ?epi"
 _FLAIR = (
@@ -93,7 +93,7 @@ _POST_OP = (
     r"|after (?:surgery|resection)|post ?resect\w*|post ?biops\w*"
 )
 _PROCESSED = (
-    r"mprs?|reformat\w*|recon|rfmt|reconst\w*|bias|bias ?corr\w*|n4|stripped|skull ?stripped|bet"
+    r"reformat\w*|recon|rfmt|reconst\w*|bias|bias ?corr\w*|n4|stripped|skull ?stripped|bet"
     r"|registered|coreg\w*|resampled?|warped|derivatives?"
 )
 
@@ -106,15 +106,17 @@ def normalised(text: str) -> str:
 
     Example:
         >>> normalised("MRHR_T1_AX_POST_GAD"), normalised("AxT1Post"), normalised("T2* tra")
-        (' mrhr t1 ax post gad ', ' ax t1 post ', ' t2* tra ')
+        (' mrhr t1 ax post gad ', ' ax t1 post ', ' t2star tra ')
         >>> normalised("sub-01_space-T1w_FLAIR"), normalised("FLAIR_to_T1")
         (' flair ', ' flair ')
     """
     text = re.sub(r"(?<![A-Za-z0-9])(?:sub|ses|space|task|run|dir|acq-dir)-[A-Za-z0-9]+", " ", text)
     text = re.sub(r"(?<![A-Za-z])sub[ _]?\d+", " ", text, flags=re.IGNORECASE)
     text = re.sub(r"(?<=[a-z])(?=[A-Z][a-z0-9])|(?<=[0-9])(?=[A-Z][a-z])", " ", text)
-    text = re.sub(r"(?<=[a-z0-9])\+(?=[a-z])", " +", text.lower())
-    text = " " + re.sub(r"[^a-z0-9+*]+", " ", text).strip() + " "
+    text = re.sub(r"t2 ?\*", " t2star ", text.lower())
+    text = re.sub(r"(?<![a-z0-9-])c-(?![a-z0-9])", " without ", text)
+    text = re.sub(r"(?<=[a-z0-9])\+(?=[a-z])", " +", text)
+    text = " " + re.sub(r"[^a-z0-9+]+", " ", text).strip() + " "
     return re.sub(r" (?:in|to|on|space) (?:t1\w*|t2\w*|flair|mni\w*|sri\w*) ", " ", text)
 
 
@@ -194,8 +196,8 @@ def processed_said(text: str) -> bool:
     """Tell whether a text says that the image was computed from another: reformatted, corrected, moved.
 
     Example:
-        >>> processed_said("T1 MPRAGE MPR tra"), processed_said("T1_bias"), processed_said("T1 MPRAGE")
-        (True, True, False)
+        >>> processed_said("T1_bias"), processed_said("t1_mpr_sag"), processed_said("T1 reformatted")
+        (True, False, True)
     """
     return _found(_PROCESSED, normalised(text)) is not None
 
