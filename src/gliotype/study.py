@@ -101,7 +101,8 @@ class Image:
     """One acquired series.
 
     Attributes:
-        volume: voxels as read (scanner units) with their affine.
+        volume: voxels as read (scanner units) with their affine; of an image that is not used, which is
+            not read, NaN on its grid.
         sequence: what kind of image it is, or None for something else.
         confidence: 0 to 1, how sure the identification is; 1 when the caller said so.
         reason: one sentence, how the sequence was found out.

@@ -284,6 +284,22 @@ def test_named_files_need_no_study(small: Volume, tmp_path: Path) -> None:
     assert study.reference is Sequence.FLAIR
 
 
+def test_named_files_of_two_patients_are_warned_about(small: Volume, tmp_path: Path) -> None:
+    one = save(small, tmp_path / "TCGA-CS-4942_t1.nii.gz")
+    two = save(small, tmp_path / "TCGA-CS-5393_flair.nii.gz")
+    assert "of different patients" in read(None, files={Sequence.T1: one, Sequence.FLAIR: two}).warnings[-1]
+    assert not any(
+        "patients" in w for w in read(None, files={Sequence.T1: one, Sequence.FLAIR: one}).warnings
+    )
+
+
+def test_an_image_of_a_part_of_the_head_is_warned_about(small: Volume, tmp_path: Path) -> None:
+    save(Volume(small.array[:, :, :4].copy(), small.affine), tmp_path / "T2.nii.gz")
+    assert read(tmp_path).warnings == (
+        "T2.nii.gz: it covers only 44 mm along one of its axes, not the whole head.",
+    )
+
+
 def test_other_sequences_alone_are_listed(small: Volume, tmp_path: Path) -> None:
     save(small, tmp_path / "ADC.nii.gz")
     save(small, tmp_path / "seg.nii.gz")

@@ -30,7 +30,7 @@ def of_one_examination(series: list[Series], study_uid: str | None, source: str)
         if not chosen:
             raise UsageError(f"{source} holds no study {study_uid}; it holds {_listing(series)}")
         return chosen + [s for s in series if not s.examination.study]
-    for alike in _by_format(series):
+    for alike in by_format(series):
         if len({s.examination.patient for s in alike} - {""}) > 1:
             raise InputError(
                 f"{source} holds images of several patients: give one patient's folder, "
@@ -70,7 +70,7 @@ def _names(series: Series) -> set[str]:
     return {study, study.partition("/")[0], study.rpartition("/")[2]} - {""}
 
 
-def _by_format(series: Iterable[Series]) -> tuple[list[Series], list[Series]]:
+def by_format(series: Iterable[Series]) -> tuple[list[Series], list[Series]]:
     """Separate DICOM from NIfTI: their patients and studies go by different names."""
     nifti = [s for s in series if s.evidence.name]
     return [s for s in series if not s.evidence.name], nifti

@@ -13,7 +13,7 @@ from gliotype.read.bids import sidecar_for, sidecars_of, stem_of
 from gliotype.read.choose import HEAD_MM, Candidate, preference, ranked, reach_mm
 from gliotype.read.content import decided_by_content
 from gliotype.read.dicom import read_dicom
-from gliotype.read.examinations import of_one_examination, refuse_folders_side_by_side
+from gliotype.read.examinations import by_format, of_one_examination, refuse_folders_side_by_side
 from gliotype.read.files import Format, Found, opened
 from gliotype.read.identify import Identity, identify, surgery_remark
 from gliotype.read.nifti import read_nifti
@@ -212,6 +212,7 @@ def _study(gathered: _Gathered, subject: Subject) -> Study:
         warnings.append(f"{more} more files could not be read.")
     for candidate, loaded in ordered.values():
         warnings += [*loaded.warnings, *_remarks(candidate)]
+    warnings += _different_patients(ordered.values())
     everyone = [c.series.examination for c, _ in ordered.values()]
     return Study(
         subject=replace(
@@ -224,6 +225,15 @@ def _study(gathered: _Gathered, subject: Subject) -> Study:
         images=(*images, *(_image(candidate, None) for candidate in unused)),
         warnings=tuple(dict.fromkeys(warnings)),
     )
+
+
+def _different_patients(used: Iterable[tuple[Candidate, Loaded]]) -> list[str]:
+    """Warn if the caller named images of different patients, as their headers or file names have it."""
+    series = [candidate.series for candidate, _ in used]
+    for alike in by_format(series):
+        if len({s.examination.patient for s in alike} - {""}) > 1:
+            return ["The named images are of different patients by their headers or names: check the files."]
+    return []
 
 
 def _image(candidate: Candidate, loaded: Loaded | None) -> Image:
@@ -255,7 +265,7 @@ def _remarks(candidate: Candidate) -> list[str]:
         remarks.append(
             f"{series.source}: the FLAIR was acquired after contrast; its brightness may come from the agent."
         )
-    if reach_mm(series) < HEAD_MM:
+    if identity.sequence in STRUCTURAL and reach_mm(series) < HEAD_MM:
         remarks.append(
             f"{series.source}: it covers only {reach_mm(series):.0f} mm along one of its axes, not the whole head."
         )
