@@ -65,7 +65,7 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
     grid = prepared_grid(views[reference].volume.grid, aligned.mni_from_reference)
     raw = {s: v.volume.resample(grid, aligned.acquired_from_reference[s]) for s, v in structural.items()}
     stripped = views[reference].stripped
-    given = raw[reference].with_array(support(raw[reference])) if stripped else None
+    given = _support(views[reference].volume, grid) if stripped else None
     brain = brain_of(raw, aligned.mni_from_reference, given, find_brain)
     white = likely_white(grid, aligned.mni_from_reference)
     images, levels, unscaled = {}, {}, []
@@ -112,6 +112,12 @@ def prepared_grid(reference: Grid, mni_from_world: Matrix) -> Grid:
     affine_[:3, 3] += first * SPACING_MM
     i, j, k = (last - first + 1).tolist()
     return Grid((i, j, k), affine_)
+
+
+def _support(stripped: Volume, grid: Grid) -> Volume:
+    """Bring the brain of a stripped image to a grid."""
+    share = stripped.with_array(support(stripped).astype(np.float32)).resample(grid)
+    return share.with_array(np.asarray(share.array) >= 0.5)
 
 
 def _view(acquired: Volume) -> _View:
