@@ -15,8 +15,8 @@ from gliotype.segment.model1 import CLASSES, GRID, probabilities
 from gliotype.study import Label, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Matrix, Volume
 
-WHOLE_CUT = 0.5
-"""Whole-tumour probability from which a voxel is tumour."""
+WHOLE_CUT = 0.4
+"""Whole-tumour probability from which a voxel is tumour; chosen on development patients (model1.md)."""
 
 MIN_VOLUME_ML = 1.0
 """A component smaller than this is not reported; glioma cohorts hold hardly any."""
