@@ -16,6 +16,7 @@ import resource
 import time
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from scipy import ndimage
 import gliotype
 from gliotype.errors import GliotypeError
 from gliotype.evaluate.roc import auroc
-from gliotype.report.nifti import tumour_as_acquired
+from gliotype.prepare import to_acquired
 from gliotype.study import Call, Label, Sequence
 
 BRATS_IDH = {"00006": 0, "01476": 1, "01478": 1, "01479": 1, "01480": 0}
@@ -146,7 +147,7 @@ def _compare(result: gliotype.Result, truth: Path | None) -> dict[str, float | N
     labels = np.asarray(image.dataobj).astype(int)
     grid = result.prepared.acquired_grids[result.prepared.reference]
     assert np.allclose(grid.affine, image.affine, atol=1e-3), "the truth lies on the reference image's grid"
-    found = np.asarray(tumour_as_acquired(result.tumour, result.prepared).array)
+    found = np.asarray(to_acquired(result.tumour.labels, result.prepared).array)
     reference = result.prepared.reference
     brain = result.prepared.brain.resample(
         grid, np.linalg.inv(result.prepared.acquired_from_prepared[reference]), order=0
@@ -226,6 +227,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--only", choices=["brats", "lgg", "native"])
     parser.add_argument("--limit", type=int, help="first N patients of each cohort")
+    parser.add_argument("--jobs", type=int, default=1, help="patients at the same time")
     parser.add_argument("--results", type=Path, help="write all rows to this JSON file")
     arguments = parser.parse_args()
     cohorts = {"brats": brats, "lgg": lgg, "native": native}
@@ -235,17 +237,17 @@ def main() -> None:
     )
     for name, cases in cohorts.items():
         if arguments.only in (None, name):
-            for case in list(cases(arguments.data))[: arguments.limit]:
-                rows.append(run(case))
-                print(_line(rows[-1]), flush=True)
+            with ProcessPoolExecutor(arguments.jobs) as pool:
+                for row in pool.map(run, list(cases(arguments.data))[: arguments.limit]):
+                    rows.append(row)
+                    print(_line(row), flush=True)
     summarise(rows)
     failures = [row for row in rows if row.call == "failed"]
     print(
         f"failures: {len(failures)} of {len(rows)}" + "".join(f"\n  {r.name}: {r.failure}" for r in failures)
     )
-    print(
-        f"peak memory of the whole run: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.2f} GiB"
-    )
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    print(f"peak memory of a process (one patient after the other): {peak:.2f} GiB")
     if arguments.results:
         arguments.results.write_text(json.dumps([asdict(row) for row in rows], indent=1))
 

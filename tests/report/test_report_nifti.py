@@ -10,7 +10,8 @@ from scipy import ndimage
 
 from conftest import oblique_affine
 from factory import PREPARED, make_no_tumour, make_result
-from gliotype.report.nifti import save_nifti, tumour_as_acquired, volumes_as_acquired
+from gliotype.prepare import to_acquired
+from gliotype.report.nifti import save_nifti, volumes_as_acquired
 from gliotype.study import Label, PreparedStudy, Result, Sequence, Tumour
 from gliotype.volume import Volume
 
@@ -54,7 +55,7 @@ def test_masks_lie_on_the_reference_image_as_it_was_read(result: Result) -> None
 def test_every_region_keeps_its_place_and_volume(
     result: Result, prepared: PreparedStudy, label: Label
 ) -> None:
-    acquired = tumour_as_acquired(result.tumour, prepared)
+    acquired = to_acquired(result.tumour.labels, prepared)
     there, here = acquired.array == label, result.tumour.labels.array == label
     expected = nib.affines.apply_affine(MOVED, world_centre(result.tumour.labels, here))
     np.testing.assert_allclose(world_centre(acquired, there), expected, atol=1.0)
@@ -67,7 +68,7 @@ def test_every_region_keeps_its_place_and_volume(
 def test_a_sheet_thinner_than_a_slice_is_not_lost(prepared: PreparedStudy, level: int) -> None:
     sheet = np.zeros(PREPARED.shape, np.bool_)
     sheet[80:110, 90:120, level : level + 2] = True
-    acquired = tumour_as_acquired(given(sheet, Label.ENHANCING), prepared)
+    acquired = to_acquired(given(sheet, Label.ENHANCING).labels, prepared)
     volume_ml = np.count_nonzero(acquired.array == Label.ENHANCING) * acquired.grid.voxel_ml
     assert volume_ml == pytest.approx(1.8, rel=0.01)
 
@@ -76,7 +77,7 @@ def test_thin_enhancement_within_oedema_is_not_outvoted(prepared: PreparedStudy)
     labels = np.zeros(PREPARED.shape, np.uint8)
     labels[70:120, 80:130, 50:80] = Label.OEDEMA
     labels[85:105, 95:115, 64:66] = Label.ENHANCING
-    acquired = tumour_as_acquired(Tumour(Volume(labels, PREPARED.affine), source="given"), prepared)
+    acquired = to_acquired(Volume(labels, PREPARED.affine), prepared)
     volume_ml = np.count_nonzero(acquired.array == Label.ENHANCING) * acquired.grid.voxel_ml
     assert volume_ml == pytest.approx(0.8, rel=0.01)
     whole_ml = np.count_nonzero(acquired.array) * acquired.grid.voxel_ml

@@ -13,8 +13,9 @@ def to_acquired(volume: Volume, prepared: PreparedStudy, sequence: Sequence | No
     """Bring a mask, label map or map to the grid of an image as it was acquired.
 
     Read at the centres of thick slices, a 1 mm mask would lose what is thinner than a slice. Instead the share
-    that a label has in each acquired voxel is computed, and the label takes as many voxels as its volume
-    fills, those with its largest share first. Smaller labels choose before larger ones.
+    that a mask has in each acquired voxel is computed, and the mask takes as many voxels as its volume fills,
+    those with its largest share first. Of the labels of a map the smallest chooses first; the largest takes what
+    is left of the union of all labels, so that no hole opens between two of them.
 
     Args:
         volume: on the prepared grid; boolean and integer arrays are labels (0 is nothing), others are maps.
@@ -32,11 +33,21 @@ def to_acquired(volume: Volume, prepared: PreparedStudy, sequence: Sequence | No
         return volume.resample(grid, prepared_from_acquired)
     acquired = np.zeros(grid.shape, array.dtype)
     names, sizes = np.unique(array[array != 0], return_counts=True)
-    for n in np.argsort(sizes, kind="stable"):
-        region = volume.with_array((array == names[n]).astype(np.float32))
-        share = np.asarray(region.resample(grid, prepared_from_acquired).array, dtype=np.float32)
-        count = max(1, round(float(sizes[n]) * volume.grid.voxel_ml / grid.voxel_ml))
-        acquired[_largest(np.where(acquired == 0, share, 0), count)] = names[n]
+    if names.size == 0:
+        return Volume(acquired, grid.affine)
+
+    def share_of(region: NDArray[np.bool_]) -> NDArray[np.float32]:
+        share = volume.with_array(region.astype(np.float32)).resample(grid, prepared_from_acquired)
+        return np.where(acquired == 0, share.array, 0).astype(np.float32)
+
+    def count_of(voxels: int) -> int:
+        return max(1, round(voxels * volume.grid.voxel_ml / grid.voxel_ml))
+
+    order = np.argsort(sizes, kind="stable")
+    for n in order[:-1]:
+        acquired[_largest(share_of(array == names[n]), count_of(int(sizes[n])))] = names[n]
+    left = max(1, count_of(int(sizes.sum())) - int((acquired != 0).sum()))
+    acquired[_largest(share_of(array != 0), left)] = names[order[-1]]
     return Volume(acquired, grid.affine)
 
 

@@ -124,7 +124,7 @@ def _view(acquired: Volume) -> _View:
     array = np.asarray(acquired.array, dtype=np.float32)
     still = acquired.with_array(array.mean(axis=3) if array.ndim == 4 else array)
     stripped = is_stripped(still)
-    volume = levelled(still)
+    volume = levelled(still.as_ras())
     return _View(volume, stripped, Side.of(volume))
 
 
