@@ -20,7 +20,7 @@ from gliotype.prepare.similarity import Pair, Points, Side
 from gliotype.volume import Matrix
 
 LEAST_SIMILARITY_RIGID = 0.5
-LEAST_SIMILARITY_AFFINE = 0.4
+LEAST_SIMILARITY_AFFINE = 0.5
 LEAST_OVERLAP = 0.8
 PLAUSIBLE_SCALES = (0.75, 1.45)
 MOST_UNEVEN_SCALES = 1.45
@@ -32,8 +32,8 @@ class Alignment:
 
     Attributes:
         moving_from_fixed: 4 x 4, world (RAS mm) of the fixed image to world of the moving image.
-        similarity: 0 to 1, how much one image says about the other where the fixed head is: the
-            informational coefficient of correlation, sqrt(1 - exp(-2 MI)) (Linfoot 1957).
+        similarity: 0 to 1, how much one image says about the other where the fixed head is (and, for a
+            template, its brain): see `gliotype.prepare.similarity.similarity`.
         overlap: Dice of the two heads (or brains) within the field that both images cover.
         doubts: what speaks against the result, short clauses; empty when it is trusted.
         start: name of the start that won.
@@ -121,7 +121,7 @@ def _climb_until_trusted(
 
 def _judge(pairs: Sequence[Pair], found: Start, doubts: Doubter) -> Alignment:
     matrix = found.moving_from_fixed
-    plain = Alignment(matrix, joint(pairs, matrix, 1), pairs[0].overlap(matrix), (), found.name)
+    plain = Alignment(matrix, joint(pairs, matrix, 1, focused=True), pairs[0].overlap(matrix), (), found.name)
     return replace(plain, doubts=doubts(plain))
 
 

@@ -28,10 +28,10 @@ SEED = 20211
 STEPS_MM = {1: (1.5, 0.05), 2: (0.5, 0.02)}
 """Longest and shortest step of the gradient descent, by level."""
 ITERATIONS = 30
-STAGES = ((24, 80), (6, 250))
+STAGES = ((16, 80), (4, 200))
 """How many places are searched from, and with how many evaluations each: many briefly, few thoroughly."""
-CLIMBED = 3
-"""Places from which the gradient is followed."""
+CLIMBED = 2
+"""Places from which the gradient is followed, looking everywhere, and looking at the focus."""
 
 Point = NDArray[np.float64]
 LPS_SIGNS = np.array([-1.0, -1.0, 1.0])
@@ -73,28 +73,37 @@ def climb(pairs: Sequence[Pair], starts: Sequence[Start], freedom: Freedom) -> S
             for s in _apart(pairs, places, count, 5.0, level=0)
         ]
     climbed = [
-        Start(s.name, _ascended(pairs, s.moving_from_fixed, middle, freedom, 1))
-        for s in _apart(pairs, places, CLIMBED, 3.0, level=1)
+        Start(s.name, _ascended(pairs, s.moving_from_fixed, middle, freedom, 1, focused=focused))
+        for focused in (False, True)
+        for s in _apart(pairs, places, CLIMBED, 3.0, level=1, focused=focused)
     ]
-    best = max(climbed, key=lambda s: joint(pairs, s.moving_from_fixed, 1))
-    return Start(best.name, _ascended(pairs, best.moving_from_fixed, middle, freedom, 2))
+    best = max(climbed, key=lambda s: joint(pairs, s.moving_from_fixed, 1, focused=True))
+    return Start(best.name, _ascended(pairs, best.moving_from_fixed, middle, freedom, 2, focused=True))
 
 
-def joint(pairs: Sequence[Pair], moving_from_fixed: Matrix, level: int) -> float:
+def joint(pairs: Sequence[Pair], moving_from_fixed: Matrix, level: int, *, focused: bool = False) -> float:
     """Return the mean similarity of all pairs; at the coarsest level they share out the samples."""
     every = len(pairs) if level == 0 else 1
-    return float(np.mean([pair.similarity(moving_from_fixed, level, every) for pair in pairs]))
+    return float(
+        np.mean([p.similarity(moving_from_fixed, level, every=every, focused=focused) for p in pairs])
+    )
 
 
 def _apart(
-    pairs: Sequence[Pair], starts: Sequence[Start], count: int, apart_mm: float, level: int
+    pairs: Sequence[Pair],
+    starts: Sequence[Start],
+    count: int,
+    apart_mm: float,
+    level: int,
+    *,
+    focused: bool = False,
 ) -> list[Start]:
     """Pick the starts of highest similarity that carry the head to places a distance apart."""
     points = pairs[0].fixed.points
     corners = np.array([*product(*zip(points.min(axis=0), points.max(axis=0), strict=True))])
     picked: list[Start] = []
     places: list[Points] = []
-    for start in sorted(starts, key=lambda s: -joint(pairs, s.moving_from_fixed, level)):
+    for start in sorted(starts, key=lambda s: -joint(pairs, s.moving_from_fixed, level, focused=focused)):
         place = apply_affine(start.moving_from_fixed, corners)
         if all(np.linalg.norm(place - other, axis=1).mean() > apart_mm for other in places):
             picked.append(start)
@@ -126,7 +135,9 @@ def _searched(
     return moved(found.x)
 
 
-def _ascended(pairs: Sequence[Pair], start: Matrix, middle: Point, freedom: Freedom, level: int) -> Matrix:
+def _ascended(
+    pairs: Sequence[Pair], start: Matrix, middle: Point, freedom: Freedom, level: int, *, focused: bool
+) -> Matrix:
     """Maximise Mattes mutual information of the most similar pair at one level.
 
     A start at which too few voxels overlap comes back as it was.
@@ -137,7 +148,7 @@ def _ascended(pairs: Sequence[Pair], start: Matrix, middle: Point, freedom: Free
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(BINS)
     method.SetMetricFixedMask(around.to_sitk())
-    if pair.moving.focus is not None:
+    if focused and pair.moving.focus is not None:
         method.SetMetricMovingMask(pair.moving.focus.to_sitk())
     method.SetMetricSamplingStrategy(method.REGULAR)
     share = SAMPLES[level] / max(int(np.asarray(around.array).sum()), 1)

@@ -47,8 +47,8 @@ class Side:
         head: mask of the head, or of the brain where the skull was removed, on the 4 mm level's grid.
         around: the head and `AIR_MM` of air around it, on the grid of each level.
         samples: a fixed selection of voxels of `around`, at each level.
-        focus: where alone the finer levels look when other images are brought to lie on this one; None for
-            everywhere.
+        focus: what matters most in this image, where it is the moving one: the last steps of a registration
+            look nowhere else. None for all of it.
     """
 
     levels: tuple[Volume, ...]
@@ -103,9 +103,12 @@ class Pair:
     moving: Side
     fixed_from_world: Matrix | None = None
 
-    def similarity(self, moving_from_world: Matrix, level: int = 1, every: int = 1) -> float:
+    def similarity(
+        self, moving_from_world: Matrix, level: int = 1, *, every: int = 1, focused: bool = False
+    ) -> float:
         """Measure the similarity at a transform; see `similarity`."""
-        return similarity(self.fixed, self.moving, self._moving_from_fixed(moving_from_world), level, every)
+        matrix = self._moving_from_fixed(moving_from_world)
+        return similarity(self.fixed, self.moving, matrix, level, every=every, focused=focused)
 
     def overlap(self, moving_from_world: Matrix) -> float:
         """Measure the overlap of the heads at a transform; see `overlap`."""
@@ -117,7 +120,15 @@ class Pair:
         return np.asarray(moving_from_world @ np.linalg.inv(self.fixed_from_world))
 
 
-def similarity(fixed: Side, moving: Side, moving_from_fixed: Matrix, level: int = 1, every: int = 1) -> float:
+def similarity(
+    fixed: Side,
+    moving: Side,
+    moving_from_fixed: Matrix,
+    level: int = 1,
+    *,
+    every: int = 1,
+    focused: bool = False,
+) -> float:
     """Measure how much one image says about the other, around the fixed head; 0 (nothing) to 1.
 
     Informational coefficient of correlation, sqrt(1 - exp(-2 MI)) (Linfoot 1957), from a joint histogram
@@ -130,11 +141,12 @@ def similarity(fixed: Side, moving: Side, moving_from_fixed: Matrix, level: int 
         moving_from_fixed: transform between their worlds.
         level: of `LEVELS_MM`.
         every: take every n-th sample only.
+        focused: look only where the moving image has its focus.
     """
     here, there = fixed.samples[level], moving.levels[level]
     points = apply_affine(moving_from_fixed, here.points[::every])
     pair = np.stack([here.ranks[::every], _read(there, points, order=1)])
-    if moving.focus is not None and level > 0:
+    if focused and moving.focus is not None:
         pair = pair[:, _read(moving.focus, points, order=0) > 0]
     if pair.shape[1] < FEWEST:
         return 0.0

@@ -22,7 +22,7 @@ from gliotype.volume import Grid, Matrix, Volume
 SPACING_MM = 1.0
 MARGIN_MM = 15.0
 """The prepared grid reaches this far beyond the atlas's brain."""
-FOCUS_MM = 12.0
+FOCUS_MM = 20.0
 """The affine registration looks this far beyond the atlas's brain in the end."""
 
 
