@@ -30,4 +30,6 @@ def test_the_exported_network_computes_the_same(tmp_path: Path) -> None:
     expected = network(batch).softmax(dim=1).detach().numpy()
     compiled = ov.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     np.testing.assert_allclose(compiled(batch.numpy())[0], expected, atol=2e-2)
+    assert str(Path.home()).encode() not in file.read_bytes()
+    assert b".py" not in file.read_bytes(), "no trace of the exporting machine"
     assert not list(tmp_path.glob("*.part"))

@@ -36,8 +36,25 @@ def export_onnx(network: nn.Module, example: torch.Tensor, file: Path) -> None:
         external_data=False,
         verbose=False,
     )
-    onnx.save(_with_half_weights(onnx.load(str(aside))), str(aside))
+    onnx.save(_without_traces(_with_half_weights(onnx.load(str(aside)))), str(aside))
     aside.replace(file)
+
+
+def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Drop what the exporter notes about the machine and the code: traces, names of files, graph dumps."""
+    graph = model.graph
+    for part in (
+        model,
+        graph,
+        *graph.node,
+        *graph.input,
+        *graph.output,
+        *graph.value_info,
+        *graph.initializer,
+    ):
+        part.ClearField("doc_string")
+        part.ClearField("metadata_props")
+    return model
 
 
 def _with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
