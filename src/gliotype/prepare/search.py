@@ -28,7 +28,7 @@ SEED = 20211
 STEPS_MM = {1: (1.5, 0.05), 2: (0.5, 0.02)}
 """Longest and shortest step of the gradient descent, by level."""
 ITERATIONS = 30
-STAGES = ((16, 80), (4, 200))
+STAGES = ((24, 80), (6, 250))
 """How many places are searched from, and with how many evaluations each: many briefly, few thoroughly."""
 CLIMBED = 2
 """Places from which the gradient is followed, looking everywhere, and looking at the focus."""
