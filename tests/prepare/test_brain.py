@@ -12,7 +12,7 @@ from gliotype.volume import Matrix, Volume
 from template_head import AXIAL, head, moved, tumour_in
 
 TO_MNI = moved((-8.0, 3.0, 5.0), (3.0, -6.0, 8.0)) @ np.diag([1.1, 1.05, 1.05, 1.0])
-GRID = AXIAL.bounding(2.0)
+GRID = AXIAL.bounding(3.0)
 BIGGER = np.diag([1.06, 1.06, 1.06, 1.0])
 """An affine that is wrong by 6 %: some 4 mm at the surface."""
 
@@ -52,10 +52,10 @@ def test_a_dark_tumour_at_the_surface_stays_inside(truth: Volume) -> None:
 
 
 def test_nothing_is_brain_where_no_image_reaches(images: dict[Sequence, Volume]) -> None:
-    cut = {s: v.with_array(np.where(np.arange(v.array.shape[2]) > 50, 0, v.array)) for s, v in images.items()}
+    cut = {s: v.with_array(np.where(np.arange(v.array.shape[2]) > 33, 0, v.array)) for s, v in images.items()}
     found = np.asarray(atlas_brain(cut, TO_MNI).array)
-    assert found[:, :, 40].any()
-    assert not found[:, :, 51:].any()
+    assert found[:, :, 27].any()
+    assert not found[:, :, 34:].any()
 
 
 def test_the_support_is_taken_where_the_skull_was_removed(

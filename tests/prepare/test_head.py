@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from gliotype.volume import Volume
 from template_head import AXIAL, head
 
 
+@cache
 def stripped(sequence: Sequence, empty: float = 0.0) -> Volume:
     """A head on thick slices whose skull was removed (by the template's mask, made a little smaller)."""
     image = head(sequence)

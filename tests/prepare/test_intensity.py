@@ -9,7 +9,7 @@ from gliotype.study import Sequence
 from gliotype.volume import Volume
 from template_head import AXIAL, head
 
-GRID = AXIAL.bounding(2.0)
+GRID = AXIAL.bounding(3.0)
 
 
 @pytest.fixture(scope="module")
@@ -23,10 +23,12 @@ def white() -> Volume:
     return likely_white(GRID, np.eye(4))
 
 
+SHARE = {kind: np.asarray(atlas.tissue(kind).resample(GRID).array) for kind in atlas.Tissue}
+
+
 def phantom(grey: float, csf: float, noise: float = 4.0) -> np.ndarray:
     """Tissue of known signal: white matter 100."""
-    share = {kind: np.asarray(atlas.tissue(kind).resample(GRID).array) for kind in atlas.Tissue}
-    signal = 100 * share[atlas.Tissue.WHITE] + grey * share[atlas.Tissue.GREY] + csf * share[atlas.Tissue.CSF]
+    signal = 100 * SHARE[atlas.Tissue.WHITE] + grey * SHARE[atlas.Tissue.GREY] + csf * SHARE[atlas.Tissue.CSF]
     return np.asarray(np.maximum(signal + np.random.default_rng(0).normal(0, noise, signal.shape), 0))
 
 
