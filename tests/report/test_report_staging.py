@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import resource
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -21,13 +22,18 @@ def result() -> Result:
     return make_result((Sequence.FLAIR,))
 
 
-@pytest.fixture
+@contextmanager
 def full_disk() -> Iterator[None]:
-    """No file may grow beyond a few blocks, as on a disk that fills up while it is written."""
+    """No file may grow beyond a few blocks, as on a disk that fills up while it is written.
+
+    The limit holds for the whole process, the log of the tests included, so it ends with the block.
+    """
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, hard))
-    yield
-    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -108,9 +114,8 @@ def test_a_folder_without_permission_is_found_by_checking(tmp_path: Path) -> Non
         check_writable(tmp_path)
 
 
-@pytest.mark.usefixtures("full_disk")
 def test_a_full_disk_leaves_nothing(result: Result, tmp_path: Path) -> None:
-    with pytest.raises(OutputError, match="make room"):
+    with full_disk(), pytest.raises(OutputError, match="make room"):
         write_result(result, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
 
