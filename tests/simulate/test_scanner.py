@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gliotype.simulate.scanner import (
+    degrade,
     draw_protocol,
     inversion_recovery,
     slice_blur,
@@ -77,3 +78,30 @@ def test_thick_slices_blur_across_and_keep_detail_within() -> None:
     assert blurred.shape == image.shape
     assert across < 0.5 * within
     assert float(slice_blur(np.ones_like(image), 1.0, protocol, 0.3).std()) == pytest.approx(0, abs=1e-5)
+
+
+def _degraded(image: np.ndarray, **changes: float) -> np.ndarray:
+    """An image through a perfect scanner but for the changes; its phase axis is the first."""
+    perfect = {"bias": 0.0, "noise": 0.0, "ghost": 0.0, "kept_k_space": 1.0, "in_plane_mm": 0.5}
+    protocol = draw_protocol(np.random.default_rng(0), Sequence.T2, thickness_mm=1.0)
+    protocol = replace(protocol, slice_axis=2, **(perfect | changes))
+    return degrade(np.random.default_rng(0), image.astype(np.float32), 1.0, 1.0, protocol)
+
+
+def test_missing_k_space_rings_along_the_phase_axis_only() -> None:
+    bar = np.zeros((40, 40, 16))
+    bar[10:30] = 1.0
+    sharp, rung = _degraded(bar), _degraded(bar, kept_k_space=0.4)
+    assert rung.max() > 1.04 > sharp.max()
+    across = np.swapaxes(bar, 0, 1)
+    np.testing.assert_allclose(_degraded(across, kept_k_space=0.4), _degraded(across), atol=1e-5)
+
+
+def test_motion_leaves_ghosts_along_the_phase_axis() -> None:
+    dot = np.zeros((40, 40, 16))
+    dot[18:22, 18:22, 6:10] = 1.0
+    ghosted = _degraded(dot, ghost=0.4)
+    far = ghosted.copy()
+    far[14:26] = 0
+    assert far.max() > 0.1
+    assert far[:, :14].max() < 1e-3

@@ -2,10 +2,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
 from gliotype.simulate.patient import draw_age
 from gliotype.simulate.tissue import Tissue
-from gliotype.simulate.tumour import GliomaType, TumourPlan, arrival_time, draw_plan, grow, mass_effect
+from gliotype.simulate.tumour import (
+    GLIOMA_SPEED,
+    GliomaType,
+    TumourPlan,
+    arrival_time,
+    draw_plan,
+    grow,
+    mass_effect,
+)
 from gliotype.study import Label
 
 
@@ -25,6 +34,7 @@ def plan(**changes: object) -> TumourPlan:
         "volume_ml": 30.0,
         "core_fraction": 0.5,
         "necrotic_fraction": 0.4,
+        "cystic": False,
         "enhancing_fraction": 0.5,
         "mismatch": False,
         "calcified_fraction": 0.0,
@@ -33,12 +43,14 @@ def plan(**changes: object) -> TumourPlan:
         "edge_mm": 2.0,
         "conspicuity": 1.0,
         "push_mm": 0.0,
+        "patchiness": 0.0,
+        "effacement_mm": 0.0,
     }
     return TumourPlan(**(values | changes))  # type: ignore[arg-type]
 
 
 def test_the_front_goes_round_a_ventricle_and_not_through(head: np.ndarray) -> None:
-    time = arrival_time(head, np.array([[10, 10, 24]]), 2.0, np.zeros(head.shape, np.float32))
+    time = arrival_time(head, np.array([[10, 10, 24]]), 2.0, np.zeros(head.shape, np.float32), GLIOMA_SPEED)
     straight = 2.0 * (38 - 10)
     round_the_wall = 2.0 * 2 * float(np.hypot(14, 30))
     assert time[10, 10, 24] == pytest.approx(0, abs=2)
@@ -72,6 +84,39 @@ def test_a_mismatch_tumour_has_a_rim_of_ordinary_tumour(head: np.ndarray) -> Non
     tumour = grow(np.random.default_rng(1), head, np.array([[10, 24, 24]]), 2.0, mutant)
     kinds = set(np.unique(tumour.compartment[tumour.labels == Label.CORE]).tolist())
     assert kinds == {Tissue.ASTROCYTOMA, Tissue.MISMATCH_CORE}
+
+
+def test_a_cyst_is_one_clear_space(head: np.ndarray) -> None:
+    cystic = plan(type=GliomaType.ASTROCYTOMA, cystic=True, enhancing_fraction=0.0, necrotic_fraction=0.5)
+    tumour = grow(np.random.default_rng(2), head, np.array([[10, 24, 24]]), 2.0, cystic)
+    cyst = tumour.compartment == Tissue.CYST
+    parts, _ = ndimage.label(cyst)
+    assert np.bincount(parts.ravel())[1:].max() > 0.95 * cyst.sum()
+    assert (tumour.labels[cyst] == Label.CORE).all()
+    assert (tumour.infiltration[cyst] == 1).all()
+
+
+def test_swollen_gyri_close_narrow_sulci_and_not_wide_ones(head: np.ndarray) -> None:
+    head[6:14, 24:26, 18:30] = Tissue.CSF  # 4 mm wide
+    head[6:18, 8:18, 14:34] = Tissue.CSF  # 20 mm wide
+    seed = np.array([[10, 20, 24]])
+    still = grow(np.random.default_rng(3), head, seed, 2.0, plan(volume_ml=60.0))
+    swollen = grow(np.random.default_rng(3), head, seed, 2.0, plan(volume_ml=60.0, effacement_mm=8.0))
+    narrow, wide = np.s_[8:12, 24:26, 22:26], np.s_[10:14, 11:15, 20:28]
+    assert (still.labels[narrow] > 0).mean() < 0.7
+    assert swollen.labels[narrow].all()
+    assert not swollen.labels[wide].any()
+
+
+def test_patchy_infiltration_is_thinner_within_the_same_border(head: np.ndarray) -> None:
+    seed = np.array([[10, 24, 24]])
+    even, patchy = (
+        grow(np.random.default_rng(4), head, seed, 2.0, plan(enhancing_fraction=0.0, patchiness=p))
+        for p in (0.0, 0.9)
+    )
+    np.testing.assert_array_equal(even.labels, patchy.labels)
+    oedema = even.labels == Label.OEDEMA
+    assert patchy.infiltration[oedema].min() < 0.3 * even.infiltration[oedema].min()
 
 
 def test_nothing_grows_where_a_seed_has_no_tissue() -> None:

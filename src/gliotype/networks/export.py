@@ -72,3 +72,17 @@ def _with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
     del model.graph.node[:]
     model.graph.node.extend(nodes)
     return model
+
+
+def read_onnx_weights(file: Path) -> dict[str, torch.Tensor]:
+    """Read the weights of a network that `export_onnx` wrote, for `torch.nn.Module.load_state_dict`.
+
+    Args:
+        file: the ONNX file.
+    """
+    weights = {}
+    for tensor in onnx.load(str(file)).graph.initializer:
+        first, _, name = tensor.name.removesuffix("_half").partition(".")
+        if first == "0":  # the network; the softmax behind it has no weights
+            weights[name] = torch.from_numpy(numpy_helper.to_array(tensor).astype(np.float32))
+    return weights

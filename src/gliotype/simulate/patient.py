@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from gliotype.simulate.anatomy import Anatomy, brain_mask, draw_reshaping, reshape
+from gliotype.simulate.distractors import Distractor, draw_distractor
 from gliotype.simulate.fields import Field, smooth_noise
 from gliotype.simulate.scanner import (
     Protocol,
@@ -48,7 +49,7 @@ class DigitalPatient:
     Attributes:
         grid: on which all maps lie.
         healthy: uint8 tissue codes of the head without tumour.
-        tumour: the tumour, or None for a healthy head.
+        tumour: the tumour, or a lesion that is none (its labels are 0), or None for a healthy head.
         plan: what the tumour was to be like, or None.
         age: years.
     """
@@ -79,7 +80,7 @@ def draw_patient(
     rng: np.random.Generator,
     anatomy: Anatomy,
     grid: Grid,
-    glioma: GliomaType | None,
+    disease: GliomaType | Distractor | None,
     *,
     reshape_scale: float = 0.06,
 ) -> DigitalPatient:
@@ -89,18 +90,18 @@ def draw_patient(
         rng: source of randomness.
         anatomy: the head to start from.
         grid: isotropic, in MNI152 coordinates.
-        glioma: class of tumour, or None for a healthy head.
+        disease: class of tumour, kind of other lesion, or None for a healthy head.
         reshape_scale: standard deviation of the log-scale of the head's axes.
     """
     spacing = grid.spacing[0]
     reshaping = draw_reshaping(rng, grid, scale=reshape_scale)
     old_from_mni = np.linalg.inv(anatomy.mni_from_world)
-    plan = None if glioma is None else draw_plan(rng, glioma)
-    if plan is None:
-        healthy = reshape(anatomy.tissue, old_from_mni, grid, reshaping)
-        healthy = _add_white_matter_lesions(rng, healthy, spacing)
-        return DigitalPatient(grid, healthy, None, None, float(rng.uniform(18, 90)))
     healthy = reshape(anatomy.tissue, old_from_mni, grid, reshaping)
+    if not isinstance(disease, GliomaType):
+        healthy = _add_white_matter_lesions(rng, healthy, spacing)
+        lesion = None if disease is None else draw_distractor(rng, healthy, spacing, disease)
+        return DigitalPatient(grid, healthy, lesion, None, float(rng.uniform(18, 90)))
+    plan = draw_plan(rng, disease)
     centres = _draw_seeds(rng, healthy, grid, plan.seeds)
     world = np.moveaxis(grid.world(), -1, 0).astype(np.float32)
     radius = 10 * (plan.volume_ml * 3 / (4 * np.pi)) ** (1 / 3)
@@ -155,6 +156,7 @@ def acquire(
     protocols: Mapping[Sequence, Protocol],
     *,
     contrast_spread: float = 0.0,
+    lesion_spread: float = 0.0,
 ) -> dict[Sequence, Field]:
     """Acquire images of a digital patient on its own grid.
 
@@ -165,6 +167,7 @@ def acquire(
         protocols: one per sequence.
         contrast_spread: standard deviation of an extra log-normal factor on each tissue's signal. Training uses it
             to see more contrasts than physics yields.
+        lesion_spread: the same for the tissues of lesions, in place of `contrast_spread`.
     """
     spacing = patient.grid.spacing[0]
     nothing = np.zeros(patient.grid.shape, np.uint8)
@@ -175,7 +178,8 @@ def acquire(
     images = {}
     for sequence, protocol in protocols.items():
         signal = signals(parameters, protocol)
-        signal = signal * np.exp(contrast_spread * rng.standard_normal(signal.shape)).astype(np.float32)
+        spread = np.where(np.arange(signal.size) >= Tissue.WM_LESION, lesion_spread, contrast_spread)
+        signal = signal * np.exp(spread * rng.standard_normal(signal.shape)).astype(np.float32)
         own = 0.5 * texture_field(rng, parameters, code, spacing)
         image = ideal_image(
             signal, patient.healthy, compartment, infiltration, texture * rng.choice([-1, 1]) + own

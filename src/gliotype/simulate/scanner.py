@@ -65,6 +65,8 @@ class Protocol:
         bias: standard deviation of the log of the coil's inhomogeneity.
         noise: standard deviation of noise over the signal of white matter.
         gamma: exponent of a monotone distortion of the grey scale, 1 for none.
+        ghost: strength of the copies of the head that motion leaves along the phase axis, 0 to 1.
+        kept_k_space: share of k-space along the phase axis that is sampled; less than 1 leaves Gibbs ringing.
     """
 
     sequence: Sequence
@@ -80,6 +82,8 @@ class Protocol:
     bias: float
     noise: float
     gamma: float
+    ghost: float = 0.0
+    kept_k_space: float = 1.0
 
 
 def draw_protocol(
@@ -123,6 +127,8 @@ def draw_protocol(
         bias=float(rng.uniform(0.0, 0.25)),
         noise=float(rng.uniform(0.005, 0.06)),
         gamma=1.0,
+        ghost=float(rng.uniform(0.0, 0.08)) if rng.random() < 0.3 else 0.0,
+        kept_k_space=float(rng.uniform(0.7, 1.0)),
     )
 
 
@@ -193,9 +199,10 @@ def slice_blur(image: Field, spacing_mm: float, protocol: Protocol, phase: float
 def degrade(
     rng: np.random.Generator, image: Field, spacing_mm: float, white_matter: float, protocol: Protocol
 ) -> Field:
-    """Add what the scanner adds: coil inhomogeneity, slices, Rician noise and the grey scale's distortion."""
-    bias = np.exp(protocol.bias * smooth_noise(rng, image.shape, rng.uniform(50, 110) / spacing_mm))
-    image = slice_blur(image * bias, spacing_mm, protocol, float(rng.random()))
+    """Add what the scanner adds: coil inhomogeneity, ringing, ghosts, slices, Rician noise, a distorted grey scale."""
+    bias = np.exp(protocol.bias * smooth_noise(rng, image.shape, rng.uniform(30, 110) / spacing_mm))
+    image = _sampled_in_k_space(rng, image * bias, protocol)
+    image = slice_blur(image, spacing_mm, protocol, float(rng.random()))
     sigma = protocol.noise * white_matter
     real = image + sigma * rng.standard_normal(image.shape, dtype=np.float32)
     image = np.hypot(real, sigma * rng.standard_normal(image.shape, dtype=np.float32))
@@ -203,6 +210,22 @@ def degrade(
         top = max(float(np.quantile(image[::3, ::3, ::3], 0.99)), 1e-6)
         image = top * (image / top) ** protocol.gamma
     return np.asarray(image, dtype=np.float32)
+
+
+def _sampled_in_k_space(rng: np.random.Generator, image: Field, protocol: Protocol) -> Field:
+    """Leave out the far ends of k-space along the phase axis, and add the ghosts of a periodic motion."""
+    axis = (protocol.slice_axis + 1) % 3
+    size = image.shape[axis]
+    if protocol.kept_k_space < 1.0:
+        lines = np.fft.rfft(image, axis=axis)
+        kept = np.arange(lines.shape[axis]) <= protocol.kept_k_space * (lines.shape[axis] - 1)
+        lines *= kept.reshape([-1 if a == axis else 1 for a in range(3)])
+        image = np.abs(np.fft.irfft(lines, size, axis=axis)).astype(np.float32)
+    if protocol.ghost > 0.0:
+        shift = int(rng.uniform(0.08, 0.5) * size)
+        copies = np.roll(image, shift, axis) + np.roll(image, -shift, axis)
+        image = (1 - protocol.ghost) * image + 0.5 * protocol.ghost * copies
+    return image
 
 
 def texture_field(

@@ -44,6 +44,7 @@ class Tissue(IntEnum):
     ENHANCING = 25
     NECROSIS = 26
     CALCIFICATION = 27
+    CYST = 28
 
 
 PARENCHYMA = (Tissue.WHITE_MATTER, Tissue.GREY_MATTER, Tissue.DEEP_GREY, Tissue.BRAINSTEM, Tissue.WM_LESION)
@@ -91,6 +92,7 @@ TISSUES: dict[Tissue, TissueRange] = {
     Tissue.OLIGODENDROGLIOMA: TissueRange((0.89, 0.93), (1450, 1950), (140, 250), texture=(0.08, 0.25)),
     Tissue.ENHANCING: TissueRange((0.86, 0.90), (1350, 1750), (95, 155), (420, 800), (0.06, 0.2)),
     Tissue.NECROSIS: TissueRange((0.95, 1.0), (2200, 3500), (250, 800), texture=(0.05, 0.2)),
+    Tissue.CYST: TissueRange((0.96, 1.0), (2600, 4200), (400, 1500), texture=(0.01, 0.06)),
     Tissue.CALCIFICATION: TissueRange((0.3, 0.6), (900, 1500), (20, 60), texture=(0.1, 0.4)),
 }
 

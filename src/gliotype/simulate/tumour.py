@@ -7,6 +7,7 @@ roughened by noise.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -44,6 +45,7 @@ class TumourPlan:
         volume_ml: of the whole tumour.
         core_fraction: share of the whole that is tumour core (the rest is oedema and infiltrated tissue).
         necrotic_fraction: share of the core that is necrotic or cystic.
+        cystic: whether that share is one smooth cyst of clear fluid.
         enhancing_fraction: share of the core that enhances.
         mismatch: whether the non-enhancing core has the relaxation times of the T2-FLAIR mismatch sign.
         calcified_fraction: share of the core that is calcified.
@@ -52,6 +54,8 @@ class TumourPlan:
         edge_mm: width over which infiltration fades at the border.
         conspicuity: how far infiltrated tissue differs from healthy tissue, 0 to 1.
         push_mm: displacement of tissue by the mass.
+        patchiness: how far infiltration thins out in places, 0 to 1.
+        effacement_mm: width of the sulci that the swollen gyri around them close.
     """
 
     type: GliomaType
@@ -59,6 +63,7 @@ class TumourPlan:
     volume_ml: float
     core_fraction: float
     necrotic_fraction: float
+    cystic: bool
     enhancing_fraction: float
     mismatch: bool
     calcified_fraction: float
@@ -67,6 +72,8 @@ class TumourPlan:
     edge_mm: float
     conspicuity: float
     push_mm: float
+    patchiness: float
+    effacement_mm: float
 
 
 _ENHANCES = {
@@ -78,6 +85,12 @@ _ENHANCES = {
     (GliomaType.ASTROCYTOMA, 4): 0.85,
     (GliomaType.OLIGODENDROGLIOMA, 2): 0.25,
     (GliomaType.OLIGODENDROGLIOMA, 3): 0.60,
+}
+_CYSTIC = {
+    GliomaType.GLIOBLASTOMA: 0.06,
+    GliomaType.WILDTYPE_LOWER_GRADE: 0.06,
+    GliomaType.ASTROCYTOMA: 0.20,
+    GliomaType.OLIGODENDROGLIOMA: 0.12,
 }
 _GRADES: dict[GliomaType, dict[int, float]] = {
     GliomaType.GLIOBLASTOMA: {4: 1.0},
@@ -103,7 +116,7 @@ def draw_plan(rng: np.random.Generator, glioma: GliomaType) -> TumourPlan:
     enhances = rng.random() < _ENHANCES[glioma, grade]
     high = glioma is GliomaType.GLIOBLASTOMA
     necrosis_rate = {4: 0.88 if high else 0.45}.get(grade, 0.04)
-    cystic = glioma is GliomaType.ASTROCYTOMA and rng.random() < 0.15
+    cystic = rng.random() < _CYSTIC[glioma]
     mismatch_rate = 0.26 if grade == 4 else 0.42
     oedema = (
         rng.uniform(0.5, 0.75)
@@ -118,6 +131,7 @@ def draw_plan(rng: np.random.Generator, glioma: GliomaType) -> TumourPlan:
         volume_ml=float(np.clip(np.exp(mean + sd * rng.standard_normal()), 4.0, 280.0)),
         core_fraction=float(1.0 - oedema),
         necrotic_fraction=float(rng.uniform(0.1, 0.6) if rng.random() < necrosis_rate or cystic else 0.0),
+        cystic=cystic,
         enhancing_fraction=float(
             (rng.uniform(0.25, 0.8) if high else rng.uniform(0.02, 0.3)) if enhances else 0.0
         ),
@@ -130,6 +144,8 @@ def draw_plan(rng: np.random.Generator, glioma: GliomaType) -> TumourPlan:
         edge_mm=float(rng.uniform(1.0, 6.0)),
         conspicuity=float(rng.uniform(0.7, 1.0)),
         push_mm=float(rng.uniform(0.0, 6.0)),
+        patchiness=float(rng.uniform(0.0, 0.6)),
+        effacement_mm=float(rng.uniform(0.0, 10.0)),
     )
 
 
@@ -148,7 +164,7 @@ class TumourMap:
     labels: NDArray[np.uint8]
 
 
-_SPEED = {
+GLIOMA_SPEED = {
     Tissue.WHITE_MATTER: 1.0,
     Tissue.WM_LESION: 1.0,
     Tissue.DEEP_GREY: 0.45,
@@ -156,10 +172,15 @@ _SPEED = {
     Tissue.BRAINSTEM: 0.4,
     Tissue.CSF: 0.08,
 }
+"""How fast glioma spreads through each tissue, relative to white matter."""
 
 
 def arrival_time(
-    tissue: NDArray[np.uint8], seeds: NDArray[np.intp], spacing_mm: float, log_speed: NDArray[np.float32]
+    tissue: NDArray[np.uint8],
+    seeds: NDArray[np.intp],
+    spacing_mm: float,
+    log_speed: NDArray[np.float32],
+    tissue_speed: Mapping[Tissue, float],
 ) -> NDArray[np.float32]:
     """Time at which a tumour front that starts at the seeds reaches each voxel.
 
@@ -170,12 +191,13 @@ def arrival_time(
         seeds: (n, 3) voxel indices.
         spacing_mm: isotropic voxel size.
         log_speed: log of a local factor on the speed of spread.
+        tissue_speed: speed in each tissue; 0 in those that are not named.
 
     Returns:
         Times in mm of white matter; a large number where the front does not come.
     """
     speeds = np.zeros(max(Tissue) + 1, np.float32)
-    for kind, value in _SPEED.items():
+    for kind, value in tissue_speed.items():
         speeds[kind] = value
     speed = (speeds[tissue] * np.exp(log_speed))[::2, ::2, ::2]
     inside = speed > 0
@@ -239,19 +261,22 @@ def grow(
     speed = plan.roughness * (
         smooth_noise(rng, shape, 10 / spacing_mm) + 0.6 * smooth_noise(rng, shape, 4 / spacing_mm)
     )
-    time = arrival_time(tissue, seeds, spacing_mm, speed.astype(np.float32))
+    time = arrival_time(tissue, seeds, spacing_mm, speed.astype(np.float32), GLIOMA_SPEED)
     wanted = round(plan.volume_ml * 1000 / spacing_mm**3)
     reachable = np.sort(time[time < 150])
     if reachable.size == 0:
         empty = np.zeros(shape, np.uint8)
         return TumourMap(empty, empty.astype(np.float32), empty)
     edge = float(reachable[min(wanted, reachable.size) - 1])
+    time = _efface_sulci(time, edge, tissue, plan.effacement_mm / spacing_mm)
     # The border that an expert draws lies where infiltration becomes visible, not where it is half.
     infiltration = 1 / (1 + np.exp(np.clip((time - edge) * 4 / plan.edge_mm - 1.0, -30, 30)))
     whole = (infiltration > 1 / (1 + np.e)) & (time < 150)
     compartment = _compartments(rng, time / max(edge, 1e-3), whole, spacing_mm, plan)
     infiltration = np.where(compartment == Tissue.OEDEMA, infiltration * plan.conspicuity, infiltration)
-    solid = np.isin(compartment, [Tissue.ENHANCING, Tissue.NECROSIS, Tissue.CALCIFICATION])
+    thinning = np.clip(smooth_noise(rng, shape, 6 / spacing_mm), 0.0, 1.5) / 1.5
+    infiltration = infiltration * (1 - plan.patchiness * thinning)
+    solid = np.isin(compartment, [Tissue.ENHANCING, Tissue.NECROSIS, Tissue.CYST, Tissue.CALCIFICATION])
     infiltration = np.where(solid, 1.0, infiltration).astype(np.float32)
     outer = (compartment == 0) & (infiltration > 0.01)
     rim = Tissue.OEDEMA if plan.core_fraction < 0.9 else _solid_tissue(plan)
@@ -261,6 +286,21 @@ def grow(
     labels[compartment == Tissue.ENHANCING] = Label.ENHANCING
     compartment = np.where(outer, np.uint8(rim), compartment)
     return TumourMap(compartment, np.where(compartment > 0, infiltration, np.float32(0)), labels)
+
+
+def _efface_sulci(
+    time: NDArray[np.float32], edge: float, tissue: NDArray[np.uint8], width: float
+) -> NDArray[np.float32]:
+    """Let tumour fill the sulci between its gyri, up to a width in voxels."""
+    steps = round(width / 2)
+    if steps == 0:
+        return time
+    whole = time < edge
+    closed = ndimage.binary_closing(np.pad(whole, steps), iterations=steps)[(slice(steps, -steps),) * 3]
+    sulci = closed & (tissue == Tissue.CSF)
+    weight = ndimage.gaussian_filter(whole.astype(np.float32), width / 2, truncate=2.5)
+    around = ndimage.gaussian_filter(np.where(whole, time, 0), width / 2, truncate=2.5)
+    return np.where(sulci & (weight > 0.02), around / np.maximum(weight, 0.02), time).astype(np.float32)
 
 
 def _solid_tissue(plan: TumourPlan) -> Tissue:
@@ -296,11 +336,14 @@ def _compartments(
         compartment[core & ~inner] = Tissue.ASTROCYTOMA
     if not core.any():
         return compartment
-    patchy = rough + rng.uniform(0.05, 0.3) * smooth_noise(rng, shape, 7 / spacing_mm)
+    if plan.cystic:
+        patchy = depth + 0.15 * smooth_noise(rng, shape, 14 / spacing_mm)
+    else:
+        patchy = rough + rng.uniform(0.05, 0.3) * smooth_noise(rng, shape, 7 / spacing_mm)
     middle = (
         core & (patchy <= np.quantile(patchy[core], plan.necrotic_fraction)) & (plan.necrotic_fraction > 0)
     )
-    compartment[middle] = Tissue.NECROSIS
+    compartment[middle] = Tissue.CYST if plan.cystic else Tissue.NECROSIS
     if plan.enhancing_fraction > 0:
         if middle.any():  # a ring around the necrosis
             order = ndimage.distance_transform_edt(~middle) * spacing_mm + 2.5 * smooth_noise(

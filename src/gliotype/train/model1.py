@@ -17,11 +17,12 @@ from scipy import ndimage
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gliotype.networks.export import export_onnx
+from gliotype.networks.export import export_onnx, read_onnx_weights
 from gliotype.networks.unet import UNet3d, model1
 from gliotype.prepare import atlas
 from gliotype.segment.model1 import CHANNELS, GRID, network_input
 from gliotype.simulate.anatomy import Anatomy
+from gliotype.simulate.distractors import Distractor
 from gliotype.simulate.fields import smooth_noise
 from gliotype.simulate.patient import acquire, draw_patient
 from gliotype.simulate.scanner import Protocol, draw_protocol
@@ -30,14 +31,19 @@ from gliotype.simulate.tumour import GliomaType
 from gliotype.study import Sequence
 from gliotype.train.anatomies import read_anatomies
 
-CASE_MIX: dict[GliomaType | None, float] = {
-    GliomaType.GLIOBLASTOMA: 0.34,
-    GliomaType.WILDTYPE_LOWER_GRADE: 0.14,
-    GliomaType.ASTROCYTOMA: 0.28,
-    GliomaType.OLIGODENDROGLIOMA: 0.18,
-    None: 0.06,
+CASE_MIX: dict[GliomaType | Distractor | None, float] = {
+    GliomaType.GLIOBLASTOMA: 0.27,
+    GliomaType.WILDTYPE_LOWER_GRADE: 0.13,
+    GliomaType.ASTROCYTOMA: 0.26,
+    GliomaType.OLIGODENDROGLIOMA: 0.16,
+    Distractor.INFARCT: 0.03,
+    Distractor.PLAQUES: 0.03,
+    None: 0.12,
 }
-"""Classes the segmenter trains on: more even than any hospital's, and some healthy heads."""
+"""What the segmenter trains on: classes more even than any hospital's, healthy heads, and lesions to leave alone.
+
+Metastases are not among them, since a single one cannot be told from a glioblastoma by its image.
+"""
 
 SEQUENCE_SETS: tuple[tuple[tuple[Sequence, ...], float], ...] = (
     (CHANNELS, 0.34),
@@ -69,6 +75,7 @@ class Recipe:
         workers: simulating processes.
         average: decay of the running average of the weights, which is what is exported.
         seed: of everything random.
+        start: weights to begin from, as `export` writes them; random ones when None.
     """
 
     anatomies: Path
@@ -81,6 +88,7 @@ class Recipe:
     workers: int = 1
     average: float = 0.995
     seed: int = 1
+    start: Path | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,19 +108,27 @@ def _wild_protocol(rng: np.random.Generator, sequence: Sequence, thickness_mm: f
         noise=float(rng.choice([rng.uniform(0.0, 0.05), rng.uniform(0.02, 0.12)])),
         gamma=float(np.exp(0.25 * rng.standard_normal())),
         in_plane_mm=float(rng.uniform(0.8, 3.0)),
+        ghost=float(rng.uniform(0.0, 0.2)) if rng.random() < 0.3 else 0.0,
     )
 
 
 def simulate_case(rng: np.random.Generator, anatomies: list[Anatomy]) -> GridPatient:
     """Simulate one patient on the network's grid, randomised more widely than reality."""
     kinds = list(CASE_MIX)
-    glioma = kinds[rng.choice(len(kinds), p=list(CASE_MIX.values()))]
+    disease = kinds[rng.choice(len(kinds), p=list(CASE_MIX.values()))]
     anatomy = anatomies[rng.integers(len(anatomies))]
-    patient = draw_patient(rng, anatomy, GRID, glioma, reshape_scale=0.08)
+    patient = draw_patient(rng, anatomy, GRID, disease, reshape_scale=0.08)
     parameters = draw_parameters(rng, 1.5 if rng.random() < 0.4 else 3.0, spread=0.08)
     thick = None if rng.random() < 0.3 else float(rng.choice([2.0, rng.uniform(3, 7)]))
     protocols = {s: _wild_protocol(rng, s, thick) for s in CHANNELS}
-    images = acquire(rng, patient, parameters, protocols, contrast_spread=float(rng.uniform(0.0, 0.12)))
+    images = acquire(
+        rng,
+        patient,
+        parameters,
+        protocols,
+        contrast_spread=float(rng.uniform(0.0, 0.12)),
+        lesion_spread=float(rng.uniform(0.0, 0.25)),
+    )
     stack = np.stack([images[s] for s in CHANNELS])
     if rng.random() < 0.5:  # imperfect registration between sequences
         for channel in stack[1:]:
@@ -217,7 +233,10 @@ class _State:
     def begin(cls, recipe: Recipe, checkpoint: Path, device: torch.device) -> _State:
         """Start a run, or go on from its checkpoint."""
         torch.manual_seed(recipe.seed)
-        network = model1().to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        network = model1()
+        if recipe.start is not None:
+            network.load_state_dict(read_onnx_weights(recipe.start))
+        network = network.to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
         state = cls(network, average, torch.optim.AdamW(network.parameters(), weight_decay=1e-3))
         if checkpoint.exists():
