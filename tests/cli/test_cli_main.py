@@ -29,7 +29,15 @@ RUNNER = CliRunner()
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["predict", "--help"], ["demo", "-h"], ["evaluate", "-h"], ["--version"]]
+    "arguments",
+    [
+        ["--help"],
+        ["predict", "--help"],
+        ["demo", "-h"],
+        ["evaluate", "-h"],
+        ["simulate", "-h"],
+        ["--version"],
+    ],
 )
 def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     script = (
@@ -72,7 +80,7 @@ def test_info_tells_versions_and_weights() -> None:
     assert all(version in plain.stdout for version in found["libraries"].values())
 
 
-@pytest.mark.parametrize("command", ["predict", "demo", "evaluate", "info"])
+@pytest.mark.parametrize("command", ["predict", "demo", "evaluate", "simulate", "info"])
 def test_every_option_is_documented(command: str) -> None:
     text = REFERENCE.read_text(encoding="utf-8")
     assert f"gliotype {command}" in text

@@ -18,6 +18,7 @@ from gliotype.cli.demo import demo
 from gliotype.cli.evaluate import evaluate
 from gliotype.cli.info import info
 from gliotype.cli.predict import predict
+from gliotype.cli.simulate import simulate
 from gliotype.errors import GliotypeError
 
 DEBUG = "GLIOTYPE_DEBUG"
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(demo)
 app.command()(evaluate)
+app.command()(simulate)
 app.command()(info)
 
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
 import numpy as np
+from numpy.typing import NDArray
 
 from gliotype.simulate.anatomy import Anatomy
+from gliotype.simulate.distractors import Distractor
 from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
 from gliotype.simulate.scanner import Protocol, draw_protocol
 from gliotype.simulate.template import template_anatomy
@@ -30,23 +32,101 @@ NAMES = {
 """File names as an export tool makes them from series descriptions."""
 
 
-def raw_patient(seed: int, glioma: GliomaType | None, anatomy: Anatomy | None = None) -> DigitalPatient:
+@dataclass(frozen=True, eq=False)
+class SimulatedImage:
+    """One sequence of a digital patient, as a scanner's export or a preparation would have it.
+
+    Attributes:
+        volume: int16, scanner units.
+        protocol: how it was acquired.
+        field_t: field strength in tesla.
+        image_from_mni: transform from the digital patient's space to that of `volume`, RAS mm.
+    """
+
+    volume: Volume
+    protocol: Protocol
+    field_t: float
+    image_from_mni: Matrix
+
+
+def raw_patient(
+    seed: int, disease: GliomaType | Distractor | None, anatomy: Anatomy | None = None
+) -> DigitalPatient:
     """Draw a digital patient on a whole-head grid in MNI space.
 
     Args:
         seed: of everything random.
-        glioma: class of tumour, or None for a healthy head.
+        disease: class of tumour, kind of other lesion, or None for a healthy head.
         anatomy: head to start from; the shipped template when None.
     """
     anatomy = anatomy or template_anatomy()
     grid = anatomy.tissue.grid.bounding(SPACING_MM, anatomy.mni_from_world)
-    return draw_patient(np.random.default_rng([seed, 1]), anatomy, grid, glioma, reshape_scale=0.04)
+    return draw_patient(np.random.default_rng([seed, 1]), anatomy, grid, disease, reshape_scale=0.04)
+
+
+def raw_images(
+    patient: DigitalPatient,
+    seed: int,
+    *,
+    sequences: tuple[Sequence, ...] = STRUCTURAL,
+    field_t: float = 3.0,
+    thickness_mm: tuple[float, float] = (3.0, 6.0),
+) -> dict[Sequence, SimulatedImage]:
+    """Acquire a digital patient who lies obliquely in the scanner and moves a little between sequences.
+
+    Args:
+        patient: whom to image.
+        seed: of everything random.
+        sequences: which to acquire.
+        field_t: field strength in tesla.
+        thickness_mm: range of slice thickness.
+    """
+    rng = np.random.default_rng([seed, 2])
+    protocols = {s: _hospital_protocol(rng, s, thickness_mm) for s in STRUCTURAL}
+    fine = {s: replace(protocols[s], thickness_mm=SPACING_MM, in_plane_mm=0.8) for s in sequences}
+    acquired = acquire(rng, patient, draw_parameters(rng, field_t), fine)
+    lying = _rigid(rng, turn_deg=6.0, shift_mm=12.0)
+    images = {}
+    for sequence, array in acquired.items():
+        scanner_from_mni = _rigid(rng, turn_deg=0.7, shift_mm=1.0) @ lying
+        grid = _slab(patient.grid, scanner_from_mni, protocols[sequence].thickness_mm, rng)
+        image = Volume(array, patient.grid.affine).resample(grid, np.linalg.inv(scanner_from_mni))
+        volume = image.with_array(scanner_units(np.asarray(image.array), float(np.quantile(array, 0.995))))
+        images[sequence] = SimulatedImage(volume, protocols[sequence], field_t, scanner_from_mni)
+    return images
+
+
+def scanner_units(array: NDArray[np.floating], bright: float) -> NDArray[np.int16]:
+    """Scale an image to whole numbers up to 4095, with a bright signal at 1000.
+
+    Example:
+        >>> scanner_units(np.array([0.0, 1.0, 9.0]), bright=2.0)
+        array([   0,  500, 4095], dtype=int16)
+    """
+    return np.asarray(np.clip(array / bright * 1000, 0, 4095), dtype=np.int16)
+
+
+def write_image(image: SimulatedImage, folder: Path, name: str) -> Path:
+    """Write an image as NIfTI with a JSON sidecar.
+
+    Args:
+        image: what to write.
+        folder: where.
+        name: of the files, without ending.
+
+    Returns:
+        The NIfTI file.
+    """
+    path = folder / f"{name}.nii.gz"
+    nib.Nifti1Image(image.volume.array, image.volume.affine).to_filename(path)
+    path.with_name(f"{name}.json").write_text(_sidecar(image, name), encoding="utf-8")
+    return path
 
 
 def write_raw_study(patient: DigitalPatient, folder: Path, seed: int) -> tuple[Path, ...]:
     """Write T1, T1c, T2 and FLAIR of a digital patient as a scanner's export: NIfTI with JSON sidecars.
 
-    The patient lies obliquely in the scanner and moves a little between sequences; slices are 3 to 6 mm thick.
+    Slices are 3 to 6 mm thick; see `raw_images`.
 
     Args:
         patient: whom to image.
@@ -56,23 +136,9 @@ def write_raw_study(patient: DigitalPatient, folder: Path, seed: int) -> tuple[P
     Returns:
         The NIfTI files.
     """
-    rng = np.random.default_rng([seed, 2])
     folder.mkdir(parents=True, exist_ok=True)
-    protocols = {s: _hospital_protocol(rng, s) for s in STRUCTURAL}
-    fine = {s: replace(p, thickness_mm=SPACING_MM, in_plane_mm=0.8) for s, p in protocols.items()}
-    images = acquire(rng, patient, draw_parameters(rng), fine)
-    lying = _rigid(rng, turn_deg=6.0, shift_mm=12.0)
-    written = []
-    for sequence, array in images.items():
-        scanner_from_mni = _rigid(rng, turn_deg=0.7, shift_mm=1.0) @ lying
-        grid = _slab(patient.grid, scanner_from_mni, protocols[sequence].thickness_mm, rng)
-        image = Volume(array, patient.grid.affine).resample(grid, np.linalg.inv(scanner_from_mni))
-        scaled = np.clip(np.asarray(image.array) / float(np.quantile(array, 0.995)) * 1000, 0, 4095)
-        path = folder / f"{NAMES[sequence]}.nii.gz"
-        nib.Nifti1Image(scaled.astype(np.int16), grid.affine).to_filename(path)
-        path.with_name(f"{NAMES[sequence]}.json").write_text(_sidecar(protocols[sequence]))
-        written.append(path)
-    return tuple(written)
+    images = raw_images(patient, seed)
+    return tuple(write_image(image, folder, NAMES[sequence]) for sequence, image in images.items())
 
 
 def demo_study(folder: Path, seed: int = 1) -> float:
@@ -86,8 +152,10 @@ def demo_study(folder: Path, seed: int = 1) -> float:
     return round(patient.age, 1)
 
 
-def _hospital_protocol(rng: np.random.Generator, sequence: Sequence) -> Protocol:
-    protocol = draw_protocol(rng, sequence, thickness_mm=float(rng.uniform(3.0, 6.0)))
+def _hospital_protocol(
+    rng: np.random.Generator, sequence: Sequence, thickness_mm: tuple[float, float]
+) -> Protocol:
+    protocol = draw_protocol(rng, sequence, thickness_mm=float(rng.uniform(*thickness_mm)))
     while protocol.technique in ("SPGR", "MPRAGE") or (protocol.contrast and sequence is Sequence.FLAIR):
         protocol = draw_protocol(rng, sequence, thickness_mm=protocol.thickness_mm)
     return replace(protocol, slice_axis=2, bias=0.12, noise=float(rng.uniform(0.02, 0.05)))
@@ -118,17 +186,20 @@ def _slab(head: Grid, scanner_from_mni: Matrix, thickness_mm: float, rng: np.ran
     return Grid(tuple(shape), affine)
 
 
-def _sidecar(protocol: Protocol) -> str:
+def _sidecar(image: SimulatedImage, name: str) -> str:
+    protocol = image.protocol
     facts: dict[str, object] = {
         "Modality": "MR",
-        "MagneticFieldStrength": 3,
-        "SeriesDescription": NAMES[protocol.sequence],
+        "MagneticFieldStrength": image.field_t,
+        "SeriesDescription": name,
         "RepetitionTime": round(protocol.tr_ms / 1000, 4),
         "EchoTime": round(protocol.te_ms / 1000, 4),
         "SliceThickness": round(protocol.thickness_mm, 2),
     }
-    if protocol.technique == "IR":
+    if protocol.technique in ("IR", "MPRAGE"):
         facts["InversionTime"] = round(protocol.ti_ms / 1000, 4)
-    if protocol.sequence is Sequence.T1C:
+    if protocol.technique == "SPGR":
+        facts["FlipAngle"] = round(protocol.flip_deg, 1)
+    if protocol.contrast:
         facts["ContrastBolusAgent"] = "gadolinium (simulated)"
     return json.dumps(facts, indent=2) + "\n"

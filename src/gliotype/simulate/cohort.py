@@ -1,0 +1,390 @@
+"""Cohorts of digital patients as a BIDS data set, with the truth beside the images."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+
+from gliotype import __version__
+from gliotype.errors import UsageError
+from gliotype.prepare import atlas
+from gliotype.prepare.acquired import read_whole
+from gliotype.report.staging import check_writable, output_errors
+from gliotype.simulate.anatomy import Anatomy
+from gliotype.simulate.label_maps import label_map_files, label_map_hashes, read_label_map
+from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
+from gliotype.simulate.raw import SimulatedImage, raw_images, raw_patient, scanner_units, write_image
+from gliotype.simulate.scanner import draw_protocol
+from gliotype.simulate.sites import MALE, SITES, Disease, Site, draw_disease, draw_site_age, site_named
+from gliotype.simulate.template import template_anatomy
+from gliotype.simulate.tissue import draw_parameters
+from gliotype.simulate.truth import COLUMNS, TRUTH_SPACES, truth_of
+from gliotype.simulate.tumour import GliomaType
+from gliotype.study import STRUCTURAL, Label, Sequence
+from gliotype.volume import Grid, Volume
+
+__all__ = ["SITES", "Cohort", "Site", "write_cohort"]
+
+SUFFIXES: Mapping[Sequence, str] = {
+    Sequence.T1: "T1w",
+    Sequence.T1C: "ce-gadolinium_T1w",
+    Sequence.T2: "T2w",
+    Sequence.FLAIR: "FLAIR",
+}
+"""How BIDS names each sequence, after the patient's name."""
+
+RAW_THICKNESS_MM = 3.0
+"""Slices of a raw cohort are no thinner than this, whatever the site."""
+
+_ASIDE = ".gliotype-"
+_TRUTH = Path("derivatives") / "truth"
+_DESCRIPTION = "dataset_description.json"
+_SIMULATED = "Simulated with Gliotype {version}: every patient and image is computed, none is real."
+
+
+@dataclass(frozen=True)
+class Cohort:
+    """A cohort on disk.
+
+    Attributes:
+        folder: where it lies.
+        patients: names of all its complete patients.
+        made: how many of them this call simulated; the others were there already.
+    """
+
+    folder: Path
+    patients: tuple[str, ...]
+    made: int
+
+
+def write_cohort(
+    n: int,
+    out: Path,
+    site: str = "severance",
+    seed: int = 0,
+    raw: bool = False,
+    anatomies: Path | None = None,
+    progress: Callable[[str], None] | None = None,
+    *,
+    spacing_mm: float = 1.0,
+) -> Cohort:
+    """Simulate a cohort, or go on with one that was interrupted.
+
+    Patient i depends on the seed, on i, and on the site, anatomies and version, but not on `n`. Each appears
+    complete or not at all. Layout: ``docs/how-to/simulate.md``.
+
+    Args:
+        n: how many patients the folder shall hold. More that are there already stay.
+        out: folder of the cohort; made if it is not there.
+        site: name of one of `SITES`.
+        seed: of everything random, 0 or greater.
+        raw: whether each sequence lies in its own oblique, thick-sliced space, as a scanner exports it; otherwise all
+            lie on one grid in MNI152 orientation, with the blur of their slices.
+        anatomies: folder of whole-head label maps (``*.nii.gz``) with FreeSurfer numbers; the shipped template
+            when None.
+        progress: told the name of each patient that is begun.
+        spacing_mm: of the common grid; a raw cohort does not use it.
+
+    Raises:
+        UsageError: for an unknown site, `n` or `seed` out of range, or a folder that holds something else or a
+            cohort of other settings.
+        InputError: if `anatomies` holds no usable label map.
+        OutputError: if the folder cannot be written.
+
+    Example:
+        >>> write_cohort(0, Path("cohort"))
+        Traceback (most recent call last):
+        gliotype.errors.UsageError: a cohort of 0 patients was asked for: give 1 or more
+    """
+    chosen = site_named(site)
+    if n < 1:
+        raise UsageError(f"a cohort of {n} patients was asked for: give 1 or more")
+    if seed < 0:
+        raise UsageError(f"the seed is {seed}: give 0 or greater")
+    settings = {
+        "site": site,
+        "seed": seed,
+        "raw": raw,
+        "anatomies": "template" if anatomies is None else _anatomy_record(anatomies),
+        "spacing_mm": None if raw else spacing_mm,
+        "version": __version__,
+    }
+    check_writable(out)
+    with output_errors(out):
+        _begin(out, chosen, settings)
+        heads = _Heads(anatomies)
+        made = 0
+        for number in range(1, n + 1):
+            name = f"sub-{number:04d}"
+            if _truth_of_complete(out, name) is not None:
+                continue
+            if progress is not None:
+                progress(f"simulate {name} of {n}")
+            simulated = _simulate(name, _Draw.of(seed, number, chosen), heads, raw, spacing_mm)
+            _write_patient(out, simulated)
+            _write_participants(out)
+            made += 1
+        patients = _write_participants(out)
+    return Cohort(out, patients, made)
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """What is drawn about a patient before any voxel."""
+
+    seed: int
+    site: str
+    disease: Disease
+    age: float | None
+    sex: str
+    field_t: float
+    sequences: tuple[Sequence, ...]
+    thickness_mm: tuple[float, float]
+    head: float
+
+    @classmethod
+    def of(cls, cohort_seed: int, number: int, site: Site) -> _Draw:
+        seed = int(np.random.SeedSequence([cohort_seed, number]).generate_state(1)[0])
+        rng = np.random.default_rng([seed, 0])
+        disease = draw_disease(rng, site)
+        glioma = disease if isinstance(disease, GliomaType) else None
+        fields = list(site.field_mix)
+        missing = STRUCTURAL[rng.integers(len(STRUCTURAL))] if rng.random() < site.missing else None
+        return cls(
+            seed=seed,
+            site=site.name,
+            disease=disease,
+            sex="M" if rng.random() < (0.5 if glioma is None else MALE[glioma]) else "F",
+            field_t=float(fields[rng.choice(len(fields), p=list(site.field_mix.values()))]),
+            sequences=tuple(s for s in STRUCTURAL if s is not missing),
+            thickness_mm=site.thickness_mm,
+            head=float(rng.random()),
+            age=None if glioma is None else draw_site_age(rng, site, glioma),
+        )
+
+
+class _Heads:
+    """The anatomies to choose from; a label map is read and aligned when it is first needed."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._files = () if folder is None else label_map_files(folder)
+        self._read = lru_cache(maxsize=8)(read_label_map)
+        self._white_matter = atlas.tissue(atlas.Tissue.WHITE)
+
+    def chosen(self, part: float) -> Anatomy:
+        """The head at a part (0 to 1) of the list."""
+        if not self._files:
+            return template_anatomy()
+        return self._read(self._files[int(part * len(self._files))], self._white_matter)
+
+
+@dataclass(frozen=True, eq=False)
+class _Simulated:
+    """A patient with images and truth, ready to be written."""
+
+    name: str
+    images: Mapping[Sequence, SimulatedImage]
+    labels: Volume
+    brain: Volume
+    truth: Mapping[str, str | int | float | None]
+
+
+def _simulate(name: str, draw: _Draw, heads: _Heads, raw: bool, spacing_mm: float) -> _Simulated:
+    anatomy = heads.chosen(draw.head)
+    if raw:
+        patient = raw_patient(draw.seed, draw.disease, anatomy)
+        low, high = draw.thickness_mm
+        thick = (max(low, RAW_THICKNESS_MM), max(high, RAW_THICKNESS_MM))
+        images = raw_images(
+            patient, draw.seed, sequences=draw.sequences, field_t=draw.field_t, thickness_mm=thick
+        )
+    else:
+        grid = template_anatomy().tissue.grid.bounding(spacing_mm)
+        rng = np.random.default_rng([draw.seed, 1])
+        patient = draw_patient(rng, anatomy, grid, draw.disease, reshape_scale=0.04)
+        images = _registered_images(patient, draw)
+    space = next(s for s in map(Sequence, TRUTH_SPACES) if s in images)
+    labels = np.zeros(patient.grid.shape, np.uint8) if patient.tumour is None else patient.tumour.labels
+    drawn_on = images[space]
+    age = patient.age if draw.age is None else draw.age
+    truth = {
+        **truth_of(patient, draw.disease),
+        "participant_id": name,
+        "age": round(age, 1),
+        "sex": draw.sex,
+        "site": draw.site,
+        "field_t": draw.field_t,
+        "sequences": " ".join(draw.sequences),
+        "truth_space": str(space),
+        "seed": draw.seed,
+    }
+    return _Simulated(
+        name,
+        images,
+        _read_on(labels, patient.grid, drawn_on),
+        _read_on(patient.brain.astype(np.uint8), patient.grid, drawn_on),
+        {column: truth[column] for column in COLUMNS},
+    )
+
+
+def _registered_images(patient: DigitalPatient, draw: _Draw) -> dict[Sequence, SimulatedImage]:
+    """Acquire images on the patient's own grid, each with the blur of its slices."""
+    rng = np.random.default_rng([draw.seed, 2])
+    protocols = {
+        s: draw_protocol(rng, s, thickness_mm=float(rng.uniform(*draw.thickness_mm))) for s in STRUCTURAL
+    }
+    parameters = draw_parameters(rng, draw.field_t)
+    arrays = acquire(rng, patient, parameters, {s: protocols[s] for s in draw.sequences})
+    return {
+        sequence: SimulatedImage(
+            Volume(scanner_units(array, float(np.quantile(array, 0.995))), patient.grid.affine),
+            protocols[sequence],
+            draw.field_t,
+            np.eye(4),
+        )
+        for sequence, array in arrays.items()
+    }
+
+
+def _read_on(labels: np.ndarray, grid: Grid, image: SimulatedImage) -> Volume:
+    volume = Volume(labels, grid.affine)
+    if grid.same_as(image.volume.grid):
+        return volume
+    return read_whole(volume, image.volume.grid, np.linalg.inv(image.image_from_mni))
+
+
+def _anatomy_record(folder: Path) -> dict[str, str]:
+    label_map_files(folder)
+    return label_map_hashes(folder)
+
+
+def _begin(out: Path, site: Site, settings: Mapping[str, object]) -> None:
+    """Claim an empty folder for a cohort, or find out that it holds the same one."""
+    out.mkdir(parents=True, exist_ok=True)
+    found = _settings_found(out)
+    if found is not None:
+        differing = [key for key in settings if found.get(key) != settings[key]]
+        if differing:
+            raise UsageError(
+                f"{out} holds a cohort simulated with {_settings_words(found, differing)}, and this call asks for "
+                f"{_settings_words(settings, differing)}: repeat those settings to go on with it, or choose "
+                "another folder"
+            )
+    elif others := sorted(path.name for path in out.iterdir() if not path.name.startswith(_ASIDE)):
+        raise UsageError(
+            f"{out} holds something else than a simulated cohort ({others[0]}): choose an empty or a new folder"
+        )
+    for leftover in out.glob(f"{_ASIDE}*"):
+        if leftover.is_dir():
+            shutil.rmtree(leftover)
+        else:
+            leftover.unlink()
+    described = {
+        "Name": f"Simulated gliomas, site {site.name}",
+        "BIDSVersion": "1.10.0",
+        "GeneratedBy": [
+            {
+                "Name": "Gliotype",
+                "Version": __version__,
+                "Description": _SIMULATED.format(version=__version__),
+            }
+        ],
+        "Simulated": True,
+    }
+    (out / _TRUTH).mkdir(parents=True, exist_ok=True)
+    _write_json(
+        out / _TRUTH / _DESCRIPTION,
+        {**described, "Name": "Truth of simulated gliomas", "DatasetType": "derivative"},
+    )
+    labels = "".join(f"{label.value}\t{label.name.lower()}\n" for label in Label)
+    _write_whole(out / _TRUTH / "dseg.tsv", f"index\tname\n0\tno tumour\n{labels}")
+    _write_json(
+        out / _DESCRIPTION,
+        {**described, "DatasetType": "raw", "SiteSource": site.source, "Simulation": dict(settings)},
+    )
+
+
+def _settings_found(out: Path) -> dict[str, Any] | None:
+    """Return the settings of the cohort in a folder; None where there is no cohort."""
+    try:
+        found = json.loads((out / _DESCRIPTION).read_text(encoding="utf-8"))["Simulation"]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _settings_words(settings: Mapping[str, object], keys: list[str]) -> str:
+    def words(value: object) -> str:
+        return f"{len(value)} label maps" if isinstance(value, dict) else str(value)
+
+    return ", ".join(f"{key} {words(settings.get(key))}" for key in keys)
+
+
+def _write_patient(out: Path, patient: _Simulated) -> None:
+    """Write a patient aside and move it into place, the images last."""
+    with TemporaryDirectory(prefix=_ASIDE, dir=out) as aside:
+        images, truth = Path(aside) / "images", Path(aside) / "truth"
+        for folder in (images, truth):
+            (folder / "anat").mkdir(parents=True)
+        for sequence, image in patient.images.items():
+            write_image(image, images / "anat", f"{patient.name}_{SUFFIXES[sequence]}")
+        drawn_on = f"{patient.name}_{SUFFIXES[Sequence(str(patient.truth['truth_space']))]}.nii.gz"
+        for volume, suffix in ((patient.labels, "dseg"), (patient.brain, "desc-brain_mask")):
+            nifti = nib.Nifti1Image(volume.array, volume.affine)
+            nifti.to_filename(truth / "anat" / f"{patient.name}_{suffix}.nii.gz")
+            _write_json(
+                truth / "anat" / f"{patient.name}_{suffix}.json",
+                {"SpatialReference": f"bids::{patient.name}/anat/{drawn_on}"},
+            )
+        _write_json(truth / f"{patient.name}_truth.json", patient.truth)
+        places = {truth: out / _TRUTH / patient.name, images: out / patient.name}
+        for place in places.values():
+            shutil.rmtree(place, ignore_errors=True)
+        for written, place in places.items():
+            os.replace(written, place)
+
+
+def _truth_of_complete(out: Path, name: str) -> dict[str, Any] | None:
+    """Read the truth of a patient; None unless all files of the patient are there."""
+    try:
+        truth = json.loads((out / _TRUTH / name / f"{name}_truth.json").read_text(encoding="utf-8"))
+    except (FileNotFoundError, ValueError):
+        return None
+    images = [
+        out / name / "anat" / f"{name}_{SUFFIXES[Sequence(s)]}.nii.gz" for s in truth["sequences"].split()
+    ]
+    truths = [out / _TRUTH / name / "anat" / f"{name}_{s}.nii.gz" for s in ("dseg", "desc-brain_mask")]
+    return truth if all(path.is_file() for path in [*images, *truths]) else None
+
+
+def _write_participants(out: Path) -> tuple[str, ...]:
+    """Write the table of all complete patients and what its columns mean; returns their names."""
+    names = sorted((path.name for path in out.glob("sub-*")), key=lambda name: (len(name), name))
+    truths = [truth for name in names if (truth := _truth_of_complete(out, name)) is not None]
+    lines = [
+        "\t".join("n/a" if row[column] is None else str(row[column]) for column in COLUMNS) for row in truths
+    ]
+    _write_json(out / "participants.json", COLUMNS)
+    _write_whole(out / "participants.tsv", "\n".join(["\t".join(COLUMNS), *lines]) + "\n")
+    return tuple(str(truth["participant_id"]) for truth in truths)
+
+
+def _write_json(path: Path, content: object) -> None:
+    _write_whole(path, json.dumps(content, indent=2) + "\n")
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a text file aside and move it into place."""
+    aside = path.with_name(f"{_ASIDE}{path.name}")
+    aside.write_text(text, encoding="utf-8")
+    os.replace(aside, path)
