@@ -178,7 +178,7 @@ class _Heads:
 
     def __init__(self, folder: Path | None) -> None:
         self._files = () if folder is None else label_map_files(folder)
-        self._read = lru_cache(maxsize=8)(read_label_map)
+        self._read = lru_cache(maxsize=32)(read_label_map)
         self._white_matter = atlas.tissue(atlas.Tissue.WHITE)
 
     def chosen(self, part: float) -> Anatomy:
