@@ -20,7 +20,7 @@ def test_two_certain_foci_are_kept_and_specks_are_not() -> None:
     whole[ball(whole.shape, (20, 20, 20), 10)] = 0.95
     whole[ball(whole.shape, (45, 40, 40), 7)] = 0.9
     whole[ball(whole.shape, (50, 10, 50), 2)] = 1.0
-    found = plausible_components(whole, 0.001)
+    found = plausible_components(whole, whole, 0.001)
     assert found.kept[20, 20, 20]
     assert found.kept[45, 40, 40]
     assert not found.kept[50, 10, 50]
@@ -29,10 +29,10 @@ def test_two_certain_foci_are_kept_and_specks_are_not() -> None:
 
 def test_a_faint_suspicion_is_no_tumour_and_is_mentioned() -> None:
     whole = np.where(ball((40, 40, 40), (20, 20, 20), 8), 0.6, 0.0)
-    found = plausible_components(whole, 0.001)
+    found = plausible_components(whole, whole, 0.001)
     assert not found.kept.any()
     assert "was not taken for a tumour" in found.warnings[0]
-    assert plausible_components(np.zeros((5, 5, 5)), 0.001).warnings == ()
+    assert plausible_components(np.zeros((5, 5, 5)), np.zeros((5, 5, 5)), 0.001).warnings == ()
 
 
 def test_scaling_ignores_what_lies_outside_the_brain_and_keeps_empty_space_empty() -> None:

@@ -11,12 +11,13 @@ from scipy import ndimage
 
 from gliotype.errors import InputError
 from gliotype.prepare import atlas
+from gliotype.segment.appearance import sharpen
 from gliotype.segment.model1 import CLASSES, GRID, probabilities
 from gliotype.study import Label, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Matrix, Volume
 
-WHOLE_CUT = 0.4
-"""Whole-tumour probability from which a voxel is tumour; chosen on development patients (model1.md)."""
+WHOLE_CUT = 0.5
+"""Sharpened whole-tumour probability from which a voxel is tumour; chosen on development patients (model1.md)."""
 
 MIN_VOLUME_ML = 1.0
 """A component smaller than this is not reported; glioma cohorts hold hardly any."""
@@ -53,8 +54,9 @@ def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vol
 def segment(prepared: PreparedStudy) -> Tumour:
     """Find the tumour and its sub-regions with Model 1.
 
-    Voxels with a whole-tumour probability of at least `WHOLE_CUT` are tumour and take their most probable
-    sub-region. Components are kept by the rules of `plausible_components`; when none is left, no tumour was found.
+    The whole-tumour probability is sharpened by the patient's own appearance (`sharpen`). Voxels where it reaches
+    `WHOLE_CUT` are tumour and take the network's most probable sub-region. Components are kept by the rules of
+    `plausible_components`; when none is left, no tumour was found.
     """
     stripped = {
         s: image.with_array(np.where(prepared.brain.array, image.array, 0).astype(np.float32))
@@ -64,9 +66,11 @@ def segment(prepared: PreparedStudy) -> Tumour:
     regions = np.stack(
         [Volume(m, GRID.affine).resample(prepared.grid, prepared.mni_from_prepared).array for m in maps]
     )
-    whole = regions.sum(axis=0)
-    whole *= np.asarray(prepared.brain.array, dtype=np.bool_)
-    components = plausible_components(whole, prepared.grid.voxel_ml)
+    brain = np.asarray(prepared.brain.array, dtype=np.bool_)
+    whole = regions.sum(axis=0) * brain
+    arrays = {s: np.asarray(image.array) for s, image in prepared.images.items()}
+    sharp = sharpen(whole, arrays, brain, prepared.grid.spacing[0])
+    components = plausible_components(sharp, whole, prepared.grid.voxel_ml)
     labels = np.where(components.kept, regions.argmax(axis=0) + 1, 0).astype(np.uint8)
     confidence = float(whole[components.kept].mean()) if components.kept.any() else None
     return Tumour(Volume(labels, prepared.grid.affine), "model1", confidence, components.warnings)
@@ -80,24 +84,27 @@ class Components:
     warnings: tuple[str, ...]
 
 
-def plausible_components(whole: NDArray[np.floating], voxel_ml: float) -> Components:
+def plausible_components(
+    sharp: NDArray[np.floating], whole: NDArray[np.floating], voxel_ml: float
+) -> Components:
     """Keep the connected components that are large and certain enough to be tumour.
 
-    A component is kept when it holds at least `MIN_VOLUME_ML`, its probability reaches `MIN_PEAK` somewhere, and
-    it holds at least `MIN_SHARE` of the largest one's summed probability (a second focus).
+    A component is kept when it holds at least `MIN_VOLUME_ML`, the network's probability reaches `MIN_PEAK` somewhere
+    in it, and it holds at least `MIN_SHARE` of the largest one's summed probability (a second focus).
 
     Args:
-        whole: whole-tumour probability.
+        sharp: sharpened whole-tumour probability; it draws the components.
+        whole: the network's; it tells how certain they are.
         voxel_ml: volume of a voxel.
 
     Example:
         >>> whole = np.zeros((20, 20, 20)); whole[2:8, 2:8, 2:8] = 0.9; whole[15, 15, 15] = 1.0
-        >>> int(plausible_components(whole, 0.01).kept.sum())
+        >>> int(plausible_components(whole, whole, 0.01).kept.sum())
         216
     """
-    parts, n = ndimage.label(whole >= WHOLE_CUT)
+    parts, n = ndimage.label(sharp >= WHOLE_CUT)
     if n == 0:
-        return Components(np.zeros(whole.shape, np.bool_), ())
+        return Components(np.zeros(sharp.shape, np.bool_), ())
     numbers = np.arange(1, n + 1)
     volume = np.bincount(parts.ravel(), minlength=n + 1)[1:] * voxel_ml
     mass = ndimage.sum_labels(whole, parts, numbers)
@@ -106,7 +113,7 @@ def plausible_components(whole: NDArray[np.floating], voxel_ml: float) -> Compon
     if not certain.any():
         largest = float(volume.max())
         note = f"a faint or small suspicion of {largest:.1f} ml was not taken for a tumour"
-        return Components(np.zeros(whole.shape, np.bool_), (note,))
+        return Components(np.zeros(sharp.shape, np.bool_), (note,))
     keep = certain & (mass >= MIN_SHARE * mass[certain].max())
     note = f"the tumour has {int(keep.sum())} separate parts" if keep.sum() > 1 else ""
     return Components(np.isin(parts, numbers[keep]), (note,) if note else ())

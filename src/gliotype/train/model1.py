@@ -129,7 +129,7 @@ def simulate_case(rng: np.random.Generator, anatomies: list[Anatomy]) -> GridPat
         contrast_spread=float(rng.uniform(0.0, 0.12)),
         lesion_spread=float(rng.uniform(0.0, 0.25)),
     )
-    stack = np.stack([images[s] for s in CHANNELS])
+    stack = np.stack([_shaded(rng, images[s], patient.brain) for s in CHANNELS])
     if rng.random() < 0.5:  # imperfect registration between sequences
         for channel in stack[1:]:
             channel[:] = ndimage.shift(channel, rng.uniform(-0.8, 0.8, 3), order=1, mode="nearest")
@@ -138,6 +138,41 @@ def simulate_case(rng: np.random.Generator, anatomies: list[Anatomy]) -> GridPat
     if patient.tumour is not None:
         labels = np.where(patient.tumour.labels > 0, patient.tumour.labels + 1, labels)
     return GridPatient(stack.astype(np.float16), labels.astype(np.uint8), patient.brain)
+
+
+def _surface(brain: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Voxels at the border of the brain, (n, 3)."""
+    return np.argwhere(brain & ~ndimage.binary_erosion(brain))
+
+
+def _shaded(
+    rng: np.random.Generator, image: NDArray[np.float32], brain: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Brighten or darken some spots at the brain's surface, as air in the sinuses and surface coils do."""
+    if rng.random() < 0.6:
+        return image
+    surface = _surface(brain)
+    field = np.zeros(image.shape, np.float32)
+    for centre in surface[rng.integers(len(surface), size=int(rng.integers(1, 4)))]:
+        width = rng.uniform(8.0, 20.0) / GRID.spacing[0]
+        away = [
+            np.exp(-0.5 * ((np.arange(n) - c) / width) ** 2) for n, c in zip(image.shape, centre, strict=True)
+        ]
+        field += rng.uniform(-0.3, 0.5) * np.einsum("i,j,k->ijk", *away).astype(np.float32)
+    return np.asarray(image * np.exp(field), dtype=np.float32)
+
+
+def _with_leftovers(rng: np.random.Generator, place: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Add what skull-stripping leaves behind at some spots: orbits, sinuses, scalp."""
+    surface = _surface(place)
+    if len(surface) == 0:
+        return place
+    place = place.copy()
+    axes = np.ogrid[tuple(slice(n) for n in place.shape)]
+    for centre in surface[rng.integers(len(surface), size=int(rng.integers(1, 4)))]:
+        radius = rng.uniform(6.0, 18.0) / GRID.spacing[0]
+        place |= sum((a - c) ** 2 for a, c in zip(axes, centre, strict=True)) < radius**2
+    return place
 
 
 def augment(
@@ -159,6 +194,8 @@ def augment(
         wobble = ndimage.gaussian_filter(case.brain.astype(np.float32), 1.0)
         wobble += rng.uniform(0.05, 0.25) * smooth_noise(rng, GRID.shape, rng.uniform(3, 10))
         place = (wobble > rng.uniform(0.25, 0.7)) | (labels > 1) & (rng.random() < 0.7)
+        if rng.random() < 0.25:
+            place = _with_leftovers(rng, place)
         if rng.random() < 0.8:
             images = images * place
             labels = labels * place
