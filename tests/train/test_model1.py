@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import csv
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 import torch
 
+from gliotype.errors import InputError, OutputError
 from gliotype.segment.model1 import CHANNELS, GRID
 from gliotype.simulate.template import template_anatomy
 from gliotype.study import Sequence
 from gliotype.train import model1
-from gliotype.train.model1 import GridPatient, Recipe, augment, loss, simulate_case, train
+from gliotype.train.cases import GridPatient, augment, simulate_case
+from gliotype.train.model1 import Recipe, loss, train, whole_tumour_dice
+from gliotype.train.record import Entry, read_entries, write_entries, write_figure
 
 T1C = CHANNELS.index(Sequence.T1C)
 
@@ -65,20 +68,51 @@ def test_a_run_resumes_where_it_stopped(
             yield [case]
 
     monkeypatch.setattr(model1, "stream", one_case)
-    (tmp_path / "anatomies.npz").touch()
-    recipe = Recipe(tmp_path, steps=1, warm_up=1)
+    recipe = Recipe(None, steps=1, warm_up=1)
     checkpoint = train(recipe, tmp_path)
     assert torch.load(checkpoint, weights_only=True)["step"] == 1
-    train(Recipe(tmp_path, steps=2, warm_up=1), tmp_path)
+    train(Recipe(None, steps=2, warm_up=1), tmp_path)
     assert torch.load(checkpoint, weights_only=True)["step"] == 2
     before = checkpoint.stat().st_mtime_ns
-    train(Recipe(tmp_path, steps=2, warm_up=1), tmp_path)
+    train(Recipe(None, steps=2, warm_up=1), tmp_path)
     assert checkpoint.stat().st_mtime_ns == before
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt", "record.svg"}
+
+
+def test_a_run_says_what_is_wrong_with_its_folder_and_start(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="cannot be written"):
+        train(Recipe(None, steps=1), tmp_path / "file" / "run")
+    with pytest.raises(InputError, match="is not there"):
+        train(Recipe(None, steps=1, start=tmp_path / "none.onnx"), tmp_path / "run")
+
+
+def test_whole_tumour_dice_counts_all_regions() -> None:
+    labels = torch.zeros(1, 4, 4, 4, dtype=torch.long)
+    assert math.isnan(whole_tumour_dice(torch.zeros(1, 5, 4, 4, 4), labels))
+    labels[0, :2] = 3
+    logits = torch.zeros(1, 5, 4, 4, 4)
+    logits[:, 1] = 1
+    logits[0, 4, 1:3] = 2  # half of the tumour, under another name, and as much beside it
+    assert whole_tumour_dice(logits, labels) == pytest.approx(0.5)
+
+
+def test_the_record_keeps_what_the_checkpoint_knows(tmp_path: Path) -> None:
+    entries = [Entry(step, 1.5, 0.5, 1e-3, 10.0 * step, 0.1) for step in (25, 50, 75)]
+    write_entries(entries, tmp_path / "record.csv")
+    assert read_entries(tmp_path / "record.csv", 50) == entries[:2]
+    assert read_entries(tmp_path / "none.csv", 50) == []
+    write_figure(entries, tmp_path / "record.svg")
+    assert "<svg" in (tmp_path / "record.svg").read_text()
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_the_record_is_a_table(tmp_path: Path) -> None:
-    for step in (25, 50):
-        model1._note(tmp_path / "record.csv", step, 1.5, 1e-3, 10.0, 8)
-    rows = list(csv.DictReader((tmp_path / "record.csv").read_text().splitlines()))
-    assert [row["step"] for row in rows] == ["25", "50"]
+def test_leftovers_of_skull_stripping_are_no_brain(case: GridPatient) -> None:
+    outside = []
+    for seed in range(40):
+        x, labels = augment(np.random.default_rng(seed), case, np.ones(GRID.shape, bool))
+        seen = (x != 0).any(axis=0)
+        if not seen[0, 0].any():  # stripped
+            outside.append((seen & (labels == 0)).sum())
+            assert (labels[~seen] == 0).mean() > 0.9
+    assert max(outside) > 300

@@ -2,62 +2,28 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import multiprocessing as mp
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
-from scipy import ndimage
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from gliotype.errors import InputError, OutputError
 from gliotype.networks.export import export_onnx, read_onnx_weights
 from gliotype.networks.unet import UNet3d, model1
 from gliotype.prepare import atlas
-from gliotype.segment.model1 import CHANNELS, GRID, network_input
+from gliotype.segment.model1 import CHANNELS, GRID
 from gliotype.simulate.anatomy import Anatomy
-from gliotype.simulate.distractors import Distractor
-from gliotype.simulate.fields import smooth_noise
-from gliotype.simulate.patient import acquire, draw_patient
-from gliotype.simulate.scanner import Protocol, draw_protocol
-from gliotype.simulate.tissue import draw_parameters
-from gliotype.simulate.tumour import GliomaType
-from gliotype.study import Sequence
+from gliotype.simulate.template import template_anatomy
 from gliotype.train.anatomies import read_anatomies
-
-CASE_MIX: dict[GliomaType | Distractor | None, float] = {
-    GliomaType.GLIOBLASTOMA: 0.27,
-    GliomaType.WILDTYPE_LOWER_GRADE: 0.13,
-    GliomaType.ASTROCYTOMA: 0.26,
-    GliomaType.OLIGODENDROGLIOMA: 0.16,
-    Distractor.INFARCT: 0.03,
-    Distractor.PLAQUES: 0.03,
-    None: 0.12,
-}
-"""What the segmenter trains on: classes more even than any hospital's, healthy heads, and lesions to leave alone.
-
-Metastases are not among them, since a single one cannot be told from a glioblastoma by its image.
-"""
-
-SEQUENCE_SETS: tuple[tuple[tuple[Sequence, ...], float], ...] = (
-    (CHANNELS, 0.34),
-    ((Sequence.T1, Sequence.T1C, Sequence.FLAIR), 0.26),
-    ((Sequence.T2, Sequence.FLAIR), 0.08),
-    ((Sequence.FLAIR,), 0.08),
-    ((Sequence.T2,), 0.06),
-    ((Sequence.T1C,), 0.04),
-    ((Sequence.T1,), 0.02),
-    ((Sequence.T1C, Sequence.FLAIR), 0.06),
-    ((Sequence.T1C, Sequence.T2), 0.03),
-    ((Sequence.T1, Sequence.T1C, Sequence.T2), 0.03),
-)
-"""Which sequences a training case has, and how often."""
+from gliotype.train.cases import GridPatient, augment, simulate_case
+from gliotype.train.record import Entry, read_entries, write_entries, write_figure
 
 
 @dataclass(frozen=True)
@@ -65,7 +31,7 @@ class Recipe:
     """What makes one training run.
 
     Attributes:
-        anatomies: folder of whole-head label maps.
+        anatomies: folder of whole-head label maps; the shipped template alone when None.
         steps: optimiser steps.
         batch: patients a step.
         learning_rate: peak, reached after `warm_up` steps and lowered to a hundredth by a cosine.
@@ -78,10 +44,10 @@ class Recipe:
         start: weights to begin from, as `export` writes them; random ones when None.
     """
 
-    anatomies: Path
-    steps: int = 4000
+    anatomies: Path | None
+    steps: int = 6200
     batch: int = 1
-    learning_rate: float = 2e-3
+    learning_rate: float = 1.2e-3
     warm_up: int = 100
     pool: int = 160
     uses: int = 3
@@ -89,124 +55,6 @@ class Recipe:
     average: float = 0.995
     seed: int = 1
     start: Path | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class GridPatient:
-    """A simulated patient on the network's grid: images (4, i, j, k) float16, labels and brain uint8."""
-
-    images: NDArray[np.float16]
-    labels: NDArray[np.uint8]
-    brain: NDArray[np.bool_]
-
-
-def _wild_protocol(rng: np.random.Generator, sequence: Sequence, thickness_mm: float | None) -> Protocol:
-    """A protocol with wider image defects than hospitals accept."""
-    return replace(
-        draw_protocol(rng, sequence, thickness_mm=thickness_mm),
-        bias=float(rng.uniform(0.0, 0.28)),
-        noise=float(rng.choice([rng.uniform(0.0, 0.05), rng.uniform(0.02, 0.12)])),
-        gamma=float(np.exp(0.25 * rng.standard_normal())),
-        in_plane_mm=float(rng.uniform(0.8, 3.0)),
-        ghost=float(rng.uniform(0.0, 0.2)) if rng.random() < 0.3 else 0.0,
-    )
-
-
-def simulate_case(rng: np.random.Generator, anatomies: list[Anatomy]) -> GridPatient:
-    """Simulate one patient on the network's grid, randomised more widely than reality."""
-    kinds = list(CASE_MIX)
-    disease = kinds[rng.choice(len(kinds), p=list(CASE_MIX.values()))]
-    anatomy = anatomies[rng.integers(len(anatomies))]
-    patient = draw_patient(rng, anatomy, GRID, disease, reshape_scale=0.08)
-    parameters = draw_parameters(rng, 1.5 if rng.random() < 0.4 else 3.0, spread=0.08)
-    thick = None if rng.random() < 0.3 else float(rng.choice([2.0, rng.uniform(3, 7)]))
-    protocols = {s: _wild_protocol(rng, s, thick) for s in CHANNELS}
-    images = acquire(
-        rng,
-        patient,
-        parameters,
-        protocols,
-        contrast_spread=float(rng.uniform(0.0, 0.12)),
-        lesion_spread=float(rng.uniform(0.0, 0.25)),
-    )
-    stack = np.stack([_shaded(rng, images[s], patient.brain) for s in CHANNELS])
-    if rng.random() < 0.5:  # imperfect registration between sequences
-        for channel in stack[1:]:
-            channel[:] = ndimage.shift(channel, rng.uniform(-0.8, 0.8, 3), order=1, mode="nearest")
-    stack /= np.quantile(stack[:, ::4, ::4, ::4], 0.99, axis=(1, 2, 3))[:, None, None, None] + 1e-6
-    labels = patient.brain.astype(np.uint8)
-    if patient.tumour is not None:
-        labels = np.where(patient.tumour.labels > 0, patient.tumour.labels + 1, labels)
-    return GridPatient(stack.astype(np.float16), labels.astype(np.uint8), patient.brain)
-
-
-def _surface(brain: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Voxels at the border of the brain, (n, 3)."""
-    return np.argwhere(brain & ~ndimage.binary_erosion(brain))
-
-
-def _shaded(
-    rng: np.random.Generator, image: NDArray[np.float32], brain: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Brighten or darken some spots at the brain's surface, as air in the sinuses and surface coils do."""
-    if rng.random() < 0.6:
-        return image
-    surface = _surface(brain)
-    field = np.zeros(image.shape, np.float32)
-    for centre in surface[rng.integers(len(surface), size=int(rng.integers(1, 4)))]:
-        width = rng.uniform(8.0, 20.0) / GRID.spacing[0]
-        away = [
-            np.exp(-0.5 * ((np.arange(n) - c) / width) ** 2) for n, c in zip(image.shape, centre, strict=True)
-        ]
-        field += rng.uniform(-0.3, 0.5) * np.einsum("i,j,k->ijk", *away).astype(np.float32)
-    return np.asarray(image * np.exp(field), dtype=np.float32)
-
-
-def _with_leftovers(rng: np.random.Generator, place: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Add what skull-stripping leaves behind at some spots: orbits, sinuses, scalp."""
-    surface = _surface(place)
-    if len(surface) == 0:
-        return place
-    place = place.copy()
-    axes = np.ogrid[tuple(slice(n) for n in place.shape)]
-    for centre in surface[rng.integers(len(surface), size=int(rng.integers(1, 4)))]:
-        radius = rng.uniform(6.0, 18.0) / GRID.spacing[0]
-        place |= sum((a - c) ** 2 for a, c in zip(axes, centre, strict=True)) < radius**2
-    return place
-
-
-def augment(
-    rng: np.random.Generator, case: GridPatient, atlas_brain: NDArray[np.bool_]
-) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Turn a simulated patient into one network input: side, sequences, coverage, skull on or off.
-
-    Returns:
-        Input (8, i, j, k) and labels (i, j, k), with enhancing tumour counted as core where T1c is missing.
-    """
-    images, labels = case.images.astype(np.float32), case.labels.astype(np.int64)
-    images = images * np.exp(0.1 * rng.standard_normal((4, 1, 1, 1))).astype(np.float32)
-    if rng.random() < 0.3:  # a slab that misses the top or the bottom of the head
-        low, high = int(rng.uniform(0, 25)), GRID.shape[2] - int(rng.uniform(0, 18))
-        images[..., :low] = images[..., high:] = 0
-        labels[..., :low] = labels[..., high:] = 0
-    place = atlas_brain
-    if rng.random() < 0.6:
-        wobble = ndimage.gaussian_filter(case.brain.astype(np.float32), 1.0)
-        wobble += rng.uniform(0.05, 0.25) * smooth_noise(rng, GRID.shape, rng.uniform(3, 10))
-        place = (wobble > rng.uniform(0.25, 0.7)) | (labels > 1) & (rng.random() < 0.7)
-        if rng.random() < 0.25:
-            place = _with_leftovers(rng, place)
-        if rng.random() < 0.8:
-            images = images * place
-            labels = labels * place
-    sets = [names for names, _ in SEQUENCE_SETS]
-    names = sets[rng.choice(len(sets), p=[share for _, share in SEQUENCE_SETS])]
-    if Sequence.T1C not in names:
-        labels[labels == 4] = 2
-    if rng.random() < 0.5:
-        images, labels, place = images[:, ::-1], labels[::-1], place[::-1]
-    chosen = {s: np.ascontiguousarray(images[i]) for i, s in enumerate(CHANNELS) if s in names}
-    return network_input(chosen, place), np.ascontiguousarray(labels)
 
 
 CLASS_WEIGHTS = (0.5, 0.5, 3.0, 3.0, 3.0)
@@ -231,8 +79,14 @@ def _dice_loss(predicted: Tensor, truth: Tensor) -> Tensor:
     return (1 - overlap / (predicted.flatten(1).sum(dim=1) + truth.flatten(1).sum(dim=1) + smooth)).mean()
 
 
+def _anatomies(recipe: Recipe, cache: Path) -> list[Anatomy]:
+    if recipe.anatomies is None:
+        return [template_anatomy()]
+    return read_anatomies(recipe.anatomies, atlas.tissue(atlas.Tissue.WHITE), cache)
+
+
 def _simulate_forever(queue: mp.Queue[GridPatient], recipe: Recipe, cache: Path, seed: int) -> None:
-    anatomies = read_anatomies(recipe.anatomies, atlas.tissue(atlas.Tissue.WHITE), cache)
+    anatomies = _anatomies(recipe, cache)
     rng = np.random.default_rng(seed)
     while True:
         queue.put(simulate_case(rng, anatomies))
@@ -291,8 +145,8 @@ class _State:
         torch.save({**parts, "step": self.step}, aside)
         aside.replace(checkpoint)
 
-    def learn(self, x: Tensor, y: Tensor, rate: float) -> float:
-        """Take one optimiser step at a learning rate; return the loss before it."""
+    def learn(self, x: Tensor, y: Tensor, rate: float) -> tuple[float, float]:
+        """Take one optimiser step at a learning rate; return loss and whole-tumour Dice before it."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with torch.autocast(x.device.type, torch.bfloat16):
@@ -304,7 +158,47 @@ class _State:
         self.optimiser.step()
         self.average.update_parameters(self.network)
         self.step += 1
-        return float(value.detach())
+        return float(value.detach()), whole_tumour_dice(logits.detach(), y)
+
+
+def whole_tumour_dice(logits: Tensor, labels: Tensor) -> float:
+    """Dice of the whole tumour over a batch; NaN where no case has one.
+
+    Args:
+        logits: (n, 5, i, j, k).
+        labels: (n, i, j, k).
+    """
+    found, truth = logits.argmax(dim=1) >= 2, labels >= 2
+    if not truth.any():
+        return math.nan
+    return float(2 * (found & truth).sum() / (found.sum() + truth.sum()))
+
+
+@dataclass
+class _Stopwatch:
+    """Means since the last entry, and the time that went by."""
+
+    before: float
+    started: float = field(default_factory=time.monotonic)
+    since: float = field(default_factory=time.monotonic)
+    waiting: float = 0.0
+    losses: list[float] = field(default_factory=list)
+    dices: list[float] = field(default_factory=list)
+
+    def entry(self, step: int, rate: float) -> Entry:
+        """Sum up, and begin anew."""
+        now = time.monotonic()
+        known = [dice for dice in self.dices if not math.isnan(dice)]
+        entry = Entry(
+            step=step,
+            loss=float(np.mean(self.losses)),
+            dice=float(np.mean(known)) if known else math.nan,
+            learning_rate=rate,
+            seconds=self.before + now - self.started,
+            waited=self.waiting / max(now - self.since, 1e-6),
+        )
+        self.since, self.waiting, self.losses, self.dices = now, 0.0, [], []
+        return entry
 
 
 def learning_rate(recipe: Recipe, step: int) -> float:
@@ -319,48 +213,70 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
 
 
-def train(recipe: Recipe, run: Path) -> Path:
+def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: None) -> Path:
     """Train, or go on training, in a run folder.
 
     Args:
         recipe: what to do.
-        run: folder of checkpoints (``checkpoint.pt``), the record (``record.csv``) and the anatomy cache.
+        run: folder of checkpoints (``checkpoint.pt``), the record (``record.csv``, ``record.svg``) and the anatomy
+            cache.
+        tell: called with a line of progress now and then.
 
     Returns:
         The last checkpoint.
+
+    Raises:
+        InputError: if label maps or starting weights cannot be read.
+        OutputError: if the run folder cannot be written.
     """
-    run.mkdir(parents=True, exist_ok=True)
     cache, checkpoint, record = run / "anatomies.npz", run / "checkpoint.pt", run / "record.csv"
-    if not cache.exists():
-        read_anatomies(recipe.anatomies, atlas.tissue(atlas.Tissue.WHITE), cache)
+    try:
+        run.mkdir(parents=True, exist_ok=True)
+        (run / ".writable").touch()
+        (run / ".writable").unlink()
+    except OSError as error:
+        raise OutputError(
+            f"{run} cannot be written ({error.strerror}): give another folder with -o"
+        ) from error
+    if recipe.start is not None and not recipe.start.is_file():
+        raise InputError(
+            f"{recipe.start} is not there: give the ONNX weight of an earlier run, or leave it out"
+        )
+    tell("read and align the anatomies")
+    _anatomies(recipe, cache)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state = _State.begin(recipe, checkpoint, device)
     rng = np.random.default_rng([recipe.seed, state.step])
     place = np.asarray(atlas.brain().resample(GRID, order=0).array, dtype=np.bool_)
     pools = stream(recipe, cache, 1000 * recipe.seed + state.step)
-    started, recent = time.monotonic(), []
+    entries = read_entries(record, state.step)
+    watch = _Stopwatch(entries[-1].seconds if entries else 0.0)
     while state.step < recipe.steps:
+        asked = time.monotonic()
         pool = next(pools)
+        watch.waiting += time.monotonic() - asked
         cases = [augment(rng, pool[rng.integers(len(pool))], place) for _ in range(recipe.batch)]
         x = torch.from_numpy(np.stack([c[0] for c in cases])).to(device, memory_format=torch.channels_last_3d)
         y = torch.from_numpy(np.stack([c[1] for c in cases])).to(device)
         rate = learning_rate(recipe, state.step)
-        recent.append(state.learn(x, y, rate))
+        value, dice = state.learn(x, y, rate)
+        watch.losses.append(value)
+        watch.dices.append(dice)
         if state.step % 25 == 0:
-            _note(record, state.step, float(np.mean(recent)), rate, time.monotonic() - started, len(pool))
-            recent = []
+            entries.append(watch.entry(state.step, rate))
+            write_entries(entries, record)
+            tell(_progress_line(entries, recipe.steps))
         if state.step % 100 == 0 or state.step == recipe.steps:
             state.save(checkpoint)
+            write_figure(entries, run / "record.svg")
     return checkpoint
 
 
-def _note(record: Path, step: int, value: float, rate: float, seconds: float, pool: int) -> None:
-    new = not record.exists()
-    with record.open("a", newline="") as file:
-        writer = csv.writer(file)
-        if new:
-            writer.writerow(["step", "loss", "learning_rate", "seconds", "pool"])
-        writer.writerow([step, round(value, 4), round(rate, 6), round(seconds, 1), pool])
+def _progress_line(entries: list[Entry], steps: int) -> str:
+    """Where a run stands and how long it will take."""
+    last = entries[-1]
+    minutes = (steps - last.step) * last.seconds / last.step / 60
+    return f"step {last.step} of {steps}: loss {last.loss:.3f}, Dice {last.dice:.2f}, {minutes:.0f} min left"
 
 
 def export(checkpoint: Path, file: Path) -> int:

@@ -1,0 +1,61 @@
+"""``gliotype train``: train a network on digital patients, and write its weight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+train = typer.Typer(
+    name="train",
+    help="Train a network (needs the extra: pip install 'gliotype[train]').",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+
+
+@train.callback()
+def networks() -> None:
+    """Name the network to train as a sub-command."""
+
+
+@train.command()
+def model1(
+    *,
+    run: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; an interrupted one goes on."),
+    ],
+    anatomies: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Whole-head label maps (FreeSurfer numbers) instead of the shipped template.",
+        ),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = 6200,
+    rate: Annotated[float, typer.Option(min=1e-6, max=0.1, help="Peak learning rate.")] = 1.2e-3,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Simulating processes.")] = 1,
+    start: Annotated[
+        Path | None, typer.Option(metavar="WEIGHT", help="ONNX weight to begin from, as a run writes it.")
+    ] = None,
+) -> None:
+    """Train Model 1, which finds the brain and the tumour, on simulated patients alone."""
+    from gliotype.cli.show import progress
+    from gliotype.errors import UsageError
+
+    try:
+        from gliotype.train.model1 import Recipe, export
+        from gliotype.train.model1 import train as train_model1
+    except ImportError as error:
+        raise UsageError(f"{error.name} is not installed: pip install 'gliotype[train]'") from error
+    recipe = Recipe(anatomies, steps=steps, learning_rate=rate, seed=seed, workers=workers, start=start)
+    with progress() as tell:
+        checkpoint = train_model1(recipe, run, tell)
+        tell("export")
+        weight = run / "model1.onnx"
+        export(checkpoint, weight)
+    typer.echo(f"Weight       {weight}")
+    typer.echo(f"Record       {run / 'record.csv'}, {run / 'record.svg'}")
