@@ -1,10 +1,10 @@
 """Segmentation and IDH answers on real patients, case by case.
 
-    python benchmarks/real_cases.py DATA [--only brats|lgg|native] [--limit N] [--results FILE]
+    python benchmarks/real_cases.py DATA [--only brats|lgg|native|subsets] [--limit N] [--results FILE]
 
 DATA holds ``brats/`` and ``lgg/`` (see docs/how-to/benchmarks.md). Images are given as named files, so nothing that
 predicts can read the true masks beside them. All of these are development patients: choices were made while
-looking at them, so the figures are optimistic.
+looking at them, so the figures are optimistic. ``--only subsets`` runs the BraTS patients again with sequences left out.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator
 from collections.abc import Sequence as Many
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import nibabel as nib
@@ -107,6 +107,26 @@ def native(data: Path) -> Iterator[Case]:
         yield Case(
             "native", folder.name, files | {Sequence.FLAIR: next(folder.glob("*_fla.nii.gz"))}, None, 63.0, 0
         )
+
+
+SUBSETS: tuple[tuple[Sequence, ...], ...] = (
+    (Sequence.T1, Sequence.T2, Sequence.FLAIR),
+    (Sequence.T1, Sequence.T1C, Sequence.FLAIR),
+    (Sequence.T1, Sequence.T1C, Sequence.T2),
+    (Sequence.T2, Sequence.FLAIR),
+    (Sequence.T1C, Sequence.T2),
+    (Sequence.FLAIR,),
+    (Sequence.T2,),
+    (Sequence.T1C,),
+    (Sequence.T1,),
+)
+
+
+def subsets(data: Path) -> Iterator[Case]:
+    """The BraTS patients with sequences left out; the cohort's name says which are there."""
+    for names in SUBSETS:
+        for case in brats(data):
+            yield replace(case, cohort="+".join(names), files={s: case.files[s] for s in names})
 
 
 def run(case: Case) -> Row:
@@ -225,18 +245,19 @@ def summarise(rows: list[Row]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--only", choices=["brats", "lgg", "native"])
+    parser.add_argument("--only", choices=["brats", "lgg", "native", "subsets"])
     parser.add_argument("--limit", type=int, help="first N patients of each cohort")
     parser.add_argument("--jobs", type=int, default=1, help="patients at the same time")
     parser.add_argument("--results", type=Path, help="write all rows to this JSON file")
     arguments = parser.parse_args()
-    cohorts = {"brats": brats, "lgg": lgg, "native": native}
+    cohorts = {"brats": brats, "lgg": lgg, "native": native, "subsets": subsets}
+    chosen = [arguments.only] if arguments.only else ["brats", "lgg", "native"]
     rows = []
     print(
         "cohort  patient          IDH call           P     age   radio  Dice  core  enh.  ml found/true  d95   out%   s"
     )
     for name, cases in cohorts.items():
-        if arguments.only in (None, name):
+        if name in chosen:
             with ProcessPoolExecutor(arguments.jobs) as pool:
                 for row in pool.map(run, list(cases(arguments.data))[: arguments.limit]):
                     rows.append(row)

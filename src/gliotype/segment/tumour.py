@@ -19,6 +19,9 @@ from gliotype.volume import Matrix, Volume
 WHOLE_CUT = 0.5
 """Sharpened whole-tumour probability from which a voxel is tumour; chosen on development patients (model1.md)."""
 
+SPARE_MM = 2.0
+"""Added around the brain that the network finds, so that no tumour at the cortex is cut off."""
+
 MIN_VOLUME_ML = 1.0
 """A component smaller than this is not reported; glioma cohorts hold hardly any."""
 
@@ -37,7 +40,7 @@ def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vol
         mni_from_world: affine transform of their world space to MNI152.
 
     Returns:
-        Boolean mask on the images' grid: the largest connected component without holes.
+        Boolean mask on the images' grid: the largest connected component without holes, `SPARE_MM` wider.
     """
     grid = next(iter(images.values())).grid
     place = Volume(atlas.brain().array, np.linalg.inv(mni_from_world) @ atlas.brain().affine)
@@ -48,6 +51,7 @@ def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vol
         parts, _ = ndimage.label(mask)
         mask = parts == np.bincount(parts.ravel())[1:].argmax() + 1
         mask = ndimage.binary_fill_holes(mask)
+        mask = ndimage.distance_transform_edt(~mask, sampling=grid.spacing) <= SPARE_MM
     return Volume(np.asarray(mask, dtype=np.bool_), grid.affine)
 
 
