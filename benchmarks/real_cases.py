@@ -4,7 +4,8 @@
 
 DATA holds ``brats/`` and ``lgg/`` (see docs/how-to/benchmarks.md). Images are given as named files, so nothing that
 predicts can read the true masks beside them. All of these are development patients: choices were made while
-looking at them, so the figures are optimistic. ``--only subsets`` runs the BraTS patients again with sequences left out.
+looking at them, so the figures are optimistic. ``--only subsets`` runs the BraTS patients again with sequences
+left out.
 """
 
 from __future__ import annotations
