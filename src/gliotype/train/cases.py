@@ -105,16 +105,16 @@ def _shaded(
     rng: np.random.Generator, image: NDArray[np.float32], brain: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """Brighten or darken some spots at the brain's surface, as air in the sinuses and surface coils do."""
-    if rng.random() < 0.6:
+    if rng.random() < 0.85:
         return image
     surface = _surface(brain)
     field = np.zeros(image.shape, np.float32)
-    for centre in surface[rng.integers(len(surface), size=int(rng.integers(1, 4)))]:
+    for centre in surface[rng.integers(len(surface), size=int(rng.integers(1, 3)))]:
         width = rng.uniform(8.0, 20.0) / GRID.spacing[0]
         away = [
             np.exp(-0.5 * ((np.arange(n) - c) / width) ** 2) for n, c in zip(image.shape, centre, strict=True)
         ]
-        field += rng.uniform(-0.3, 0.5) * np.einsum("i,j,k->ijk", *away).astype(np.float32)
+        field += rng.uniform(-0.3, 0.3) * np.einsum("i,j,k->ijk", *away).astype(np.float32)
     return np.asarray(image * np.exp(field), dtype=np.float32)
 
 
@@ -150,7 +150,7 @@ def augment(
         wobble = ndimage.gaussian_filter(case.brain.astype(np.float32), 1.0)
         wobble += rng.uniform(0.05, 0.25) * smooth_noise(rng, GRID.shape, rng.uniform(3, 10))
         place = (wobble > rng.uniform(0.25, 0.7)) | (labels > 1) & (rng.random() < 0.7)
-        if rng.random() < 0.25:
+        if rng.random() < 0.12:
             place = _with_leftovers(rng, place)
         if rng.random() < 0.8:
             images = images * place
