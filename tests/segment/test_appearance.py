@@ -57,7 +57,7 @@ def test_bright_tissue_far_away_is_not_added(truth: np.ndarray, brain: np.ndarra
     far = np.zeros(SHAPE, bool)
     far[36:38, 30:33, 26:29] = True
     flair = image(truth | far, 100, 150, 3)
-    sharp = sharpen(blurred(truth), {Sequence.FLAIR: flair}, brain, 1.0)
+    sharp = sharpen(blurred(truth), {Sequence.FLAIR: flair}, brain, 3.0)
     assert (sharp[far] < 0.5).all()
     assert (sharp[~brain] <= blurred(truth)[~brain]).all()
 

@@ -15,13 +15,13 @@ from scipy import ndimage
 
 from gliotype.study import Sequence
 
-SURE_TUMOUR, SURE_HEALTHY = 0.6, 0.1
+SURE_TUMOUR, SURE_HEALTHY = 0.7, 0.1
 """Whole-tumour probabilities from and below which voxels teach."""
 
 LEAST_ML = 0.4
 """Less sure tumour than this teaches nothing."""
 
-TRUST_NETWORK, TRUST_APPEARANCE = 0.5, 0.6
+TRUST_NETWORK, TRUST_APPEARANCE = 0.4, 0.8
 """Weights of the network's log-odds and of the log-likelihood ratio; chosen on development patients."""
 
 MOST = 6.0
@@ -30,7 +30,7 @@ MOST = 6.0
 BORDER = 0.4
 """Whole-tumour probability at which the network's border is taken to lie."""
 
-REACH_MM = 8.0
+REACH_MM = 25.0
 """How far from that border tumour may be added."""
 
 TELLING: tuple[tuple[Sequence, ...], ...] = (
@@ -63,12 +63,12 @@ def sharpen(
         Sharpened probability; as it was where no set of `TELLING` is there or too little is sure.
 
     Example:
-        >>> truth = np.zeros((24, 24, 24), bool); truth[6:16, 6:16, 6:16] = True
+        >>> truth = np.zeros((32, 32, 32), bool); truth[8:22, 8:22, 8:22] = True
         >>> soft = ndimage.gaussian_filter(truth.astype(np.float32), 2.0)
         >>> image = np.random.default_rng(0).normal(100 + 60 * truth, 10).astype(np.float32)
         >>> sharp = sharpen(soft, {Sequence.FLAIR: image}, np.ones_like(truth), 1.0)
         >>> wrong = [int(((p > 0.5) != truth).sum()) for p in (soft, sharp)]
-        >>> wrong[0] > 5 * wrong[1]
+        >>> wrong[0] > 10 * wrong[1]
         True
     """
     chosen = next((names for names in TELLING if all(name in images for name in names)), ())
