@@ -24,7 +24,7 @@ from gliotype.measure.loci import loci
 from gliotype.measure.mismatch import mismatch
 from gliotype.measure.shape import shape_features
 from gliotype.measure.signal import signal_ratios
-from gliotype.segment.model1 import GRID
+from gliotype.segment.model1 import CHANNELS, GRID
 from gliotype.simulate.patient import SEVERANCE_MIX, DigitalPatient, acquire, draw_patient
 from gliotype.simulate.scanner import draw_protocol, inversion_recovery, spin_echo
 from gliotype.simulate.template import template_anatomy
@@ -255,13 +255,13 @@ def speed(seconds: float = 20.0) -> None:
 def pictures(folder: Path, n: int = 8) -> None:
     """Draw simulated patients: T1, T1c, T2, FLAIR and truth at the slice of the largest tumour."""
     folder.mkdir(parents=True, exist_ok=True)
-    figure = Figure(figsize=(10, 2.35 * n / 2), layout="constrained")
+    figure = Figure(figsize=(10, 1.2 * n / 2), layout="constrained")
     axes = figure.subplots(n // 2, 10)
     for seed in range(n):
         patient, prepared = simulate(seed)
         assert patient.tumour is not None
         slice_ = int((patient.tumour.labels > 0).sum(axis=(0, 1)).argmax())
-        for column, sequence in enumerate(STRUCTURAL):
+        for column, sequence in enumerate(CHANNELS):
             image = np.asarray(prepared.images[sequence].array)[:, :, slice_]
             axes[seed // 2, 5 * (seed % 2) + column].imshow(
                 image.T, origin="lower", cmap="gray", vmin=0, vmax=np.quantile(image, 0.995)
@@ -270,7 +270,7 @@ def pictures(folder: Path, n: int = 8) -> None:
         axes[seed // 2, 5 * (seed % 2) + 4].imshow(truth.T, origin="lower", vmin=0, vmax=3)
     for each in axes.flat:
         each.axis("off")
-    figure.savefig(folder / "simulated.jpg", dpi=80)
+    figure.savefig(folder / "simulated.jpg", dpi=90)
     print(f"pictures: {folder / 'simulated.jpg'}")
 
 
