@@ -18,7 +18,13 @@ from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
+from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from gliotype.evaluate.metrics import share
 from gliotype.evaluate.roc import auroc
 from gliotype.measure.loci import loci
 from gliotype.measure.mismatch import mismatch
@@ -71,11 +77,12 @@ class Row:
     grade: int
     age: float
     volume_ml: float
-    sphericity: float
+    shape: dict[str, float | None]
+    loci: dict[str, float | None]
     enhancing: bool
     planned_mismatch: bool
     sign: float | None
-    frontal: float | None
+    mismatch_fraction: float | None
     signal: dict[str, float | None]
 
     @property
@@ -141,16 +148,18 @@ def measure(seed: int) -> Row:
     tumour = Tumour(Volume(patient.tumour.labels, patient.grid.affine), "given")
     whole = patient.tumour.labels > 0
     mask = Volume(whole, patient.grid.affine)
+    measured = mismatch(prepared, tumour)
     return Row(
         type=patient.plan.type,
         grade=patient.plan.grade,
         age=patient.age,
         volume_ml=float(whole.sum()) * patient.grid.voxel_ml,
-        sphericity=float(shape_features(mask)["Sphericity"] or 0.0),
+        shape=shape_features(mask),
+        loci=loci(mask, np.eye(4)),
         enhancing=patient.plan.enhancing_fraction > 0,
         planned_mismatch=patient.plan.mismatch,
-        sign=mismatch(prepared, tumour)["mismatch_sign"],
-        frontal=loci(mask, np.eye(4))["Frontal"],
+        sign=measured["mismatch_sign"],
+        mismatch_fraction=measured["mismatch_fraction"],
         signal=signal_ratios(prepared, whole),
     )
 
@@ -165,9 +174,53 @@ def checklist(rows: list[Row]) -> None:
     _discrimination("T1c p95 over ring, grades 2-3", lower, _t1c, 0.0, 0.75)
     _share("mismatch sign, non-enhancing astrocytoma", quiet, GliomaType.ASTROCYTOMA, 35, 50)
     others = [row for row in quiet if row.type is not GliomaType.ASTROCYTOMA]
-    silent = np.mean([row.sign != 1.0 for row in others]) * 100 if others else float("nan")
-    print(f"{'mismatch sign, specificity among the rest':48s} 97-100 %  {len(others):5d}    {silent:.0f} %")
+    silent = sum(row.sign != 1.0 for row in others)
+    found = share(silent, len(others)) if others else "none"
+    print(f"{'mismatch sign, specificity among the rest':48s} 0.97-1.00 {len(others):6d}    {found}")
+    _cross_validated("age, 3 loci, sphericity, S/V (5-fold)", rows, _six_features, 0.87, 0.90)
+    highest = [row for row in rows if row.grade == 4]
+    _cross_validated("grade 4: age, frontal, mismatch (5-fold)", highest, _age_place_mismatch, 0.90, 1.0)
+    _cross_validated("grade 4: shape and signal (5-fold)", highest, _image, 0.65, 0.80)
     print()
+
+
+def _six_features(row: Row) -> list[float | None]:
+    """The features of Choi's first model (2019)."""
+    return [
+        row.age,
+        *(row.loci[name] for name in ("Frontal", "Parietal", "Thalamus")),
+        row.shape["Sphericity"],
+        row.shape["SurfaceArea"] / row.shape["MeshVolume"],
+    ]
+
+
+def _age_place_mismatch(row: Row) -> list[float | None]:
+    return [row.age, row.loci["Frontal"], row.mismatch_fraction]
+
+
+def _image(row: Row) -> list[float | None]:
+    return [row.shape["Sphericity"], row.shape["Flatness"], *(row.signal[name] for name in RATIOS)]
+
+
+def _cross_validated(
+    name: str, rows: list[Row], features: Callable[[Row], list[float | None]], low: float, high: float
+) -> None:
+    """Print the AUROC of a ridge-logistic model in patients that it was not fitted on."""
+    truth = np.array([row.mutant for row in rows])
+    if min(truth.sum(), (~truth).sum()) < 5:
+        print(f"{name:48s} too few patients")
+        return
+    table = np.array([features(row) for row in rows], dtype=float)
+    model = make_pipeline(SimpleImputer(), StandardScaler(), LogisticRegression())
+    folds = StratifiedKFold(5, shuffle=True, random_state=0)
+    scores = dict(
+        zip(
+            map(id, rows),
+            cross_val_predict(model, table, truth, cv=folds, method="predict_proba")[:, 1],
+            strict=True,
+        )
+    )
+    _discrimination(name, rows, lambda row: scores[id(row)], low, high)
 
 
 def _t1c(row: Row) -> float:
@@ -204,7 +257,10 @@ def distributions(rows: list[Row]) -> None:
     print("mean (SD)               mutant, simulated  published      wildtype, simulated  published")
     volumes = {m: np.log([row.volume_ml for row in rows if row.mutant is m]) for m in (True, False)}
     _pair("ln(volume in ml)", volumes[True], (4.01, 1.03), volumes[False], (4.24, 0.86))
-    round_ = {m: np.array([row.sphericity for row in rows if row.mutant is m]) for m in (True, False)}
+    round_ = {
+        m: np.array([row.shape["Sphericity"] for row in rows if row.mutant is m], float)
+        for m in (True, False)
+    }
     _pair("sphericity", round_[True], (0.649, 0.079), round_[False], (0.568, 0.103))
     for name, (mutant, wildtype) in RATIOS.items():
         values = {
@@ -219,7 +275,7 @@ def distributions(rows: list[Row]) -> None:
         of = [row for row in rows if row.type is kind]
         if of:
             ages = np.array([row.age for row in of])
-            frontal = np.mean([row.frontal or 0.0 for row in of])
+            frontal = np.mean([row.loci["Frontal"] or 0.0 for row in of])
             enhancing = 100 * np.mean([row.enhancing for row in of])
             print(
                 f"{kind:50s} {len(of):5d}   {ages.mean():.1f} ({ages.std():.1f}) {enhancing:9.0f} % {frontal:9.0f} %"

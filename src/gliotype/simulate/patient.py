@@ -12,6 +12,7 @@ from scipy import ndimage
 from gliotype.simulate.anatomy import Anatomy, brain_mask, draw_reshaping, reshape
 from gliotype.simulate.distractors import Distractor, draw_distractor
 from gliotype.simulate.fields import Field, smooth_noise
+from gliotype.simulate.location import draw_seeds
 from gliotype.simulate.scanner import (
     Protocol,
     degrade,
@@ -102,7 +103,7 @@ def draw_patient(
         lesion = None if disease is None else draw_distractor(rng, healthy, spacing, disease)
         return DigitalPatient(grid, healthy, lesion, None, float(rng.uniform(18, 90)))
     plan = draw_plan(rng, disease)
-    centres = _draw_seeds(rng, healthy, grid, plan.seeds)
+    centres = draw_seeds(rng, healthy, grid, disease, plan.seeds)
     world = np.moveaxis(grid.world(), -1, 0).astype(np.float32)
     radius = 10 * (plan.volume_ml * 3 / (4 * np.pi)) ** (1 / 3)
     middle = (grid.affine @ [*centres[0], 1.0])[:3]
@@ -111,17 +112,6 @@ def draw_patient(
     healthy = _add_white_matter_lesions(rng, healthy, spacing)
     tumour = grow(rng, healthy, _to_parenchyma(healthy, centres), spacing, plan)
     return DigitalPatient(grid, healthy, tumour, plan, draw_age(rng, plan.type))
-
-
-def _draw_seeds(rng: np.random.Generator, tissue: NDArray[np.uint8], grid: Grid, n: int) -> NDArray[np.intp]:
-    """Draw seeds in supratentorial white matter and its border."""
-    inside = np.isin(tissue[::2, ::2, ::2], [Tissue.WHITE_MATTER, Tissue.GREY_MATTER, Tissue.DEEP_GREY])
-    candidates = 2 * np.argwhere(inside)
-    world = candidates @ grid.affine[:3, :3].T + grid.affine[:3, 3]
-    white = tissue[tuple(candidates.T)] == Tissue.WHITE_MATTER
-    supratentorial = (world[:, 2] > -20) | (world[:, 1] > -35) & (world[:, 2] > -45)
-    weight = np.where(supratentorial, np.where(white, 1.0, 0.25), 0.02)
-    return np.asarray(candidates[rng.choice(len(candidates), size=n, p=weight / weight.sum())])
 
 
 def _to_parenchyma(tissue: NDArray[np.uint8], seeds: NDArray[np.intp]) -> NDArray[np.intp]:

@@ -113,27 +113,23 @@ def draw_plan(rng: np.random.Generator, glioma: GliomaType) -> TumourPlan:
     grades = _GRADES[glioma]
     grade = int(rng.choice(list(grades), p=list(grades.values())))
     mean, sd = (4.01, 1.03) if glioma.idh_mutant else (4.24, 0.86)
-    enhances = rng.random() < _ENHANCES[glioma, grade]
     high = glioma is GliomaType.GLIOBLASTOMA
-    necrosis_rate = {4: 0.88 if high else 0.45}.get(grade, 0.04)
+    oedema = rng.uniform(*_oedema_share(glioma, grade))
     cystic = rng.random() < _CYSTIC[glioma]
+    necrotic = rng.random() < {4: 0.88 if high else 0.45}.get(grade, 0.04)
+    enhances = rng.random() < _ENHANCES[glioma, grade]
     mismatch_rate = 0.26 if grade == 4 else 0.42
-    oedema = (
-        rng.uniform(0.5, 0.75)
-        if high
-        else rng.uniform(0.3, 0.7)
-        if not glioma.idh_mutant
-        else rng.uniform(0.05, 0.4)
-    )
     return TumourPlan(
         type=glioma,
         grade=grade,
         volume_ml=float(np.clip(np.exp(mean + sd * rng.standard_normal()), 4.0, 280.0)),
         core_fraction=float(1.0 - oedema),
-        necrotic_fraction=float(rng.uniform(0.1, 0.6) if rng.random() < necrosis_rate or cystic else 0.0),
+        necrotic_fraction=float(
+            rng.uniform(*(0.1, 0.6) if grade == 4 or cystic else (0.05, 0.3)) if necrotic or cystic else 0.0
+        ),
         cystic=cystic,
         enhancing_fraction=float(
-            (rng.uniform(0.25, 0.8) if high else rng.uniform(0.02, 0.3)) if enhances else 0.0
+            min(0.9, rng.uniform(*_enhancing_share(glioma, grade)) / (1.0 - oedema)) if enhances else 0.0
         ),
         mismatch=glioma is GliomaType.ASTROCYTOMA and rng.random() < mismatch_rate,
         calcified_fraction=float(
@@ -144,9 +140,25 @@ def draw_plan(rng: np.random.Generator, glioma: GliomaType) -> TumourPlan:
         edge_mm=float(rng.uniform(1.0, 6.0)),
         conspicuity=float(rng.uniform(0.7, 1.0)),
         push_mm=float(rng.uniform(0.0, 6.0)),
-        patchiness=float(rng.uniform(0.0, 0.6)),
+        patchiness=float(rng.uniform(0.0, 0.4)),
         effacement_mm=float(rng.uniform(0.0, 10.0)),
     )
+
+
+def _oedema_share(glioma: GliomaType, grade: int) -> tuple[float, float]:
+    """Range of the share of the whole tumour that is oedema."""
+    if glioma is GliomaType.GLIOBLASTOMA:
+        return 0.5, 0.75
+    if glioma.idh_mutant:
+        return (0.2, 0.6) if grade == 4 else (0.05, 0.4)
+    return 0.3, 0.7
+
+
+def _enhancing_share(glioma: GliomaType, grade: int) -> tuple[float, float]:
+    """Range of the share of the whole tumour that enhances, in tumours that do."""
+    if glioma is GliomaType.GLIOBLASTOMA:
+        return 0.10, 0.35
+    return {2: (0.01, 0.06), 3: (0.02, 0.15), 4: (0.03, 0.25)}[grade]
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,13 +19,13 @@ from gliotype.simulate.tumour import GliomaType
 from gliotype.study import Sequence
 
 CASE_MIX: dict[GliomaType | Distractor | None, float] = {
-    GliomaType.GLIOBLASTOMA: 0.27,
-    GliomaType.WILDTYPE_LOWER_GRADE: 0.13,
-    GliomaType.ASTROCYTOMA: 0.26,
-    GliomaType.OLIGODENDROGLIOMA: 0.16,
-    Distractor.INFARCT: 0.03,
-    Distractor.PLAQUES: 0.03,
-    None: 0.12,
+    GliomaType.GLIOBLASTOMA: 0.25,
+    GliomaType.WILDTYPE_LOWER_GRADE: 0.12,
+    GliomaType.ASTROCYTOMA: 0.22,
+    GliomaType.OLIGODENDROGLIOMA: 0.13,
+    Distractor.INFARCT: 0.04,
+    Distractor.PLAQUES: 0.04,
+    None: 0.20,
 }
 """What the segmenter trains on: classes more even than any hospital's, healthy heads, and lesions to leave alone.
 
@@ -60,7 +60,7 @@ def _wild_protocol(rng: np.random.Generator, sequence: Sequence, thickness_mm: f
     """A protocol with wider image defects than hospitals accept."""
     return replace(
         draw_protocol(rng, sequence, thickness_mm=thickness_mm),
-        bias=float(rng.uniform(0.0, 0.28)),
+        bias=float(rng.uniform(0.0, 0.24)),
         noise=float(rng.choice([rng.uniform(0.0, 0.05), rng.uniform(0.02, 0.12)])),
         gamma=float(np.exp(0.25 * rng.standard_normal())),
         in_plane_mm=float(rng.uniform(0.8, 3.0)),
