@@ -23,12 +23,13 @@ FLOORS = {
     "segment": 1,
     "measure": 1,
     "report": 1,
+    "explain": 2,
     "predictors": 2,
     "pipeline": 3,
     "cli": 4,
     "__main__": 5,
 }
-WORKSHOP = {"simulate", "networks", "train", "evaluate"}
+WORKSHOP = {"simulate", "networks", "train", "evaluate", "cohorts"}
 
 
 def room_of(module: str) -> str:

@@ -16,6 +16,7 @@ from gliotype.prepare import atlas
 from gliotype.simulate import cohort as cohort_module
 from gliotype.simulate.cohort import SITES, SUFFIXES, Cohort, write_cohort
 from gliotype.simulate.label_maps import read_label_map
+from gliotype.simulate.member import Draw
 from gliotype.simulate.sites import draw_disease
 from gliotype.simulate.template import template_anatomy
 from gliotype.simulate.tissue import Tissue
@@ -259,7 +260,7 @@ def test_a_site_draws_its_mix(site: object) -> None:
 
 
 def test_one_in_ten_patients_lacks_a_sequence() -> None:
-    draws = [cohort_module._Draw.of(0, i, SITES["severance"]) for i in range(1, 801)]
+    draws = [Draw.of(0, i, SITES["severance"]) for i in range(1, 801)]
     assert {len(draw.sequences) for draw in draws} == {3, 4}
     assert np.mean([len(draw.sequences) == 3 for draw in draws]) == pytest.approx(0.1, abs=0.04)
     assert len({draw.seed for draw in draws}) == 800

@@ -19,6 +19,7 @@ from gliotype.cli.evaluate import evaluate
 from gliotype.cli.info import info
 from gliotype.cli.predict import predict
 from gliotype.cli.simulate import simulate
+from gliotype.cli.study import study
 from gliotype.cli.train import train
 from gliotype.errors import GliotypeError
 
@@ -39,6 +40,7 @@ app.command()(demo)
 app.command()(evaluate)
 app.command()(simulate)
 app.add_typer(train)
+app.command()(study)
 app.command()(info)
 
 

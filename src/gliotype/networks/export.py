@@ -11,25 +11,24 @@ from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
 
-def export_onnx(network: nn.Module, example: torch.Tensor, file: Path) -> None:
-    """Write a network as ONNX; softmax over the channels is part of it.
+def export_onnx(network: nn.Sequential, example: torch.Tensor, file: Path) -> None:
+    """Write a network as ONNX.
 
     Weights are stored in half precision and widened on loading, which halves the file; computation stays in
     single precision.
 
     Args:
-        network: gives logits (n, classes, ...).
+        network: maps a batch to one output.
         example: an input batch; its batch axis stays free in the file.
         file: where to write; replaced at once when complete.
     """
-    whole = nn.Sequential(network, nn.Softmax(dim=1)).eval()
     aside = file.with_suffix(".part")
     torch.onnx.export(
-        whole,
+        network.eval(),
         (example,),
         str(aside),
         input_names=["images"],
-        output_names=["probabilities"],
+        output_names=["answer"],
         dynamic_shapes={"input": {0: torch.export.Dim("batch")}},
         opset_version=18,
         dynamo=True,
@@ -75,7 +74,7 @@ def _with_half_weights(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def read_onnx_weights(file: Path) -> dict[str, torch.Tensor]:
-    """Read the weights of a network that `export_onnx` wrote, for `torch.nn.Module.load_state_dict`.
+    """Read the weights of the first network in a file of `export_onnx`, for `torch.nn.Module.load_state_dict`.
 
     Args:
         file: the ONNX file.

@@ -2,6 +2,6 @@
 
 from gliotype.prepare.acquired import to_acquired
 from gliotype.prepare.brain import BrainFinder, atlas_brain
-from gliotype.prepare.study import prepare
+from gliotype.prepare.study import prepare, prepare_registered
 
-__all__ = ["BrainFinder", "atlas_brain", "prepare", "to_acquired"]
+__all__ = ["BrainFinder", "atlas_brain", "prepare", "prepare_registered", "to_acquired"]

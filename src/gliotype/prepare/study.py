@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -65,29 +65,62 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
     grid = prepared_grid(views[reference].volume.grid, aligned.mni_from_reference)
     raw = {s: v.volume.resample(grid, aligned.acquired_from_reference[s]) for s, v in structural.items()}
     stripped = views[reference].stripped
-    given = _support(views[reference].volume, grid) if stripped else None
-    brain = brain_of(raw, aligned.mni_from_reference, given, find_brain)
-    white = likely_white(grid, aligned.mni_from_reference)
-    images, levels, unscaled = {}, {}, []
-    for sequence, image in raw.items():
+    prepared = prepare_registered(
+        raw,
+        aligned.mni_from_reference,
+        _support(views[reference].volume, grid) if stripped else None,
+        find_brain,
+    )
+    return replace(
+        prepared,
+        acquired_from_prepared=aligned.acquired_from_reference,
+        acquired_grids={s: study.chosen[s].volume.grid for s in views},
+        reference=reference,
+        quality={**aligned.quality, **prepared.quality},
+        warnings=(*aligned.warnings, *prepared.warnings),
+    )
+
+
+def prepare_registered(
+    images: Mapping[Sequence, Volume],
+    mni_from_world: Matrix,
+    support: Volume | None = None,
+    find_brain: BrainFinder = atlas_brain,
+) -> PreparedStudy:
+    """Mask, correct and scale structural images that lie on one isotropic RAS+ grid already.
+
+    Args:
+        images: on one grid, air at 0.
+        mni_from_world: affine transform of their world to MNI152, RAS mm.
+        support: the brain where the skull was removed already, else None.
+        find_brain: finds the brain where the skull is there.
+
+    Returns:
+        A study whose images as acquired are these.
+    """
+    grid = next(iter(images.values())).grid
+    brain = brain_of(images, mni_from_world, support, find_brain)
+    white = likely_white(grid, mni_from_world)
+    scaled, levels, unscaled = {}, {}, []
+    for sequence, image in images.items():
         even = corrected(image, brain.mask)
         level = white_matter_level(even, brain.mask, white)
-        images[sequence] = even.with_array((even.array / np.float32(level or 1.0)).astype(np.float32))
+        scaled[sequence] = even.with_array((even.array / np.float32(level or 1.0)).astype(np.float32))
         levels[f"{sequence}: white matter as acquired"] = round(level, 4)
         if level <= 0:
             unscaled.append(f"{sequence} has no signal in the brain: it was not scaled")
     volume = float(np.asarray(brain.mask.array).sum()) * grid.voxel_ml
     numbers = {"brain: agreement with the atlas": round(brain.agreement, 4), "brain: ml": round(volume, 1)}
     return PreparedStudy(
-        images=images,
+        images=scaled,
         brain=brain.mask,
-        mni_from_prepared=aligned.mni_from_reference,
-        acquired_from_prepared=aligned.acquired_from_reference,
-        acquired_grids={s: study.chosen[s].volume.grid for s in views},
-        reference=reference,
-        skull_stripped=stripped,
-        quality=aligned.quality | numbers | levels,
-        warnings=(*aligned.warnings, *brain.warnings, *unscaled),
+        mni_from_prepared=mni_from_world,
+        acquired_from_prepared=dict.fromkeys(images, np.eye(4)),
+        acquired_grids=dict.fromkeys(images, grid),
+        reference=next(s for s in STRUCTURAL if s in images),
+        skull_stripped=support is not None,
+        quality=numbers | levels,
+        warnings=(*brain.warnings, *unscaled),
     )
 
 

@@ -19,6 +19,9 @@ from gliotype.volume import Matrix, Volume
 WHOLE_CUT = 0.5
 """Sharpened whole-tumour probability from which a voxel is tumour; chosen on development patients (model1.md)."""
 
+FLUID_BRIGHT = (Sequence.T2, Sequence.FLAIR)
+"""Sequences on which oedema and infiltration are bright; the network also looks at them alone."""
+
 SPARE_MM = 2.0
 """Added around the brain that the network finds, so that no tumour at the cortex is cut off."""
 
@@ -58,26 +61,37 @@ def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vol
 def segment(prepared: PreparedStudy) -> Tumour:
     """Find the tumour and its sub-regions with Model 1.
 
-    The whole-tumour probability is sharpened by the patient's own appearance (`sharpen`). Voxels where it reaches
-    `WHOLE_CUT` are tumour and take the network's most probable sub-region. Components are kept by the rules of
+    The network looks at all sequences together and at `FLUID_BRIGHT` alone, and the higher whole-tumour
+    probability counts: a faint tumour that T1 and T1c do not show is else talked away by them. That probability
+    is sharpened by the patient's own appearance (`sharpen`). Voxels where it reaches `WHOLE_CUT` are tumour and
+    take the most probable sub-region of all sequences together. Components are kept by the rules of
     `plausible_components`; when none is left, no tumour was found.
     """
     stripped = {
         s: image.with_array(np.where(prepared.brain.array, image.array, 0).astype(np.float32))
         for s, image in prepared.images.items()
     }
-    maps = probabilities(stripped, prepared.mni_from_prepared, prepared.brain)[2:]
-    regions = np.stack(
-        [Volume(m, GRID.affine).resample(prepared.grid, prepared.mni_from_prepared).array for m in maps]
-    )
+    regions = _regions(stripped, prepared)
+    whole = regions.sum(axis=0)
+    fluid_bright = {s: image for s, image in stripped.items() if s in FLUID_BRIGHT}
+    if 0 < len(fluid_bright) < len(stripped):
+        whole = np.maximum(whole, _regions(fluid_bright, prepared).sum(axis=0))
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
-    whole = regions.sum(axis=0) * brain
+    whole = whole * brain
     arrays = {s: np.asarray(image.array) for s, image in prepared.images.items()}
     sharp = sharpen(whole, arrays, brain, prepared.grid.spacing[0])
     components = plausible_components(sharp, whole, prepared.grid.voxel_ml)
     labels = np.where(components.kept, regions.argmax(axis=0) + 1, 0).astype(np.uint8)
     confidence = float(whole[components.kept].mean()) if components.kept.any() else None
     return Tumour(Volume(labels, prepared.grid.affine), "model1", confidence, components.warnings)
+
+
+def _regions(images: Mapping[Sequence, Volume], prepared: PreparedStudy) -> NDArray[np.float32]:
+    """Probability of each sub-region on the prepared grid, (3, i, j, k), as some of the images show it."""
+    maps = probabilities(images, prepared.mni_from_prepared, prepared.brain)[2:]
+    return np.stack(
+        [Volume(m, GRID.affine).resample(prepared.grid, prepared.mni_from_prepared).array for m in maps]
+    )
 
 
 @dataclass(frozen=True, eq=False)

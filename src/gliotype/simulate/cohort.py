@@ -7,31 +7,21 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import nibabel as nib
-import numpy as np
 
 from gliotype import __version__
 from gliotype.errors import UsageError
-from gliotype.prepare import atlas
-from gliotype.prepare.acquired import read_whole
 from gliotype.report.staging import check_writable, output_errors
-from gliotype.simulate.anatomy import Anatomy
-from gliotype.simulate.label_maps import label_map_files, label_map_hashes, read_label_map
-from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
-from gliotype.simulate.raw import SimulatedImage, raw_images, raw_patient, scanner_units, write_image
-from gliotype.simulate.scanner import draw_protocol
-from gliotype.simulate.sites import MALE, SITES, Disease, Site, draw_disease, draw_site_age, site_named
-from gliotype.simulate.template import template_anatomy
-from gliotype.simulate.tissue import draw_parameters
-from gliotype.simulate.truth import COLUMNS, TRUTH_SPACES, truth_of
-from gliotype.simulate.tumour import GliomaType
-from gliotype.study import STRUCTURAL, Label, Sequence
-from gliotype.volume import Grid, Volume
+from gliotype.simulate.label_maps import label_map_files, label_map_hashes
+from gliotype.simulate.member import Draw, Heads, Member, simulate_member
+from gliotype.simulate.raw import write_image
+from gliotype.simulate.sites import SITES, Site, site_named
+from gliotype.simulate.truth import COLUMNS
+from gliotype.study import Label, Sequence
 
 __all__ = ["SITES", "Cohort", "Site", "write_cohort"]
 
@@ -42,9 +32,6 @@ SUFFIXES: Mapping[Sequence, str] = {
     Sequence.FLAIR: "FLAIR",
 }
 """How BIDS names each sequence, after the patient's name."""
-
-RAW_THICKNESS_MM = 3.0
-"""Slices of a raw cohort are no thinner than this, whatever the site."""
 
 _ASIDE = ".gliotype-"
 _TRUTH = Path("derivatives") / "truth"
@@ -122,7 +109,7 @@ def write_cohort(
     check_writable(out)
     with output_errors(out):
         _begin(out, chosen, settings)
-        heads = _Heads(anatomies)
+        heads = Heads(anatomies)
         made = 0
         for number in range(1, n + 1):
             name = f"sub-{number:04d}"
@@ -130,137 +117,13 @@ def write_cohort(
                 continue
             if progress is not None:
                 progress(f"simulate {name} of {n}")
-            simulated = _simulate(name, _Draw.of(seed, number, chosen), heads, raw, spacing_mm)
+            draw = Draw.of(seed, number, chosen)
+            simulated = simulate_member(name, draw, heads.chosen(draw.head), raw=raw, spacing_mm=spacing_mm)
             _write_patient(out, simulated)
             _write_participants(out)
             made += 1
         patients = _write_participants(out)
     return Cohort(out, patients, made)
-
-
-@dataclass(frozen=True)
-class _Draw:
-    """What is drawn about a patient before any voxel."""
-
-    seed: int
-    site: str
-    disease: Disease
-    age: float | None
-    sex: str
-    field_t: float
-    sequences: tuple[Sequence, ...]
-    thickness_mm: tuple[float, float]
-    head: float
-
-    @classmethod
-    def of(cls, cohort_seed: int, number: int, site: Site) -> _Draw:
-        seed = int(np.random.SeedSequence([cohort_seed, number]).generate_state(1)[0])
-        rng = np.random.default_rng([seed, 0])
-        disease = draw_disease(rng, site)
-        glioma = disease if isinstance(disease, GliomaType) else None
-        fields = list(site.field_mix)
-        missing = STRUCTURAL[rng.integers(len(STRUCTURAL))] if rng.random() < site.missing else None
-        return cls(
-            seed=seed,
-            site=site.name,
-            disease=disease,
-            sex="M" if rng.random() < (0.5 if glioma is None else MALE[glioma]) else "F",
-            field_t=float(fields[rng.choice(len(fields), p=list(site.field_mix.values()))]),
-            sequences=tuple(s for s in STRUCTURAL if s is not missing),
-            thickness_mm=site.thickness_mm,
-            head=float(rng.random()),
-            age=None if glioma is None else draw_site_age(rng, site, glioma),
-        )
-
-
-class _Heads:
-    """The anatomies to choose from; a label map is read and aligned when it is first needed."""
-
-    def __init__(self, folder: Path | None) -> None:
-        self._files = () if folder is None else label_map_files(folder)
-        self._read = lru_cache(maxsize=32)(read_label_map)
-        self._white_matter = atlas.tissue(atlas.Tissue.WHITE)
-
-    def chosen(self, part: float) -> Anatomy:
-        """The head at a part (0 to 1) of the list."""
-        if not self._files:
-            return template_anatomy()
-        return self._read(self._files[int(part * len(self._files))], self._white_matter)
-
-
-@dataclass(frozen=True, eq=False)
-class _Simulated:
-    """A patient with images and truth, ready to be written."""
-
-    name: str
-    images: Mapping[Sequence, SimulatedImage]
-    labels: Volume
-    brain: Volume
-    truth: Mapping[str, str | int | float | None]
-
-
-def _simulate(name: str, draw: _Draw, heads: _Heads, raw: bool, spacing_mm: float) -> _Simulated:
-    anatomy = heads.chosen(draw.head)
-    if raw:
-        patient = raw_patient(draw.seed, draw.disease, anatomy)
-        low, high = draw.thickness_mm
-        thick = (max(low, RAW_THICKNESS_MM), max(high, RAW_THICKNESS_MM))
-        images = raw_images(
-            patient, draw.seed, sequences=draw.sequences, field_t=draw.field_t, thickness_mm=thick
-        )
-    else:
-        grid = template_anatomy().tissue.grid.bounding(spacing_mm)
-        rng = np.random.default_rng([draw.seed, 1])
-        patient = draw_patient(rng, anatomy, grid, draw.disease, reshape_scale=0.04)
-        images = _registered_images(patient, draw)
-    space = next(s for s in map(Sequence, TRUTH_SPACES) if s in images)
-    labels = np.zeros(patient.grid.shape, np.uint8) if patient.tumour is None else patient.tumour.labels
-    drawn_on = images[space]
-    age = patient.age if draw.age is None else draw.age
-    truth = {
-        **truth_of(patient, draw.disease),
-        "participant_id": name,
-        "age": round(age, 1),
-        "sex": draw.sex,
-        "site": draw.site,
-        "field_t": draw.field_t,
-        "sequences": " ".join(draw.sequences),
-        "truth_space": str(space),
-        "seed": draw.seed,
-    }
-    return _Simulated(
-        name,
-        images,
-        _read_on(labels, patient.grid, drawn_on),
-        _read_on(patient.brain.astype(np.uint8), patient.grid, drawn_on),
-        {column: truth[column] for column in COLUMNS},
-    )
-
-
-def _registered_images(patient: DigitalPatient, draw: _Draw) -> dict[Sequence, SimulatedImage]:
-    """Acquire images on the patient's own grid, each with the blur of its slices."""
-    rng = np.random.default_rng([draw.seed, 2])
-    protocols = {
-        s: draw_protocol(rng, s, thickness_mm=float(rng.uniform(*draw.thickness_mm))) for s in STRUCTURAL
-    }
-    parameters = draw_parameters(rng, draw.field_t)
-    arrays = acquire(rng, patient, parameters, {s: protocols[s] for s in draw.sequences})
-    return {
-        sequence: SimulatedImage(
-            Volume(scanner_units(array, float(np.quantile(array, 0.995))), patient.grid.affine),
-            protocols[sequence],
-            draw.field_t,
-            np.eye(4),
-        )
-        for sequence, array in arrays.items()
-    }
-
-
-def _read_on(labels: np.ndarray, grid: Grid, image: SimulatedImage) -> Volume:
-    volume = Volume(labels, grid.affine)
-    if grid.same_as(image.volume.grid):
-        return volume
-    return read_whole(volume, image.volume.grid, np.linalg.inv(image.image_from_mni))
 
 
 def _anatomy_record(folder: Path) -> dict[str, str]:
@@ -330,7 +193,7 @@ def _settings_words(settings: Mapping[str, object], keys: list[str]) -> str:
     return ", ".join(f"{key} {words(settings.get(key))}" for key in keys)
 
 
-def _write_patient(out: Path, patient: _Simulated) -> None:
+def _write_patient(out: Path, patient: Member) -> None:
     """Write a patient aside and move it into place, the images last."""
     with TemporaryDirectory(prefix=_ASIDE, dir=out) as aside:
         images, truth = Path(aside) / "images", Path(aside) / "truth"

@@ -302,5 +302,6 @@ def export(checkpoint: Path, file: Path) -> int:
     state = torch.load(checkpoint, weights_only=True)
     network = AveragedModel(model1())
     network.load_state_dict(state["average"])
-    export_onnx(network.module, torch.zeros(1, 2 * len(CHANNELS), *GRID.shape), file)
+    whole = nn.Sequential(network.module, nn.Softmax(dim=1))
+    export_onnx(whole, torch.zeros(1, 2 * len(CHANNELS), *GRID.shape), file)
     return int(state["step"])

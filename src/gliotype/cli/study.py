@@ -1,0 +1,36 @@
+"""``gliotype study``: train, tune, test and ablate as a protocol says."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def study(
+    protocol: Annotated[
+        Path, typer.Argument(metavar="PROTOCOL", help="TOML file: cohorts, sets, ablations.")
+    ],
+    *,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="OUT", help="Folder of the study; an interrupted one goes on."
+        ),
+    ],
+    jobs: Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")] = 1,
+) -> None:
+    """Train Model 2 on cohorts, test it on others, and take it apart."""
+    from gliotype.cli.show import progress
+    from gliotype.errors import UsageError
+
+    try:
+        from gliotype.train.protocol import read_protocol
+        from gliotype.train.study import run_study
+    except ImportError as error:
+        raise UsageError(f"{error.name} is not installed: pip install 'gliotype[train]'") from error
+    with progress() as tell:
+        outcome = run_study(read_protocol(protocol), output, jobs=jobs, tell=tell)
+    typer.echo(outcome.markdown)
+    typer.echo(f"Written      {output / 'results.md'}, {output / 'results.csv'}, {output / 'evaluation'}")

@@ -1,0 +1,7 @@
+"""Cohorts on disk: patients with their images, age and IDH status, in the layouts of public data sets and of BIDS."""
+
+from gliotype.cohorts.layout import LAYOUTS, Layout
+from gliotype.cohorts.patient import CohortPatient
+from gliotype.cohorts.read import read_cohort
+
+__all__ = ["LAYOUTS", "CohortPatient", "Layout", "read_cohort"]

@@ -1,0 +1,137 @@
+"""How the files and tables of each kind of cohort are named.
+
+A further layout is one more entry of `LAYOUTS`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+from gliotype.study import Sequence
+
+T1, T1C, T2, FLAIR = Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Names of files and columns.
+
+    In patterns ``{id}`` stands for the patient's folder name, ``*`` for anything.
+
+    Attributes:
+        name: what the caller calls it.
+        source: what it is, one sentence.
+        folders: pattern of the patients' folders below the cohort's.
+        subject: regular expression whose first group, in a folder's name, is the patient.
+        images: patterns of each sequence's file, below the patient's folder; the first that is there counts.
+        mask: patterns of the expert's mask, below the cohort's folder.
+        tables: patterns of the tables, below the cohort's folder; all that are there are joined.
+        identity: column of the patient's name in the tables.
+        columns: column of each fact: ``idh``, ``age``, ``sex``, and strata.
+        aliases: columns that name the same patient in other data sets.
+    """
+
+    name: str
+    source: str
+    folders: str
+    subject: str
+    images: Mapping[Sequence, tuple[str, ...]]
+    mask: tuple[str, ...]
+    tables: tuple[str, ...]
+    identity: str
+    columns: Mapping[str, str]
+    aliases: tuple[str, ...] = field(default=())
+
+
+LAYOUTS: Mapping[str, Layout] = MappingProxyType(
+    {
+        layout.name: layout
+        for layout in (
+            Layout(
+                "bids",
+                "BIDS with idh and age in participants.tsv, such as gliotype simulate writes",
+                "sub-*",
+                r"(sub-[A-Za-z0-9]+)",
+                {
+                    T1: ("**/anat/{id}_T1w.nii.gz", "**/anat/{id}_ses-*_T1w.nii.gz"),
+                    T1C: ("**/anat/{id}*_ce-*_T1w.nii.gz",),
+                    T2: ("**/anat/{id}*_T2w.nii.gz",),
+                    FLAIR: ("**/anat/{id}*_FLAIR.nii.gz",),
+                },
+                ("derivatives/*/{id}/**/{id}*_dseg.nii.gz",),
+                ("participants.tsv",),
+                "participant_id",
+                {"idh": "idh", "age": "age", "sex": "sex", "grade": "grade", "site": "site"},
+            ),
+            Layout(
+                "ucsf-pdgm",
+                "UCSF-PDGM on TCIA (Calabrese 2022)",
+                "**/UCSF-PDGM-*_nifti",
+                r"(UCSF-PDGM-\d+)(?!_?\d*_FU)",
+                {
+                    T1: ("*_T1.nii.gz",),
+                    T1C: ("*_T1gad.nii.gz", "*_T1c.nii.gz"),
+                    T2: ("*_T2.nii.gz",),
+                    FLAIR: ("*_FLAIR.nii.gz",),
+                },
+                ("**/{id}/*_tumor_segmentation.nii.gz",),
+                ("*metadata*.csv", "*clinical*.csv"),
+                "ID",
+                {"idh": "IDH", "age": "Age at MRI", "sex": "Sex", "grade": "WHO CNS Grade"},
+                ("BraTS21 ID",),
+            ),
+            Layout(
+                "upenn-gbm",
+                "UPENN-GBM on TCIA (Bakas 2022), pre-operative examinations",
+                "**/UPENN-GBM-*_11",
+                r"(UPENN-GBM-\d{5}_11)",
+                {
+                    T1: ("*_T1.nii.gz",),
+                    T1C: ("*_T1GD.nii.gz",),
+                    T2: ("*_T2.nii.gz",),
+                    FLAIR: ("*_FLAIR.nii.gz",),
+                },
+                ("**/{id}_segm.nii.gz", "**/{id}_automated_approx_segm.nii.gz"),
+                ("*clinical*.csv",),
+                "ID",
+                {"idh": "IDH1", "age": "Age_at_scan_years", "sex": "Gender"},
+            ),
+            Layout(
+                "egd",
+                "Erasmus Glioma Database (van der Voort 2021), with its tables saved as CSV",
+                "**/EGD-*",
+                r"(EGD-\d{4})",
+                {
+                    T1: ("**/T1.nii.gz",),
+                    T1C: ("**/T1GD.nii.gz",),
+                    T2: ("**/T2.nii.gz",),
+                    FLAIR: ("**/FLAIR.nii.gz",),
+                },
+                ("**/{id}/**/MASK.nii.gz",),
+                ("*[Gg]enetic*.csv", "*[Cc]linical*.csv"),
+                "Subject",
+                {"idh": "IDH", "age": "Age", "sex": "Sex", "grade": "Grade"},
+            ),
+            Layout(
+                "brats",
+                "BraTS 2021 or TCGA folders with a table labels.csv (subject, idh, age)",
+                "**/[BT][rC][aG][TA]*",
+                r"(BraTS2021_\d{5}|BraTS-GLI-\d{5}-\d{3}|TCGA-\w{2}-\w{4})",
+                {
+                    T1: ("*_t1.nii.gz", "*-t1n.nii.gz", "T1.nii.gz"),
+                    T1C: ("*_t1ce.nii.gz", "*_t1Gd.nii.gz", "*-t1c.nii.gz", "T1c.nii.gz"),
+                    T2: ("*_t2.nii.gz", "*-t2w.nii.gz", "T2.nii.gz"),
+                    FLAIR: ("*_flair.nii.gz", "*-t2f.nii.gz", "FLAIR.nii.gz"),
+                },
+                ("**/{id}/*seg*.nii.gz", "**/{id}/mask.nii.gz"),
+                ("labels.csv", "*MappingToTCIA*.csv"),
+                "subject",
+                {"idh": "idh", "age": "age", "sex": "sex", "grade": "grade"},
+                ("PatientID on TCIA Radiology Portal",),
+            ),
+        )
+    }
+)
+"""Every layout by name."""

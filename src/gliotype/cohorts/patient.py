@@ -1,0 +1,30 @@
+"""A patient of a cohort on disk."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gliotype.study import Sequence, Subject
+
+
+@dataclass(frozen=True)
+class CohortPatient:
+    """A patient whose IDH status is known.
+
+    Attributes:
+        subject: name in the cohort, age and sex.
+        mutant: whether IDH-mutant.
+        files: NIfTI file of each structural sequence that is there.
+        mask: expert's tumour mask, or None.
+        aliases: names of the same patient in other data sets.
+        strata: what else is known, by name.
+    """
+
+    subject: Subject
+    mutant: bool
+    files: Mapping[Sequence, Path]
+    mask: Path | None = None
+    aliases: tuple[str, ...] = ()
+    strata: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,173 @@
+"""Read a cohort's folder and tables into patients."""
+
+from __future__ import annotations
+
+import csv
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+from gliotype.cohorts.layout import LAYOUTS, Layout
+from gliotype.cohorts.patient import CohortPatient
+from gliotype.errors import InputError, UsageError
+from gliotype.study import Subject
+
+_IDH = {
+    "1": True,
+    "1.0": True,
+    "mutant": True,
+    "mutated": True,
+    "yes": True,
+    "0": False,
+    "0.0": False,
+    "wildtype": False,
+    "wild-type": False,
+    "wt": False,
+    "no": False,
+}
+_SEX = {"m": "M", "male": "M", "f": "F", "female": "F"}
+
+Row = Mapping[str, str]
+
+
+def read_cohort(folder: Path, layout: str) -> tuple[CohortPatient, ...]:
+    """Read the patients of a cohort whose IDH status is known.
+
+    Args:
+        folder: of the cohort, with its tables.
+        layout: one of `LAYOUTS`.
+
+    Returns:
+        Patients in the order of their names.
+
+    Raises:
+        UsageError: for an unknown layout.
+        InputError: if the folder, its tables, a needed column or the images of a labelled patient are missing, no
+            label matches a patient, or a patient is labelled twice.
+    """
+    if layout not in LAYOUTS:
+        raise UsageError(f"there is no layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
+    chosen = LAYOUTS[layout]
+    if not folder.is_dir():
+        raise InputError(f"{folder} is no folder: give the folder of a cohort in the layout {layout}")
+    rows = _rows(folder, chosen)
+    places = _folders(folder, chosen)
+    if not places:
+        raise InputError(f"{folder} holds no patient in the layout {layout} (folders {chosen.folders})")
+    patients: list[CohortPatient] = []
+    without: list[CohortPatient] = []
+    for name in sorted(places):
+        row = rows.get(_key(name))
+        mutant = None if row is None else _IDH.get(row.get(chosen.columns["idh"], "").strip().lower())
+        if row is None or mutant is None:
+            continue
+        patient = _patient(folder, places[name], name, mutant, row, chosen)
+        (patients if patient.files else without).append(patient)
+    if without:
+        names = ", ".join(p.subject.id for p in without[:5])
+        raise InputError(
+            f"{len(without)} labelled patients have no structural image ({names}): complete or remove their folders"
+        )
+    if not patients:
+        raise InputError(
+            f"no label matches a patient: the tables name {_example(rows)}, the folders {min(places)}; "
+            "the IDH status is 1/0 or mutant/wildtype"
+        )
+    return tuple(patients)
+
+
+def _patient(cohort: Path, folder: Path, name: str, mutant: bool, row: Row, layout: Layout) -> CohortPatient:
+    files = {
+        s: file for s, patterns in layout.images.items() if (file := _first(folder, patterns, folder.name))
+    }
+    known = {fact: row.get(column, "").strip() for fact, column in layout.columns.items()}
+    facts = {fact: text for fact, text in known.items() if text and text.lower() not in ("n/a", "unknown")}
+    return CohortPatient(
+        Subject(name, _age(facts.get("age", "")), _SEX.get(facts.get("sex", "").lower())),
+        mutant,
+        files,
+        _first(cohort, layout.mask, folder.name),
+        tuple(text for column in layout.aliases if (text := row.get(column, "").strip())),
+        {fact: text for fact, text in facts.items() if fact not in ("idh", "age", "sex")},
+    )
+
+
+def _folders(cohort: Path, layout: Layout) -> dict[str, Path]:
+    """Return the patients' folders by the patient's name; the first in order where one has several."""
+    found: dict[str, Path] = {}
+    for path in sorted(cohort.glob(layout.folders)):
+        match = re.match(layout.subject, path.name)
+        if match and path.is_dir() and "derivatives" not in path.parts:
+            found.setdefault(match.group(1), path)
+    return found
+
+
+def _first(folder: Path, patterns: tuple[str, ...], name: str) -> Path | None:
+    for pattern in patterns:
+        files = sorted(folder.glob(pattern.replace("{id}", name)))
+        if files:
+            return files[0]
+    return None
+
+
+def _rows(folder: Path, layout: Layout) -> dict[str, dict[str, str]]:
+    """Join all tables of a cohort by the patient's name."""
+    tables = [file for pattern in layout.tables for file in sorted(folder.glob(pattern))]
+    if not tables:
+        raise InputError(
+            f"{folder} holds no table ({' or '.join(layout.tables)}): put the cohort's table there"
+        )
+    joined: dict[str, dict[str, str]] = {}
+    for table in tables:
+        seen: set[str] = set()
+        for row in _table(table):
+            names = [row[c] for c in (layout.identity, "BraTS2021 ID") if row.get(c)]
+            if not names:
+                continue
+            key = _key(names[0])
+            if key in seen:
+                raise InputError(f"{table.name} names {names[0]} twice: give each patient one line")
+            seen.add(key)
+            joined.setdefault(key, {}).update(row)
+    if not any(layout.columns["idh"] in row for row in joined.values()):
+        raise InputError(
+            f"no table of {folder} has the columns {layout.identity!r} and {layout.columns['idh']!r}: "
+            f"found {', '.join(table.name for table in tables)}"
+        )
+    return joined
+
+
+def _table(file: Path) -> list[dict[str, str]]:
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as text:
+            separator = "\t" if file.suffix == ".tsv" else ","
+            return [
+                {str(key).strip(): (value or "").strip() for key, value in row.items() if key}
+                for row in csv.DictReader(text, delimiter=separator)
+            ]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise InputError(
+            f"the table {file.name} cannot be read ({error}): save it as CSV in UTF-8"
+        ) from error
+
+
+def _key(name: str) -> str:
+    """Make names of one patient alike: lower case, numbers without leading zeros.
+
+    Example:
+        >>> _key("UCSF-PDGM-004") == _key("ucsf-pdgm-0004")
+        True
+    """
+    return re.sub(r"\d+", lambda number: str(int(number.group())), name.strip().lower())
+
+
+def _age(text: str) -> float | None:
+    try:
+        years = float(text.rstrip("+"))
+    except ValueError:
+        return None
+    return years if 0 <= years <= 120 else None
+
+
+def _example(rows: Mapping[str, Row]) -> str:
+    return repr(next(iter(rows), "none at all"))

@@ -1,0 +1,63 @@
+"""Where a map of reasons lies: in the tumour, close around it, or elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from gliotype.study import Label, Tumour
+from gliotype.volume import Volume
+
+AROUND_MM = 5.0
+"""What is taken for immediately adjacent: the width that Choi 2021's editorial discusses."""
+
+
+@dataclass(frozen=True)
+class Shares:
+    """Shares of a map's absolute values; they add up to 1, or are all 0 for an empty map.
+
+    Attributes:
+        enhancing: in enhancing tumour.
+        non_enhancing: in the rest of the tumour.
+        around: outside the tumour, within `AROUND_MM`.
+        elsewhere: farther away.
+    """
+
+    enhancing: float
+    non_enhancing: float
+    around: float
+    elsewhere: float
+
+
+def saliency_shares(saliency: Volume, tumour: Tumour) -> Shares:
+    """Part a map of reasons by where it lies.
+
+    Args:
+        saliency: on the grid of the tumour.
+        tumour: label map.
+
+    Example:
+        >>> labels = np.zeros((20, 20, 20), np.uint8); labels[5:10, 5:10, 5:10] = Label.ENHANCING
+        >>> tumour = Tumour(Volume(labels, np.eye(4)), "given")
+        >>> saliency_shares(Volume((labels > 0).astype(np.float32), np.eye(4)), tumour).enhancing
+        1.0
+    """
+    strength = np.abs(np.asarray(saliency.array, dtype=np.float64))
+    total = float(strength.sum())
+    if total == 0:
+        return Shares(0.0, 0.0, 0.0, 0.0)
+    away = ndimage.distance_transform_edt(~tumour.mask, sampling=tumour.labels.grid.spacing)
+    enhancing = np.asarray(tumour.labels.array) == Label.ENHANCING
+
+    def share(where: NDArray[np.bool_]) -> float:
+        return float(strength[where].sum()) / total
+
+    return Shares(
+        share(enhancing),
+        share(tumour.mask & ~enhancing),
+        share(~tumour.mask & (away <= AROUND_MM)),
+        share(away > AROUND_MM),
+    )

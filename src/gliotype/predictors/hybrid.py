@@ -1,0 +1,204 @@
+"""Model 2: slices seen by a residual network, joined with shape, place and age (Choi 2021).
+
+The answer is a sum of log-odds: the mean of the network's map, and a weight times each standardised number. So
+each place in the slices and each number has its own share of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.resources import files
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from gliotype.errors import WeightsError
+from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
+from gliotype.predictors.slices import IMAGES, Slices, numbers_of, slices_of
+from gliotype.runtime import Network, load_network
+from gliotype.study import (
+    Finding,
+    Measurements,
+    NotApplicable,
+    PreparedStudy,
+    Reason,
+    Sequence,
+    Subject,
+    Tumour,
+)
+from gliotype.volume import Volume
+
+Floats = NDArray[np.float64]
+
+LIMIT = 4.0
+"""Standardised numbers are clipped to this, as in training."""
+
+SHOWN = 6
+"""So many numbers are listed as reasons, those that moved the answer most."""
+
+LIMITS = (
+    "Trained on simulated patients only. Its interval is the spread of networks trained on resampled patients; it "
+    "does not cover the step from simulated to real images."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """What the file ``model2.json`` holds beside the network.
+
+    Attributes:
+        numbers: names, in order.
+        mean: of each number in the training patients.
+        sd: standard deviation of each.
+        coefficients: (members, numbers): log-odds per standard deviation.
+        intercepts: of each member.
+        slope: by which log-odds are multiplied for calibration.
+        offset: added then, for a prevalence of one half.
+    """
+
+    numbers: tuple[str, ...]
+    mean: Floats
+    sd: Floats
+    coefficients: Floats
+    intercepts: Floats
+    slope: float
+    offset: float
+
+    def shares(self, numbers: Floats) -> Floats:
+        """Return the calibrated log-odds of each number, (members, numbers); 0 for a missing one."""
+        scores = np.nan_to_num(np.clip((numbers - self.mean) / self.sd, -LIMIT, LIMIT))
+        return np.asarray(self.slope * self.coefficients * scores)
+
+
+@cache
+def load_weights(name: str = "model2.json") -> Weights:
+    """Read the numbers of Model 2.
+
+    Raises:
+        WeightsError: if the file is missing or damaged.
+    """
+    try:
+        kept = json.loads((files("gliotype.weights") / name).read_text(encoding="utf-8"))
+        arrays = {
+            key: np.array(kept[key], dtype=np.float64) for key in ("mean", "sd", "coefficients", "intercepts")
+        }
+        return Weights(
+            numbers=tuple(kept["numbers"]),
+            mean=arrays["mean"],
+            sd=arrays["sd"],
+            coefficients=arrays["coefficients"],
+            intercepts=arrays["intercepts"],
+            slope=float(kept["slope"]),
+            offset=float(kept["offset"]),
+        )
+    except FileNotFoundError as missing:
+        raise WeightsError(f"the weights {name} are missing: install gliotype again") from missing
+    except (ValueError, KeyError, TypeError) as damaged:
+        raise WeightsError(f"the weights {name} are damaged: install gliotype again") from damaged
+
+
+@cache
+def _network() -> Network:
+    return load_network("model2.onnx")
+
+
+class HybridPredictor:
+    """Model 2, the automated hybrid of image, shape, place and age."""
+
+    name: ClassVar[str] = "hybrid"
+    needs: ClassVar[Needs] = Needs(sequences=tuple(frozenset({s}) for s in IMAGES))
+    weights: ClassVar[tuple[str, ...]] = ("model2.onnx", "model2.json")
+
+    def __init__(self, prevalence: float = DEFAULT_PREVALENCE) -> None:
+        self.prevalence = prevalence
+
+    def predict(
+        self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
+    ) -> Finding | NotApplicable:
+        """Give the probability from slices, shape, place and, if it is known, age."""
+        used = tuple(s for s in IMAGES if s in prepared.images)
+        if not used:
+            return NotApplicable(self.name, "it needs at least one of T1c, T2 and FLAIR")
+        slices, weights = slices_of(prepared, tumour), load_weights()
+        maps = weights.slope * np.asarray(_network()(slices.array), dtype=np.float64)
+        numbers = numbers_of(measurements, subject)
+        shares = weights.shares(numbers)
+        image = maps.mean(axis=(0, 2, 3))
+        resting = weights.slope * weights.intercepts + weights.offset + float(logit(self.prevalence))
+        probability, interval = _answer(image + shares.sum(axis=1) + resting)
+        reasons = [Reason("image", None, "", float(image.mean()), "the map's mean over five slices")]
+        reasons += [
+            Reason(
+                name,
+                value,
+                _unit(name, measurements.units),
+                share,
+                f"training patients: {mean:.3g} ± {sd:.2g}",
+            )
+            for name, value, share, mean, sd in zip(
+                weights.numbers,
+                numbers.tolist(),
+                shares.mean(axis=0).tolist(),
+                weights.mean,
+                weights.sd,
+                strict=True,
+            )
+            if np.isfinite(value)
+        ]
+        reasons.sort(key=lambda reason: -abs(reason.contribution or 0.0))
+        return Finding(
+            method=self.name,
+            probability=probability,
+            interval=interval,
+            sequences=used,
+            reasons=tuple(reasons[:SHOWN]),
+            limits=LIMITS,
+            summary=_summary(used, subject),
+            map=activation_map(maps.mean(axis=1), slices, prepared),
+        )
+
+
+def _answer(log_odds: Floats) -> tuple[float, tuple[float, float]]:
+    """Return the probability of the members' mean log-odds, and the 95 % interval of one member around it."""
+    middle = float(log_odds.mean())
+    spread = 1.96 * float(log_odds.std(ddof=1)) if log_odds.size > 1 else 0.0
+    return float(expit(middle)), (float(expit(middle - spread)), float(expit(middle + spread)))
+
+
+def activation_map(maps: Floats, slices: Slices, prepared: PreparedStudy) -> Volume:
+    """Bring the slices' maps to the patient.
+
+    Args:
+        maps: (5, h, w) log-odds of each place of each slice.
+        slices: the input, with its place in MNI152.
+        prepared: gives the grid.
+
+    Returns:
+        float32 map on the prepared grid, scaled to a largest absolute value of 1: positive where the image speaks for
+        IDH mutation. 0 outside the brain and beyond the slices.
+    """
+    arranged = np.moveaxis(maps, 0, -1)
+    factor = slices.grid.shape[0] / arranged.shape[0]
+    affine = slices.grid.affine @ np.diag([factor, factor, 1.0, 1.0])
+    affine[:3, 3] += slices.grid.affine[:3, :2].sum(axis=1) * (factor - 1) / 2
+    volume = Volume(arranged.astype(np.float32), affine).resample(prepared.grid, prepared.mni_from_prepared)
+    array = np.where(np.asarray(prepared.brain.array, dtype=np.bool_), volume.array, 0)
+    largest = float(np.abs(array).max())
+    return volume.with_array((array / largest if largest > 0 else array).astype(np.float32))
+
+
+def _unit(name: str, units: Mapping[str, str]) -> str:
+    return "years" if name == "age" else units.get(name, "")
+
+
+def _summary(used: tuple[Sequence, ...], subject: Subject) -> str:
+    words = {Sequence.T1C: "T1c", Sequence.T2: "T2", Sequence.FLAIR: "FLAIR"}
+    sentence = f"Slices of {', '.join(words[s] for s in used)} with the tumour's outline, shape and place"
+    missing = [words[s] for s in IMAGES if s not in used] + (["age"] if subject.age is None else [])
+    sentence += "" if subject.age is None else ", and age"
+    return f"{sentence}; without {', '.join(missing)}." if missing else f"{sentence}."

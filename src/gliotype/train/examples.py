@@ -1,0 +1,204 @@
+"""Patients as Model 2 learns and is tested on them: slices and numbers, made with the *predicted* tumour, kept on disk.
+
+An example is a few hundred kilobytes; making one takes seconds (simulation or reading, preparation, Model 1),
+so each is made once and kept in a folder named after everything that it depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gliotype import __version__
+from gliotype.errors import InputError
+from gliotype.measure import measure
+from gliotype.predictors.slices import IMAGES, NUMBERS, OFFSETS_MM, SIZE, numbers_of, slices_of
+from gliotype.runtime import checked_weights
+from gliotype.segment import segment
+from gliotype.study import PreparedStudy, Subject, Tumour
+
+MODEL1 = "model1.onnx"
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One patient.
+
+    Attributes:
+        subject: unique in its cohort.
+        mutant: whether IDH-mutant.
+        age: years, NaN where not known.
+        slices: float16 (5, 4, 128, 128) as `slices_of` cuts them; all 0 where no tumour was found.
+        numbers: float64 (20,) as `numbers_of` lines them up; NaN where missing.
+        found: whether Model 1 found a tumour.
+        dice: of the whole tumour with the true mask, or NaN without one.
+        strata: what else is known, by name.
+    """
+
+    subject: str
+    mutant: bool
+    age: float
+    slices: NDArray[np.float16]
+    numbers: NDArray[np.float64]
+    found: bool
+    dice: float
+    strata: Mapping[str, str] = field(default_factory=dict)
+
+
+class Patients(Protocol):
+    """Where patients come from: a simulated cohort, or one on disk.
+
+    Attributes:
+        subjects: names, in order.
+        settings: all that the examples depend on, as plain values; it names the folder in which they are kept.
+    """
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Names, in order."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that the examples depend on."""
+        ...
+
+    def example(self, subject: str) -> Example:
+        """Make the example of a patient."""
+        ...
+
+
+def example_of(
+    prepared: PreparedStudy,
+    subject: Subject,
+    mutant: bool,
+    strata: Mapping[str, str],
+    truth: Callable[[PreparedStudy], NDArray[np.bool_]] | None = None,
+    tumour: Tumour | None = None,
+) -> Example:
+    """Turn a prepared study into an example.
+
+    Args:
+        prepared: the study.
+        subject: its name and age.
+        mutant: whether IDH-mutant.
+        strata: what else is known.
+        truth: gives the true whole tumour on the prepared grid, if it is known.
+        tumour: already found; else Model 1 finds it here.
+    """
+    tumour = tumour or segment(prepared)
+    slices = np.zeros((len(OFFSETS_MM), len(IMAGES) + 1, SIZE, SIZE), np.float32)
+    numbers = np.full(len(NUMBERS), np.nan)
+    if tumour.found:
+        slices = slices_of(prepared, tumour).array
+        numbers = numbers_of(measure(prepared, tumour), subject)
+    return Example(
+        subject.id,
+        mutant,
+        np.nan if subject.age is None else subject.age,
+        slices.astype(np.float16),
+        numbers,
+        tumour.found,
+        np.nan if truth is None else _dice(tumour.mask, truth(prepared)),
+        dict(strata),
+    )
+
+
+def _dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    total = int(found.sum()) + int(truth.sum())
+    return 1.0 if total == 0 else float(2 * (found & truth).sum() / total)
+
+
+def folder_of(patients: Patients, cache: Path) -> Path:
+    """Name the folder in which the examples of a source are kept, after all that they depend on."""
+    settings = {**patients.settings, "model1": checked_weights(MODEL1)[1], "version": __version__}
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+    return cache / digest[:16]
+
+
+def make_examples(
+    patients: Patients,
+    cache: Path,
+    *,
+    subjects: Iterable[str] | None = None,
+    jobs: int = 1,
+    tell: Callable[[str], None] = lambda line: None,
+) -> list[Example]:
+    """Make the examples of a source, or read those that were made before.
+
+    Args:
+        patients: the source.
+        cache: folder of all kept examples; safe to delete.
+        subjects: which of the source's patients; all when None.
+        jobs: patients at the same time.
+        tell: told how far it is.
+
+    Returns:
+        One example per subject, in order.
+    """
+    names = patients.subjects if subjects is None else tuple(subjects)
+    folder = folder_of(patients, cache)
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [name for name in names if not _file(folder, name).exists()]
+    if missing:
+        with ProcessPoolExecutor(jobs) as pool:
+            made = [pool.submit(_make, patients, name, folder) for name in missing]
+            for done, future in enumerate(as_completed(made), start=1):
+                future.result()
+                tell(f"example {done} of {len(missing)}")
+    return [read_example(_file(folder, name)) for name in names]
+
+
+def _make(patients: Patients, subject: str, folder: Path) -> None:
+    write_example(patients.example(subject), _file(folder, subject))
+
+
+def _file(folder: Path, subject: str) -> Path:
+    return folder / f"{hashlib.sha256(subject.encode()).hexdigest()[:16]}.npz"
+
+
+def write_example(example: Example, file: Path) -> None:
+    """Write an example aside and move it into place."""
+    about = {"subject": example.subject, "strata": dict(example.strata)}
+    aside = file.with_name(f"{file.stem}.part{os.getpid()}.npz")
+    np.savez_compressed(
+        aside,
+        slices=example.slices,
+        numbers=example.numbers,
+        about=json.dumps(about),
+        scalars=np.array([example.mutant, example.age, example.found, example.dice]),
+    )
+    os.replace(aside, file)
+
+
+def read_example(file: Path) -> Example:
+    """Read an example.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    try:
+        with np.load(file) as kept:
+            about = json.loads(str(kept["about"]))
+            mutant, age, found, dice = kept["scalars"].tolist()
+            return Example(
+                about["subject"],
+                bool(mutant),
+                age,
+                kept["slices"],
+                kept["numbers"],
+                bool(found),
+                dice,
+                about["strata"],
+            )
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"the kept example {file} is damaged ({error}): delete it and run again") from error

@@ -1,0 +1,72 @@
+"""A cohort on disk as a source of examples: each patient goes through the whole chain."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+from numpy.typing import NDArray
+
+from gliotype.cohorts import CohortPatient, read_cohort
+from gliotype.prepare import prepare
+from gliotype.read import read_study
+from gliotype.segment import find_brain
+from gliotype.study import PreparedStudy
+from gliotype.train.examples import Example, example_of
+from gliotype.volume import Volume
+
+
+@dataclass(frozen=True)
+class FolderPatients:
+    """A cohort in one of `gliotype.cohorts.LAYOUTS`."""
+
+    path: Path
+    layout: str
+
+    @cached_property
+    def members(self) -> Mapping[str, CohortPatient]:
+        """The labelled patients by name."""
+        return {patient.subject.id: patient for patient in read_cohort(self.path, self.layout)}
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Names, in order."""
+        return tuple(self.members)
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that the examples depend on: labels, and the size and time of every image."""
+        patients = {
+            name: [p.mutant, p.subject.age, {str(s): _stamp(f) for s, f in p.files.items()}, _stamp(p.mask)]
+            for name, p in self.members.items()
+        }
+        return {"layout": self.layout, "patients": patients}
+
+    def example(self, subject: str) -> Example:
+        """Read and prepare a patient and find the tumour."""
+        patient = self.members[subject]
+        study = read_study(None, files=patient.files, subject=patient.subject)
+        prepared = prepare(study, find_brain)
+        mask = patient.mask
+        strata = {**patient.strata, "sequences": " ".join(sorted(patient.files))}
+        truth = None if mask is None else lambda to: _true_mask(mask, to)
+        return example_of(prepared, study.subject, patient.mutant, strata, truth)
+
+
+def _true_mask(file: Path, prepared: PreparedStudy) -> NDArray[np.bool_]:
+    image = nib.load(file)
+    labels = Volume(np.asarray(image.dataobj).astype(np.uint8), image.affine)  # type: ignore[attr-defined]
+    there = prepared.acquired_from_prepared[prepared.reference]
+    return np.asarray(labels.resample(prepared.grid, there, order=0).array) > 0
+
+
+def _stamp(file: Path | None) -> list[object] | None:
+    if file is None:
+        return None
+    status = file.stat()
+    return [file.name, status.st_size, int(status.st_mtime)]

@@ -1,0 +1,85 @@
+"""Trained models kept on disk: a run that was killed goes on with the first network that is not there yet."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+
+import torch
+
+from gliotype.train.examples import Example
+from gliotype.train.model2 import Hybrid, Model2, Recipe, Standard, calibrated, train_member
+
+
+def kept_model(
+    recipe: Recipe,
+    training: list[Example],
+    tuning: list[Example],
+    folder: Path,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Model2:
+    """Train a model, or read what was trained before with the same recipe on the same patients.
+
+    Args:
+        recipe: how.
+        training: patients to learn from.
+        tuning: other patients, for calibration and cut.
+        folder: where each network lies, in a sub-folder named after recipe and patients, beside ``record.csv``.
+        tell: told how far it is.
+    """
+    place = folder / digest(recipe, training)
+    place.mkdir(parents=True, exist_ok=True)
+    standard = Standard.of(training)
+    members = []
+    for number in range(recipe.members):
+        file = place / f"member-{number + 1}.pt"
+        if not file.exists():
+            note = _note(place / "record.csv", number + 1, recipe, tell)
+            member = train_member(
+                recipe, training, standard, 1000 * recipe.seed + number, note, bootstrap=recipe.members > 1
+            )
+            aside = file.with_suffix(".part")
+            torch.save(member.state_dict(), aside)
+            aside.replace(file)
+        member = Hybrid(recipe.parts)
+        member.load_state_dict(torch.load(file, weights_only=True))
+        members.append(member.eval())
+    return calibrated(Model2(recipe, tuple(members), standard), tuning)
+
+
+def digest(recipe: Recipe, training: list[Example]) -> str:
+    """Name a training run after everything that decides its result."""
+    described = {**asdict(recipe), "parts": sorted(recipe.parts)}
+    found = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
+    for example in training:
+        found.update(example.subject.encode() + bytes([example.mutant]))
+        found.update(example.slices.tobytes() + example.numbers.tobytes())
+    return found.hexdigest()[:16]
+
+
+def _note(
+    record: Path, member: int, recipe: Recipe, tell: Callable[[str], None]
+) -> Callable[[int, float], None]:
+    """Make a function that writes an epoch's loss to the record and tells how long it will take."""
+    began = time.monotonic()
+
+    def note(epoch: int, loss: float) -> None:
+        seconds = time.monotonic() - began
+        new = not record.exists()
+        with record.open("a", newline="") as table:
+            writer = csv.writer(table, lineterminator="\n")
+            if new:
+                writer.writerow(["member", "epoch", "loss", "seconds"])
+            writer.writerow([member, epoch, f"{loss:.5f}", f"{seconds:.1f}"])
+        left = seconds / epoch * (recipe.epochs - epoch) / 60
+        tell(
+            f"network {member} of {recipe.members}, epoch {epoch} of {recipe.epochs}, loss {loss:.3f}, "
+            f"{left:.0f} min left"
+        )
+
+    return note

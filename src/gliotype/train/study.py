@@ -1,0 +1,252 @@
+"""The study engine: examples, splits, training, tuning, tests, ablation and tables, as a protocol says.
+
+Every step keeps its result in the study's folder, so that a study that was killed goes on where it was.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gliotype.errors import InputError
+from gliotype.evaluate.figures import draw_figures
+from gliotype.evaluate.metrics import Metrics, evaluate
+from gliotype.evaluate.table import join, read_labels, read_predictions
+from gliotype.evaluate.write import write_evaluation
+from gliotype.report.staging import check_writable, output_errors
+from gliotype.train.examples import Example, Patients, make_examples
+from gliotype.train.folder import FolderPatients
+from gliotype.train.kept import kept_model
+from gliotype.train.leakage import refuse_leakage
+from gliotype.train.model2 import ALL_PARTS, Model2, Recipe
+from gliotype.train.protocol import CohortSettings, Protocol
+from gliotype.train.simulated import Scanner, SimulatedPatients
+from gliotype.train.study_table import Row, study_markdown
+
+FULL = "hybrid"
+"""Name of the model with all parts."""
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a study found.
+
+    Attributes:
+        rows: one per test set and model.
+        markdown: the tables.
+        model: the model with all parts.
+    """
+
+    rows: tuple[Row, ...]
+    markdown: str
+    model: Model2
+
+
+def run_study(
+    protocol: Protocol, out: Path, *, jobs: int = 1, tell: Callable[[str], None] = lambda line: None
+) -> Outcome:
+    """Run a study, or go on with one that was interrupted.
+
+    Args:
+        protocol: what to do.
+        out: folder for everything; the examples in ``cache`` and the networks in ``models`` are kept and used again.
+        jobs: patients prepared at the same time.
+        tell: told how far it is.
+
+    Returns:
+        The tables, which are also written as ``results.md`` and ``results.csv``; the evaluation of the model
+        with all parts on each test set lies in ``evaluation/SET``.
+
+    Raises:
+        InputError: if a cohort cannot be read, a set is empty or of one class, or a patient is in two sets.
+        OutputError: if the folder cannot be written.
+    """
+    check_writable(out)
+    with output_errors(out):
+        (out / "models").mkdir(parents=True, exist_ok=True)
+    sources = {name: _source(cohort, out) for name, cohort in protocol.cohorts.items()}
+    names = split(protocol, sources)
+    refuse_leakage(protocol, sources, names)
+    sets: dict[str, list[Example]] = {}
+    for role in ("training", "tuning", "test"):
+        for name in protocol.named(role):
+            source = sources[protocol.sets[name].cohort]
+            tell(f"examples of {name}")
+            sets[name] = make_examples(source, out / "cache", subjects=names[name], jobs=jobs, tell=tell)
+            _check_classes(name, sets[name])
+        if role == "tuning":
+            models = _train_all(protocol, sets, out, tell)
+    rows = [
+        _test(protocol, name, label, sets[name], model, out)
+        for name in protocol.named("test")
+        for label, model in models.items()
+    ]
+    markdown = study_markdown(protocol, rows, {name: sets[name] for name in protocol.sets})
+    _write_tables(rows, markdown, out)
+    return Outcome(tuple(rows), markdown, models[FULL])
+
+
+def _source(cohort: CohortSettings, out: Path) -> Patients:
+    if cohort.path is not None:
+        return FolderPatients(cohort.path, cohort.layout)
+    assert cohort.simulated is not None
+    assert cohort.patients is not None
+    scanner = (
+        None
+        if cohort.scanner is None
+        else Scanner(
+            tuple((float(t), share) for t, share in cohort.scanner.field_t.items()),
+            cohort.scanner.thickness_mm,
+            cohort.scanner.missing,
+        )
+    )
+    return SimulatedPatients(
+        cohort.simulated, cohort.patients, cohort.seed, scanner, cohort.anatomies, out / "anatomies.npz"
+    )
+
+
+def split(protocol: Protocol, sources: Mapping[str, Patients]) -> dict[str, tuple[str, ...]]:
+    """Draw the patients of each set, patient by patient, without overlap between sets that share a cohort.
+
+    Sets with `where` take their patients by value (a site, say); the others divide the rest in a random order.
+
+    Raises:
+        InputError: if a cohort has too few patients.
+    """
+    rng = np.random.default_rng(protocol.seed)
+    chosen: dict[str, tuple[str, ...]] = {}
+    for cohort, source in sources.items():
+        left = [source.subjects[i] for i in rng.permutation(len(source.subjects))]
+        of_cohort = {name: s for name, s in protocol.sets.items() if s.cohort == cohort}
+        for name, settings in sorted(of_cohort.items(), key=lambda item: not item[1].where):
+            able = [subject for subject in left if _fits(source, subject, settings.where)]
+            if settings.patients is not None and len(able) < settings.patients:
+                raise InputError(
+                    f"the set {name} asks for {settings.patients} patients, but {len(able)} of the cohort {cohort} are "
+                    "left: ask for fewer, or add patients"
+                )
+            taken = able[: settings.patients]
+            if not taken:
+                raise InputError(f"the set {name} is empty: change its cohort or where")
+            chosen[name] = tuple(sorted(taken))
+            left = [subject for subject in left if subject not in set(taken)]
+    return chosen
+
+
+def _fits(source: Patients, subject: str, where: Mapping[str, str]) -> bool:
+    if not where:
+        return True
+    if not isinstance(source, FolderPatients):
+        raise InputError("where parts cohorts on disk only: give each simulated site its own cohort")
+    known = source.members[subject].strata
+    return all(known.get(column) == value for column, value in where.items())
+
+
+def _check_classes(name: str, examples: list[Example]) -> None:
+    mutants = sum(example.mutant for example in examples)
+    if min(mutants, len(examples) - mutants) < 2:
+        raise InputError(
+            f"the set {name} holds {mutants} mutant and {len(examples) - mutants} wildtype patients: "
+            "two of each are the least"
+        )
+
+
+def _train_all(
+    protocol: Protocol, sets: Mapping[str, list[Example]], out: Path, tell: Callable[[str], None]
+) -> dict[str, Model2]:
+    """Train the model with all parts and each ablation, or read those that were trained before."""
+    (training,), (tuning,) = protocol.named("training"), protocol.named("tuning")
+    settings = protocol.model
+    wanted = {FULL: (ALL_PARTS, settings.members)}
+    wanted |= {
+        name: (frozenset(parts), settings.ablation_members) for name, parts in protocol.ablations.items()
+    }
+    models: dict[str, Model2] = {}
+    for label, (parts, members) in wanted.items():
+        recipe = Recipe(
+            parts, members, epochs=settings.epochs, learning_rate=settings.learning_rate, seed=protocol.seed
+        )
+        tell(f"train {label}")
+        models[label] = kept_model(recipe, sets[training], sets[tuning], out / "models", tell)
+    return models
+
+
+def _test(
+    protocol: Protocol, name: str, label: str, examples: list[Example], model: Model2, out: Path
+) -> Row:
+    """Write a model's predictions of a set, evaluate them, and return their line of the table."""
+    prevalence = model.prevalence
+    probabilities = model.probabilities(examples, prevalence)
+    labels, predictions = out / "labels" / f"{name}.csv", out / "predictions" / name / f"{label}.csv"
+    _write_csv(labels, _label_lines(examples))
+    lines = [["subject", "probability"]]
+    lines += [
+        [e.subject, "" if np.isnan(p) else f"{p:.6f}"] for e, p in zip(examples, probabilities, strict=True)
+    ]
+    _write_csv(predictions, lines)
+    patients = join(read_predictions(predictions), read_labels(labels))
+    metrics = evaluate(patients)
+    if label == FULL:
+        write_evaluation(metrics, draw_figures(patients, None, metrics), out / "evaluation" / name)
+    return _row(name, label, examples, metrics, patients.score >= model.cut, patients.mutant)
+
+
+def _row(name: str, label: str, examples: list[Example], metrics: Metrics, called: Any, mutant: Any) -> Row:
+    dices = [example.dice for example in examples if not np.isnan(example.dice)]
+    return Row(
+        set_name=name,
+        model=label,
+        n=metrics.n,
+        mutants=metrics.mutants,
+        no_calls=metrics.no_calls,
+        accuracy=float((called == mutant).mean()),
+        sensitivity=float(called[mutant].mean()),
+        specificity=float((~called[~mutant]).mean()),
+        auroc=metrics.auroc,
+        auprc=metrics.average_precision,
+        brier=metrics.brier,
+        slope=metrics.calibration.slope,
+        age=None if metrics.age_alone is None else metrics.age_alone.other_auroc,
+        minus_age=None if metrics.age_alone is None else metrics.age_alone.difference.difference,
+        dice=float(np.mean(dices)) if dices else None,
+    )
+
+
+def _label_lines(examples: list[Example]) -> list[list[str]]:
+    columns = sorted({column for example in examples for column in example.strata})
+    lines = [["subject", "idh", "age", *columns]]
+    for e in examples:
+        age = "" if np.isnan(e.age) else f"{e.age:.1f}"
+        lines.append([e.subject, str(int(e.mutant)), age, *(e.strata.get(c, "") for c in columns)])
+    return lines
+
+
+def _write_csv(file: Path, lines: list[list[str]]) -> None:
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows(lines)
+    _write(file, text.getvalue())
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a text file aside and move it into place."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    aside = file.with_suffix(".part")
+    aside.write_text(text, encoding="utf-8")
+    aside.replace(file)
+
+
+def _write_tables(rows: list[Row], markdown: str, out: Path) -> None:
+    header = list(Row.__dataclass_fields__)
+    lines = [header, *([_text(getattr(row, key)) for key in header] for row in rows)]
+    _write_csv(out / "results.csv", lines)
+    _write(out / "results.md", markdown)
+
+
+def _text(value: object) -> str:
+    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)
