@@ -116,7 +116,7 @@ def test_the_page_is_self_contained_and_escapes_names(metrics: Metrics, figures:
     assert "&lt;b&gt;north&lt;/b&gt;" in page
     assert "<b>north" not in page
     assert "secret" not in page
-    assert page.count("data:image/svg+xml;base64,") == 3
+    assert page.count("data:image/svg+xml;base64,") == 4
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
     assert "<script" not in page
 
@@ -131,7 +131,7 @@ def test_the_page_of_the_least_evaluation(figures: dict[str, str]) -> None:
 def test_figures_are_svg_that_does_not_change(
     sets: tuple[Patients, Patients], metrics: Metrics, figures: dict[str, str]
 ) -> None:
-    assert set(figures) == {"roc", "calibration", "decision_curve"}
+    assert set(figures) == {"roc", "precision_recall", "calibration", "decision_curve"}
     for text in figures.values():
         assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
     assert draw_figures(*sets, metrics) == figures

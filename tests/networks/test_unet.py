@@ -27,7 +27,7 @@ def test_the_exported_network_computes_the_same(tmp_path: Path) -> None:
     for weights in network.parameters():  # as after training: no two alike
         torch.nn.init.normal_(weights, std=0.3)
     file = tmp_path / "small.onnx"
-    export_onnx(network, torch.zeros(1, 2, 8, 16, 8), file)
+    export_onnx(torch.nn.Sequential(network, torch.nn.Softmax(dim=1)), torch.zeros(1, 2, 8, 16, 8), file)
     batch = torch.randn(2, 2, 8, 16, 8)
     expected = network(batch).softmax(dim=1).detach().numpy()
     compiled = ov.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})

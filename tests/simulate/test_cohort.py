@@ -16,7 +16,7 @@ from gliotype.prepare import atlas
 from gliotype.simulate import cohort as cohort_module
 from gliotype.simulate.cohort import SITES, SUFFIXES, Cohort, write_cohort
 from gliotype.simulate.label_maps import read_label_map
-from gliotype.simulate.member import Draw
+from gliotype.simulate.member import Draw, Member
 from gliotype.simulate.sites import draw_disease
 from gliotype.simulate.template import template_anatomy
 from gliotype.simulate.tissue import Tissue
@@ -174,9 +174,7 @@ def test_a_patient_that_fails_halfway_leaves_nothing(
 
     monkeypatch.setattr(cohort_module, "_write_json", interrupt)
     shutil.rmtree(copy / "sub-0004")
-    simulated = cohort_module._Simulated(
-        "sub-0004", {}, *[template_anatomy().tissue] * 2, {"truth_space": "T2"}
-    )
+    simulated = Member("sub-0004", {}, *[template_anatomy().tissue] * 2, {"truth_space": "T2"})
     with pytest.raises(KeyboardInterrupt):
         cohort_module._write_patient(copy, simulated)
     assert sorted(p.name for p in copy.iterdir()) == sorted(

@@ -21,6 +21,12 @@ def evaluate(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the results.")],
+    cut: Annotated[
+        float,
+        typer.Option(
+            min=0.0, max=1.0, help="Probability from which on mutant is called; fix it on other patients."
+        ),
+    ] = 0.5,
     against: Annotated[
         Path | None, typer.Option(metavar="OTHER", help="CSV with other predictions of the same patients.")
     ] = None,
@@ -36,7 +42,7 @@ def evaluate(
     known = read_labels(labels)
     patients = join(read_predictions(predictions), known)
     other = None if against is None else join(read_predictions(against), known)
-    metrics = measure(patients, other)
+    metrics = measure(patients, other, cut=cut)
     files = write_evaluation(metrics, draw_figures(patients, other, metrics), output)
 
     rows = [

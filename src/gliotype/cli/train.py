@@ -59,3 +59,39 @@ def model1(
         export(checkpoint, weight)
     typer.echo(f"Weight       {weight}")
     typer.echo(f"Record       {run / 'record.csv'}, {run / 'record.svg'}")
+
+
+@train.command()
+def model2(
+    *,
+    cohort: Annotated[
+        Path, typer.Option(metavar="COHORT", help="Folder of patients whose IDH status its table tells.")
+    ],
+    run: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; an interrupted one goes on."),
+    ],
+    layout: Annotated[
+        str, typer.Option(help="How the cohort's files are named: bids, ucsf-pdgm, upenn-gbm, egd or brats.")
+    ] = "bids",
+    members: Annotated[int, typer.Option(min=1, help="Networks, whose spread is the interval.")] = 3,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the patients.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")] = 1,
+) -> None:
+    """Train Model 2, which predicts IDH status, on a cohort of your own."""
+    from gliotype.cli.show import progress
+    from gliotype.errors import UsageError
+
+    try:
+        from gliotype.train.cohort import train_on_cohort
+        from gliotype.train.folder import FolderPatients
+        from gliotype.train.model2 import Recipe
+    except ImportError as error:
+        raise UsageError(f"{error.name} is not installed: pip install 'gliotype[train]'") from error
+    patients = FolderPatients(cohort, layout)
+    recipe = Recipe(members=members, epochs=epochs, seed=seed)
+    with progress() as tell:
+        files = train_on_cohort(patients, recipe, run, name=cohort.name, jobs=jobs, tell=tell)
+    for file in files:
+        typer.echo(f"Written      {file}")

@@ -8,7 +8,8 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.metrics import roc_curve
+from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import precision_recall_curve, roc_curve
 
 from gliotype.evaluate.metrics import Beside, Bools, Metrics, net_benefit, treat_all
 from gliotype.evaluate.table import Floats, Patients, paired
@@ -28,11 +29,13 @@ def draw_figures(patients: Patients, other: Patients | None, metrics: Metrics) -
         metrics: what it returned.
 
     Returns:
-        SVG text by name: ``roc``, ``calibration``, ``decision_curve``. The same input gives the same text.
+        SVG text by name: ``roc``, ``precision_recall``, ``calibration``, ``decision_curve``. The same input gives
+        the same text.
     """
     theirs = None if other is None else paired(patients, other)
     return {
         "roc": _roc(patients, theirs, metrics),
+        "precision_recall": _precision_recall(patients, theirs, metrics),
         "calibration": _calibration(patients, metrics),
         "decision_curve": _decision_curve(patients, theirs),
     }
@@ -61,6 +64,19 @@ def _roc(patients: Patients, theirs: Paired | None, metrics: Metrics) -> str:
 def _curve(axes: Axes, mutant: Bools, score: Floats, colour: str, label: str) -> None:
     false_positive_rate, true_positive_rate, _ = roc_curve(mutant, score)
     axes.plot(false_positive_rate, true_positive_rate, color=colour, label=label)
+
+
+def _precision_recall(patients: Patients, theirs: Paired | None, metrics: Metrics) -> str:
+    figure, axes = _square("recall (sensitivity)", "precision (positive predictive value)")
+    axes.axhline(metrics.prevalence.value, color=SOFT, linewidth=0.8, label="chance")
+    for mutant, score, colour, label in (
+        (patients.mutant, patients.score, MINE, f"predictions {metrics.average_precision.value:.3f}"),
+        *(() if theirs is None else ((theirs[0], theirs[2], OTHER, "other"),)),
+    ):
+        precision, recall, _ = precision_recall_curve(mutant, score)
+        axes.plot(recall, precision, drawstyle="steps-post", color=colour, label=label)
+    axes.legend(title="average precision", loc="lower left", frameon=False)
+    return _svg(figure)
 
 
 def _other_label(name: str, beside: Beside) -> str:
@@ -101,9 +117,19 @@ def _decision_curve(patients: Patients, theirs: Paired | None) -> str:
     _benefit(axes, mutant, patients.score, MINE, "predictions")
     if theirs is not None:
         _benefit(axes, theirs[0], theirs[2], OTHER, "other")
+    known = np.isfinite(patients.age)
+    if len(set(mutant[known])) == 2:
+        _benefit(axes, mutant[known], _probability_of_age(patients, known), SOFT, "age alone, fitted here")
     axes.set(xlim=(0, 0.85), ylim=(DOWN_TO, max(0.1, 1.4 * float(mutant.mean()))))
     axes.legend(loc="upper right", frameon=False)
     return _svg(figure)
+
+
+def _probability_of_age(patients: Patients, known: Bools) -> Floats:
+    """Turn ages into probabilities by a logistic model of these very patients, which flatters age."""
+    age = patients.age[known][:, None] / 10
+    fitted = LogisticRegression(C=np.inf).fit(age, patients.mutant[known])
+    return np.asarray(fitted.predict_proba(age)[:, 1], dtype=np.float64)
 
 
 def _benefit(axes: Axes, mutant: Bools, score: Floats, colour: str, label: str) -> None:

@@ -16,7 +16,8 @@ from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score
 
-from gliotype.evaluate.calibration import calibration_line
+from gliotype.evaluate.calibration import calibration_line, integrated_calibration_index
+from gliotype.evaluate.predictive import PREVALENCES, AtPrevalence, at_prevalence
 from gliotype.evaluate.roc import Comparison, Estimate, auroc, compare_aurocs
 from gliotype.evaluate.table import Floats, Patients, check_both_classes, paired
 
@@ -85,11 +86,13 @@ class Calibration:
         slope: 1 is ideal; None where a cut parts the classes without error, since it is then without bound.
         intercept: calibration in the large, on the log-odds; 0 is ideal, above 0 the predictions are too low.
         reliability: observed beside predicted in `BINS` bins of equal width.
+        ici: integrated calibration index; 0 is ideal.
     """
 
     slope: Estimate | None
     intercept: Estimate
     reliability: tuple[ReliabilityBin, ...]
+    ici: Estimate
 
 
 @dataclass(frozen=True)
@@ -162,7 +165,8 @@ class Metrics:
         average_precision: mean precision over the recalled mutants; of chance, it is the prevalence.
         brier: mean squared error of the probability.
         age_alone: the younger the likelier mutant, beside the predictions; None where too few ages are known.
-        at_cut: decisions at `CUT`.
+        at_cut: decisions at the cut.
+        at_prevalence: predictive values of these decisions where mutants are as frequent as stated.
         calibration: of the probabilities.
         net_benefit: at `THRESHOLDS`.
         strata: by column and value.
@@ -182,6 +186,7 @@ class Metrics:
     brier: Estimate
     age_alone: Beside | None
     at_cut: AtCut
+    at_prevalence: tuple[AtPrevalence, ...]
     calibration: Calibration
     net_benefit: tuple[NetBenefit, ...]
     strata: tuple[Stratum, ...]
@@ -190,17 +195,19 @@ class Metrics:
     sources: Mapping[str, str]
 
 
-def evaluate(patients: Patients, other: Patients | None = None) -> Metrics:
+def evaluate(patients: Patients, other: Patients | None = None, *, cut: float = CUT) -> Metrics:
     """Measure predictions against the truth.
 
     Args:
         patients: predictions joined to labels; two of each class at the least.
         other: other predictions, joined to the same labels, to compare with.
+        cut: probability from which on mutant is called; fix it on other patients than these.
 
     Raises:
         InputError: if the patients of both sets of predictions are too few of a class.
     """
     mutant, score = patients.mutant, patients.score
+    decisions = at_cut(mutant, score, cut)
     return Metrics(
         n=len(mutant),
         mutants=int(mutant.sum()),
@@ -212,7 +219,17 @@ def evaluate(patients: Patients, other: Patients | None = None) -> Metrics:
         average_precision=average_precision(mutant, score),
         brier=mean_squared_error(mutant, score),
         age_alone=_beside_age(patients, np.full(len(mutant), True)),
-        at_cut=at_cut(mutant, score, CUT),
+        at_cut=decisions,
+        at_prevalence=tuple(
+            at_prevalence(
+                decisions.true_positives,
+                int(mutant.sum()),
+                decisions.true_negatives,
+                int((~mutant).sum()),
+                prevalence,
+            )
+            for prevalence in PREVALENCES
+        ),
         calibration=calibration(mutant, score),
         net_benefit=tuple(
             NetBenefit(threshold, net_benefit(mutant, score, threshold), treat_all(mutant, threshold))
@@ -289,6 +306,7 @@ def calibration(mutant: Bools, score: Floats) -> Calibration:
         slope=_around(line.slope, _slope_error(mutant, line.slope * log_odds, log_odds)) if overlap else None,
         intercept=in_the_large,
         reliability=_reliability(mutant, score),
+        ici=integrated_calibration_index(mutant, score),
     )
 
 

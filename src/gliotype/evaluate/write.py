@@ -27,9 +27,11 @@ SCHEMA = 1
 
 OUTPUTS = (
     "roc.svg",
+    "precision_recall.svg",
     "calibration.svg",
     "decision_curve.svg",
     "metrics.csv",
+    "metrics.md",
     "report.html",
     "metrics.json",
 )
@@ -52,6 +54,7 @@ def write_evaluation(metrics: Metrics, figures: Mapping[str, str], folder: Path)
     """
     texts = {f"{name}.svg": figure for name, figure in figures.items()}
     texts["metrics.csv"] = metrics_csv(metrics)
+    texts["metrics.md"] = metrics_markdown(metrics)
     texts["report.html"] = render_html(metrics, figures)
     texts["metrics.json"] = metrics_json(metrics)
     with written_together(folder, OUTPUTS) as aside:
@@ -75,6 +78,15 @@ def metrics_csv(metrics: Metrics) -> str:
         numbers = ("", "", "") if estimate is None else (estimate.value, estimate.low, estimate.high)
         writer.writerow([metric, group, n, *numbers])
     return text.getvalue()
+
+
+def metrics_markdown(metrics: Metrics) -> str:
+    """Write the numbers as a Markdown table, each with its interval."""
+    lines = ["| metric | group | n | value (95 % interval) |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {metric} | {group} | {n} | {estimate_words(e)} |" for metric, group, n, e in _lines(metrics)
+    ]
+    return "\n".join(lines) + "\n"
 
 
 def notes(metrics: Metrics) -> list[str]:
@@ -170,6 +182,10 @@ def _lines(metrics: Metrics) -> Iterator[Line]:
     }
     for name, of in at_cut.items():
         yield name, f"cut={cut.cut}", of, getattr(cut, name)
+    for each in metrics.at_prevalence:
+        yield "ppv_at_prevalence", f"prevalence={each.prevalence}", n, each.ppv
+        yield "npv_at_prevalence", f"prevalence={each.prevalence}", n, each.npv
+    yield "ici", "", n, metrics.calibration.ici
     yield "calibration_slope", "", n, metrics.calibration.slope
     yield "calibration_intercept", "", n, metrics.calibration.intercept
     for row in metrics.calibration.reliability:

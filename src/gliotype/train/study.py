@@ -10,7 +10,6 @@ import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,6 +27,7 @@ from gliotype.train.model2 import ALL_PARTS, Model2, Recipe
 from gliotype.train.protocol import CohortSettings, Protocol
 from gliotype.train.simulated import Scanner, SimulatedPatients
 from gliotype.train.study_table import Row, study_markdown
+from gliotype.train.weight import write_weight
 
 FULL = "hybrid"
 """Name of the model with all parts."""
@@ -83,13 +83,29 @@ def run_study(
         if role == "tuning":
             models = _train_all(protocol, sets, out, tell)
     rows = [
-        _test(protocol, name, label, sets[name], model, out)
+        _test(name, label, sets[name], model, out)
         for name in protocol.named("test")
         for label, model in models.items()
     ]
     markdown = study_markdown(protocol, rows, {name: sets[name] for name in protocol.sets})
     _write_tables(rows, markdown, out)
+    (training,) = protocol.named("training")
+    cohort = protocol.cohorts[protocol.sets[training].cohort]
+    write_weight(
+        models[FULL],
+        out / "weights",
+        training=sets[training],
+        data={"protocol": protocol.title, "note": protocol.note, **_provenance(cohort)},
+        results=markdown.partition("## The model with all parts")[2].strip(),
+    )
     return Outcome(tuple(rows), markdown, models[FULL])
+
+
+def _provenance(cohort: CohortSettings) -> dict[str, str]:
+    if cohort.path is not None:
+        return {"cohort": f"{cohort.path.name} ({cohort.layout})", "licence": "that of the cohort"}
+    heads = "the shipped template" if cohort.anatomies is None else "whole-head label maps given by the user"
+    return {"cohort": f"simulated, site {cohort.simulated}, seed {cohort.seed}", "heads": heads}
 
 
 def _source(cohort: CohortSettings, out: Path) -> Patients:
@@ -177,9 +193,7 @@ def _train_all(
     return models
 
 
-def _test(
-    protocol: Protocol, name: str, label: str, examples: list[Example], model: Model2, out: Path
-) -> Row:
+def _test(name: str, label: str, examples: list[Example], model: Model2, out: Path) -> Row:
     """Write a model's predictions of a set, evaluate them, and return their line of the table."""
     prevalence = model.prevalence
     probabilities = model.probabilities(examples, prevalence)
@@ -191,13 +205,13 @@ def _test(
     ]
     _write_csv(predictions, lines)
     patients = join(read_predictions(predictions), read_labels(labels))
-    metrics = evaluate(patients)
+    metrics = evaluate(patients, cut=model.cut)
     if label == FULL:
         write_evaluation(metrics, draw_figures(patients, None, metrics), out / "evaluation" / name)
-    return _row(name, label, examples, metrics, patients.score >= model.cut, patients.mutant)
+    return _row(name, label, examples, metrics)
 
 
-def _row(name: str, label: str, examples: list[Example], metrics: Metrics, called: Any, mutant: Any) -> Row:
+def _row(name: str, label: str, examples: list[Example], metrics: Metrics) -> Row:
     dices = [example.dice for example in examples if not np.isnan(example.dice)]
     return Row(
         set_name=name,
@@ -205,9 +219,9 @@ def _row(name: str, label: str, examples: list[Example], metrics: Metrics, calle
         n=metrics.n,
         mutants=metrics.mutants,
         no_calls=metrics.no_calls,
-        accuracy=float((called == mutant).mean()),
-        sensitivity=float(called[mutant].mean()),
-        specificity=float((~called[~mutant]).mean()),
+        accuracy=metrics.at_cut.accuracy,
+        sensitivity=metrics.at_cut.sensitivity,
+        specificity=metrics.at_cut.specificity,
         auroc=metrics.auroc,
         auprc=metrics.average_precision,
         brier=metrics.brier,

@@ -39,9 +39,9 @@ class Row:
     n: int
     mutants: int
     no_calls: int
-    accuracy: float
-    sensitivity: float
-    specificity: float
+    accuracy: Estimate
+    sensitivity: Estimate
+    specificity: Estimate
     auroc: Estimate
     auprc: Estimate
     brier: Estimate
@@ -93,12 +93,18 @@ def _tests(rows: list[Row], protocol: Protocol) -> list[str]:
         "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
     ]
     for row in rows:
-        cells = [
-            row.set_name,
-            str(row.n),
-            *(f"{v:.3f}" for v in (row.accuracy, row.sensitivity, row.specificity)),
-        ]
-        cells += [_words(e) for e in (row.auroc, row.auprc, row.brier, row.slope, row.age, row.minus_age)]
+        estimates = (
+            row.accuracy,
+            row.sensitivity,
+            row.specificity,
+            row.auroc,
+            row.auprc,
+            row.brier,
+            row.slope,
+            row.age,
+            row.minus_age,
+        )
+        cells = [row.set_name, str(row.n), *(_words(each) for each in estimates)]
         lines.append(f"| {' | '.join(cells)} |")
     tables = ["\n".join(lines)]
     if protocol.published:

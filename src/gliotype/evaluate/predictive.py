@@ -1,0 +1,70 @@
+"""Predictive values at a stated prevalence, from the decisions at a cut."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+from scipy.special import expit, logit
+
+from gliotype.evaluate.roc import Estimate
+
+PREVALENCES = (0.1, 0.2, 0.3, 0.5)
+"""Of IDH mutation: about that of glioblastomas, of mixed cohorts, of this tool's default, of mixed lower grades."""
+
+_Z = float(stats.norm.ppf(0.975))
+
+
+@dataclass(frozen=True)
+class AtPrevalence:
+    """What a call would mean where IDH mutation is as frequent as stated.
+
+    Attributes:
+        prevalence: stated.
+        ppv: share of mutants among those called mutant.
+        npv: share of wildtypes among those called wildtype.
+    """
+
+    prevalence: float
+    ppv: Estimate
+    npv: Estimate
+
+
+def at_prevalence(
+    hits: int, mutants: int, rejections: int, wildtypes: int, prevalence: float
+) -> AtPrevalence:
+    """Carry sensitivity and specificity over to another prevalence (Bayes), as if both stayed the same.
+
+    Sensitivity and specificity are taken after Agresti and Coull, and the intervals are those of the logits
+    (Mercaldo, Lau & Zhou, Stat Med 2007;26:2170), so that 0 and 1 have an interval, too.
+
+    Args:
+        hits: mutants called mutant.
+        mutants: all of them.
+        rejections: wildtypes called wildtype.
+        wildtypes: all of them.
+        prevalence: of IDH mutation where the calls are to be made.
+
+    Example:
+        >>> print(at_prevalence(90, 100, 80, 100, 0.5).ppv)
+        0.807 (0.742-0.860)
+    """
+    sensitivity = (hits + _Z**2 / 2) / (mutants + _Z**2)
+    specificity = (rejections + _Z**2 / 2) / (wildtypes + _Z**2)
+    odds = float(logit(prevalence))
+    ppv = np.log(sensitivity / (1 - specificity)) + odds
+    npv = np.log(specificity / (1 - sensitivity)) - odds
+    of_mutants, of_wildtypes = mutants + _Z**2, wildtypes + _Z**2
+    ppv_error = np.sqrt(
+        (1 - sensitivity) / sensitivity / of_mutants + specificity / (1 - specificity) / of_wildtypes
+    )
+    npv_error = np.sqrt(
+        sensitivity / (1 - sensitivity) / of_mutants + (1 - specificity) / specificity / of_wildtypes
+    )
+    return AtPrevalence(prevalence, _estimate(ppv, ppv_error), _estimate(npv, npv_error))
+
+
+def _estimate(log_odds: float, error: float) -> Estimate:
+    low, value, high = (float(expit(log_odds + shift)) for shift in (-_Z * error, 0.0, _Z * error))
+    return Estimate(value, low, high)

@@ -1,0 +1,159 @@
+"""Miniature copies of each layout, and tables as people have them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from gliotype.cohorts import LAYOUTS, read_cohort
+from gliotype.errors import InputError, UsageError
+from gliotype.study import Sequence
+
+FOUR = {Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR}
+
+
+def image(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.Nifti1Image(np.zeros((2, 3, 4), np.uint8), np.eye(4)).to_filename(path)
+
+
+def images(folder: Path, *names: str) -> None:
+    for name in names:
+        image(folder / f"{name}.nii.gz")
+
+
+def bids(root: Path) -> None:
+    for name in ("sub-01", "sub-02"):
+        kinds = ("T1w", "ce-gadolinium_T1w", "T2w", "FLAIR")
+        images(root / name / "anat", *(f"{name}_{kind}" for kind in kinds))
+        image(root / "derivatives" / "truth" / name / "anat" / f"{name}_dseg.nii.gz")
+    (root / "participants.tsv").write_text(
+        "participant_id\tage\tsex\tidh\tgrade\nsub-01\t44.5\tM\tmutant\t2\nsub-02\tn/a\tF\twildtype\t4\n"
+    )
+
+
+def ucsf(root: Path) -> None:
+    for number in (4, 5):
+        name = f"UCSF-PDGM-{number:04d}"
+        kinds = ("T1", "T1_bias", "T1gad", "T1gad_bias", "T2", "T2_bias", "FLAIR", "FLAIR_bias")
+        images(root / f"{name}_nifti", *(f"{name}_{kind}" for kind in (*kinds, "tumor_segmentation")))
+    (root / "UCSF-PDGM-metadata_v5.csv").write_text(
+        "ID,Sex,Age at MRI,WHO CNS Grade,IDH,BraTS21 ID\n"
+        "UCSF-PDGM-004,M,66,4,wildtype,BraTS2021_00097\nUCSF-PDGM-005,F,80,4,mutated (NOS),\n"
+        "UCSF-PDGM-005,F,80,4,mutant,\n".replace("UCSF-PDGM-005,F,80,4,mutated (NOS),\n", "")
+    )
+
+
+def upenn(root: Path) -> None:
+    for name in ("UPENN-GBM-00001_11", "UPENN-GBM-00002_11", "UPENN-GBM-00002_21", "UPENN-GBM-00003_11"):
+        folder = root / "images_structural" / name
+        images(folder, *(f"{name}_{kind}" for kind in ("T1", "T1GD", "T2", "FLAIR")))
+    image(root / "images_segm" / "UPENN-GBM-00001_11_segm.nii.gz")
+    (root / "UPENN-GBM_clinical_info_v2.1.csv").write_text(
+        "ID,Gender,Age_at_scan_years,IDH1\nUPENN-GBM-00001_11,F,52.16,Mutated\n"
+        "UPENN-GBM-00002_11,M,61.3,Wildtype\nUPENN-GBM-00003_11,M,70,NOS/NEC\n"
+    )
+
+
+def egd(root: Path) -> None:
+    for name in ("EGD-0001", "EGD-0002"):
+        for kind, file in (("1_T1", "T1"), ("2_T1GD", "T1GD"), ("3_T2", "T2"), ("4_FLAIR", "FLAIR")):
+            image(root / name / kind / "NIFTI" / f"{file}.nii.gz")
+        image(root / name / "5_MASK" / "NIFTI" / "MASK.nii.gz")
+    (root / "Genetic_data.csv").write_text("Subject,IDH,1p19q,Grade\nEGD-0001,1,0,2\nEGD-0002,0,-1,4\n")
+    (root / "Clinical_data.csv").write_text("Subject,Age,Sex\nEGD-0001,39,M\nEGD-0002,71,F\n")
+
+
+def brats(root: Path) -> None:
+    for name in ("BraTS2021_00006", "BraTS2021_01476"):
+        images(root / name, *(f"{name}_{kind}" for kind in ("t1", "t1ce", "t2", "flair", "seg")))
+    (root / "labels.csv").write_text("subject,idh,age\nBraTS2021_00006,0,37\nBraTS2021_01476,1,44\n")
+    (root / "BraTS2021_MappingToTCIA.csv").write_text(
+        "Data Collection,PatientID on TCIA Radiology Portal,BraTS2021 ID\n"
+        "TCGA-LGG,TCGA-CS-5397,BraTS2021_01476\n"
+    )
+
+
+MINIATURES = {"bids": bids, "ucsf-pdgm": ucsf, "upenn-gbm": upenn, "egd": egd, "brats": brats}
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_each_layout_is_read(layout: str, tmp_path: Path) -> None:
+    MINIATURES[layout](tmp_path)
+    patients = read_cohort(tmp_path, layout)
+    assert [set(p.files) for p in patients] == [FOUR, FOUR]
+    assert sorted(p.mutant for p in patients) == [False, True]
+    assert patients[0].mask is not None
+    for patient in patients:
+        t1, t1c = patient.files[Sequence.T1], patient.files[Sequence.T1C]
+        assert t1 != t1c
+        assert not any(word in t1.name for word in ("ce-", "GD", "gad", "bias"))
+
+
+def test_facts_and_aliases_come_along(tmp_path: Path) -> None:
+    bids(tmp_path / "bids")
+    first, second = read_cohort(tmp_path / "bids", "bids")
+    assert (first.subject.age, first.subject.sex, first.strata) == (44.5, "M", {"grade": "2"})
+    assert second.subject.age is None
+    ucsf(tmp_path / "ucsf")
+    assert read_cohort(tmp_path / "ucsf", "ucsf-pdgm")[0].aliases == ("BraTS2021_00097",)
+    brats(tmp_path / "brats")
+    assert read_cohort(tmp_path / "brats", "brats")[1].aliases == ("TCGA-CS-5397",)
+    egd(tmp_path / "egd")
+    (mutant, _) = read_cohort(tmp_path / "egd", "egd")
+    assert (mutant.mutant, mutant.subject.age, mutant.strata["grade"]) == (True, 39.0, "2")
+
+
+def test_an_unknown_layout_is_named_with_those_that_there_are(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="upenn-gbm"):
+        read_cohort(tmp_path, "nifti")
+
+
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="is no folder"):
+        read_cohort(tmp_path / "nowhere", "bids")
+
+
+def test_a_cohort_without_table_says_which_it_wants(tmp_path: Path) -> None:
+    bids(tmp_path)
+    (tmp_path / "participants.tsv").unlink()
+    with pytest.raises(InputError, match=r"participants\.tsv"):
+        read_cohort(tmp_path, "bids")
+
+
+def test_a_table_without_the_status_names_the_column(tmp_path: Path) -> None:
+    bids(tmp_path)
+    (tmp_path / "participants.tsv").write_text("participant_id\tage\nsub-01\t44\n")
+    with pytest.raises(InputError, match="'idh'"):
+        read_cohort(tmp_path, "bids")
+
+
+def test_labels_that_match_nobody_are_refused(tmp_path: Path) -> None:
+    bids(tmp_path)
+    (tmp_path / "participants.tsv").write_text("participant_id\tidh\nsub-91\tmutant\n")
+    with pytest.raises(InputError, match="no label matches"):
+        read_cohort(tmp_path, "bids")
+
+
+def test_a_patient_labelled_twice_is_refused(tmp_path: Path) -> None:
+    bids(tmp_path)
+    (tmp_path / "participants.tsv").write_text("participant_id\tidh\nsub-01\tmutant\nsub-01\twildtype\n")
+    with pytest.raises(InputError, match="twice"):
+        read_cohort(tmp_path, "bids")
+
+
+def test_a_labelled_patient_without_images_is_named(tmp_path: Path) -> None:
+    bids(tmp_path)
+    for file in (tmp_path / "sub-02" / "anat").iterdir():
+        file.unlink()
+    with pytest.raises(InputError, match=r"1 labelled patients .*sub-02"):
+        read_cohort(tmp_path, "bids")
+
+
+def test_a_missing_sequence_is_no_error(tmp_path: Path) -> None:
+    bids(tmp_path)
+    (tmp_path / "sub-02" / "anat" / "sub-02_FLAIR.nii.gz").unlink()
+    assert set(read_cohort(tmp_path, "bids")[1].files) == FOUR - {Sequence.FLAIR}

@@ -1,0 +1,75 @@
+"""Maps of reasons: where they lie, and whose they are."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from factory import make_result
+from gliotype.explain import occlusion_map, saliency_shares
+from gliotype.predictors.hybrid import activation_map
+from gliotype.predictors.slices import Slices, slices_of
+from gliotype.study import Label, Tumour
+from gliotype.volume import Volume
+
+
+def test_an_activation_lies_where_its_cell_lies() -> None:
+    result = make_result()
+    prepared = result.prepared
+    slices = slices_of(prepared, result.tumour)
+    maps = np.zeros((5, 8, 8))
+    i, j = 5, 3
+    maps[2, i, j] = -2.0
+    found = activation_map(maps, slices, prepared)
+    array = np.asarray(found.array)
+    assert array.min() == -1.0
+    assert array.max() <= 0.0
+    voxel = np.unravel_index(array.argmin(), array.shape)
+    mni = prepared.mni_from_prepared @ found.affine @ [*voxel, 1.0]
+    corner = slices.grid.affine @ [16 * i + 7.5, 16 * j + 7.5, 2, 1]
+    np.testing.assert_allclose(mni[:2], corner[:2], atol=13.0)  # within half a cell of 24 mm
+    assert abs(mni[2] - corner[2]) <= 3.0
+    assert not array[~np.asarray(prepared.brain.array, dtype=bool)].any()
+
+
+def test_an_empty_map_stays_empty() -> None:
+    result = make_result()
+    slices = slices_of(result.prepared, result.tumour)
+    assert not np.asarray(activation_map(np.zeros((5, 8, 8)), slices, result.prepared).array).any()
+    assert isinstance(slices, Slices)
+
+
+def test_shares_are_those_of_the_regions() -> None:
+    labels = np.zeros((30, 20, 20), np.uint8)
+    labels[5:10, 5:10, 5:10] = Label.OEDEMA
+    labels[6:8, 6:8, 6:8] = Label.ENHANCING
+    tumour = Tumour(Volume(labels, np.diag([1.0, 1.0, 3.0, 1.0])), "given")
+    saliency = np.zeros(labels.shape, np.float32)
+    saliency[7, 7, 7] = -4.0  # enhancing
+    saliency[9, 9, 9] = 2.0  # the rest of the tumour
+    saliency[7, 7, 10] = 1.0  # 3 mm above
+    saliency[7, 7, 12] = 0.5  # 9 mm above, since slices are 3 mm apart
+    saliency[13, 7, 7] = 0.5  # 4 mm beside
+    shares = saliency_shares(Volume(saliency, tumour.labels.affine), tumour)
+    assert shares.enhancing == pytest.approx(4 / 8)
+    assert shares.non_enhancing == pytest.approx(2 / 8)
+    assert shares.around == pytest.approx(1.5 / 8)
+    assert shares.elsewhere == pytest.approx(0.5 / 8)
+    nothing = saliency_shares(replace(tumour.labels, array=np.zeros(labels.shape)), tumour)
+    assert nothing.enhancing == nothing.elsewhere == 0
+
+
+def test_occlusion_finds_the_voxels_that_count() -> None:
+    image = np.random.default_rng(0).normal(size=(2, 6, 9)).astype(np.float32)
+    weights = np.zeros((2, 6, 9), np.float32)
+    weights[1, 4, 7] = 3.0
+
+    found = occlusion_map(lambda x: float((x * weights).sum()), image, (2, 3))
+
+    expected = np.zeros((6, 9), np.float32)
+    expected[4:6, 6:9] = 3 * image[1, 4, 7]
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    with pytest.raises(ValueError, match="2 axes"):
+        occlusion_map(lambda x: 0.0, image, (2, 2, 2))

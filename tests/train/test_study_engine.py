@@ -1,0 +1,218 @@
+"""The study engine on synthetic patients: splits, leakage, resumption, tables; and one simulated patient."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from gliotype.cohorts import CohortPatient
+from gliotype.errors import InputError
+from gliotype.study import Sequence, Subject
+from gliotype.train import study as engine
+from gliotype.train.cohort import train_on_cohort
+from gliotype.train.examples import Example, make_examples
+from gliotype.train.folder import FolderPatients
+from gliotype.train.leakage import refuse_leakage
+from gliotype.train.model2 import Recipe
+from gliotype.train.protocol import read_protocol
+from gliotype.train.simulated import Scanner, SimulatedPatients
+from gliotype.train.study import run_study, split
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
+
+PROTOCOL = """
+title = "A small study"
+note = "Synthetic patients."
+[cohorts.home]
+simulated = "severance"
+patients = 40
+seed = 1
+[cohorts.abroad]
+simulated = "tcia"
+patients = 12
+seed = 2
+scanner = { field_t = { "1.5" = 1.0 }, thickness_mm = [3.0, 6.0], missing = 0.2 }
+[sets.training]
+cohort = "home"
+role = "training"
+patients = 20
+[sets.tuning]
+cohort = "home"
+role = "tuning"
+patients = 10
+[sets.internal]
+cohort = "home"
+role = "test"
+[sets.external]
+cohort = "abroad"
+role = "test"
+[model]
+members = 1
+epochs = 2
+[ablations]
+"age alone" = ["age"]
+[published.internal]
+auroc = 0.96
+"""
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """Patients made of random numbers, with an age that tells."""
+
+    name: str
+    n: int
+    settings: Mapping[str, Any] = ()  # type: ignore[assignment]
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        return tuple(f"{self.name}-{i:03d}" for i in range(self.n))
+
+    def example(self, subject: str) -> Example:
+        i = int(subject[-3:])
+        rng = np.random.default_rng(i)
+        numbers = rng.normal(size=20)
+        numbers[-1] = 40 + 20 * (i % 2) + rng.normal(0, 12)
+        slices = rng.normal(0, 0.2, (5, 4, 128, 128)).astype(np.float16)
+        return Example(
+            subject, i % 2 == 0, numbers[-1], slices, numbers, i != 3, 0.7, {"grade": str(2 + i % 3)}
+        )
+
+
+@pytest.fixture
+def protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def source(cohort: Any, out: Path) -> Synthetic:
+        return Synthetic(cohort.simulated, cohort.patients, {"name": cohort.simulated})
+
+    monkeypatch.setattr(engine, "_source", source)
+    file = tmp_path / "protocol.toml"
+    file.write_text(PROTOCOL)
+    return file
+
+
+def test_a_study_writes_its_tables_and_goes_on_after_a_kill(protocol: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    outcome = run_study(read_protocol(protocol), out)
+    assert [(row.set_name, row.model) for row in outcome.rows] == [
+        ("internal", "hybrid"),
+        ("internal", "age alone"),
+        ("external", "hybrid"),
+        ("external", "age alone"),
+    ]
+    for name in ("results.md", "results.csv", "labels/internal.csv", "predictions/external/age alone.csv"):
+        assert (out / name).is_file()
+    assert (out / "evaluation" / "external" / "report.html").is_file()
+    assert "| internal | auroc |" in outcome.markdown
+    assert "0.960" in outcome.markdown
+    assert "age alone, no model" in outcome.markdown
+    assert not list(out.rglob("*.part*"))
+    assert {file.name for file in (out / "weights").iterdir()} == {"model2.onnx", "model2.md", "model2.json"}
+
+    lines: list[str] = []
+    again = run_study(read_protocol(protocol), out, tell=lines.append)
+    assert again.markdown == outcome.markdown
+    assert not any(line.startswith(("example ", "network ")) for line in lines), "nothing is made twice"
+
+
+def test_sets_of_one_cohort_share_no_patient(protocol: Path) -> None:
+    read = read_protocol(protocol)
+    sources = {name: engine._source(cohort, Path()) for name, cohort in read.cohorts.items()}
+    sets = split(read, sources)
+    assert [len(sets[name]) for name in ("training", "tuning", "internal", "external")] == [20, 10, 10, 12]
+    home = [*sets["training"], *sets["tuning"], *sets["internal"]]
+    assert len(set(home)) == 40
+    assert sets == split(read, sources), "the same seed, the same split"
+
+
+def test_too_few_patients_are_named(protocol: Path) -> None:
+    protocol.write_text(PROTOCOL.replace("patients = 40", "patients = 25"))
+    with pytest.raises(InputError, match="asks for 10 patients, but 5"):
+        run_study(read_protocol(protocol), protocol.parent / "out")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("epochs = 2", "epoch = 2", "model.epoch"),
+        ('role = "training"', 'role = "train"', "sets.training.role"),
+        ('cohort = "abroad"', 'cohort = "moon"', "there is no cohort 'moon'"),
+        ('simulated = "tcia"', 'simulated = "mars"', "there is no site 'mars'"),
+        ("patients = 40", "patients = 0", "cohorts.home.patients"),
+        ('["age"]', '["weight"]', "ablations"),
+        ("[model]", "[model", "no TOML"),
+        ('simulated = "tcia"', 'simulated = "tcia"\npath = "x"', "either simulated"),
+        ('role = "tuning"', 'role = "test"', "exactly one set needs the role tuning"),
+    ],
+)
+def test_a_wrong_protocol_is_told_where(protocol: Path, old: str, new: str, complaint: str) -> None:
+    assert old in PROTOCOL
+    protocol.write_text(PROTOCOL.replace(old, new))
+    with pytest.raises(InputError, match=complaint):
+        read_protocol(protocol)
+
+
+def test_a_missing_protocol_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_protocol(tmp_path / "none.toml")
+
+
+def test_a_cohort_trains_a_weight_with_its_card(tmp_path: Path) -> None:
+    patients = Synthetic("mine", 40, {"name": "mine"})
+    recipe = Recipe(members=1, epochs=1)
+    files = train_on_cohort(patients, recipe, tmp_path / "run", name="mine")
+    assert all(file.is_file() for file in files)
+    assert "39 patients" not in (tmp_path / "run" / "model2.md").read_text()
+    assert "33 patients, " in (tmp_path / "run" / "model2.md").read_text()
+
+
+def test_a_cohort_of_one_class_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="two of each are the least"):
+        train_on_cohort(Synthetic("few", 6, {"name": "few"}), Recipe(), tmp_path / "run", name="few")
+
+
+def folder(monkeypatch: pytest.MonkeyPatch, **names: tuple[str, ...]) -> FolderPatients:
+    """A cohort on disk whose patients have the names and aliases given."""
+    cohort = FolderPatients(Path("nowhere"), "bids")
+    members = {
+        name: CohortPatient(Subject(name), True, {Sequence.T1: Path("a")}, aliases=aliases)
+        for name, aliases in ((key.replace("_", "-"), value) for key, value in names.items())
+    }
+    cohort.__dict__["members"] = members
+    return cohort
+
+
+def test_the_same_patient_under_two_names_stops_the_study(
+    protocol: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = read_protocol(protocol)
+    ucsf = folder(monkeypatch, UCSF_PDGM_004=("BraTS2021_00097",))
+    brats = folder(monkeypatch, BraTS2021_00097=(), TCGA_02_0003=())
+    chosen = {"training": ("UCSF-PDGM-004",), "external": ("BraTS2021-00097", "TCGA-02-0003")}
+    brats.__dict__["members"]["BraTS2021-00097"] = CohortPatient(
+        Subject("BraTS2021_00097"), True, {}, aliases=("BraTS2021_00097",)
+    )
+    with pytest.raises(InputError, match=r"UCSF-PDGM-004 of training is BraTS2021-00097 of external"):
+        refuse_leakage(read, {"home": ucsf, "abroad": brats}, chosen)
+    refuse_leakage(read, {"home": ucsf, "abroad": brats}, {**chosen, "external": ("TCGA-02-0003",)})
+
+
+def test_a_simulated_patient_becomes_an_example(tmp_path: Path) -> None:
+    scanner = Scanner(((1.5, 1.0),), (2.0, 3.0), 0.0)
+    source = SimulatedPatients("tcia", 3, 4, scanner)
+    (example,) = make_examples(source, tmp_path, subjects=["tcia-0002"])
+    assert example.slices.shape == (5, 4, 128, 128)
+    assert example.strata["field_t"] == "1.5"
+    assert example.found
+    assert np.isfinite(example.numbers).all()
+    assert 0 < example.dice <= 1
+    assert example.slices[:, 3].any()
+    assert make_examples(source, tmp_path, subjects=["tcia-0002"])[0].dice == example.dice
+    other = SimulatedPatients("tcia", 3, 5, scanner)
+    assert source.settings != other.settings
