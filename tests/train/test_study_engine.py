@@ -56,8 +56,10 @@ role = "test"
 [model]
 members = 1
 epochs = 2
+fusion = "image alone"
 [ablations]
 "age alone" = ["age"]
+"image alone" = ["image"]
 [published.internal]
 auroc = 0.96
 """
@@ -103,8 +105,12 @@ def test_a_study_writes_its_tables_and_goes_on_after_a_kill(protocol: Path, tmp_
     assert [(row.set_name, row.model) for row in outcome.rows] == [
         ("internal", "hybrid"),
         ("internal", "age alone"),
+        ("internal", "image alone"),
+        ("internal", "forest and image (2019)"),
         ("external", "hybrid"),
         ("external", "age alone"),
+        ("external", "image alone"),
+        ("external", "forest and image (2019)"),
     ]
     for name in ("results.md", "results.csv", "labels/internal.csv", "predictions/external/age alone.csv"):
         assert (out / name).is_file()
@@ -145,6 +151,7 @@ def test_too_few_patients_are_named(protocol: Path) -> None:
         ('cohort = "abroad"', 'cohort = "moon"', "there is no cohort 'moon'"),
         ('simulated = "tcia"', 'simulated = "mars"', "there is no site 'mars'"),
         ("patients = 40", "patients = 0", "cohorts.home.patients"),
+        ('fusion = "image alone"', 'fusion = "age alone"', "has the image alone"),
         ('["age"]', '["weight"]', "ablations"),
         ("[model]", "[model", "no TOML"),
         ('simulated = "tcia"', 'simulated = "tcia"\npath = "x"', "either simulated"),

@@ -26,6 +26,8 @@ Bools = NDArray[np.bool_]
 CUT = 0.5
 THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)
 BINS = 10
+LEAST_SPREAD = 0.01
+"""Of the log-odds; probabilities more alike than this have no calibration slope."""
 
 _Z = float(stats.norm.ppf(0.975))
 
@@ -302,8 +304,11 @@ def calibration(mutant: Bools, score: Floats) -> Calibration:
     in_the_large = _around(line.intercept, 1 / np.sqrt((shifted * (1 - shifted)).sum()))
     lowest, highest = score[mutant].min(), score[mutant].max()
     overlap = score[~mutant].max() > lowest and highest > score[~mutant].min()
+    spread = bool(np.ptp(log_odds) > LEAST_SPREAD)
     return Calibration(
-        slope=_around(line.slope, _slope_error(mutant, line.slope * log_odds, log_odds)) if overlap else None,
+        slope=_around(line.slope, _slope_error(mutant, line.slope * log_odds, log_odds))
+        if overlap and spread
+        else None,
         intercept=in_the_large,
         reliability=_reliability(mutant, score),
         ici=integrated_calibration_index(mutant, score),

@@ -111,7 +111,7 @@ def notes(metrics: Metrics) -> list[str]:
     if metrics.calibration.slope is None:
         said.append(
             "The calibration slope is without bound: a cut parts the classes without error, or all "
-            "probabilities are equal."
+            "probabilities are (nearly) equal."
         )
     if metrics.unused_columns:
         said.append(

@@ -63,12 +63,17 @@ class SetSettings(_Strict):
 
 
 class ModelSettings(_Strict):
-    """How Model 2 is trained; see `gliotype.train.model2.Recipe`."""
+    """How Model 2 is trained; see `gliotype.train.model2.Recipe`.
+
+    `fusion` names the ablation with the image alone, whose score is then also joined with a forest
+    (`gliotype.train.fusion`).
+    """
 
     members: int = Field(default=3, ge=1)
     ablation_members: int = Field(default=1, ge=1)
     epochs: int = Field(default=60, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
+    fusion: str | None = None
 
 
 class Protocol(_Strict):
@@ -102,6 +107,8 @@ class Protocol(_Strict):
         for role in ("training", "tuning"):
             if sum(chosen.role == role for chosen in self.sets.values()) != 1:
                 raise ValueError(f"exactly one set needs the role {role}")
+        if self.model.fusion is not None and self.ablations.get(self.model.fusion) != ("image",):
+            raise ValueError(f"model.fusion: no ablation {self.model.fusion!r} has the image alone")
         if not any(chosen.role == "test" for chosen in self.sets.values()):
             raise ValueError("at least one set needs the role test")
         return self

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import csv
 import io
+import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gliotype.errors import InputError
 from gliotype.evaluate.figures import draw_figures
@@ -21,6 +23,7 @@ from gliotype.evaluate.write import write_evaluation
 from gliotype.report.staging import check_writable, output_errors
 from gliotype.train.examples import Example, Patients, make_examples
 from gliotype.train.folder import FolderPatients
+from gliotype.train.fusion import fit_fusion
 from gliotype.train.kept import kept_model
 from gliotype.train.leakage import refuse_leakage
 from gliotype.train.model2 import ALL_PARTS, Model2, Recipe
@@ -31,6 +34,27 @@ from gliotype.train.weight import write_weight
 
 FULL = "hybrid"
 """Name of the model with all parts."""
+
+FUSION = "forest and image (2019)"
+"""Name of the hybrid's first form."""
+
+
+class Scorer(typing.Protocol):
+    """What is tested: a model with a cut that was fixed on the tuning patients."""
+
+    @property
+    def cut(self) -> float:
+        """Probability, at `prevalence`, from which on mutant is called."""
+        ...
+
+    @property
+    def prevalence(self) -> float:
+        """Of IDH mutation among the tuning patients."""
+        ...
+
+    def probabilities(self, examples: list[Example], prevalence: float) -> NDArray[np.float64]:
+        """Return probabilities at a prevalence, NaN where no tumour was found."""
+        ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,16 +113,18 @@ def run_study(
     ]
     markdown = study_markdown(protocol, rows, {name: sets[name] for name in protocol.sets})
     _write_tables(rows, markdown, out)
+    hybrid = models[FULL]
+    assert isinstance(hybrid, Model2)
     (training,) = protocol.named("training")
     cohort = protocol.cohorts[protocol.sets[training].cohort]
     write_weight(
-        models[FULL],
+        hybrid,
         out / "weights",
         training=sets[training],
         data={"protocol": protocol.title, "note": protocol.note, **_provenance(cohort)},
         results=markdown.partition("## The model with all parts")[2].strip(),
     )
-    return Outcome(tuple(rows), markdown, models[FULL])
+    return Outcome(tuple(rows), markdown, hybrid)
 
 
 def _provenance(cohort: CohortSettings) -> dict[str, str]:
@@ -175,7 +201,7 @@ def _check_classes(name: str, examples: list[Example]) -> None:
 
 def _train_all(
     protocol: Protocol, sets: Mapping[str, list[Example]], out: Path, tell: Callable[[str], None]
-) -> dict[str, Model2]:
+) -> dict[str, Scorer]:
     """Train the model with all parts and each ablation, or read those that were trained before."""
     (training,), (tuning,) = protocol.named("training"), protocol.named("tuning")
     settings = protocol.model
@@ -183,17 +209,20 @@ def _train_all(
     wanted |= {
         name: (frozenset(parts), settings.ablation_members) for name, parts in protocol.ablations.items()
     }
-    models: dict[str, Model2] = {}
+    models: dict[str, Scorer] = {}
     for label, (parts, members) in wanted.items():
         recipe = Recipe(
             parts, members, epochs=settings.epochs, learning_rate=settings.learning_rate, seed=protocol.seed
         )
         tell(f"train {label}")
         models[label] = kept_model(recipe, sets[training], sets[tuning], out / "models", tell)
+    image = models.get(settings.fusion or "")
+    if isinstance(image, Model2):
+        models[FUSION] = fit_fusion(sets[training], sets[tuning], image, protocol.seed)
     return models
 
 
-def _test(name: str, label: str, examples: list[Example], model: Model2, out: Path) -> Row:
+def _test(name: str, label: str, examples: list[Example], model: Scorer, out: Path) -> Row:
     """Write a model's predictions of a set, evaluate them, and return their line of the table."""
     prevalence = model.prevalence
     probabilities = model.probabilities(examples, prevalence)
