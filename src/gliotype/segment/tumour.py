@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +26,9 @@ FLUID_BRIGHT = (Sequence.T2, Sequence.FLAIR)
 SPARE_MM = 2.0
 """Added around the brain that the network finds, so that no tumour at the cortex is cut off."""
 
+REACH_MM = 10.0
+"""How far beyond the atlas's brain, brought to the patient, a brain may reach; the orbits lie farther."""
+
 MIN_VOLUME_ML = 1.0
 """A component smaller than this is not reported; glioma cohorts hold hardly any."""
 
@@ -43,12 +47,13 @@ def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vol
         mni_from_world: affine transform of their world space to MNI152.
 
     Returns:
-        Boolean mask on the images' grid: the largest connected component without holes, `SPARE_MM` wider.
+        Boolean mask on the images' grid: the largest connected component within `REACH_MM` of the atlas's brain,
+        without holes, `SPARE_MM` wider.
     """
     grid = next(iter(images.values())).grid
     place = Volume(atlas.brain().array, np.linalg.inv(mni_from_world) @ atlas.brain().affine)
     outside = probabilities(images, mni_from_world, place)[CLASSES.index("outside")]
-    inside = Volume(1 - outside, GRID.affine).resample(grid, mni_from_world)
+    inside = Volume(np.where(_reachable(), 1 - outside, 0), GRID.affine).resample(grid, mni_from_world)
     mask = np.asarray(inside.array) > 0.5
     if mask.any():
         parts, _ = ndimage.label(mask)
@@ -56,6 +61,13 @@ def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vol
         mask = ndimage.binary_fill_holes(mask)
         mask = ndimage.distance_transform_edt(~mask, sampling=grid.spacing) <= SPARE_MM
     return Volume(np.asarray(mask, dtype=np.bool_), grid.affine)
+
+
+@cache
+def _reachable() -> NDArray[np.bool_]:
+    """Mask the voxels of the network's grid within `REACH_MM` of the atlas's brain."""
+    brain = np.asarray(atlas.brain().resample(GRID, order=0).array, dtype=np.bool_)
+    return np.asarray(ndimage.distance_transform_edt(~brain, sampling=GRID.spacing) <= REACH_MM)
 
 
 def segment(prepared: PreparedStudy) -> Tumour:
