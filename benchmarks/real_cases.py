@@ -24,15 +24,22 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 from scipy import ndimage
+from scipy.special import expit, logit
 
 import gliotype
 from gliotype.errors import GliotypeError
-from gliotype.evaluate.roc import auroc
+from gliotype.evaluate.calibration import brier, calibration_line
+from gliotype.evaluate.roc import auroc, compare_aurocs
+from gliotype.predictors.hybrid import shares_of
 from gliotype.prepare import to_acquired
-from gliotype.study import Call, Label, Sequence
+from gliotype.study import Call, Label, Sequence, Subject
 
 BRATS_IDH = {"00006": 0, "01476": 1, "01478": 1, "01479": 1, "01480": 0}
 BRATS_AGE = {"00006": 37.0, "01476": 44.0, "01478": 39.0, "01479": 53.0, "01480": 54.0}
+
+
+PRIOR = 0.3
+"""What a case without an answer counts as: the prevalence to which all answers refer."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +65,9 @@ class Row:
     probability: float | None
     age_only: float | None
     radiomics: float | None
+    hybrid: float | None
+    hybrid_without_age: float | None
+    image: float | None
     dice: float | None
     dice_core: float | None
     dice_enhancing: float | None
@@ -139,7 +149,18 @@ def run(case: Case) -> Row:
         seconds = time.perf_counter() - started
         blank = [None] * 3
         return Row(
-            case.cohort, case.name, case.idh, "failed", *blank, *blank, 0.0, *blank, 0.0, seconds, str(error)
+            case.cohort,
+            case.name,
+            case.idh,
+            "failed",
+            *blank,
+            *blank,
+            *blank,
+            0.0,
+            *blank,
+            0.0,
+            seconds,
+            str(error),
         )
     seconds = time.perf_counter() - started
     single = {f.method: f.probability for f in result.findings}
@@ -152,12 +173,26 @@ def run(case: Case) -> Row:
         probability=result.probability,
         age_only=single.get("age"),
         radiomics=single.get("radiomics"),
+        hybrid=single.get("hybrid"),
+        **_parts(result),
         **compared,
         volume_ml=result.tumour.volume_ml,
         brain_ml=float(np.sum(result.prepared.brain.array)) * result.prepared.grid.voxel_ml,
         seconds=seconds,
         failure="; ".join(w for w in result.warnings if "registr" in w or "align" in w),
     )
+
+
+def _parts(result: gliotype.Result) -> dict[str, float | None]:
+    """Model 2's answer without age, and from its image's share alone, at the prior of 0.3."""
+    if "hybrid" not in {finding.method for finding in result.findings}:
+        return {"hybrid_without_age": None, "image": None}
+    shares = shares_of(result.prepared, result.tumour, result.measurements, Subject("without age"))
+    resting = shares.resting.mean() + logit(PRIOR)
+    return {
+        "hybrid_without_age": float(expit(shares.log_odds.mean() + logit(PRIOR))),
+        "image": float(expit(shares.image.mean() + resting)),
+    }
 
 
 def _compare(result: gliotype.Result, truth: Path | None) -> dict[str, float | None]:
@@ -229,18 +264,38 @@ def summarise(rows: list[Row]) -> None:
             print(
                 f"{cohort:7s} IDH, development patients (optimistic); a case without a number counts as the prior, 0.3:"
             )
-            truth = np.array([row.idh for row in labelled])
-            for name in ("age_only", "radiomics", "probability"):
-                scores = np.array([0.3 if (v := getattr(row, name)) is None else v for row in labelled])
-                found = auroc(truth, scores)
-                print(
-                    f"        {name:12s} AUROC {found.value:.3f} ({found.low:.3f}-{found.high:.3f}), n={len(truth)}"
-                )
+            _print_idh(labelled)
             for call in Call:
                 hits = [row for row in labelled if row.call == call.value]
                 print(
                     f"        called {call.value:13s} {len(hits):2d}, of them mutant {sum(r.idh or 0 for r in hits)}"
                 )
+
+
+def _print_idh(rows: list[Row]) -> None:
+    """Print AUROC of each method, minus that of age alone, and how well the probabilities are calibrated."""
+    truth = np.array([row.idh for row in rows])
+    scores = {
+        name: np.array([PRIOR if (v := getattr(row, name)) is None else v for row in rows])
+        for name in ("age_only", "radiomics", "image", "hybrid_without_age", "hybrid", "probability")
+    }
+    for name, score in scores.items():
+        found, beyond = auroc(truth, score), compare_aurocs(truth, score, scores["age_only"]).difference
+        line = calibration_line(truth, score)
+        print(
+            f"        {name:18s} AUROC {found.value:.3f} ({found.low:.3f}-{found.high:.3f}), minus age alone "
+            f"{beyond.value:+.3f} ({beyond.low:+.3f} to {beyond.high:+.3f}), Brier {brier(truth, score):.3f}, "
+            f"slope {line.slope:.2f}, intercept {line.intercept:+.2f}, n={len(truth)}"
+        )
+    print(f"        called at a precision of 90 %: {_called(truth, scores['probability'], 0.9):.0%}")
+
+
+def _called(truth: np.ndarray, score: np.ndarray, precision: float) -> float:
+    """Largest share of the patients, most certain first, whose calls are right at this precision."""
+    certain = np.argsort(-np.abs(score - 0.5), kind="stable")
+    right = np.cumsum((score[certain] > 0.5) == (truth[certain] == 1)) / np.arange(1, len(truth) + 1)
+    good = np.flatnonzero(right >= precision)
+    return 0.0 if good.size == 0 else float(good[-1] + 1) / len(truth)
 
 
 def main() -> None:
@@ -255,7 +310,8 @@ def main() -> None:
     chosen = [arguments.only] if arguments.only else ["brats", "lgg", "native"]
     rows = []
     print(
-        "cohort  patient          IDH call           P     age   radio  Dice  core  enh.  ml found/true  d95   out%   s"
+        "cohort  patient          IDH call           P     age   radio hybr  no age image Dice  core  enh. "
+        " ml found/true  d95   out%   s"
     )
     for name, cases in cohorts.items():
         if name in chosen:
@@ -279,7 +335,17 @@ def _line(row: Row) -> str:
         return f"{value:{width}.{digits}f}" if value is not None else " " * (width - 1) + "-"
 
     idh = {1: "mut", 0: "wt ", None: "?  "}[row.idh]
-    numbers = [row.probability, row.age_only, row.radiomics, row.dice, row.dice_core, row.dice_enhancing]
+    numbers = [
+        row.probability,
+        row.age_only,
+        row.radiomics,
+        row.hybrid,
+        row.hybrid_without_age,
+        row.image,
+        row.dice,
+        row.dice_core,
+        row.dice_enhancing,
+    ]
     outside = None if row.outside_brain is None else 100 * row.outside_brain
     return (
         f"{row.cohort:7s} {row.name:16s} {idh} {row.call:13s} "

@@ -10,7 +10,7 @@ import openvino as ov
 import pytest
 import torch
 
-from gliotype.predictors.slices import NUMBERS
+from gliotype.predictors.slices import LIMIT, NUMBERS
 from gliotype.train.examples import Example, read_example, write_example
 from gliotype.train.kept import digest, kept_model
 from gliotype.train.model2 import (
@@ -130,7 +130,7 @@ def test_the_exported_model_says_the_same(model: Model2, tmp_path: Path) -> None
     expected = model.log_odds(test)
     for column, example in enumerate(test):
         maps = np.asarray(compiled(example.slices.astype(np.float32))[0])
-        scores = np.clip((example.numbers - kept["mean"]) / np.array(kept["sd"]), -4, 4)
+        scores = np.clip((example.numbers - kept["mean"]) / np.array(kept["sd"]), -LIMIT, LIMIT)
         found = maps.mean(axis=(0, 2, 3)) + np.array(kept["coefficients"]) @ scores + kept["intercepts"]
         np.testing.assert_allclose(found, expected[:, column], atol=0.05)
     assert onnx.stat().st_size < 20e6

@@ -75,7 +75,7 @@ def model2(
         str, typer.Option(help="How the cohort's files are named: bids, ucsf-pdgm, upenn-gbm, egd or brats.")
     ] = "bids",
     members: Annotated[int, typer.Option(min=1, help="Networks, whose spread is the interval.")] = 3,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the patients.")] = 60,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the patients.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")] = 1,
 ) -> None:

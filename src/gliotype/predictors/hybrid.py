@@ -19,7 +19,7 @@ from scipy.special import expit, logit
 
 from gliotype.errors import WeightsError
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
-from gliotype.predictors.slices import IMAGES, Slices, numbers_of, slices_of
+from gliotype.predictors.slices import IMAGES, LIMIT, Slices, numbers_of, slices_of
 from gliotype.runtime import Network, load_network
 from gliotype.study import (
     Finding,
@@ -35,11 +35,8 @@ from gliotype.volume import Volume
 
 Floats = NDArray[np.float64]
 
-LIMIT = 4.0
-"""Standardised numbers are clipped to this, as in training."""
-
-SHOWN = 6
-"""So many numbers are listed as reasons, those that moved the answer most."""
+SHOWN = 8
+"""So many parts are listed as reasons, those that moved the answer most."""
 
 LIMITS = (
     "Trained on simulated patients only. Its interval is the spread of networks trained on resampled patients; it "
@@ -107,6 +104,54 @@ def _network() -> Network:
     return load_network("model2.onnx")
 
 
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """What each part adds to the log-odds of IDH mutation, after calibration.
+
+    Attributes:
+        maps: (members, slices, h, w) of the image; their mean is the image's share.
+        numbers: (members, 20), in the order of `NUMBERS`; 0 for a missing one.
+        resting: (members,) log-odds of the average patient at a prevalence of one half.
+        slices: the image input.
+    """
+
+    maps: Floats
+    numbers: Floats
+    resting: Floats
+    slices: Slices
+
+    @property
+    def image(self) -> Floats:
+        """Share of the image, (members,)."""
+        return np.asarray(self.maps.mean(axis=(1, 2, 3)))
+
+    @property
+    def log_odds(self) -> Floats:
+        """The sum, (members,)."""
+        return np.asarray(self.image + self.numbers.sum(axis=1) + self.resting)
+
+
+def shares_of(
+    prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
+) -> Shares:
+    """Run Model 2 and part its log-odds.
+
+    Args:
+        prepared: with any of T1c, T2 and FLAIR.
+        tumour: not empty.
+        measurements: of this tumour.
+        subject: for the age.
+    """
+    slices, weights = slices_of(prepared, tumour), load_weights()
+    maps = np.moveaxis(np.asarray(_network()(slices.array), dtype=np.float64), 1, 0)
+    return Shares(
+        weights.slope * maps,
+        weights.shares(numbers_of(measurements, subject)),
+        weights.slope * weights.intercepts + weights.offset,
+        slices,
+    )
+
+
 class HybridPredictor:
     """Model 2, the automated hybrid of image, shape, place and age."""
 
@@ -124,43 +169,37 @@ class HybridPredictor:
         used = tuple(s for s in IMAGES if s in prepared.images)
         if not used:
             return NotApplicable(self.name, "it needs at least one of T1c, T2 and FLAIR")
-        slices, weights = slices_of(prepared, tumour), load_weights()
-        maps = weights.slope * np.asarray(_network()(slices.array), dtype=np.float64)
-        numbers = numbers_of(measurements, subject)
-        shares = weights.shares(numbers)
-        image = maps.mean(axis=(0, 2, 3))
-        resting = weights.slope * weights.intercepts + weights.offset + float(logit(self.prevalence))
-        probability, interval = _answer(image + shares.sum(axis=1) + resting)
-        reasons = [Reason("image", None, "", float(image.mean()), "the map's mean over five slices")]
-        reasons += [
-            Reason(
-                name,
-                value,
-                _unit(name, measurements.units),
-                share,
-                f"training patients: {mean:.3g} ± {sd:.2g}",
-            )
-            for name, value, share, mean, sd in zip(
-                weights.numbers,
-                numbers.tolist(),
-                shares.mean(axis=0).tolist(),
-                weights.mean,
-                weights.sd,
-                strict=True,
-            )
-            if np.isfinite(value)
-        ]
-        reasons.sort(key=lambda reason: -abs(reason.contribution or 0.0))
+        shares = shares_of(prepared, tumour, measurements, subject)
+        probability, interval = _answer(shares.log_odds + float(logit(self.prevalence)))
         return Finding(
             method=self.name,
             probability=probability,
             interval=interval,
             sequences=used,
-            reasons=tuple(reasons[:SHOWN]),
+            reasons=_reasons(shares, numbers_of(measurements, subject), measurements.units),
             limits=LIMITS,
             summary=_summary(used, subject),
-            map=activation_map(maps.mean(axis=1), slices, prepared),
+            map=activation_map(shares.maps.mean(axis=0), shares.slices, prepared),
         )
+
+
+def _reasons(shares: Shares, numbers: Floats, units: Mapping[str, str]) -> tuple[Reason, ...]:
+    """List the image and the numbers that moved the answer most, largest first."""
+    weights = load_weights()
+    reasons = [Reason("image", None, "", float(shares.image.mean()), "mean of the map over five slices")]
+    columns = zip(
+        weights.numbers,
+        numbers.tolist(),
+        shares.numbers.mean(axis=0).tolist(),
+        weights.mean,
+        weights.sd,
+        strict=True,
+    )
+    for name, value, share, mean, sd in columns:
+        if np.isfinite(value):
+            unit = "years" if name == "age" else units.get(name, "")
+            reasons.append(Reason(name, value, unit, share, f"training patients: {mean:.3g} ± {sd:.2g}"))
+    return tuple(sorted(reasons, key=lambda reason: -abs(reason.contribution or 0.0))[:SHOWN])
 
 
 def _answer(log_odds: Floats) -> tuple[float, tuple[float, float]]:
@@ -190,10 +229,6 @@ def activation_map(maps: Floats, slices: Slices, prepared: PreparedStudy) -> Vol
     array = np.where(np.asarray(prepared.brain.array, dtype=np.bool_), volume.array, 0)
     largest = float(np.abs(array).max())
     return volume.with_array((array / largest if largest > 0 else array).astype(np.float32))
-
-
-def _unit(name: str, units: Mapping[str, str]) -> str:
-    return "years" if name == "age" else units.get(name, "")
 
 
 def _summary(used: tuple[Sequence, ...], subject: Subject) -> str:

@@ -42,6 +42,9 @@ _HEIGHTS = Grid(
     ),
 )
 
+LIMIT = 2.0
+"""Standardised numbers are clipped to this: simulated and real tumours differ in their extremes most."""
+
 CLIP = 5.0
 """Standardised intensities are clipped to this, and then divided by it."""
 

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 
 from gliotype.networks.export import export_onnx
 from gliotype.networks.resnet import ActivationMapNet, Ensemble
-from gliotype.predictors.slices import IMAGES, NUMBERS, SIZE
+from gliotype.predictors.slices import IMAGES, LIMIT, NUMBERS, SIZE
 from gliotype.train.examples import Example
 
 Floats = NDArray[np.float64]
@@ -33,9 +33,6 @@ PARTS: dict[str, tuple[int, ...]] = {"shape": tuple(range(13)), "loci": tuple(ra
 """Places of each part in `NUMBERS`; the fourth part is the image."""
 
 ALL_PARTS = frozenset({"image", *PARTS})
-
-LIMIT = 4.0
-"""Standardised numbers are clipped to this."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +52,7 @@ class Recipe:
 
     parts: frozenset[str] = ALL_PARTS
     members: int = 3
-    epochs: int = 60
+    epochs: int = 40
     batch: int = 32
     learning_rate: float = 2e-3
     drop_sequence: float = 0.2

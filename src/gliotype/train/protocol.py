@@ -71,7 +71,7 @@ class ModelSettings(_Strict):
 
     members: int = Field(default=3, ge=1)
     ablation_members: int = Field(default=1, ge=1)
-    epochs: int = Field(default=60, ge=1)
+    epochs: int = Field(default=40, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
     fusion: str | None = None
 

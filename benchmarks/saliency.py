@@ -1,0 +1,106 @@
+"""Where Model 2 looks on real patients, and whether its map depends on what it learned.
+
+    python benchmarks/saliency.py DATA [--limit N]
+
+DATA as for real_cases.py. Prints the share of the map's absolute values in enhancing tumour, in the rest of the
+tumour, in the 5 mm around, and elsewhere, beside the share of those places among all voxels that the slices
+cover; the same of an occlusion map; and the sanity check of Adebayo 2018: the correlation of the map with that
+of the network with its weights shuffled, and with that of another member, which learned the same from other
+patients.
+"""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import astuple
+from itertools import chain
+from pathlib import Path
+
+import numpy as np
+import onnx
+import openvino as ov
+from onnx import numpy_helper
+from real_cases import brats, lgg
+
+import gliotype
+from gliotype.explain import occlusion_map, saliency_shares
+from gliotype.predictors.hybrid import Shares, activation_map, shares_of
+from gliotype.runtime import checked_weights
+
+PLACES = ("enhancing", "non-enhancing", "5 mm around", "elsewhere")
+PATCH = (16, 16)
+
+
+def shuffled_network(seed: int) -> ov.CompiledModel:
+    """Model 2 with the values of every weight in a random order."""
+    model = onnx.load(str(checked_weights("model2.onnx")[0]))
+    rng = np.random.default_rng(seed)
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if values.dtype.kind == "f" and values.size > 1:
+            mixed = rng.permutation(values.ravel()).reshape(values.shape)
+            tensor.CopyFrom(numpy_helper.from_array(mixed, tensor.name))
+    core = ov.Core()
+    return core.compile_model(core.read_model(model.SerializeToString()), "CPU")
+
+
+def place_shares(result: gliotype.Result, maps: np.ndarray, shares: Shares) -> np.ndarray:
+    """Shares of the absolute values of (slices, h, w) maps in `PLACES`, in the patient's space."""
+    volume = activation_map(maps, shares.slices, result.prepared)
+    return np.array(astuple(saliency_shares(volume, result.tumour)))
+
+
+def occluded(shares: Shares, network: ov.CompiledModel) -> np.ndarray:
+    """Occlusion maps (slices, 8, 8) of the members' mean."""
+
+    def answer(image: np.ndarray) -> float:
+        return float(np.asarray(network(image[None])[0]).mean())
+
+    maps = [occlusion_map(answer, image, PATCH)[:: PATCH[0], :: PATCH[1]] for image in shares.slices.array]
+    return np.stack(maps)
+
+
+def correlation(first: np.ndarray, second: np.ndarray) -> float:
+    """Pearson's, 0 where a map is flat."""
+    if first.std() == 0 or second.std() == 0:
+        return 0.0
+    return float(np.corrcoef(first.ravel(), second.ravel())[0, 1])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--limit", type=int, help="first N patients of each cohort")
+    arguments = parser.parse_args()
+    trained = ov.Core().compile_model(str(checked_weights("model2.onnx")[0]), "CPU")
+    networks = [shuffled_network(seed) for seed in range(3)]
+    rows: dict[str, list[np.ndarray]] = {"map": [], "occlusion": [], "voxels": []}
+    between, shuffled = [], []
+    cases = chain(
+        list(brats(arguments.data))[: arguments.limit], list(lgg(arguments.data))[: arguments.limit]
+    )
+    for case in cases:
+        result: gliotype.Result = gliotype.predict(files=case.files, age=case.age, id=case.name)
+        if not result.tumour.found:
+            continue
+        shares = shares_of(result.prepared, result.tumour, result.measurements, result.subject)
+        mean = shares.maps.mean(axis=0)
+        rows["map"].append(place_shares(result, mean, shares))
+        rows["occlusion"].append(place_shares(result, occluded(shares, trained), shares))
+        rows["voxels"].append(place_shares(result, np.ones_like(mean), shares))
+        between.append(correlation(shares.maps[0], shares.maps[1]))
+        for network in networks:
+            other = np.asarray(network(shares.slices.array)[0]).mean(axis=1)
+            shuffled.append(correlation(mean, other))
+        print(case.cohort, case.name, *(f"{share:.2f}" for share in rows["map"][-1]), flush=True)
+    print(f"\n{'mean share in':14s}", *(f"{place:>14s}" for place in PLACES))
+    for name, values in rows.items():
+        print(f"{name:14s}", *(f"{share:14.3f}" for share in np.mean(values, axis=0)), f"  n={len(values)}")
+    print(f"correlation of the maps of two members: median {np.median(between):.2f}")
+    print(
+        f"correlation with the maps of shuffled weights: median of absolute values {np.median(np.abs(shuffled)):.2f}"
+    )
+
+
+if __name__ == "__main__":
+    main()
