@@ -16,7 +16,7 @@ AROUND_MM = 5.0
 
 
 @dataclass(frozen=True)
-class Shares:
+class SaliencyShares:
     """Shares of a map's absolute values; they add up to 1, or are all 0 for an empty map.
 
     Attributes:
@@ -32,7 +32,7 @@ class Shares:
     elsewhere: float
 
 
-def saliency_shares(saliency: Volume, tumour: Tumour) -> Shares:
+def saliency_shares(saliency: Volume, tumour: Tumour) -> SaliencyShares:
     """Part a map of reasons by where it lies.
 
     Args:
@@ -48,14 +48,14 @@ def saliency_shares(saliency: Volume, tumour: Tumour) -> Shares:
     strength = np.abs(np.asarray(saliency.array, dtype=np.float64))
     total = float(strength.sum())
     if total == 0:
-        return Shares(0.0, 0.0, 0.0, 0.0)
+        return SaliencyShares(0.0, 0.0, 0.0, 0.0)
     away = ndimage.distance_transform_edt(~tumour.mask, sampling=tumour.labels.grid.spacing)
     enhancing = np.asarray(tumour.labels.array) == Label.ENHANCING
 
     def share(where: NDArray[np.bool_]) -> float:
         return float(strength[where].sum()) / total
 
-    return Shares(
+    return SaliencyShares(
         share(enhancing),
         share(tumour.mask & ~enhancing),
         share(~tumour.mask & (away <= AROUND_MM)),

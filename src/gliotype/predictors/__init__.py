@@ -9,6 +9,7 @@ from gliotype.errors import UsageError
 from gliotype.predictors.age import AgePredictor
 from gliotype.predictors.cautions import subject_warnings
 from gliotype.predictors.fuse import fuse
+from gliotype.predictors.hybrid import HybridPredictor
 from gliotype.predictors.mismatch import MismatchPredictor
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs, Predictor
 from gliotype.predictors.radiomics import RadiomicsPredictor
@@ -26,6 +27,7 @@ __all__ = [
 
 PREDICTORS: tuple[type[Predictor], ...] = (
     RadiomicsPredictor,
+    HybridPredictor,
     AgePredictor,
     MismatchPredictor,
 )

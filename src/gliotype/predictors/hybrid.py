@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from gliotype.errors import WeightsError
+from gliotype.explain import saliency_shares
+from gliotype.explain.shares import AROUND_MM, SaliencyShares
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
 from gliotype.predictors.slices import IMAGES, LIMIT, Slices, numbers_of, slices_of
 from gliotype.runtime import Network, load_network
@@ -170,6 +172,7 @@ class HybridPredictor:
         if not used:
             return NotApplicable(self.name, "it needs at least one of T1c, T2 and FLAIR")
         shares = shares_of(prepared, tumour, measurements, subject)
+        reasons_map = activation_map(shares.maps.mean(axis=0), shares.slices, prepared)
         probability, interval = _answer(shares.log_odds + float(logit(self.prevalence)))
         return Finding(
             method=self.name,
@@ -178,8 +181,8 @@ class HybridPredictor:
             sequences=used,
             reasons=_reasons(shares, numbers_of(measurements, subject), measurements.units),
             limits=LIMITS,
-            summary=_summary(used, subject),
-            map=activation_map(shares.maps.mean(axis=0), shares.slices, prepared),
+            summary=f"{_summary(used, subject)} {_where(saliency_shares(reasons_map, tumour))}",
+            map=reasons_map,
         )
 
 
@@ -229,6 +232,22 @@ def activation_map(maps: Floats, slices: Slices, prepared: PreparedStudy) -> Vol
     array = np.where(np.asarray(prepared.brain.array, dtype=np.bool_), volume.array, 0)
     largest = float(np.abs(array).max())
     return volume.with_array((array / largest if largest > 0 else array).astype(np.float32))
+
+
+def _where(shares: SaliencyShares) -> str:
+    """Say where the map lies.
+
+    Example:
+        >>> _where(SaliencyShares(0.1, 0.2, 0.3, 0.4))
+        'Of its map lie 10 % in enhancing tumour, 20 % in the rest of it, 30 % within 5 mm around, 40 % elsewhere.'
+    """
+    places = (
+        (shares.enhancing, "in enhancing tumour"),
+        (shares.non_enhancing, "in the rest of it"),
+        (shares.around, f"within {AROUND_MM:.0f} mm around"),
+        (shares.elsewhere, "elsewhere"),
+    )
+    return f"Of its map lie {', '.join(f'{100 * share:.0f} % {place}' for share, place in places)}."
 
 
 def _summary(used: tuple[Sequence, ...], subject: Subject) -> str:

@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gliotype.report import words
 from gliotype.report.figures import draw_planes, draw_saliency, draw_strips, look_at
+from gliotype.report.nifti import mapped_finding
 from gliotype.study import Acquisition, Finding, Image, Measurements, Result, Sequence
 
 
@@ -67,6 +68,7 @@ def render_html(result: Result) -> str:
         planes=draw_planes(scene),
         strips=draw_strips(scene),
         saliency=draw_saliency(scene),
+        mapped=mapped_finding(result),
         findings=_answering_first(result),
         missing=[sequence for sequence in Sequence if sequence not in result.study.chosen],
         series_used=[line for line, image in zip(series, result.study.images, strict=True) if image in used],

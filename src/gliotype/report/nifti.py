@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 
 from gliotype.prepare import to_acquired
-from gliotype.study import Result
+from gliotype.study import Finding, Result
 from gliotype.volume import Volume
 
 
@@ -28,9 +28,15 @@ def volumes_as_acquired(result: Result) -> dict[str, Volume]:
 
 
 def saliency_map(result: Result) -> Volume | None:
-    """Choose the map to show: that of the finding on which the answer rests, else the first one."""
-    maps = {finding.method: finding.map for finding in result.findings if finding.map is not None}
-    return maps.get(result.prediction.method or "", next(iter(maps.values()), None))
+    """Return the map to show: that of `mapped_finding`."""
+    finding = mapped_finding(result)
+    return None if finding is None else finding.map
+
+
+def mapped_finding(result: Result) -> Finding | None:
+    """Choose the finding whose map is shown: the one on which the answer rests, else the first with a map."""
+    mapped = {finding.method: finding for finding in result.findings if finding.map is not None}
+    return mapped.get(result.prediction.method or "", next(iter(mapped.values()), None))
 
 
 def save_nifti(volume: Volume, path: Path) -> None:
