@@ -12,6 +12,7 @@ import pytest
 
 from gliotype.cohorts import CohortPatient
 from gliotype.errors import InputError
+from gliotype.simulate.cohort import write_cohort
 from gliotype.study import Sequence, Subject
 from gliotype.train import study as engine
 from gliotype.train.cohort import train_on_cohort
@@ -208,6 +209,20 @@ def test_the_same_patient_under_two_names_stops_the_study(
     with pytest.raises(InputError, match=r"UCSF-PDGM-004 of training is BraTS2021-00097 of external"):
         refuse_leakage(read, {"home": ucsf, "abroad": brats}, chosen)
     refuse_leakage(read, {"home": ucsf, "abroad": brats}, {**chosen, "external": ("TCGA-02-0003",)})
+
+
+def test_a_patient_on_disk_becomes_an_example(tmp_path: Path) -> None:
+    write_cohort(1, tmp_path / "cohort", seed=3, spacing_mm=2.0)
+    source = FolderPatients(tmp_path / "cohort", "bids")
+    (subject,) = source.subjects
+    (example,) = make_examples(source, tmp_path / "cache")
+    assert (example.subject, example.found) == (subject, True)
+    assert example.dice > 0.3, "the true mask lies on the image that it is compared with"
+    assert np.isfinite(example.numbers).all()
+    assert example.strata["site"] == "severance"
+    before = source.settings
+    (tmp_path / "cohort" / subject / "anat" / f"{subject}_T2w.nii.gz").unlink()
+    assert FolderPatients(tmp_path / "cohort", "bids").settings != before
 
 
 def test_a_simulated_patient_becomes_an_example(tmp_path: Path) -> None:
