@@ -311,7 +311,7 @@ def export(model: Model2, folder: Path, about: dict[str, Any]) -> tuple[Path, Pa
         "coefficients": [
             [round(v, 5) for v in (m.numbers.weight[0] * m.used).tolist()] for m in model.members
         ],
-        "intercepts": [round(float(m.numbers.bias[0]), 5) for m in model.members],
+        "intercepts": [round(m.numbers.bias[0].item(), 5) for m in model.members],
         "slope": round(model.slope, 5),
         "offset": round(model.offset, 5),
     }
