@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -103,9 +104,9 @@ def test_without_age_and_measurements_nothing_applies():
     empty = Measurements(
         shape={"Flatness": None}, mismatch={"mismatch_fraction": None, "enhancing_fraction": 0.0}
     )
-    findings, others = predict_all(prepared, tumour, empty, Subject("a"))
+    findings, others = predict_all(replace(prepared, images={}), tumour, empty, Subject("a"))
     assert findings == ()
-    assert {each.method for each in others} == {"age", "radiomics", "mismatch"}
+    assert {each.method for each in others} == {"age", "radiomics", "hybrid", "mismatch"}
     assert all(each.reason for each in others)
 
 
