@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gliotype.cohorts.layout import LAYOUTS, Layout
+from gliotype.cohorts.names import canonical
 from gliotype.cohorts.patient import CohortPatient
 from gliotype.errors import InputError, UsageError
 from gliotype.study import Subject
@@ -57,7 +58,7 @@ def read_cohort(folder: Path, layout: str) -> tuple[CohortPatient, ...]:
     patients: list[CohortPatient] = []
     without: list[CohortPatient] = []
     for name in sorted(places):
-        row = rows.get(_key(name))
+        row = rows.get(canonical(name))
         mutant = None if row is None else _IDH.get(row.get(chosen.columns["idh"], "").strip().lower())
         if row is None or mutant is None:
             continue
@@ -124,7 +125,7 @@ def _rows(folder: Path, layout: Layout) -> dict[str, dict[str, str]]:
             names = [row[c] for c in (layout.identity, "BraTS2021 ID") if row.get(c)]
             if not names:
                 continue
-            key = _key(names[0])
+            key = canonical(names[0])
             if key in seen:
                 raise InputError(f"{table.name} names {names[0]} twice: give each patient one line")
             seen.add(key)
@@ -149,16 +150,6 @@ def _table(file: Path) -> list[dict[str, str]]:
         raise InputError(
             f"the table {file.name} cannot be read ({error}): save it as CSV in UTF-8"
         ) from error
-
-
-def _key(name: str) -> str:
-    """Make names of one patient alike: lower case, numbers without leading zeros.
-
-    Example:
-        >>> _key("UCSF-PDGM-004") == _key("ucsf-pdgm-0004")
-        True
-    """
-    return re.sub(r"\d+", lambda number: str(int(number.group())), name.strip().lower())
 
 
 def _age(text: str) -> float | None:

@@ -24,7 +24,7 @@ from gliotype.measure import measure
 from gliotype.predictors.slices import IMAGES, NUMBERS, OFFSETS_MM, SIZE, numbers_of, slices_of
 from gliotype.runtime import checked_weights
 from gliotype.segment import segment
-from gliotype.study import PreparedStudy, Subject, Tumour
+from gliotype.study import PreparedStudy, Subject
 
 MODEL1 = "model1.onnx"
 
@@ -83,9 +83,8 @@ def example_of(
     mutant: bool,
     strata: Mapping[str, str],
     truth: Callable[[PreparedStudy], NDArray[np.bool_]] | None = None,
-    tumour: Tumour | None = None,
 ) -> Example:
-    """Turn a prepared study into an example.
+    """Turn a prepared study into an example, with the tumour that Model 1 finds.
 
     Args:
         prepared: the study.
@@ -93,9 +92,8 @@ def example_of(
         mutant: whether IDH-mutant.
         strata: what else is known.
         truth: gives the true whole tumour on the prepared grid, if it is known.
-        tumour: already found; else Model 1 finds it here.
     """
-    tumour = tumour or segment(prepared)
+    tumour = segment(prepared)
     slices = np.zeros((len(OFFSETS_MM), len(IMAGES) + 1, SIZE, SIZE), np.float32)
     numbers = np.full(len(NUMBERS), np.nan)
     if tumour.found:

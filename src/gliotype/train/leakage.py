@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 
+from gliotype.cohorts.names import canonical
 from gliotype.errors import InputError
 from gliotype.train.examples import Patients
 from gliotype.train.folder import FolderPatients
 from gliotype.train.protocol import Protocol
-
-_TCGA = re.compile(r"TCGA-\w{2}-\w{4}", re.IGNORECASE)
 
 
 def refuse_leakage(
@@ -47,18 +45,3 @@ def identities(source: Patients, cohort: str, subject: str) -> set[str]:
         return {f"{cohort}/{subject}"}  # a simulated patient is nobody else
     names = (subject, *source.members[subject].aliases)
     return {canonical(name) for name in names}
-
-
-def canonical(name: str) -> str:
-    """Write a patient's name in one way.
-
-    Example:
-        >>> canonical("UCSF-PDGM-004") == canonical("ucsf-pdgm-0004")
-        True
-        >>> canonical("TCGA-02-0003_2001.01.01")
-        'tcga-02-0003'
-    """
-    barcode = _TCGA.search(name)
-    if barcode:
-        return barcode.group().lower()
-    return re.sub(r"\d+", lambda number: str(int(number.group())), name.strip().lower())
