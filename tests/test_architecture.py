@@ -15,6 +15,7 @@ PACKAGE = Path(gliotype.__file__).parent
 FLOORS = {
     "errors": 0,
     "volume": 0,
+    "dsc": 0,
     "study": 0,
     "weights": 0,
     "runtime": 1,

@@ -14,6 +14,7 @@ from enum import IntEnum, StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from gliotype.dsc import DscSeries, Perfusion
 from gliotype.volume import Grid, Matrix, Volume
 
 
@@ -162,6 +163,7 @@ class PreparedStudy:
         reference: the sequence whose world space the prepared grid shares.
         skull_stripped: whether the input had its skull removed already.
         quality: named numbers about registrations and masks, for the record.
+        dsc: the DSC series, ready to measure; None where there is none that can be used.
         warnings: what went less than well, one sentence each.
     """
 
@@ -173,6 +175,7 @@ class PreparedStudy:
     reference: Sequence
     skull_stripped: bool
     quality: Mapping[str, float] = field(default_factory=dict)
+    dsc: DscSeries | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -237,6 +240,8 @@ class Measurements:
         mismatch: the T2-FLAIR mismatch.
         perfusion: DSC perfusion numbers.
         units: unit of each number, by name.
+        dsc: curves and maps from which the perfusion numbers come, or None.
+        warnings: what could not be measured and why, one sentence each.
     """
 
     shape: Numbers = field(default_factory=dict)
@@ -245,6 +250,8 @@ class Measurements:
     mismatch: Numbers = field(default_factory=dict)
     perfusion: Numbers = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
+    dsc: Perfusion | None = None
+    warnings: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> float | None:
         """Look a number up by its name, whatever its group."""
