@@ -9,6 +9,7 @@ import numpy as np
 from scipy import ndimage
 
 from conftest import oblique_affine
+from gliotype.dsc import ArterialInput, Attention, Bolus, DscSeries, Perfusion, Region, RegionCurve
 from gliotype.study import (
     Acquisition,
     Call,
@@ -256,6 +257,74 @@ def make_result(
         },
         versions={"gliotype": "0.1.0", "numpy": "2.4.6", "openvino": "2026.4.1"},
         weights={"model1": "3f" * 32},
+    )
+
+
+DSC = Grid((20, 24, 6), np.array([[-7.0, 0, 0, 66], [0, 0, 9.0, -30], [0, 7.0, 0, -70], [0, 0, 0, 1]]))
+"""Grid of the DSC series: its axes run to the left, superior and anterior."""
+
+
+def make_perfusion() -> tuple[DscSeries, Perfusion]:
+    """A DSC series of 40 frames and what was measured of it; the right half of the brain has the higher rCBV."""
+    times = 1.5 * np.arange(40)
+    passing = np.where(times > 15, (times - 15) ** 3 * np.exp(-(times - 15) / 1.5), 0.0)
+    passing /= passing.max()
+    signal = 800 * np.exp(-0.6 * passing)[None, None, None] * np.ones((*DSC.shape, 1))
+    brain = np.zeros(DSC.shape, np.bool_)
+    brain[3:-3, 1:-1, 1:-1] = True
+    series = DscSeries(
+        signal=Volume(signal.astype(np.float32), DSC.affine),
+        times_s=times,
+        te_ms=30.0,
+        tr_ms=1500.0,
+        flip_angle_deg=60.0,
+        field_t=3.0,
+        spin_echo=False,
+        brain=Volume(brain, DSC.affine),
+        dsc_from_prepared=np.eye(4),
+        displacement_mm=np.zeros(40),
+    )
+    right = DSC.world()[..., 0] > 0
+    rcbv = np.where(brain, np.where(right, 3.0, 1.0), np.nan).astype(np.float32)
+    arteries = np.zeros(DSC.shape, np.bool_)
+    arteries[8, 10, 2:5] = True
+    depths = {Region.WHOLE: 0.5, Region.ENHANCING: 0.8, Region.OEDEMA: 0.3, Region.WHITE_MATTER: 0.25}
+    curves = {region: RegionCurve(np.exp(-depth * passing), 120) for region, depth in depths.items()}
+    perfusion = Perfusion(
+        times_s=times,
+        te_ms=30.0,
+        bolus=Bolus(start=1, arrival=10, peak=13, end=20),
+        arterial=ArterialInput(40 * passing, arteries),
+        curves=curves,
+        maps={"rcbv": Volume(rcbv, DSC.affine), "k2": Volume(0 * rcbv, DSC.affine)},
+        numbers={"nrcbv_mean": 2.1},
+    )
+    return series, perfusion
+
+
+def make_result_with_perfusion() -> Result:
+    """The same result with a DSC series that was measured, and a finding that looked at its curves."""
+    result = make_result()
+    series, perfusion = make_perfusion()
+    times = np.arange(-12.0, 78.0, 1.5)
+    weight = np.exp(-0.5 * ((times - 5) / 4) ** 2)
+    phases = tuple("baseline" if t < -1.5 else "down-slope" if t < 6 else "plateau" for t in times)
+    finding = Finding(
+        method="perfusion",
+        probability=0.22,
+        interval=(0.1, 0.4),
+        sequences=(Sequence.DSC,),
+        reasons=(Reason("down-slope", 62.0, "% of attention", -0.8),),
+        summary="Curves of the tumour",
+        attention=Attention(times, weight / weight.sum(), phases),
+    )
+    numbers = {"nrcbv_mean": 2.1, "psr_mean": 78.0}
+    return replace(
+        result,
+        prepared=replace(result.prepared, dsc=series),
+        measurements=replace(result.measurements, perfusion=numbers, dsc=perfusion),
+        findings=(*result.findings, finding),
+        not_applicable=(),
     )
 
 

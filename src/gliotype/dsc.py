@@ -135,3 +135,18 @@ class Perfusion:
     maps: Mapping[str, Volume] = field(default_factory=dict)
     numbers: Mapping[str, float | None] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class Attention:
+    """When in the bolus a method looked.
+
+    Attributes:
+        times_s: from the bolus' arrival, (t,).
+        weight: share of the attention that each time got, (t,), adding up to 1.
+        phases: name of the phase in which each time lies, (t,).
+    """
+
+    times_s: Floats
+    weight: Floats
+    phases: tuple[str, ...]

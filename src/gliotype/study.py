@@ -14,7 +14,7 @@ from enum import IntEnum, StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from gliotype.dsc import DscSeries, Perfusion
+from gliotype.dsc import Attention, DscSeries, Perfusion
 from gliotype.volume import Grid, Matrix, Volume
 
 
@@ -294,6 +294,7 @@ class Finding:
         limits: one or two sentences, what the method cannot know.
         summary: one sentence for the reader.
         map: where in the images the reasons lie, or None.
+        attention: when in the bolus the reasons lie, or None.
     """
 
     method: str
@@ -305,6 +306,7 @@ class Finding:
     limits: str = ""
     summary: str = ""
     map: Volume | None = None
+    attention: Attention | None = None
 
 
 @dataclass(frozen=True)

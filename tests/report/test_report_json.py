@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from factory import make_no_tumour, make_result
+from factory import make_no_tumour, make_result, make_result_with_perfusion
 from gliotype.report.json import prediction_json
 from gliotype.study import Measurements, Result
 
@@ -101,5 +101,19 @@ def test_every_field_is_documented(result: Result) -> None:
     fields = set(document) | set(document["findings"][1]) | set(document["findings"][1]["detail"])
     fields |= set(document["findings"][1]["detail"]["reasons"][0]) | set(document["sequences"]["T1C"])
     fields |= set(document["measurements"]) | set(document["tumour"]) | set(document["seconds"])
+    measured = written(make_result_with_perfusion())
+    fields |= set(measured["perfusion"]) | set(measured["findings"][-1]["detail"]["attention"])
     missing = sorted(field for field in fields if f"`{field}`" not in text)
     assert missing == []
+
+
+def test_perfusion_is_written_with_its_curves_and_when_the_method_looked() -> None:
+    document = written(make_result_with_perfusion())
+    perfusion = document["perfusion"]
+    assert perfusion["bolus_s"] == {"start": 1.5, "arrival": 15.0, "peak": 19.5, "end": 30.0}
+    assert perfusion["arterial"]["voxels"] == 3
+    assert perfusion["curves"]["enhancing"]["relative_signal"][13] == pytest.approx(np.exp(-0.8))
+    attention = document["findings"][-1]["detail"]["attention"]
+    assert sum(attention["weight"]) == pytest.approx(1)
+    assert len(attention["times_s"]) == len(attention["phases"]) == 60
+    assert written(make_result())["perfusion"] is None

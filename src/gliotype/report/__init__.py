@@ -1,6 +1,6 @@
 """Write a `Result` as files. Knows values only.
 
-    Result -> prediction.json, tumour.nii.gz, brain.nii.gz, saliency.nii.gz, report.html
+    Result -> prediction.json, tumour.nii.gz, brain.nii.gz, saliency.nii.gz, perfusion_*.nii.gz, report.html
 
 What the files hold is described in ``docs/reference/outputs.md``.
 """
@@ -12,13 +12,20 @@ from time import perf_counter
 
 from gliotype.report.html import render_html
 from gliotype.report.json import prediction_json
-from gliotype.report.nifti import save_nifti, volumes_as_acquired
+from gliotype.report.nifti import PERFUSION_MAPS, perfusion_maps, save_nifti, volumes_as_acquired
 from gliotype.report.staging import check_writable, written_together
 from gliotype.study import Result
 
 __all__ = ["OUTPUTS", "check_writable", "write_result"]
 
-OUTPUTS = ("brain.nii.gz", "report.html", "saliency.nii.gz", "tumour.nii.gz", "prediction.json")
+OUTPUTS = (
+    "brain.nii.gz",
+    *(f"perfusion_{name}.nii.gz" for name in PERFUSION_MAPS),
+    "report.html",
+    "saliency.nii.gz",
+    "tumour.nii.gz",
+    "prediction.json",
+)
 """Names of all files that `write_result` may write; the last one moves in last."""
 
 
@@ -41,7 +48,7 @@ def write_result(result: Result, folder: Path) -> tuple[Path, ...]:
             it was before.
     """
     start = perf_counter()
-    volumes = volumes_as_acquired(result)
+    volumes = volumes_as_acquired(result) | perfusion_maps(result)
     page = render_html(result)
     with written_together(folder, OUTPUTS) as aside:
         for name, volume in volumes.items():

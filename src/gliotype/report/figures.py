@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import contourpy
@@ -78,6 +78,21 @@ class Panel:
     outlines: dict[str, str]
     overlay: str | None = None
 
+    @classmethod
+    def of_rgb(
+        cls,
+        title: str,
+        colours: NDArray[np.uint8],
+        size_mm: tuple[int, int],
+        edges: tuple[str, str, str, str],
+    ) -> Panel:
+        """Make a picture without outlines from a RAS+ section in colours, (i, j, 3)."""
+        picture = Picture.fromarray(np.ascontiguousarray(_turned(colours))).resize(
+            (size_mm[0] * PIXELS_PER_MM, size_mm[1] * PIXELS_PER_MM), Picture.Resampling.NEAREST
+        )
+        nothing = dict.fromkeys([*(label.name.lower() for label in Label), "brain"], "")
+        return cls(title, size_mm, edges, _data_uri(picture, "png"), nothing)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -98,6 +113,7 @@ class Scene:
         saliency: map of reasons, -1 (towards wildtype) to 1 (towards mutant), or None.
         middle: voxel index of the middle of the brain's bounding box.
         reference: the sequence on which the map of reasons is shown.
+        box: the part of the prepared grid that is shown.
     """
 
     images: Mapping[Sequence, NDArray[np.uint8]]
@@ -106,6 +122,7 @@ class Scene:
     saliency: NDArray[np.float32] | None
     middle: NDArray[np.float64]
     reference: Sequence
+    box: Box
 
     def cropped(self, box: Box) -> Scene:
         """Keep a part."""
@@ -116,6 +133,7 @@ class Scene:
             saliency=None if self.saliency is None else self.saliency[box],
             middle=self.middle - [edge.start for edge in box],
             reference=self.reference,
+            box=_within(self.box, box),
         )
 
     def place(self, plane: Plane, index: int) -> str:
@@ -161,6 +179,7 @@ def look_at(result: Result) -> Scene:
         saliency=None if saliency is None else _scaled(saliency, prepared.brain),
         middle=np.array([(edge.start + edge.stop - 1) / 2 for edge in _box(brain, 0)]),
         reference=prepared.reference,
+        box=(slice(0, None), slice(0, None), slice(0, None)),
     )
     return whole.cropped(_box(brain, MARGIN_MM))
 
@@ -182,6 +201,20 @@ def draw_planes(scene: Scene) -> tuple[Row, ...]:
         )
         for plane, index in scene.largest_sections()
     )
+
+
+def coloured_panel(scene: Scene, plane: Plane, index: int, title: str, colours: NDArray[np.uint8]) -> Panel:
+    """Draw one slice of the reference image with a map over it.
+
+    Args:
+        scene: what there is to see.
+        plane: of the slice.
+        index: of the slice.
+        title: of the picture.
+        colours: RGBA of every voxel of the scene, (i, j, k, 4).
+    """
+    overlay = Picture.fromarray(np.ascontiguousarray(_turned(np.take(colours, index, axis=plane.axis))))
+    return replace(scene.panel(plane, index, scene.reference, title), overlay=_data_uri(overlay, "png"))
 
 
 def draw_saliency(scene: Scene) -> Row | None:
@@ -234,6 +267,15 @@ def _box(mask: NDArray[np.bool_], margin: int) -> Box:
     return grown[0], grown[1], grown[2]
 
 
+def _within(outer: Box, inner: Box) -> Box:
+    """Say where a part of a part of a grid lies in the grid."""
+    ends = [
+        slice(a.start + b.start, None if b.stop is None else a.start + b.stop)
+        for a, b in zip(outer, inner, strict=True)
+    ]
+    return ends[0], ends[1], ends[2]
+
+
 def _windowed(image: NDArray[np.generic], brain: NDArray[np.bool_]) -> NDArray[np.uint8]:
     """Scale to 0..255: black a little below the darkest tissue of the brain, white at its brightest."""
     inside = np.asarray(image, dtype=np.float32)[::2, ::2, ::2][brain[::2, ::2, ::2]]
@@ -254,7 +296,12 @@ def _scaled(saliency: Volume, brain: Volume) -> NDArray[np.float32]:
 
 def _section(array: NDArray[Any], plane: Plane, index: int) -> NDArray[Any]:
     """Cut a RAS+ array and turn the cut as it is displayed: rows from top, columns from the left."""
-    return np.asarray(np.flip(np.take(array, index, axis=plane.axis)).T)
+    return _turned(np.take(array, index, axis=plane.axis))
+
+
+def _turned(section: NDArray[Any]) -> NDArray[Any]:
+    """Turn a section of a RAS+ array, (a, b) or (a, b, colours), as it is displayed."""
+    return np.asarray(np.flip(section, axis=(0, 1)).swapaxes(0, 1))
 
 
 def _jpeg(grey: NDArray[np.uint8]) -> str:

@@ -14,6 +14,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from gliotype.report import words
 from gliotype.report.figures import draw_planes, draw_saliency, draw_strips, look_at
 from gliotype.report.nifti import mapped_finding
+from gliotype.report.perfusion import draw_perfusion
 from gliotype.study import Acquisition, Finding, Image, Measurements, Result, Sequence
 
 
@@ -69,6 +70,7 @@ def render_html(result: Result) -> str:
         strips=draw_strips(scene),
         saliency=draw_saliency(scene),
         mapped=mapped_finding(result),
+        perfusion=draw_perfusion(result, scene),
         findings=_answering_first(result),
         missing=[sequence for sequence in Sequence if sequence not in result.study.chosen],
         series_used=[line for line, image in zip(series, result.study.images, strict=True) if image in used],

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from gliotype.dsc import Perfusion
 from gliotype.study import Finding, Image, Result
 
 SCHEMA = 1
@@ -52,6 +53,7 @@ def _document(result: Result, report_seconds: float) -> dict[str, Any]:
             "perfusion": measurements.perfusion,
         },
         "units": measurements.units,
+        "perfusion": None if measurements.dsc is None else _perfusion(measurements.dsc),
         "tumour": {
             "volume_ml": tumour.volume_ml,
             "regions_ml": tumour.regions_ml,
@@ -86,6 +88,25 @@ def _finding(finding: Finding) -> dict[str, Any]:
             "reasons": [vars(reason) for reason in finding.reasons],
             "limits": finding.limits,
             "map": finding.map is not None,
+            "attention": None if finding.attention is None else vars(finding.attention),
+        },
+    }
+
+
+def _perfusion(perfusion: Perfusion) -> dict[str, Any]:
+    times = perfusion.times_s
+    return {
+        "times_s": times,
+        "te_ms": perfusion.te_ms,
+        "bolus_s": {name: times[frame] for name, frame in vars(perfusion.bolus).items()},
+        "arterial": {
+            "delta_r2": perfusion.arterial.delta_r2,
+            "voxels": int(perfusion.arterial.voxels.sum()),
+            "given": perfusion.arterial.given,
+        },
+        "curves": {
+            region: {"relative_signal": curve.relative_signal, "voxels": curve.voxels}
+            for region, curve in perfusion.curves.items()
         },
     }
 
@@ -114,6 +135,8 @@ def _plain(value: Any) -> Any:
             return [_plain(item) for item in value]
         case np.generic():
             return _plain(value.item())
+        case np.ndarray():
+            return _plain(value.tolist())
         case str():
             return str(value)
         case bool() | int() | None:

@@ -27,6 +27,25 @@ def volumes_as_acquired(result: Result) -> dict[str, Volume]:
     return {name: to_acquired(volume, prepared) for name, volume in volumes.items()}
 
 
+PERFUSION_MAPS = ("rcbv", "rcbv_uncorrected", "k2", "psr", "ttp", "fwhm", "cbf", "mtt")
+"""Maps of `gliotype.dsc.Perfusion` that are written."""
+
+
+def perfusion_maps(result: Result) -> dict[str, Volume]:
+    """Return the perfusion maps, float32 on the grid of the DSC series as it was read; none without perfusion.
+
+    Returns:
+        ``perfusion_rcbv`` and its like, NaN where nothing was measured.
+    """
+    perfusion = result.measurements.dsc
+    maps = {} if perfusion is None else perfusion.maps
+    return {
+        f"perfusion_{name}": maps[name].with_array(np.asarray(maps[name].array, dtype=np.float32))
+        for name in PERFUSION_MAPS
+        if name in maps
+    }
+
+
 def saliency_map(result: Result) -> Volume | None:
     """Return the map to show: that of `mapped_finding`."""
     finding = mapped_finding(result)

@@ -1,0 +1,217 @@
+"""The explainable recurrent network on DSC perfusion curves (Choi 2019).
+
+It says when in the bolus it looked (attention), and how far the answer moves when a phase of the curves is
+replaced by its average course (occlusion).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, logit
+
+from gliotype.dsc import TUMOUR_REGIONS, Attention, Bolus, Perfusion, Region
+from gliotype.errors import WeightsError
+from gliotype.explain.phases import Phase, phases_of, shares_by_phase
+from gliotype.predictors.curves import CHANNELS, CURVES, POINTS, TIMES_S, curves_of, lacking
+from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
+from gliotype.runtime import Network, checked_weights, load_network
+from gliotype.study import (
+    Finding,
+    Measurements,
+    NotApplicable,
+    PreparedStudy,
+    Reason,
+    Sequence,
+    Subject,
+    Tumour,
+)
+
+Floats = NDArray[np.float64]
+
+LIMITS = (
+    "Trained on simulated curves only; nothing is known about real patients yet. Its interval is the spread of "
+    "networks trained on resampled patients."
+)
+
+SHOWN = ("nrcbv_mean", "nrcbv_p95", "psr_mean", "k2_mean")
+"""Numbers that stand beside the answer; they do not enter it."""
+
+
+@dataclass(frozen=True, eq=False)
+class Weights:
+    """What the file ``perfusion.json`` holds beside the network.
+
+    Attributes:
+        average: mean input of the training patients, (channels, points); it stands in for an occluded phase.
+        slope: by which log-odds are multiplied for calibration.
+        offset: added then, for a prevalence of one half.
+    """
+
+    average: NDArray[np.float32]
+    slope: float
+    offset: float
+
+
+@cache
+def load_weights(name: str = "perfusion.json") -> Weights:
+    """Read what stands beside the network.
+
+    Raises:
+        WeightsError: if the file is missing or damaged.
+    """
+    file, _ = checked_weights(name)
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8"))
+        average = np.array(kept["average"], dtype=np.float32).reshape(len(CHANNELS), POINTS)
+        return Weights(average, float(kept["slope"]), float(kept["offset"]))
+    except (ValueError, KeyError, TypeError) as damaged:
+        raise WeightsError(f"the weights {name} are damaged: install gliotype again") from damaged
+
+
+@cache
+def _network() -> Network:
+    return load_network("perfusion.onnx")
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What the network says of one patient.
+
+    Attributes:
+        log_odds: of each member, (members,), calibrated, at a prevalence of one half.
+        attention: mean over the members, (points,).
+        occlusion: how far the log-odds fall when a phase is replaced by its average course.
+    """
+
+    log_odds: Floats
+    attention: Floats
+    occlusion: Mapping[Phase, float]
+
+
+def read_curves(curves: NDArray[np.float32], phases: NDArray[np.intp]) -> Reading:
+    """Run the network on one patient's curves, as they are and with each phase occluded.
+
+    Args:
+        curves: (channels, points), as `curves_of` builds them.
+        phases: of each point, as `phases_of` gives them.
+    """
+    weights = load_weights()
+    batch = np.concatenate([curves[None], occluded(curves, phases, weights.average)])
+    answers = np.asarray(_network()(batch), dtype=np.float64)
+    log_odds = weights.slope * answers[..., 0] + weights.offset
+    falls = log_odds[0].mean() - log_odds[1:].mean(axis=1)
+    return Reading(log_odds[0], answers[0, :, 1:].mean(axis=0), dict(zip(Phase, falls.tolist(), strict=True)))
+
+
+def occluded(
+    curves: NDArray[np.float32], phases: NDArray[np.intp], average: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Replace the curves of the tumour's regions in each phase by their average course.
+
+    Args:
+        curves: (channels, points).
+        phases: of each point.
+        average: (channels, points).
+
+    Returns:
+        (phases, channels, points); missing regions and times that were not measured stay 0.
+
+    Example:
+        >>> curves = np.ones((len(CHANNELS), POINTS), np.float32)
+        >>> hidden = occluded(curves, np.repeat(np.arange(6), 10), 3 * curves)
+        >>> hidden[2, 0, 15:35:5], float(hidden[2, 5, 22])
+        (array([1., 3., 3., 1.], dtype=float32), 1.0)
+    """
+    regions = np.arange(len(TUMOUR_REGIONS))
+    there = curves[CURVES + regions] * curves[-1]
+    hidden = np.repeat(curves[None], len(Phase), axis=0)
+    for phase in range(len(Phase)):
+        hidden[phase, regions] = np.where(phases == phase, average[regions] * there, curves[regions])
+    return hidden
+
+
+def bolus_phases(bolus: Bolus, times_s: Floats) -> NDArray[np.intp]:
+    """Say in which phase each point of the network's input lies."""
+    arrival = times_s[bolus.arrival]
+    return phases_of(TIMES_S, float(times_s[bolus.peak] - arrival), float(times_s[bolus.end] - arrival))
+
+
+class PerfusionPredictor:
+    """The recurrent network on DSC curves."""
+
+    name: ClassVar[str] = "perfusion"
+    needs: ClassVar[Needs] = Needs(sequences=(frozenset({Sequence.DSC}),))
+    weights: ClassVar[tuple[str, ...]] = ("perfusion.onnx", "perfusion.json")
+
+    def __init__(self, prevalence: float = DEFAULT_PREVALENCE) -> None:
+        self.prevalence = prevalence
+
+    def predict(
+        self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
+    ) -> Finding | NotApplicable:
+        """Give the probability from the curves of the tumour's regions."""
+        perfusion = measurements.dsc
+        if perfusion is None:
+            there = Sequence.DSC in prepared.acquired_grids
+            reason = (
+                "the perfusion series could not be measured" if there else "it needs a DSC perfusion series"
+            )
+            return NotApplicable(self.name, reason)
+        if reason := lacking(perfusion):
+            return NotApplicable(self.name, reason)
+        phases = bolus_phases(perfusion.bolus, perfusion.times_s)
+        reading = read_curves(curves_of(perfusion), phases)
+        log_odds = reading.log_odds + float(logit(self.prevalence))
+        middle, spread = float(log_odds.mean()), 1.96 * float(log_odds.std(ddof=1))
+        names = tuple(phase.value for phase in Phase)
+        return Finding(
+            method=self.name,
+            probability=float(expit(middle)),
+            interval=(float(expit(middle - spread)), float(expit(middle + spread))),
+            sequences=(Sequence.DSC,),
+            reasons=_reasons(reading, phases, measurements),
+            limits=LIMITS,
+            summary=_summary(perfusion, reading, phases),
+            attention=Attention(TIMES_S, reading.attention, tuple(names[phase] for phase in phases)),
+        )
+
+
+def _reasons(reading: Reading, phases: NDArray[np.intp], measurements: Measurements) -> tuple[Reason, ...]:
+    """List the phases by how far they moved the answer, and then numbers that readers know."""
+    shares = shares_by_phase(reading.attention, phases)
+    of_phases = [
+        Reason(phase.value, 100 * shares[phase], "% of attention", reading.occlusion[phase])
+        for phase in Phase
+        if phase in {list(Phase)[place] for place in phases.tolist()}
+    ]
+    note = "for the reader; not part of the answer"
+    known = [
+        Reason(name, measurements.perfusion[name], measurements.units.get(name, ""), None, note)
+        for name in SHOWN
+        if name in measurements.perfusion
+    ]
+    return (*sorted(of_phases, key=lambda reason: -abs(reason.contribution or 0.0)), *known)
+
+
+def _summary(perfusion: Perfusion, reading: Reading, phases: NDArray[np.intp]) -> str:
+    """Say whose curves were read, and when in the bolus the network looked most."""
+    words = {
+        Region.ENHANCING: "enhancing tumour",
+        Region.NON_ENHANCING: "non-enhancing tumour",
+        Region.OEDEMA: "oedema",
+    }
+    parts = [words[region] for region in words if region in perfusion.curves]
+    shares = shares_by_phase(reading.attention, phases)
+    most = max(shares, key=lambda phase: shares[phase])
+    whose = f" ({', '.join(parts)})" if parts else ""
+    return (
+        f"Curves of the tumour{whose} against white matter and the arteries; {100 * shares[most]:.0f} % of the "
+        f"attention lay on the {most.value}."
+    )

@@ -1,0 +1,192 @@
+"""The perfusion part of the report: curves with the attention, maps beside the structural image, and the arteries."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from gliotype.dsc import Attention, DscSeries, Perfusion, Region
+from gliotype.report import words
+from gliotype.report.figures import AXIAL, Panel, Row, Scene, coloured_panel
+from gliotype.study import PreparedStudy, Result
+from gliotype.volume import Volume
+
+COLOURS = {
+    Region.ENHANCING: "#e0532d",
+    Region.NON_ENHANCING: "#2b8cd6",
+    Region.OEDEMA: "#c9a400",
+    Region.WHOLE: "#1b2733",
+    Region.WHITE_MATTER: "#8a97a3",
+}
+ATTENTION = "#7e57c2"
+ARTERIES = "#ff2d2d"
+
+
+@dataclass(frozen=True)
+class Shown:
+    """How a map is coloured.
+
+    Attributes:
+        title: of the picture.
+        low: value of the colour scale's start.
+        high: value of its end.
+        colours: name of the scale.
+    """
+
+    title: str
+    low: float
+    high: float
+    colours: str = "turbo"
+
+
+MAPS = {
+    "rcbv": Shown("rCBV, leakage-corrected (0 to 5 × white matter)", 0, 5),
+    "k2": Shown("K2 (-0.02 to 0.02 per s)", -0.02, 0.02, "coolwarm"),
+    "psr": Shown("Signal recovery (40 to 120 %)", 40, 120, "viridis"),
+    "cbf": Shown("CBF (0 to 5 × white matter)", 0, 5),
+    "mtt": Shown("MTT (0 to 12 s)", 0, 12, "viridis"),
+}
+"""Maps that are pictured, in order."""
+
+
+@dataclass(frozen=True)
+class PerfusionPage:
+    """What the report shows of perfusion.
+
+    Attributes:
+        curves: figure as a data URI.
+        maps: pictures of the maps, through the tumour's largest axial section.
+        arteries: picture of the voxels of the arterial input function.
+        arterial_words: how many voxels they are, and whether the caller named them.
+    """
+
+    curves: str
+    maps: Row
+    arteries: Panel | None
+    arterial_words: str
+
+
+def draw_perfusion(result: Result, scene: Scene) -> PerfusionPage | None:
+    """Draw what was measured of a DSC series; None where nothing was.
+
+    Args:
+        result: of a run.
+        scene: of the same result, as `look_at` takes it.
+    """
+    perfusion, series = result.measurements.dsc, result.prepared.dsc
+    if perfusion is None or series is None:
+        return None
+    attention = next((f.attention for f in result.findings if f.attention is not None), None)
+    count = int(perfusion.arterial.voxels.sum())
+    how = "named by the caller" if perfusion.arterial.given else "found automatically"
+    return PerfusionPage(
+        curves=draw_curves(perfusion, attention),
+        maps=_draw_maps(perfusion, series, result.prepared, scene),
+        arteries=_draw_arteries(perfusion, series),
+        arterial_words=f"{count} voxel{'s' * (count != 1)}, {how}",
+    )
+
+
+def draw_curves(perfusion: Perfusion, attention: Attention | None) -> str:
+    """Draw the regions' curves with the attention behind them, and the arterial input function.
+
+    Args:
+        perfusion: as measured.
+        attention: when in the bolus the perfusion network looked, or None.
+
+    Returns:
+        SVG as a data URI; the same input gives the same text.
+    """
+    with matplotlib.rc_context({"svg.hashsalt": "gliotype", "font.size": 9}):
+        figure = Figure(figsize=(9.5, 3.4), layout="constrained")
+        left, right = figure.subplots(1, 2, width_ratios=(2.2, 1))
+        times = perfusion.times_s - perfusion.times_s[perfusion.bolus.arrival]
+        if attention is not None:
+            _draw_attention(left, attention)
+        for region, curve in perfusion.curves.items():
+            label = f"{words.label_words(region.value)} ({curve.voxels} voxels)"
+            width = 1.8 if region is Region.WHOLE else 1.2
+            left.plot(times, 100 * curve.relative_signal, color=COLOURS[region], label=label, linewidth=width)
+        left.set(xlabel="seconds from the bolus' arrival", ylabel="signal, % of baseline")
+        left.legend(frameon=False, fontsize=8, loc="lower right")
+        right.plot(times, perfusion.arterial.delta_r2, color=ARTERIES)
+        right.set(xlabel="seconds from the bolus' arrival", ylabel="arterial ΔR2* (1/s)")
+        for axes in (left, right):
+            axes.spines[["top", "right"]].set_visible(False)
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def _draw_attention(axes: Axes, attention: Attention) -> None:
+    """Shade the attention of each time on a scale of its own, and name the phases above."""
+    behind = axes.twinx()
+    behind.fill_between(attention.times_s, attention.weight, color=ATTENTION, alpha=0.25, linewidth=0)
+    behind.set_ylim(0, 1.3 * max(float(attention.weight.max()), 1e-6))
+    behind.set_yticks([])
+    behind.spines[["top", "right"]].set_visible(False)
+    names = np.array(attention.phases)
+    seen = attention.weight > 0
+    for name in dict.fromkeys(attention.phases):
+        inside = attention.times_s[(names == name) & seen]
+        if inside.size:
+            share = float(attention.weight[names == name].sum())
+            behind.annotate(
+                f"{name}\n{100 * share:.0f} %",
+                (float(inside.mean()), 0.99),
+                xycoords=("data", "axes fraction"),
+                ha="center",
+                va="top",
+                fontsize=7,
+                color=ATTENTION,
+                rotation=0 if np.ptp(inside) > 9 else 60,
+            )
+
+
+def _draw_maps(perfusion: Perfusion, series: DscSeries, prepared: PreparedStudy, scene: Scene) -> Row:
+    """Colour the maps over the reference image in the tumour's largest axial section."""
+    index = next(index for plane, index in scene.largest_sections() if plane is AXIAL)
+    first = scene.panel(AXIAL, index, scene.reference, words.sequence_word(scene.reference))
+    panels = [first]
+    for name, shown in MAPS.items():
+        if name in perfusion.maps:
+            moved = perfusion.maps[name].resample(
+                prepared.grid, series.dsc_from_prepared, order=0, outside=float("nan")
+            )
+            values = np.asarray(moved.array, dtype=np.float32)[scene.box]
+            colours = _coloured(values, shown)
+            panels.append(coloured_panel(scene, AXIAL, index, shown.title, colours))
+    return Row(f"Axial, {scene.place(AXIAL, index)}", tuple(panels))
+
+
+def _coloured(values: NDArray[np.float32], shown: Shown) -> NDArray[np.uint8]:
+    """Colour a map as RGBA, transparent where nothing was measured."""
+    scaled = np.clip((values - shown.low) / (shown.high - shown.low), 0, 1)
+    colours = matplotlib.colormaps[shown.colours](np.nan_to_num(scaled), bytes=True)
+    colours[..., 3] = np.where(np.isfinite(values), 255, 0)
+    return np.asarray(colours, dtype=np.uint8)
+
+
+def _draw_arteries(perfusion: Perfusion, series: DscSeries) -> Panel | None:
+    """Show the arterial voxels in the slice that holds most of them, on the first frame after the baseline began."""
+    voxels = Volume(perfusion.arterial.voxels.astype(np.uint8), series.signal.affine).as_ras()
+    frame = np.asarray(series.signal.array[..., perfusion.bolus.start], dtype=np.float32)
+    still = Volume(frame, series.signal.affine).as_ras()
+    mask = np.asarray(voxels.array) > 0
+    if not mask.any():
+        return None
+    slice_ = int(mask.sum(axis=(0, 1)).argmax())
+    grey = np.clip(still.array[..., slice_] / max(float(np.percentile(still.array, 99.5)), 1e-6), 0, 1)
+    rgb = np.repeat((255 * grey)[..., None], 3, axis=2).astype(np.uint8)
+    red = tuple(int(ARTERIES[i : i + 2], 16) for i in (1, 3, 5))
+    rgb[mask[..., slice_]] = red
+    spacing = still.grid.spacing
+    size = (round(rgb.shape[0] * spacing[0]), round(rgb.shape[1] * spacing[1]))
+    return Panel.of_rgb(f"Arterial voxels, slice {slice_ + 1} of {mask.shape[2]}", rgb, size, AXIAL.edges)
