@@ -35,6 +35,7 @@ def predict(
     prevalence: float = 0.3,
     study_uid: str | None = None,
     mask: Path | None = None,
+    aif: Path | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Result:
     """Predict the IDH status of one patient's glioma from a pre-operative study.
@@ -48,6 +49,7 @@ def predict(
         prevalence: share of IDH mutation among patients like this one, between 0 and 1.
         study_uid: which study, where `source` holds several.
         mask: tumour mask (NIfTI) to use instead of Model 1's.
+        aif: mask (NIfTI, in the space of the DSC series) of the arterial voxels to use instead of those found.
         progress: called with the name of each stage as it starts.
 
     Returns:
@@ -70,7 +72,7 @@ def predict(
     with clock("segment"):
         tumour = given_tumour(read_mask(mask), prepared) if mask is not None else segment(prepared)
     with clock("measure"):
-        measurements = measure(prepared, tumour)
+        measurements = measure(prepared, tumour, None if aif is None else read_mask(aif))
     with clock("predict"):
         findings, not_applicable = predict_all(prepared, tumour, measurements, study.subject, prevalence)
         prediction = fuse(findings, tumour, prevalence)

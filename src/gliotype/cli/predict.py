@@ -45,6 +45,9 @@ def predict(
     dsc: Annotated[Path | None, typer.Option(help="Take this as DSC perfusion series.")] = None,
     adc: Annotated[Path | None, typer.Option(help="Take this as ADC map.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Tumour mask to use instead of Model 1's.")] = None,
+    aif: Annotated[
+        Path | None, typer.Option(help="Mask of arterial voxels of the DSC series to use instead of those found.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print prediction.json on stdout.")] = False,
 ) -> None:
     """Predict IDH status from a pre-operative study."""
@@ -70,6 +73,7 @@ def predict(
             prevalence=prevalence,
             study_uid=study_uid,
             mask=mask,
+            aif=aif,
             progress=progress,
         )
 

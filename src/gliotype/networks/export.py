@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +24,20 @@ def export_onnx(network: nn.Sequential, example: torch.Tensor, file: Path) -> No
         file: where to write; replaced at once when complete.
     """
     aside = file.with_suffix(".part")
-    torch.onnx.export(
-        network.eval(),
-        (example,),
-        str(aside),
-        input_names=["images"],
-        output_names=["answer"],
-        dynamic_shapes={"input": {0: torch.export.Dim("batch")}},
-        opset_version=18,
-        dynamo=True,
-        external_data=False,
-        verbose=False,
-    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter remarks on how torch itself builds an LSTM
+        torch.onnx.export(
+            network.eval(),
+            (example,),
+            str(aside),
+            input_names=["images"],
+            output_names=["answer"],
+            dynamic_shapes={"input": {0: torch.export.Dim("batch")}},
+            opset_version=18,
+            dynamo=True,
+            external_data=False,
+            verbose=False,
+        )
     onnx.save(_without_traces(_with_half_weights(onnx.load(str(aside)))), str(aside))
     aside.replace(file)
 

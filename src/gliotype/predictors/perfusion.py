@@ -40,7 +40,7 @@ LIMITS = (
     "networks trained on resampled patients."
 )
 
-SHOWN = ("nrcbv_mean", "nrcbv_p95", "psr_mean", "k2_mean")
+SHOWN = ("whole_nrcbv_mean", "whole_nrcbv_p95", "whole_psr", "whole_k2")
 """Numbers that stand beside the answer; they do not enter it."""
 
 

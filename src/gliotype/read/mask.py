@@ -1,4 +1,4 @@
-"""Read a tumour mask that the caller gives."""
+"""Read a mask that the caller gives: of the tumour, or of arteries."""
 
 from __future__ import annotations
 
@@ -40,5 +40,5 @@ def read_mask(path: Path) -> Volume:
         raise GeometryError(f"the mask {path} lies on a skewed grid: resample it onto the image's")
     values = read_voxels(found)
     if not np.isfinite(values).all() or not np.array_equal(values, np.round(values)):
-        raise InputError(f"the mask {path} holds fractions: give whole numbers, 0 outside the tumour")
+        raise InputError(f"the mask {path} holds fractions: give whole numbers, 0 outside of what it marks")
     return Volume(values.astype(np.int16), series.grid.affine)
