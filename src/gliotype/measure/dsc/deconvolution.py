@@ -1,0 +1,103 @@
+"""Blood flow and transit time by deconvolution with the arterial input, insensitive to delay.
+
+    C(t) = CBF int AIF(u) R(t - u) du,  R(0) = 1
+
+Block-circulant singular value decomposition with an oscillation index (oSVD; Wu 2003). The series is padded with zeros
+to twice its length, so that the convolution is circular and a tissue that is reached before the artery only shifts
+the residue. The singular values of a circulant matrix are the moduli of the Fourier transform of the arterial input:
+those below a share of the largest are dropped, and the share is, for each voxel, the smallest that keeps the
+residue's oscillation within a limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gliotype.dsc import Floats
+
+Curves = NDArray[np.floating]
+
+OSCILLATION = 0.035
+"""Largest oscillation index of a residue (Wu 2003: the best for flow at a signal-to-noise ratio of 20 to 100)."""
+
+_LEVELS = np.linspace(0.01, 0.95, 32)
+
+
+@dataclass(frozen=True, eq=False)
+class Flow:
+    """Blood flow and transit time of n voxels.
+
+    Attributes:
+        cbf: maximum of the residue, (n,): unit of tissue over unit of arterial input, per second.
+        mtt_s: area of the residue over its maximum, s, (n,); NaN where there is no flow.
+    """
+
+    cbf: Curves
+    mtt_s: Curves
+
+
+def deconvolve(tissue: Curves, arterial: Floats, times_s: Floats) -> Flow:
+    """Deconvolve many tissue curves with one arterial input.
+
+    Args:
+        tissue: (n, t), zero before the agent arrives.
+        arterial: (t,), zero before the agent arrives.
+        times_s: (t,); frames at uneven times are interpolated to even ones.
+
+    Returns:
+        Flow and transit time.
+    """
+    spacing = float(np.median(np.diff(times_s)))
+    even = times_s[0] + spacing * np.arange(1 + round((times_s[-1] - times_s[0]) / spacing))
+    if even.size != times_s.size or np.abs(even - times_s).max() > 0.01 * spacing:
+        tissue = _interpolated(tissue, times_s, even)
+        arterial = np.interp(even, times_s, arterial)
+    inverses = _inverses(arterial, spacing).astype(tissue.dtype)
+    low = np.full(tissue.shape[0], -1)
+    high = np.full(tissue.shape[0], len(_LEVELS) - 1)
+    residue = tissue @ inverses[-1]
+    while (open_ := np.flatnonzero(high - low > 1)).size:
+        middle = (low[open_] + high[open_]) // 2
+        for level in np.unique(middle):
+            voxels = open_[middle == level]
+            tried = tissue[voxels] @ inverses[level]
+            calm = oscillation(tried) <= OSCILLATION
+            high[voxels[calm]], low[voxels[~calm]] = level, level
+            residue[voxels[calm]] = tried[calm]
+    cbf = residue.max(axis=1)
+    areas = spacing * residue.sum(axis=1)
+    return Flow(cbf, np.divide(areas, cbf, out=np.full_like(cbf, np.nan), where=cbf > 0))
+
+
+def oscillation(residue: Curves) -> Curves:
+    """Return the oscillation index: the mean absolute second difference over the maximum, (n,).
+
+    Example:
+        >>> float(oscillation(np.array([[0.0, 1.0, 0.0, 1.0]]))[0])
+        1.0
+    """
+    bends = np.abs(np.diff(residue, n=2, axis=1)).sum(axis=1)
+    top = residue.shape[1] * residue.max(axis=1)
+    return np.asarray(np.divide(bends, top, out=np.full_like(top, np.inf), where=top > 0))
+
+
+def _inverses(arterial: Floats, spacing: float) -> Floats:
+    """Inverses of the convolution for each level of truncation, (levels, t, 2 t): residue = tissue @ inverse."""
+    length = 2 * arterial.size
+    spectrum = np.fft.rfft(arterial, length) * spacing
+    modulus = np.abs(spectrum)
+    lags = (np.arange(length)[None, :] - np.arange(arterial.size)[:, None]) % length
+    kept = modulus >= _LEVELS[:, None] * modulus.max()
+    inverse = np.divide(1.0, spectrum, out=np.zeros(kept.shape, np.complex128), where=kept)
+    return np.asarray(np.fft.irfft(inverse, length, axis=1)[:, lags])
+
+
+def _interpolated(curves: Curves, times_s: Floats, even: Floats) -> Curves:
+    """Interpolate many curves linearly to other times."""
+    right = np.clip(np.searchsorted(times_s, even), 1, times_s.size - 1)
+    share = (even - times_s[right - 1]) / (times_s[right] - times_s[right - 1])
+    share = np.clip(share, 0.0, 1.0).astype(curves.dtype)
+    return np.asarray(curves[:, right - 1] * (1 - share) + curves[:, right] * share)
