@@ -1,14 +1,26 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
 from gliotype.evaluate.roc import auroc  # noqa: E402
+from gliotype.explain.phases import phases_of  # noqa: E402
 from gliotype.predictors.curves import CHANNELS, CURVES, POINTS, TIMES_S  # noqa: E402
-from gliotype.train.curve_network import WHOLE, CurveExample, Recipe, augment, train_model  # noqa: E402
+from gliotype.train.curve_network import (  # noqa: E402
+    WHOLE,
+    CurveExample,
+    CurveModel,
+    Recipe,
+    augment,
+    train_member,
+)
 from gliotype.train.perfusion_baselines import fit_baselines, scores_of  # noqa: E402
+
+PHASES = phases_of(TIMES_S, 6.0, 15.0)
 
 
 def example(rng: np.random.Generator, number: int) -> CurveExample:
@@ -22,7 +34,7 @@ def example(rng: np.random.Generator, number: int) -> CurveExample:
     curves[:, :CURVES] += 0.05 * rng.standard_normal((2, CURVES, POINTS))
     curves[:, CURVES:] = 1
     area = float(curves[0, WHOLE].sum())
-    return CurveExample(f"p{number}", curves, np.array([area, np.nan]), mutant, 50.0)
+    return CurveExample(f"p{number}", curves, PHASES, np.array([area, np.nan]), mutant, 50.0)
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +49,13 @@ def _one_thread() -> None:
 
 
 def test_the_network_learns_a_shape_that_no_area_shows(patients: list[CurveExample]) -> None:
-    recipe = Recipe(members=1, epochs=10, batch=32, learning_rate=3e-3)
-    model = train_model(recipe, patients[:120], patients[120:160])
+    recipe = Recipe(epochs=10, batch=32, learning_rate=3e-3)
+
+    def trained() -> CurveModel:
+        member = train_member(recipe, patients[:120], patients[120:160], seed=1)
+        return CurveModel((member,), np.zeros((len(CHANNELS), POINTS), np.float32))
+
+    model = trained()
     test = patients[160:]
     truth = [e.mutant for e in test]
     assert auroc(truth, model.log_odds(test)).value > 0.9
@@ -47,8 +64,17 @@ def test_the_network_learns_a_shape_that_no_area_shows(patients: list[CurveExamp
     assert set(fitted) == {"logistic", "random forest", "support vector machine"}
     for baseline in fitted.values():
         assert auroc(truth, scores_of(baseline, numbers[160:])).value < 0.8
-    again = train_model(recipe, patients[:120], patients[120:160])
-    assert np.array_equal(again.log_odds(test), model.log_odds(test))
+    assert np.array_equal(trained().log_odds(test), model.log_odds(test))
+
+
+def test_a_patient_without_curves_stays_at_the_prior(patients: list[CurveExample]) -> None:
+    recipe = Recipe(epochs=1)
+    member = train_member(recipe, patients[:60], patients[120:160], seed=1)
+    model = CurveModel((member,), np.zeros((len(CHANNELS), POINTS), np.float32))
+    lost = replace(patients[0], curves=patients[0].curves[:0])
+    log_odds = model.log_odds([patients[1], lost, patients[2]])
+    assert log_odds[1] == 0
+    assert np.array_equal(log_odds[[0, 2]], model.log_odds(patients[1:3]))
 
 
 def test_augmented_curves_keep_what_is_missing(patients: list[CurveExample]) -> None:

@@ -46,7 +46,8 @@ def predict(
     adc: Annotated[Path | None, typer.Option(help="Take this as ADC map.")] = None,
     mask: Annotated[Path | None, typer.Option(help="Tumour mask to use instead of Model 1's.")] = None,
     aif: Annotated[
-        Path | None, typer.Option(help="Mask of arterial voxels of the DSC series to use instead of those found.")
+        Path | None,
+        typer.Option(help="Mask of arterial voxels of the DSC series to use instead of those found."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print prediction.json on stdout.")] = False,
 ) -> None:

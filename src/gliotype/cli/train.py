@@ -95,3 +95,36 @@ def model2(
         files = train_on_cohort(patients, recipe, run, name=cohort.name, jobs=jobs, tell=tell)
     for file in files:
         typer.echo(f"Written      {file}")
+
+
+@train.command()
+def perfusion(
+    *,
+    run: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; an interrupted one goes on."),
+    ],
+    patients: Annotated[
+        int, typer.Option(min=60, help="Simulated patients to learn from; an eighth as many more for tuning.")
+    ] = 395,
+    members: Annotated[int, typer.Option(min=2, help="Networks, whose spread is the interval.")] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="Passes over the patients, at most.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Patients simulated at the same time.")] = 1,
+) -> None:
+    """Train the network on DSC perfusion curves, on simulated patients alone."""
+    from gliotype.cli.show import progress
+    from gliotype.errors import UsageError
+
+    try:
+        from gliotype.train.curve_network import Recipe
+        from gliotype.train.perfusion import Design, train_perfusion
+    except ImportError as error:
+        raise UsageError(f"{error.name} is not installed: pip install 'gliotype[train]'") from error
+    design = Design(training=patients, tuning=round(patients / 7.9), seed=2018 + seed)
+    recipe = Recipe(members=members, epochs=epochs, seed=seed)
+    with progress() as tell:
+        outcome = train_perfusion(design, recipe, run, jobs=jobs, tell=tell)
+    typer.echo(outcome.markdown)
+    for file in outcome.files:
+        typer.echo(f"Written      {file}")

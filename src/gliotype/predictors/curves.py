@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gliotype.dsc import TUMOUR_REGIONS, Perfusion, Region
+from gliotype.measure.dsc import VoxelPerfusion
 
 POINTS = 60
 STEP_S = 1.5
@@ -38,7 +39,7 @@ LEAST_SIGNAL = 0.02
 """Smallest S/S0 whose logarithm is taken."""
 
 
-def curves_of(perfusion: Perfusion) -> NDArray[np.float32]:
+def curves_of(perfusion: Perfusion | VoxelPerfusion) -> NDArray[np.float32]:
     """Build the network's input.
 
     Args:
@@ -72,7 +73,7 @@ def curves_of(perfusion: Perfusion) -> NDArray[np.float32]:
     return np.where(measured, stack, 0).astype(np.float32)
 
 
-def lacking(perfusion: Perfusion) -> str:
+def lacking(perfusion: Perfusion | VoxelPerfusion) -> str:
     """Say what is missing for an input, or nothing.
 
     Example:
@@ -91,6 +92,6 @@ def lacking(perfusion: Perfusion) -> str:
     return "" if perfusion.arterial.delta_r2.max() > 0 else "no arterial input function was found"
 
 
-def _white_level(perfusion: Perfusion, white: NDArray[np.float64]) -> float:
+def _white_level(perfusion: Perfusion | VoxelPerfusion, white: NDArray[np.float64]) -> float:
     """Mean of white matter's curve over the first pass."""
     return float(white[perfusion.bolus.arrival : perfusion.bolus.end + 1].mean())

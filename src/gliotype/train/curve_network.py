@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -33,7 +33,9 @@ class CurveExample:
 
     Attributes:
         subject: name.
-        curves: float32 (variants, channels, points): of whole regions first, then of random parts of them.
+        curves: float32 (variants, channels, points): of whole regions first, then of random parts of them; no variant
+            where the patient's perfusion could not be measured.
+        phases: phase of each point, (points,), places in `gliotype.explain.phases.Phase`.
         numbers: perfusion numbers for the baselines, NaN where one is missing.
         mutant: IDH status.
         age: years.
@@ -41,6 +43,7 @@ class CurveExample:
 
     subject: str
     curves: NDArray[np.float32]
+    phases: NDArray[np.intp]
     numbers: Floats
     mutant: bool
     age: float
@@ -102,37 +105,17 @@ class CurveModel:
         return self.slope * answers[:, 0] + self.offset, answers[:, 1:]
 
     def log_odds(self, examples: list[CurveExample]) -> Floats:
-        """Return calibrated log-odds of patients, by their whole regions, (n,)."""
-        return self.read(np.stack([example.curves[0] for example in examples]))[0]
+        """Return calibrated log-odds of patients by their whole regions, (n,); 0 where nothing was measured."""
+        found = np.array([len(example.curves) > 0 for example in examples])
+        result = np.zeros(len(examples))
+        if found.any():
+            result[found] = self.read(np.stack([e.curves[0] for e in measured(examples)]))[0]
+        return result
 
 
-def train_model(
-    recipe: Recipe,
-    training: list[CurveExample],
-    tuning: list[CurveExample],
-    tell: Callable[[str], None] = lambda line: None,
-) -> CurveModel:
-    """Train all members and calibrate their mean.
-
-    Args:
-        recipe: how.
-        training: patients to learn from.
-        tuning: other patients, for stopping and calibration.
-        tell: told how far it is.
-    """
-    rng = np.random.default_rng(recipe.seed)
-    members = []
-    for number in range(recipe.members):
-        sample = [training[i] for i in rng.integers(len(training), size=len(training))]
-
-        def note(epoch: int, area: float, number: int = number) -> None:
-            tell(f"network {number + 1} of {recipe.members}, epoch {epoch}, tuning AUROC {area:.3f}")
-
-        members.append(train_member(recipe, sample, tuning, 1000 * recipe.seed + number, note))
-    whole = np.stack([example.curves[0] for example in training])
-    model = CurveModel(tuple(members), np.asarray(whole.mean(axis=0), dtype=np.float32))
-    slope, offset = platt(np.array([e.mutant for e in tuning]), model.log_odds(tuning))
-    return replace(model, slope=slope, offset=offset)
+def measured(examples: list[CurveExample]) -> list[CurveExample]:
+    """Keep the patients whose perfusion could be measured."""
+    return [example for example in examples if len(example.curves)]
 
 
 def train_member(

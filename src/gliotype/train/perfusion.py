@@ -1,30 +1,210 @@
-"""From simulated patients to the perfusion network's weight: the recipe ``perfusion``, after Choi 2019.
-
-Patients of a hospital like the paper's are simulated as curves of voxels and measured as a real series is; the network and
-its baselines are trained on some of them, tuned on others, and tested on others again and on another hospital's.
-"""
+"""From simulated patients to the perfusion network's weight: the recipe ``perfusion``, after Choi 2019."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
-from functools import partial
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
+import torch
+from torch import nn
 
-from gliotype.dsc import TUMOUR_REGIONS, Floats, Perfusion, Region, RegionCurve
-from gliotype.measure.dsc.analyse import NoPerfusion, analyse
-from gliotype.measure.dsc.bolus import relative_signal
-from gliotype.measure.dsc.numbers import FEWEST_VOXELS, REGION_UNITS
-from gliotype.predictors.curves import curves_of, lacking
-from gliotype.train.curve_network import CurveExample
+from gliotype.networks.export import export_onnx
+from gliotype.networks.recurrent import CurveEnsemble, CurveNet
+from gliotype.predictors.curves import CHANNELS, POINTS
+from gliotype.report.staging import check_writable, written_together
+from gliotype.train.curve_network import CurveExample, CurveModel, Recipe, measured, platt, train_member
+from gliotype.train.perfusion_examples import CurveCohort, make_curve_examples
+from gliotype.train.perfusion_table import Tested, results_markdown, test_set
 
-NUMBERS: tuple[str, ...] = tuple(f"{region}_{name}" for region in TUMOUR_REGIONS for name in REGION_UNITS)
-"""Perfusion numbers that the baselines see, in order."""
+FILES = ("perfusion.onnx", "perfusion.md", "perfusion.json")
 
-VARIANTS = 6
-"""Inputs of one patient: the whole regions, and random parts of them."""
 
+@dataclass(frozen=True)
+class Design:
+    """Which patients train, tune and test; the paper's 463 unless more are asked for.
+
+    Attributes:
+        training: patients to learn from.
+        tuning: patients for stopping, calibration and the cut.
+        test: patients of the paper's own test set.
+        larger: patients of a larger test set of the same hospital.
+        external: patients of another hospital: other repetition times, fields, preloads, some spin echoes.
+        seed: of everything random.
+    """
+
+    training: int = 395
+    tuning: int = 50
+    test: int = 18
+    larger: int = 400
+    external: int = 400
+    seed: int = 2019
+
+    @property
+    def cohorts(self) -> dict[str, CurveCohort]:
+        """The sets by name, each with patients of its own."""
+        sizes = {
+            "training": ("snuh", self.training),
+            "tuning": ("snuh", self.tuning),
+            "test": ("snuh", self.test),
+            "larger test": ("snuh", self.larger),
+            "external": ("external", self.external),
+        }
+        return {
+            name: CurveCohort(name.replace(" ", "-"), site, patients, self.seed + number)
+            for number, (name, (site, patients)) in enumerate(sizes.items())
+        }
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """What a run found.
+
+    Attributes:
+        model: the network.
+        tested: one for each test set.
+        markdown: the tables.
+        files: weight, card and numbers.
+    """
+
+    model: CurveModel
+    tested: tuple[Tested, ...]
+    markdown: str
+    files: tuple[Path, ...]
+
+
+def train_perfusion(
+    design: Design,
+    recipe: Recipe,
+    run: Path,
+    *,
+    jobs: int = 1,
+    tell: Callable[[str], None] = lambda line: None,
+) -> Outcome:
+    """Simulate, train, test and write the weight; an interrupted run goes on where it was.
+
+    Args:
+        design: which patients.
+        recipe: how to train.
+        run: folder of the run; examples and trained networks are kept in it.
+        jobs: patients simulated at the same time.
+        tell: told how far it is.
+
+    Raises:
+        OutputError: if the folder cannot be written.
+    """
+    check_writable(run)
+    sets = {}
+    for name, cohort in design.cohorts.items():
+        tell(f"simulate {name}, {cohort.patients} patients")
+        sets[name] = make_curve_examples(cohort, run / "examples", jobs=jobs)
+    model = _kept_model(recipe, design, sets, run / "networks", tell)
+    tested = tuple(
+        test_set(name, sets[name], model, training=sets["training"], tuning=sets["tuning"], seed=recipe.seed)
+        for name in ("test", "larger test", "external")
+    )
+    markdown = results_markdown(tested, {name: sets[name] for name in sets})
+    return Outcome(model, tested, markdown, _write(model, design, recipe, sets["training"], markdown, run))
+
+
+def _kept_model(
+    recipe: Recipe,
+    design: Design,
+    sets: dict[str, list[CurveExample]],
+    folder: Path,
+    tell: Callable[[str], None],
+) -> CurveModel:
+    """Train the members that are not there yet, and calibrate them."""
+    training, tuning = measured(sets["training"]), measured(sets["tuning"])
+    rng = np.random.default_rng(recipe.seed)
+    folder.mkdir(parents=True, exist_ok=True)
+    members = []
+    for number in range(1, recipe.members + 1):
+        sample = [training[i] for i in rng.integers(len(training), size=len(training))]
+        file = folder / f"{design.training}-{design.seed}-{recipe.seed}-{number}.pt"
+        if not file.exists():
+            note = _note(number, recipe, tell)
+            member = train_member(recipe, sample, tuning, 1000 * recipe.seed + number, note)
+            aside = file.with_suffix(".part")
+            torch.save(member.state_dict(), aside)
+            aside.replace(file)
+        member = CurveNet(len(CHANNELS))
+        member.load_state_dict(torch.load(file, weights_only=True))
+        members.append(member.eval())
+    average = np.stack([example.curves[0] for example in training]).mean(axis=0)
+    model = CurveModel(tuple(members), np.asarray(average, dtype=np.float32))
+    slope, offset = platt(np.array([e.mutant for e in tuning]), model.log_odds(tuning))
+    return replace(model, slope=slope, offset=offset)
+
+
+def _note(number: int, recipe: Recipe, tell: Callable[[str], None]) -> Callable[[int, float], None]:
+    def note(epoch: int, area: float) -> None:
+        tell(
+            f"network {number} of {recipe.members}, epoch {epoch} of {recipe.epochs} at most, "
+            f"tuning AUROC {area:.3f}"
+        )
+
+    return note
+
+
+def _write(
+    model: CurveModel,
+    design: Design,
+    recipe: Recipe,
+    training: list[CurveExample],
+    markdown: str,
+    run: Path,
+) -> tuple[Path, ...]:
+    """Write ``perfusion.onnx``, ``perfusion.json`` and the card: all of them, or none."""
+    document = {
+        "schema": 1,
+        "name": "perfusion",
+        "simulated": vars(design),
+        "recipe": vars(recipe),
+        "channels": list(CHANNELS),
+        "average": [[round(float(v), 3) for v in row] for row in model.average],
+        "slope": round(model.slope, 5),
+        "offset": round(model.offset, 5),
+    }
+    with written_together(run, FILES) as aside:
+        network = nn.Sequential(CurveEnsemble(list(model.members)))
+        export_onnx(network, torch.ones(2, len(CHANNELS), POINTS), aside / FILES[0])
+        (aside / "perfusion.json").write_text(json.dumps(document) + "\n", encoding="utf-8")
+        (aside / "perfusion.md").write_text(_card(design, recipe, training, markdown), encoding="utf-8")
+    return tuple(run / name for name in FILES)
+
+
+def _card(design: Design, recipe: Recipe, training: list[CurveExample], markdown: str) -> str:
+    mutants = sum(example.mutant for example in training)
+    return f"""# Model card: perfusion
+
+Predicts the IDH status of a glioma from its DSC perfusion curves, after Choi 2019, and says when in the bolus it
+looked.
+
+**Intended use.** Research on adults with an untreated glioma. Not a medical device.
+
+**Network.** {recipe.members} recurrent networks (two convolutions of 32 and 64 channels, a bidirectional LSTM of 2 x 64 units,
+additive attention over time, one linear layer), each trained on a bootstrap sample of the patients; their mean is
+the answer and their spread its interval. Input: dR2* of enhancing, non-enhancing, oedematous and whole tumour and of
+white matter, in units of white matter's mean over the first pass, and the arterial input function; {POINTS} points of 1.5 s
+aligned to the bolus' arrival. A missing region is 0, and said to be missing. ONNX, weights in half precision, computed in single
+precision.
+
+**Data.** Simulated patients only: {design.training} ({mutants} IDH-mutant) as curves of voxels (`gliotype.simulate`, site `snuh`,
+seed {design.seed}), measured as a real series is; {design.tuning} others for stopping, calibration and cut.
+
+**Training.** `gliotype train perfusion`: at most {recipe.epochs} epochs, stopped after {recipe.patience} without a better tuning AUROC; batches
+of {recipe.batch}, Adam (rate {recipe.learning_rate:g}, weight decay {recipe.weight_decay:g}); classes weighted evenly; curves of random halves of each region,
+rescaled, shifted by a point, roughened and shortened; each region left out in {recipe.drop_region:.0%}; seed {recipe.seed}.
+
+**Results on simulated patients**, which verify the software and say nothing about patients.
+
+{markdown}
+**Limits.**
+
+- It has never seen a real patient, and no labelled real DSC series was at hand to test it on.
+- What the simulator does not know of perfusion in IDH-mutant tumours, the network cannot have learned.
+- The interval is the spread of the networks; it does not cover an error of the outline or of the arterial input.
+"""
