@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from gliotype.measure.dsc import PERFUSION_UNITS, NoPerfusion, VoxelPerfusion, analyse, perfusion
 from gliotype.measure.loci import LOCI_UNITS, loci
 from gliotype.measure.mismatch import MISMATCH_UNITS, mismatch
 from gliotype.measure.shape import SHAPE_UNITS, shape_features
@@ -11,32 +14,48 @@ from gliotype.study import Measurements, PreparedStudy, Tumour
 __all__ = [
     "LOCI_UNITS",
     "MISMATCH_UNITS",
+    "PERFUSION_UNITS",
     "SHAPE_UNITS",
     "SIGNAL_UNITS",
+    "NoPerfusion",
+    "VoxelPerfusion",
+    "analyse",
     "loci",
     "measure",
     "mismatch",
+    "perfusion",
     "shape_features",
     "signal_ratios",
 ]
 
 
 def measure(prepared: PreparedStudy, tumour: Tumour) -> Measurements:
-    """Measure shape, place, signal and T2-FLAIR mismatch of the whole tumour.
+    """Measure shape, place, signal and T2-FLAIR mismatch of the whole tumour, and its perfusion.
 
     Args:
-        prepared: images on the 1 mm grid.
+        prepared: images on the 1 mm grid, and the DSC series if there is one.
         tumour: label map on the same grid.
 
     Returns:
-        Every number of `SHAPE_UNITS`, `LOCI_UNITS`, `SIGNAL_UNITS` and `MISMATCH_UNITS`, None where it
-        cannot be had; definitions in ``docs/reference/measurements.md``.
+        Every number of `SHAPE_UNITS`, `LOCI_UNITS`, `SIGNAL_UNITS` and `MISMATCH_UNITS`, and with a DSC series those
+        of `PERFUSION_UNITS`; None where a number cannot be had. Definitions in ``docs/reference/measurements.md``.
     """
     whole = tumour.labels.with_array(tumour.mask)
-    return Measurements(
+    measurements = Measurements(
         shape=shape_features(whole),
         loci=loci(whole, prepared.mni_from_prepared),
         signal=signal_ratios(prepared, tumour.mask),
         mismatch=mismatch(prepared, tumour),
         units={**SHAPE_UNITS, **LOCI_UNITS, **SIGNAL_UNITS, **MISMATCH_UNITS},
     )
+    return measurements if prepared.dsc is None else _with_perfusion(measurements, prepared, tumour)
+
+
+def _with_perfusion(measurements: Measurements, prepared: PreparedStudy, tumour: Tumour) -> Measurements:
+    """Add the perfusion; all its numbers are None where the series shows none."""
+    found = perfusion(prepared, tumour)
+    units = {**measurements.units, **PERFUSION_UNITS}
+    if isinstance(found, NoPerfusion):
+        nothing = dict.fromkeys(PERFUSION_UNITS)
+        return replace(measurements, perfusion=nothing, units=units, warnings=(found.reason,))
+    return replace(measurements, perfusion=found.numbers, units=units, dsc=found, warnings=found.warnings)

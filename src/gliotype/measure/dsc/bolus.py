@@ -28,7 +28,10 @@ SMALLEST_DROP = 0.02
 LONGEST_RISE_S = 20.0
 """A bolus rises from a fifth of its peak to the peak within this time; a drift takes longer."""
 
-LONGEST_FALL_S = 40.0
+PASSED = 0.15
+"""dR2* over its peak at which the first pass is over."""
+
+LONGEST_FALL_S = 30.0
 """The first pass ends, at the latest, so long after its peak."""
 
 DARKEST = 1e-3
@@ -44,8 +47,8 @@ def find_bolus(signal: Floats, times_s: Floats) -> Bolus | None:
 
     The peak is the frame of the lowest signal. The arrival is sought backwards from it: the first frame whose
     dR2*, and that of all frames from there to the peak, exceeds 5 % of the peak and three standard deviations
-    of the baseline. The first pass ends where dR2*, below half its peak, stops falling for 4 s (recirculation) or is
-    down to 5 % of the peak. Frames at the beginning, at most 4, are dropped while they lie more than 1 % (and three
+    of the baseline. The first pass ends where dR2* is down to 15 % of its peak or, below half the peak, stops falling
+    for 4 s (recirculation). Frames at the beginning, at most 4, are dropped while they lie more than 1 % (and three
     robust deviations) off the median of the baseline that follows.
 
     Args:
@@ -59,7 +62,7 @@ def find_bolus(signal: Floats, times_s: Floats) -> Bolus | None:
         >>> times = np.arange(40.0)
         >>> passing = np.exp(-0.5 * ((times - 20) / 3) ** 2)
         >>> find_bolus(100 * np.exp(-0.4 * passing), times)
-        Bolus(start=0, arrival=13, peak=20, end=27)
+        Bolus(start=0, arrival=13, peak=20, end=26)
     """
     peak = 1 + int(np.argmin(signal[1:]))
     arrival = _arrival(signal, peak)
@@ -159,7 +162,7 @@ def _end_of_first_pass(change: Floats, times_s: Floats, peak: int) -> int:
     for frame in range(peak + 1, change.size):
         later = smooth[(times_s > times_s[frame]) & (times_s <= times_s[frame] + _RECIRCULATION_S)]
         stopped = smooth[frame] < 0.5 * change[peak] and later.size > 0 and smooth[frame] <= later.min()
-        if change[frame] <= _ARRIVED * change[peak] or stopped:
+        if change[frame] <= PASSED * change[peak] or stopped:
             return frame
         if times_s[frame] - times_s[peak] >= LONGEST_FALL_S:
             return frame
