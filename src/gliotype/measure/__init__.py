@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gliotype.dsc import Perfusion
 from gliotype.measure.dsc import PERFUSION_UNITS, NoPerfusion, VoxelPerfusion, analyse, perfusion
 from gliotype.measure.loci import LOCI_UNITS, loci
 from gliotype.measure.mismatch import MISMATCH_UNITS, mismatch
 from gliotype.measure.shape import SHAPE_UNITS, shape_features
 from gliotype.measure.signal import SIGNAL_UNITS, signal_ratios
 from gliotype.study import Measurements, PreparedStudy, Tumour
+from gliotype.volume import Volume
 
 __all__ = [
     "LOCI_UNITS",
@@ -29,12 +31,13 @@ __all__ = [
 ]
 
 
-def measure(prepared: PreparedStudy, tumour: Tumour) -> Measurements:
+def measure(prepared: PreparedStudy, tumour: Tumour, arteries: Volume | None = None) -> Measurements:
     """Measure shape, place, signal and T2-FLAIR mismatch of the whole tumour, and its perfusion.
 
     Args:
         prepared: images on the 1 mm grid, and the DSC series if there is one.
         tumour: label map on the same grid.
+        arteries: mask of the arterial input in the space of the DSC series; None to find it.
 
     Returns:
         Every number of `SHAPE_UNITS`, `LOCI_UNITS`, `SIGNAL_UNITS` and `MISMATCH_UNITS`, and with a DSC series those
@@ -48,12 +51,13 @@ def measure(prepared: PreparedStudy, tumour: Tumour) -> Measurements:
         mismatch=mismatch(prepared, tumour),
         units={**SHAPE_UNITS, **LOCI_UNITS, **SIGNAL_UNITS, **MISMATCH_UNITS},
     )
-    return measurements if prepared.dsc is None else _with_perfusion(measurements, prepared, tumour)
+    if prepared.dsc is None:
+        return measurements
+    return _with_perfusion(measurements, perfusion(prepared, tumour, arteries))
 
 
-def _with_perfusion(measurements: Measurements, prepared: PreparedStudy, tumour: Tumour) -> Measurements:
+def _with_perfusion(measurements: Measurements, found: Perfusion | NoPerfusion) -> Measurements:
     """Add the perfusion; all its numbers are None where the series shows none."""
-    found = perfusion(prepared, tumour)
     units = {**measurements.units, **PERFUSION_UNITS}
     if isinstance(found, NoPerfusion):
         nothing = dict.fromkeys(PERFUSION_UNITS)

@@ -185,19 +185,21 @@ looked.
 
 **Intended use.** Research on adults with an untreated glioma. Not a medical device.
 
-**Network.** {recipe.members} recurrent networks (two convolutions of 32 and 64 channels, a bidirectional LSTM of 2 x 64 units,
-additive attention over time, one linear layer), each trained on a bootstrap sample of the patients; their mean is
-the answer and their spread its interval. Input: dR2* of enhancing, non-enhancing, oedematous and whole tumour and of
-white matter, in units of white matter's mean over the first pass, and the arterial input function; {POINTS} points of 1.5 s
-aligned to the bolus' arrival. A missing region is 0, and said to be missing. ONNX, weights in half precision, computed in single
-precision.
+**Network.** {recipe.members} recurrent networks (two convolutions of 32 and 64 channels, a bidirectional LSTM of
+2 x 64 units, additive attention over time, one linear layer), each trained on a bootstrap sample of the
+patients; their mean is the answer and their spread its interval. Input: dR2* of enhancing, non-enhancing,
+oedematous and whole tumour and of white matter, in units of white matter's mean over the first pass, and the
+arterial input function; {POINTS} points of 1.5 s aligned to the bolus' arrival. A missing region is 0, and said to
+be missing. ONNX, weights in half precision, computed in single precision.
 
-**Data.** Simulated patients only: {design.training} ({mutants} IDH-mutant) as curves of voxels (`gliotype.simulate`, site `snuh`,
-seed {design.seed}), measured as a real series is; {design.tuning} others for stopping, calibration and cut.
+**Data.** Simulated patients only: {design.training} ({mutants} IDH-mutant) as curves of voxels
+(`gliotype.simulate`, site `snuh`, seed {design.seed}), measured as a real series is; {design.tuning} others for
+stopping, calibration and cut.
 
-**Training.** `gliotype train perfusion`: at most {recipe.epochs} epochs, stopped after {recipe.patience} without a better tuning AUROC; batches
-of {recipe.batch}, Adam (rate {recipe.learning_rate:g}, weight decay {recipe.weight_decay:g}); classes weighted evenly; curves of random halves of each region,
-rescaled, shifted by a point, roughened and shortened; each region left out in {recipe.drop_region:.0%}; seed {recipe.seed}.
+**Training.** `gliotype train perfusion --patients {design.training}`: at most {recipe.epochs} epochs, stopped after
+{recipe.patience} without a better tuning AUROC; batches of {recipe.batch}, Adam (rate {recipe.learning_rate:g}, weight
+decay {recipe.weight_decay:g}); classes weighted evenly; curves of random halves of each region, rescaled, shifted by
+a point, roughened and shortened; each region left out in {recipe.drop_region:.0%}; seed {recipe.seed}.
 
 **Results on simulated patients**, which verify the software and say nothing about patients.
 
