@@ -25,6 +25,7 @@ from gliotype.simulate.perfusion import (
     Haemodynamics,
     exchange,
 )
+from gliotype.simulate.tissue import TissueParameters
 
 Curves = NDArray[np.float32]
 
@@ -216,3 +217,10 @@ def artery_signal(plasma: ArrayLike, protocol: DscProtocol) -> Curves:
     return np.exp(-np.float32(protocol.te_ms / 1000) * (linear * blood + square * blood**2)).astype(
         np.float32
     )
+
+
+def baseline_signal(parameters: TissueParameters, protocol: DscProtocol) -> Curves:
+    """Steady-state signal of each tissue before the bolus, by tissue code; T2* is taken as 0.6 T2."""
+    r1 = (1000 / np.maximum(parameters.t1_ms, 1.0)).astype(np.float32)
+    t2_ms = parameters.t2_ms if protocol.spin_echo else 0.6 * parameters.t2_ms
+    return np.asarray(parameters.pd * longitudinal(r1, protocol) * np.exp(-protocol.te_ms / t2_ms))
