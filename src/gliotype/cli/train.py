@@ -121,7 +121,7 @@ def perfusion(
         from gliotype.train.perfusion import Design, train_perfusion
     except ImportError as error:
         raise UsageError(f"{error.name} is not installed: pip install 'gliotype[train]'") from error
-    design = Design(training=patients, tuning=round(patients / 7.9), seed=2018 + seed)
+    design = Design(training=patients, tuning=round(patients / 7.9), seed=seed)
     recipe = Recipe(members=members, epochs=epochs, seed=seed)
     with progress() as tell:
         outcome = train_perfusion(design, recipe, run, jobs=jobs, tell=tell)

@@ -40,7 +40,7 @@ class Design:
     test: int = 18
     larger: int = 400
     external: int = 400
-    seed: int = 2019
+    seed: int = 1
 
     @property
     def cohorts(self) -> dict[str, CurveCohort]:
@@ -53,7 +53,7 @@ class Design:
             "external": ("external", self.external),
         }
         return {
-            name: CurveCohort(name.replace(" ", "-"), site, patients, self.seed + number)
+            name: CurveCohort(name.replace(" ", "-"), site, patients, 10 * self.seed + number)
             for number, (name, (site, patients)) in enumerate(sizes.items())
         }
 
