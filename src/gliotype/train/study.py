@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gliotype import __version__
 from gliotype.errors import InputError
 from gliotype.evaluate.figures import draw_figures
 from gliotype.evaluate.metrics import Metrics, evaluate
@@ -135,7 +136,11 @@ def _provenance(cohort: CohortSettings) -> dict[str, str]:
     if cohort.path is not None:
         return {"cohort": f"{cohort.path.name} ({cohort.layout})", "licence": "that of the cohort"}
     heads = "the shipped template" if cohort.anatomies is None else "whole-head label maps given by the user"
-    return {"cohort": f"simulated, site {cohort.simulated}, seed {cohort.seed}", "heads": heads}
+    return {
+        "cohort": f"simulated, site {cohort.simulated}, seed {cohort.seed}",
+        "simulator": f"that of Gliotype {__version__}",
+        "heads": heads,
+    }
 
 
 def _source(cohort: CohortSettings, out: Path) -> Patients:
