@@ -120,16 +120,23 @@ def run_study(
     _write_tables(rows, markdown, out)
     hybrid = models[FULL]
     assert isinstance(hybrid, Model2)
+    _write_weight(protocol, hybrid, sets, markdown, out)
+    return Outcome(tuple(rows), markdown, hybrid)
+
+
+def _write_weight(
+    protocol: Protocol, model: Model2, sets: Mapping[str, list[Example]], markdown: str, out: Path
+) -> None:
+    """Write the model with all parts, with the tables of its tests on its card."""
     (training,) = protocol.named("training")
     cohort = protocol.cohorts[protocol.sets[training].cohort]
     write_weight(
-        hybrid,
+        model,
         out / "weights",
         training=sets[training],
         data={"protocol": protocol.title, "note": protocol.note, **_provenance(cohort)},
         results=markdown.partition("## The model with all parts")[2].strip(),
     )
-    return Outcome(tuple(rows), markdown, hybrid)
 
 
 def _provenance(cohort: CohortSettings) -> dict[str, str]:
