@@ -10,6 +10,7 @@ Model 2's log-odds agree.
 from __future__ import annotations
 
 import argparse
+import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 import gliotype
-from gliotype.evaluate.roc import auroc
+from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.measure import measure
 from gliotype.predictors.hybrid import shares_of
 from gliotype.predictors.slices import NUMBERS, numbers_of
@@ -90,33 +91,45 @@ def line(name: str, first: np.ndarray, second: np.ndarray) -> str:
     )
 
 
+def tell(pairs: list[Pair]) -> None:
+    """Print how far both ways agree, where both found a tumour."""
+    found = [
+        sum(way is not None for way in ways)
+        for ways in zip(*((p.registered, p.raw) for p in pairs), strict=True)
+    ]
+    print(
+        f"Simulated patients, each imaged twice. Tumour found of {len(pairs)}: registered {found[0]}, raw {found[1]}"
+    )
+    both = [(p.mutant, p.registered, p.raw) for p in pairs if p.registered and p.raw]
+    truth = np.array([mutant for mutant, _, _ in both])
+    print(
+        f"{f'n = {len(both)}, {truth.sum()} mutant':16s} {'registered':>12s} {'raw':>12s} {'difference':>12s}"
+    )
+    for name in SHOWN:
+        place = NUMBERS.index(name)
+        numbers = [np.array([row[way][0][place] for row in both]) for way in (1, 2)]
+        print(line(name, *numbers))
+        print(f"{'':16s} AUROC registered {auroc(truth, numbers[0])}, raw {auroc(truth, numbers[1])}")
+    for index, name in ((1, "image, log-odds"), (2, "all, log-odds")):
+        ways = [np.array([row[way][index] for row in both]) for way in (1, 2)]
+        print(line(name, *ways))
+        print(
+            f"{'':16s} AUROC registered {auroc(truth, ways[0])}, raw {auroc(truth, ways[1])}, "
+            f"raw minus registered {compare_aurocs(truth, ways[1], ways[0]).difference}"
+        )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--patients", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=1, help="patients at the same time")
     arguments = parser.parse_args()
+    pairs = []
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        pairs = list(pool.map(both_ways, range(5000, 5000 + arguments.patients)))
-    print("Simulated patients, each imaged twice.")
-    print(
-        f"tumour found: registered {sum(p.registered is not None for p in pairs)} of {len(pairs)}, ", end=""
-    )
-    print(f"raw {sum(p.raw is not None for p in pairs)} of {len(pairs)}")
-    both = [(p.mutant, p.registered, p.raw) for p in pairs if p.registered and p.raw]
-    print(f"{'n = ' + str(len(both)):16s} {'registered':>12s} {'raw':>12s} {'difference':>12s}")
-    for name in SHOWN:
-        place = NUMBERS.index(name)
-        print(
-            line(
-                name,
-                *(np.array([way[0][place] for way in ways]) for ways in list(zip(*both, strict=True))[1:]),
-            )
-        )
-    for index, name in ((1, "image, log-odds"), (2, "all, log-odds")):
-        ways = [np.array([way[index] for way in ways]) for ways in list(zip(*both, strict=True))[1:]]
-        print(line(name, *ways))
-        truth = np.array([mutant for mutant, _, _ in both])
-        print(f"{'':16s} AUROC registered {auroc(truth, ways[0])}, raw {auroc(truth, ways[1])}")
+        for pair in pool.map(both_ways, range(5000, 5000 + arguments.patients)):
+            pairs.append(pair)
+            print(f"{len(pairs)} of {arguments.patients}", file=sys.stderr, flush=True)
+    tell(pairs)
 
 
 if __name__ == "__main__":

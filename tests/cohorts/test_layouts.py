@@ -72,8 +72,9 @@ def brats(root: Path) -> None:
         images(root / name, *(f"{name}_{kind}" for kind in ("t1", "t1ce", "t2", "flair", "seg")))
     (root / "labels.csv").write_text("subject,idh,age\nBraTS2021_00006,0,37\nBraTS2021_01476,1,44\n")
     (root / "BraTS2021_MappingToTCIA.csv").write_text(
-        "Data Collection,PatientID on TCIA Radiology Portal,BraTS2021 ID\n"
-        "TCGA-LGG,TCGA-CS-5397,BraTS2021_01476\n"
+        "Data Collection (as on TCIA+additional),PatientID on TCIA Radiology Portal,BraTS2021 ID\n"
+        "Collection3,new-not-previously-in-TCIA,BraTS2021_00006\n"
+        "UCSF-PDGM,00000057,BraTS2021_01476\n"
     )
 
 
@@ -101,7 +102,9 @@ def test_facts_and_aliases_come_along(tmp_path: Path) -> None:
     ucsf(tmp_path / "ucsf")
     assert read_cohort(tmp_path / "ucsf", "ucsf-pdgm")[0].aliases == ("BraTS2021_00097",)
     brats(tmp_path / "brats")
-    assert read_cohort(tmp_path / "brats", "brats")[1].aliases == ("TCGA-CS-5397",)
+    new, known = read_cohort(tmp_path / "brats", "brats")
+    assert new.aliases == (), "what many patients are called is no name"
+    assert known.aliases == ("00000057", "UCSF-PDGM-00000057")
     egd(tmp_path / "egd")
     (mutant, _) = read_cohort(tmp_path / "egd", "egd")
     assert (mutant.mutant, mutant.subject.age, mutant.strata["grade"]) == (True, 39.0, "2")

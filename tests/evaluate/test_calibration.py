@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from gliotype.evaluate.calibration import brier, calibration_line
+from gliotype.evaluate.calibration import brier, calibration_line, flexible_calibration
 
 
 def test_brier_by_hand():
@@ -68,3 +68,31 @@ def test_published_scores_have_the_known_calibration(shared_data):
     assert line.slope == pytest.approx(0.44, abs=0.01)
     assert line.intercept == pytest.approx(1.59, abs=0.02)
     assert brier(labels, scores) == pytest.approx(0.131, abs=0.001)
+
+
+def test_the_curve_of_true_probabilities_is_the_diagonal_within_its_band(cohort):
+    labels, log_odds = cohort
+    index, curve = flexible_calibration(labels[:3000], expit(log_odds[:3000]), resamples=60)
+    assert index.value < 0.03
+    assert [point.predicted for point in curve] == pytest.approx(np.arange(1, 20) / 20)
+    inside = [point.observed.low <= point.predicted <= point.observed.high for point in curve]
+    assert np.mean(inside) > 0.7, "neighbouring points go astray together"
+    assert max(abs(point.observed.value - point.predicted) for point in curve) < 0.06
+
+
+def test_the_curve_of_bent_probabilities_bends(cohort):
+    labels, log_odds = cohort
+    bent = expit(2 * log_odds[:3000] + 1)
+    index, curve = flexible_calibration(labels[:3000], bent, resamples=60)
+    truth = expit((np.log([p.predicted / (1 - p.predicted) for p in curve]) - 1) / 2)
+    assert [point.observed.value for point in curve] == pytest.approx(truth, abs=0.06)
+    assert index.value == pytest.approx(np.abs(bent - expit(log_odds[:3000])).mean(), abs=0.02)
+    assert index.low < index.value < index.high
+
+
+def test_the_curve_stays_within_the_predictions_and_has_none_for_one_prediction():
+    labels = np.array([0, 1] * 30)
+    _, curve = flexible_calibration(labels, np.linspace(0.22, 0.58, 60), resamples=20)
+    assert [point.predicted for point in curve] == pytest.approx([0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55])
+    index, curve = flexible_calibration(labels, np.full(60, 0.32), resamples=20)
+    assert (index.value, curve) == (pytest.approx(0.18), ())

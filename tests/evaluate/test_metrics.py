@@ -10,16 +10,9 @@ from scipy.optimize import minimize
 from scipy.special import expit, log_expit, logit
 
 from gliotype.errors import InputError
-from gliotype.evaluate.metrics import (
-    Metrics,
-    at_cut,
-    average_precision,
-    calibration,
-    evaluate,
-    net_benefit,
-    share,
-    treat_all,
-)
+from gliotype.evaluate.calibration import calibration
+from gliotype.evaluate.decisions import at_cut, net_benefit, probability_of_age, share, treat_all
+from gliotype.evaluate.metrics import Metrics, average_precision, evaluate
 from gliotype.evaluate.roc import Estimate, auroc, compare_aurocs
 from gliotype.evaluate.table import Labels, Patients, Predictions, join
 
@@ -186,6 +179,18 @@ def test_age_alone_is_the_younger_the_likelier_on_those_whose_age_is_known(rows:
     assert found.other_auroc == auroc(mutant, -years)
     assert found.auroc == auroc(mutant, score)
     assert found.difference == compare_aurocs(mutant, score, -years)
+
+
+def test_the_decision_curve_stands_beside_age_alone_where_age_is_known(rows: list[Row]) -> None:
+    rng = np.random.default_rng(9)
+    age = {subject: float(rng.normal(60 - 15 * mutant, 12)) for subject, _, mutant in rows[:90]}
+    mutant, _ = arrays(rows[:90])
+    alone = probability_of_age(mutant, np.array(list(age.values())))
+    assert alone.mean() == pytest.approx(mutant.mean(), abs=1e-3), "fitted on these patients"
+    assert alone[np.argmin(list(age.values()))] == alone.max(), "the younger the likelier"
+    for row in evaluate(patients_of(rows, age=age)).net_benefit:
+        assert row.age_alone == net_benefit(mutant, alone, row.threshold)
+    assert all(row.age_alone is None for row in evaluate(patients_of(rows)).net_benefit)
 
 
 def test_strata_have_their_own_areas_and_the_small_ones_have_none(rows: list[Row]) -> None:

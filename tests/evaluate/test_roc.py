@@ -58,6 +58,19 @@ def test_by_hand():
     assert estimate.high == 1.0
 
 
+def test_proc_gives_the_same_area_and_interval():
+    """R's pROC 1.18, `ci.auc(roc(aSAH$outcome, aSAH$wfns))`: 0.8237, 95 % CI 0.7485-0.8988 (DeLong).
+
+    The WFNS grades 1 to 5 of its example patients (Turck 2010, doi 10.1007/s00134-009-1641-y) by outcome; the area to
+    all digits is that of the ties in this table.
+    """
+    good, poor = [37, 20, 3, 8, 4], [2, 12, 1, 8, 18]
+    grades = np.r_[np.repeat(range(1, 6), good), np.repeat(range(1, 6), poor)]
+    estimate = auroc(np.repeat([0, 1], [72, 41]), grades)
+    assert estimate.value == pytest.approx(0.8236789, abs=5e-8)
+    assert (estimate.low, estimate.high) == pytest.approx((0.7485, 0.8988), abs=5e-5)
+
+
 def test_perfect_and_reversed():
     assert auroc([0, 0, 1, 1], [1, 2, 3, 4]).value == 1.0
     assert auroc([0, 0, 1, 1], [4, 3, 2, 1]).value == 0.0

@@ -86,6 +86,8 @@ def test_the_table_has_every_number_with_its_interval(metrics: Metrics) -> None:
     assert float(found["against_auroc", ""]["value"]) == metrics.against.other_auroc.value
     assert found["sensitivity", "cut=0.5"]["n"] == str(metrics.mutants)
     assert found["age_alone_auroc", ""]["n"] == "70"
+    assert found["net_benefit_age_alone", "threshold=0.3"]["n"] == "70"
+    assert ("calibration_curve", "predicted=0.5") in found
     assert ("auroc", "site=<b>north</b>") in found
     assert ("auroc_minus_age_alone", "site=south") in found
 
@@ -116,7 +118,7 @@ def test_the_page_is_self_contained_and_escapes_names(metrics: Metrics, figures:
     assert "&lt;b&gt;north&lt;/b&gt;" in page
     assert "<b>north" not in page
     assert "secret" not in page
-    assert page.count("data:image/svg+xml;base64,") == 4
+    assert page.count("data:image/svg+xml;base64,") == 5
     assert re.findall(r'(?:src|href)="(?!data:)', page) == []
     assert "<script" not in page
 
@@ -131,7 +133,7 @@ def test_the_page_of_the_least_evaluation(figures: dict[str, str]) -> None:
 def test_figures_are_svg_that_does_not_change(
     sets: tuple[Patients, Patients], metrics: Metrics, figures: dict[str, str]
 ) -> None:
-    assert set(figures) == {"roc", "precision_recall", "calibration", "decision_curve"}
+    assert set(figures) == {"roc", "precision_recall", "calibration", "reliability", "decision_curve"}
     for text in figures.values():
         assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
     assert draw_figures(*sets, metrics) == figures

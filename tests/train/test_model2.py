@@ -13,16 +13,16 @@ import torch
 from gliotype.predictors.slices import LIMIT, NUMBERS
 from gliotype.train.examples import Example, read_example, write_example
 from gliotype.train.kept import digest, kept_model
+from gliotype.train.member import augment, on_all_cards, train_member
 from gliotype.train.model2 import (
     ALL_PARTS,
     PARTS,
+    Hybrid,
     Model2,
     Recipe,
     Standard,
-    augment,
     calibrated,
     export,
-    train_member,
     youden_cut,
 )
 
@@ -95,6 +95,47 @@ def test_a_part_that_is_left_out_does_not_count(part: str) -> None:
     changed[:, list(PARTS[part])] += 5
     nothing = torch.zeros(3, 4, 128, 128)
     assert torch.equal(member(nothing, changed), member(nothing, same))
+
+
+@pytest.mark.parametrize(
+    ("parts", "seen"),
+    [
+        ({"T1C", "T2"}, (0, 1, 3)),
+        ({"FLAIR", "age"}, (2, 3)),
+        ({"outline"}, (3,)),
+        ({"image"}, (0, 1, 2, 3)),
+    ],
+)
+def test_an_image_that_is_left_out_does_not_count(parts: set[str], seen: tuple[int, ...]) -> None:
+    train = patients(8)
+    recipe = Recipe(parts=frozenset(parts), members=1, epochs=1, drop_sequence=0.0)
+    member = train_member(recipe, train, Standard.of(train), 1)
+    slices, numbers = torch.rand(2, 4, 128, 128), torch.zeros(2, len(NUMBERS))
+    before = member(slices, numbers)
+    for channel in range(4):
+        changed = slices.clone()
+        changed[:, channel] += torch.rand(128, 128)
+        assert torch.equal(member(changed, numbers), before) == (channel not in seen)
+
+
+def test_numbers_that_nobody_has_count_for_nothing() -> None:
+    ageless = [
+        Example(e.subject, e.mutant, np.nan, e.slices, np.r_[e.numbers[:-1], np.nan], True, np.nan)
+        for e in patients(12)
+    ]
+    standard = Standard.of(ageless)
+    assert np.isfinite(standard.mean).all()
+    assert np.isfinite(standard.sd).all()
+    assert not standard(np.stack([e.numbers for e in ageless]))[:, -1].any()
+
+
+def test_several_cards_share_a_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = Hybrid(frozenset({"age"}))
+    assert on_all_cards(network) is network
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    spread = on_all_cards(network)
+    assert isinstance(spread, torch.nn.DataParallel)
+    assert spread.module is network
 
 
 def test_augmentation_never_leaves_out_every_image() -> None:

@@ -15,7 +15,7 @@ from gliotype.errors import InputError
 from gliotype.simulate.cohort import write_cohort
 from gliotype.study import Sequence, Subject
 from gliotype.train import study as engine
-from gliotype.train.cohort import train_on_cohort
+from gliotype.train.cohort import hold_out, train_on_cohort
 from gliotype.train.examples import Example, make_examples
 from gliotype.train.folder import FolderPatients
 from gliotype.train.leakage import refuse_leakage
@@ -78,6 +78,15 @@ class Synthetic:
     def subjects(self) -> tuple[str, ...]:
         return tuple(f"{self.name}-{i:03d}" for i in range(self.n))
 
+    def mutant(self, subject: str) -> bool:
+        return int(subject[-3:]) % 2 == 0
+
+    def strata(self, subject: str) -> Mapping[str, str]:
+        return {"grade": str(2 + int(subject[-3:]) % 3)}
+
+    def identities(self, subject: str) -> frozenset[str]:
+        return frozenset({subject})
+
     def example(self, subject: str) -> Example:
         i = int(subject[-3:])
         rng = np.random.default_rng(i)
@@ -85,7 +94,7 @@ class Synthetic:
         numbers[-1] = 40 + 20 * (i % 2) + rng.normal(0, 12)
         slices = rng.normal(0, 0.2, (5, 4, 128, 128)).astype(np.float16)
         return Example(
-            subject, i % 2 == 0, numbers[-1], slices, numbers, i != 3, 0.7, {"grade": str(2 + i % 3)}
+            subject, self.mutant(subject), numbers[-1], slices, numbers, i != 3, 0.7, self.strata(subject)
         )
 
 
@@ -176,13 +185,68 @@ def test_a_cohort_trains_a_weight_with_its_card(tmp_path: Path) -> None:
     recipe = Recipe(members=1, epochs=1)
     files = train_on_cohort(patients, recipe, tmp_path / "run", name="mine")
     assert all(file.is_file() for file in files)
-    assert "39 patients" not in (tmp_path / "run" / "model2.md").read_text()
-    assert "33 patients, " in (tmp_path / "run" / "model2.md").read_text()
+    assert "32 patients, 16 of them IDH-mutant" in (tmp_path / "run" / "model2.md").read_text()
 
 
 def test_a_cohort_of_one_class_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="two of each are the least"):
-        train_on_cohort(Synthetic("few", 6, {"name": "few"}), Recipe(), tmp_path / "run", name="few")
+    few = Unreadable("few", 7, {"name": "few"})
+    with pytest.raises(InputError, match="4 mutant and 3 wildtype patients: four of each are the least"):
+        train_on_cohort(few, Recipe(), tmp_path / "run", name="few")
+    assert not (tmp_path / "run").exists(), "found out before an image is read"
+
+
+class Unreadable(Synthetic):
+    """Patients whose images cannot be read."""
+
+    def example(self, subject: str) -> Example:
+        raise InputError(f"the image of {subject} is damaged: copy it again")
+
+
+def test_a_patient_that_cannot_be_read_is_named_and_ends_the_run(tmp_path: Path) -> None:
+    source = Unreadable("bad", 3, {"name": "bad"})
+    with pytest.raises(
+        InputError, match=r"the patient bad-00\d cannot be prepared: the image of bad-00\d is"
+    ):
+        make_examples(source, tmp_path)
+
+
+def test_each_class_is_held_out_in_its_share() -> None:
+    mutant = [True] * 11 + [False] * 40
+    training, tuning = hold_out(mutant, 5)
+    assert sorted(training + tuning) == list(range(51))
+    assert [sum(mutant[i] for i in part) for part in (training, tuning)] == [9, 2]
+    assert len(tuning) == 9
+    assert hold_out(mutant, 5) == (training, tuning)
+    assert hold_out(mutant, 6) != (training, tuning)
+
+
+@pytest.mark.parametrize("role", ["tuning", "internal"])
+def test_a_set_of_one_class_is_refused_before_an_image_is_read(
+    protocol: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    class OneClass(Unreadable):
+        def mutant(self, subject: str) -> bool:
+            return subject not in chosen[role] and super().mutant(subject)
+
+    def source(cohort: Any, out: Path) -> Synthetic:
+        return OneClass(cohort.simulated, cohort.patients, {"name": cohort.simulated})
+
+    read = read_protocol(protocol)
+    chosen = split(read, {name: engine._source(cohort, tmp_path) for name, cohort in read.cohorts.items()})
+    monkeypatch.setattr(engine, "_source", source)
+    with pytest.raises(InputError, match=f"the set {role} are 0 mutant and 10 wildtype"):
+        run_study(read, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_set_may_take_the_patients_of_a_value(protocol: Path) -> None:
+    protocol.write_text(PROTOCOL.replace('cohort = "abroad"', 'cohort = "abroad"\nwhere = { grade = "4" }'))
+    read = read_protocol(protocol)
+    sources = {name: engine._source(cohort, Path()) for name, cohort in read.cohorts.items()}
+    assert {sources["abroad"].strata(s)["grade"] for s in split(read, sources)["external"]} == {"4"}
+    protocol.write_text(PROTOCOL.replace('cohort = "abroad"', 'cohort = "abroad"\nwhere = { town = "x" }'))
+    with pytest.raises(InputError, match="the set external is empty"):
+        split(read_protocol(protocol), sources)
 
 
 def folder(monkeypatch: pytest.MonkeyPatch, **names: tuple[str, ...]) -> FolderPatients:
@@ -211,6 +275,31 @@ def test_the_same_patient_under_two_names_stops_the_study(
     refuse_leakage(read, {"home": ucsf, "abroad": brats}, {**chosen, "external": ("TCGA-02-0003",)})
 
 
+def test_brats_patients_without_other_names_do_not_meet_those_whom_brats_took_in(
+    protocol: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = read_protocol(protocol)
+    nameless, tcga = folder(monkeypatch, BraTS2021_00097=()), folder(monkeypatch, TCGA_02_0003=())
+    chosen = {"training": ("BraTS2021-00097",), "external": ("TCGA-02-0003",)}
+    with pytest.raises(
+        InputError, match=r"twins in external cannot be told: put BraTS2021_MappingToTCIA\.csv"
+    ):
+        refuse_leakage(read, {"home": nameless, "abroad": tcga}, chosen)
+    named = folder(monkeypatch, BraTS2021_00097=("TCGA-02-0007",))
+    refuse_leakage(read, {"home": named, "abroad": tcga}, chosen)
+    ours = folder(monkeypatch, sub_01=())
+    refuse_leakage(read, {"home": nameless, "abroad": ours}, {**chosen, "external": ("sub-01",)})
+
+
+def test_two_simulated_cohorts_of_one_seed_are_the_same_patients(protocol: Path) -> None:
+    read = read_protocol(protocol)
+    home, twin, other = (SimulatedPatients("tcia", 5, seed) for seed in (3, 3, 4))
+    chosen = {"training": home.subjects[:3], "external": home.subjects[2:]}
+    with pytest.raises(InputError, match="1 patients are in two sets"):
+        refuse_leakage(read, {"home": home, "abroad": twin}, chosen)
+    refuse_leakage(read, {"home": home, "abroad": other}, chosen)
+
+
 def test_a_patient_on_disk_becomes_an_example(tmp_path: Path) -> None:
     write_cohort(1, tmp_path / "cohort", seed=3, spacing_mm=2.0)
     source = FolderPatients(tmp_path / "cohort", "bids")
@@ -232,6 +321,8 @@ def test_a_simulated_patient_becomes_an_example(tmp_path: Path) -> None:
     assert example.slices.shape == (5, 4, 128, 128)
     assert example.strata["field_t"] == "1.5"
     assert example.found
+    assert example.mutant == source.mutant("tcia-0002")
+    assert source.strata("tcia-0002").items() <= example.strata.items()
     assert np.isfinite(example.numbers).all()
     assert 0 < example.dice <= 1
     assert example.slices[:, 3].any()

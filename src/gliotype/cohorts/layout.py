@@ -28,9 +28,9 @@ class Layout:
         images: patterns of each sequence's file, below the patient's folder; the first that is there counts.
         mask: patterns of the expert's mask, below the cohort's folder.
         tables: patterns of the tables, below the cohort's folder; all that are there are joined.
-        identity: column of the patient's name in the tables.
+        identity: columns of the patient's name in the tables; the first that a row fills counts.
         columns: column of each fact: ``idh``, ``age``, ``sex``, and strata.
-        aliases: columns that name the same patient in other data sets.
+        aliases: patterns of the patient's names in other data sets, filled in from columns in braces.
     """
 
     name: str
@@ -40,7 +40,7 @@ class Layout:
     images: Mapping[Sequence, tuple[str, ...]]
     mask: tuple[str, ...]
     tables: tuple[str, ...]
-    identity: str
+    identity: tuple[str, ...]
     columns: Mapping[str, str]
     aliases: tuple[str, ...] = field(default=())
 
@@ -62,7 +62,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
                 },
                 ("derivatives/*/{id}/**/{id}*_dseg.nii.gz",),
                 ("participants.tsv",),
-                "participant_id",
+                ("participant_id",),
                 {"idh": "idh", "age": "age", "sex": "sex", "grade": "grade", "site": "site"},
             ),
             Layout(
@@ -78,9 +78,9 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
                 },
                 ("**/{id}/*_tumor_segmentation.nii.gz",),
                 ("*metadata*.csv", "*clinical*.csv"),
-                "ID",
+                ("ID",),
                 {"idh": "IDH", "age": "Age at MRI", "sex": "Sex", "grade": "WHO CNS Grade"},
-                ("BraTS21 ID",),
+                ("{BraTS21 ID}",),
             ),
             Layout(
                 "upenn-gbm",
@@ -95,7 +95,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
                 },
                 ("**/{id}_segm.nii.gz", "**/{id}_automated_approx_segm.nii.gz"),
                 ("*clinical*.csv",),
-                "ID",
+                ("ID",),
                 {"idh": "IDH1", "age": "Age_at_scan_years", "sex": "Gender"},
             ),
             Layout(
@@ -111,7 +111,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
                 },
                 ("**/{id}/**/MASK.nii.gz",),
                 ("*[Gg]enetic*.csv", "*[Cc]linical*.csv"),
-                "Subject",
+                ("Subject",),
                 {"idh": "IDH", "age": "Age", "sex": "Sex", "grade": "Grade"},
             ),
             Layout(
@@ -127,9 +127,12 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
                 },
                 ("**/{id}/*seg*.nii.gz", "**/{id}/mask.nii.gz"),
                 ("labels.csv", "*MappingToTCIA*.csv"),
-                "subject",
+                ("subject", "BraTS2021 ID"),
                 {"idh": "idh", "age": "age", "sex": "sex", "grade": "grade"},
-                ("PatientID on TCIA Radiology Portal",),
+                (
+                    "{PatientID on TCIA Radiology Portal}",
+                    "{Data Collection (as on TCIA+additional)}-{PatientID on TCIA Radiology Portal}",
+                ),
             ),
         )
     }

@@ -88,9 +88,19 @@ def _patient(cohort: Path, folder: Path, name: str, mutant: bool, row: Row, layo
         mutant,
         files,
         _first(cohort, layout.mask, folder.name),
-        tuple(text for column in layout.aliases if (text := row.get(column, "").strip())),
+        _aliases(row, layout),
         {fact: text for fact, text in facts.items() if fact not in ("idh", "age", "sex")},
     )
+
+
+def _aliases(row: Row, layout: Layout) -> tuple[str, ...]:
+    """Return the names in other data sets; one without a number, such as ``not in TCIA``, is nobody's."""
+    names = []
+    for pattern in layout.aliases:
+        known = {column: row.get(column, "") for column in re.findall(r"{(.*?)}", pattern)}
+        if all(known.values()) and re.search(r"\d", [*known.values()][-1]):
+            names.append(pattern.format_map(known))
+    return tuple(names)
 
 
 def _folders(cohort: Path, layout: Layout) -> dict[str, Path]:
@@ -122,17 +132,17 @@ def _rows(folder: Path, layout: Layout) -> dict[str, dict[str, str]]:
     for table in tables:
         seen: set[str] = set()
         for row in _table(table):
-            names = [row[c] for c in (layout.identity, "BraTS2021 ID") if row.get(c)]
-            if not names:
+            name = next((row[column] for column in layout.identity if row.get(column)), None)
+            if name is None:
                 continue
-            key = canonical(names[0])
+            key = canonical(name)
             if key in seen:
-                raise InputError(f"{table.name} names {names[0]} twice: give each patient one line")
+                raise InputError(f"{table.name} names {name} twice: give each patient one line")
             seen.add(key)
             joined.setdefault(key, {}).update(row)
     if not any(layout.columns["idh"] in row for row in joined.values()):
         raise InputError(
-            f"no table of {folder} has the columns {layout.identity!r} and {layout.columns['idh']!r}: "
+            f"no table of {folder} has the columns {layout.identity[0]!r} and {layout.columns['idh']!r}: "
             f"found {', '.join(table.name for table in tables)}"
         )
     return joined

@@ -1,7 +1,8 @@
-"""Whether probabilities mean what they say: Brier score, calibration line and integrated calibration index."""
+"""Whether probabilities mean what they say: Brier score, calibration line and curve, reliability in bins."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +13,17 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer
 
+from gliotype.evaluate.decisions import Bools, around, share
 from gliotype.evaluate.roc import Estimate
+
+Floats = NDArray[np.float64]
+
+BINS = 10
+CURVE_AT = np.arange(1, 20) / 20
+"""Predicted probabilities at which the calibration curve is told, as far as predictions reach."""
+
+LEAST_SPREAD = 0.01
+"""Of the log-odds; probabilities more alike than this have no calibration slope."""
 
 _EDGE = 1e-6
 
@@ -29,6 +40,57 @@ class CalibrationLine:
 
     slope: float
     intercept: float
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """A point of the flexible calibration curve (Van Calster 2019, level "moderate").
+
+    Attributes:
+        predicted: probability.
+        observed: smoothed share of mutants among those with this prediction.
+    """
+
+    predicted: float
+    observed: Estimate
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """The patients with similar probabilities.
+
+    Attributes:
+        low: lower end of the bin, included.
+        high: upper end, excluded, but for the last bin.
+        n: patients in it; a bin without any is left out.
+        mean_probability: predicted.
+        observed: share of mutants.
+    """
+
+    low: float
+    high: float
+    n: int
+    mean_probability: float
+    observed: Estimate
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Whether the probabilities mean what they say.
+
+    Attributes:
+        slope: 1 is ideal; None where a cut parts the classes without error, since it is then without bound.
+        intercept: calibration in the large, on the log-odds; 0 is ideal, above 0 the predictions are too low.
+        ici: integrated calibration index, the mean distance of the curve from the predictions; 0 is ideal.
+        curve: flexible calibration curve at `CURVE_AT`.
+        reliability: observed beside predicted in `BINS` bins of equal width.
+    """
+
+    slope: Estimate | None
+    intercept: Estimate
+    ici: Estimate
+    curve: tuple[CurvePoint, ...]
+    reliability: tuple[ReliabilityBin, ...]
 
 
 def brier(labels: ArrayLike, probabilities: ArrayLike) -> float:
@@ -54,20 +116,43 @@ def calibration_line(labels: ArrayLike, probabilities: ArrayLike) -> Calibration
     outcome = np.asarray(labels).astype(int)
     if len(np.unique(outcome)) < 2:
         raise ValueError("all patients are of one class: calibration needs both")
-    log_odds = logit(np.clip(np.asarray(probabilities, dtype=float), _EDGE, 1 - _EDGE))
+    log_odds = _log_odds(probabilities)
     recalibration = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
     recalibration.fit(log_odds[:, None], outcome)
     intercept = brentq(lambda shift: float(expit(log_odds + shift).mean() - outcome.mean()), -50, 50)
     return CalibrationLine(slope=float(recalibration.coef_[0, 0]), intercept=float(intercept))
 
 
-def integrated_calibration_index(
+def calibration(mutant: Bools, score: Floats) -> Calibration:
+    """Estimate line (Wald's intervals), curve and index (the bootstrap's) and reliability (Wilson's).
+
+    Args:
+        mutant: outcome; both classes must occur.
+        score: predicted probabilities.
+    """
+    line = calibration_line(mutant, score)
+    log_odds = _log_odds(score)
+    shifted = expit(log_odds + line.intercept)
+    lowest, highest = score[mutant].min(), score[mutant].max()
+    overlap = score[~mutant].max() > lowest and highest > score[~mutant].min()
+    bounded = overlap and bool(np.ptp(log_odds) > LEAST_SPREAD)
+    ici, curve = flexible_calibration(mutant, score)
+    return Calibration(
+        slope=around(line.slope, _slope_error(mutant, line.slope * log_odds, log_odds)) if bounded else None,
+        intercept=around(line.intercept, 1 / np.sqrt((shifted * (1 - shifted)).sum())),
+        ici=ici,
+        curve=curve,
+        reliability=_reliability(mutant, score),
+    )
+
+
+def flexible_calibration(
     labels: ArrayLike, probabilities: ArrayLike, *, resamples: int = 200, seed: int = 0
-) -> Estimate:
-    """Estimate the mean distance between the probabilities and a smooth calibration curve (ICI).
+) -> tuple[Estimate, tuple[CurvePoint, ...]]:
+    """Estimate the smooth calibration curve, and its mean distance from the probabilities (ICI).
 
     After Austin & Steyerberg (Stat Med 2019;38:4051), with a cubic spline of the log-odds in a logistic model as the
-    smooth curve. The interval is the bootstrap's over patients; the index is biased upwards in few patients.
+    smooth curve. Intervals are the bootstrap's over patients; the index is biased upwards in few patients.
 
     Args:
         labels: 1 or True for the positive class; both classes must occur.
@@ -75,32 +160,73 @@ def integrated_calibration_index(
         resamples: of the bootstrap.
         seed: of the bootstrap.
 
+    Returns:
+        The index, and the curve at those of `CURVE_AT` that lie within the predictions.
+
     Example:
         >>> p = np.tile([0.1, 0.3, 0.5, 0.7, 0.9], 40)
         >>> said = np.repeat(np.arange(40), 5) / 40 < p
-        >>> integrated_calibration_index(said, p).value < 0.02
-        True
+        >>> index, curve = flexible_calibration(said, p)
+        >>> index.value < 0.02, [point.predicted for point in curve][:2]
+        (True, [0.1, 0.15])
     """
-    outcome = np.asarray(labels).astype(int)
-    predicted = np.clip(np.asarray(probabilities, dtype=float), _EDGE, 1 - _EDGE)
+    outcome, log_odds = np.asarray(labels).astype(int), _log_odds(probabilities)
+    predicted = expit(log_odds)
+    at = CURVE_AT[(predicted.min() - 1e-9 <= CURVE_AT) & (predicted.max() + 1e-9 >= CURVE_AT)]
+
+    def index_and_curve(chosen: NDArray[np.int_]) -> Floats:
+        observed = _smooth(outcome[chosen], log_odds[chosen])
+        index = np.abs(observed(log_odds[chosen]) - predicted[chosen]).mean()
+        return np.r_[index, observed(logit(at))] if at.size else np.array([index])
+
     rng = np.random.default_rng(seed)
-    drawn: list[float] = []
+    drawn: list[Floats] = []
     while len(drawn) < resamples:
         chosen = rng.integers(len(outcome), size=len(outcome))
         if 0 < outcome[chosen].sum() < len(outcome):
-            drawn.append(_ici(outcome[chosen], predicted[chosen]))
-    value = _ici(outcome, predicted)
-    low, high = (float(end) for end in np.percentile(drawn, (2.5, 97.5)))
-    return Estimate(value, min(low, value), max(high, value))
+            drawn.append(index_and_curve(chosen))
+    values = index_and_curve(np.arange(len(outcome)))
+    low, high = np.percentile(drawn, (2.5, 97.5), axis=0)
+    index, *curve = map(
+        Estimate, values.tolist(), np.minimum(low, values).tolist(), np.maximum(high, values).tolist()
+    )
+    return index, tuple(map(CurvePoint, at.tolist(), curve))
 
 
-def _ici(outcome: NDArray[np.int_], predicted: NDArray[np.float64]) -> float:
-    log_odds = logit(predicted)[:, None]
+def _smooth(outcome: NDArray[np.int_], log_odds: Floats) -> Callable[[Floats], Floats]:
+    """Fit the observed share of mutants as a smooth function of the predicted log-odds."""
     if np.ptp(log_odds) < 1e-9:
-        return float(abs(predicted.mean() - outcome.mean()))
-    smooth = make_pipeline(
+        return lambda at: np.full(len(at), outcome.mean())
+    model = make_pipeline(
         SplineTransformer(n_knots=4, degree=3, extrapolation="linear", include_bias=False),
         LogisticRegression(C=100.0, max_iter=1000),
+    ).fit(log_odds[:, None], outcome)
+    return lambda at: np.asarray(model.predict_proba(at[:, None])[:, 1])
+
+
+def _log_odds(probabilities: ArrayLike) -> Floats:
+    return np.asarray(logit(np.clip(np.asarray(probabilities, dtype=np.float64), _EDGE, 1 - _EDGE)))
+
+
+def _slope_error(mutant: Bools, sloped: Floats, log_odds: Floats) -> float:
+    """Return the standard error of the slope, from the information of the fitted logistic model."""
+    constant = brentq(lambda shift: float(expit(sloped + shift).mean() - mutant.mean()), -50, 50)
+    fitted = expit(sloped + constant)
+    weights = fitted * (1 - fitted)
+    spread = weights @ (log_odds - np.average(log_odds, weights=weights)) ** 2
+    return float(1 / np.sqrt(spread))
+
+
+def _reliability(mutant: Bools, score: Floats) -> tuple[ReliabilityBin, ...]:
+    edges = np.arange(BINS + 1) / BINS
+    index = np.minimum(np.searchsorted(edges, score, side="right") - 1, BINS - 1)
+    return tuple(
+        ReliabilityBin(
+            low=float(edges[each]),
+            high=float(edges[each + 1]),
+            n=int((index == each).sum()),
+            mean_probability=float(score[index == each].mean()),
+            observed=share(int(mutant[index == each].sum()), int((index == each).sum())),
+        )
+        for each in np.unique(index)
     )
-    curve = smooth.fit(log_odds, outcome).predict_proba(log_odds)[:, 1]
-    return float(np.abs(curve - predicted).mean())

@@ -1,4 +1,4 @@
-"""The ROC curve, the calibration plot and the decision curve, as SVG."""
+"""The ROC, precision-recall, calibration and decision curves and the reliability plot, as SVG."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import matplotlib
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from gliotype.evaluate.metrics import Beside, Bools, Metrics, net_benefit, treat_all
+from gliotype.evaluate.decisions import Bools, net_benefit, probability_of_age, treat_all
+from gliotype.evaluate.metrics import Beside, Metrics
 from gliotype.evaluate.table import Floats, Patients, paired
 
 MINE, OTHER, SOFT = "#0072b2", "#d55e00", "#7d8a96"
@@ -29,14 +29,15 @@ def draw_figures(patients: Patients, other: Patients | None, metrics: Metrics) -
         metrics: what it returned.
 
     Returns:
-        SVG text by name: ``roc``, ``precision_recall``, ``calibration``, ``decision_curve``. The same input gives
-        the same text.
+        SVG text by name: ``roc``, ``precision_recall``, ``calibration``, ``reliability``, ``decision_curve``. The
+        same input gives the same text.
     """
     theirs = None if other is None else paired(patients, other)
     return {
         "roc": _roc(patients, theirs, metrics),
         "precision_recall": _precision_recall(patients, theirs, metrics),
         "calibration": _calibration(patients, metrics),
+        "reliability": _reliability(metrics),
         "decision_curve": _decision_curve(patients, theirs),
     }
 
@@ -84,7 +85,22 @@ def _other_label(name: str, beside: Beside) -> str:
 
 
 def _calibration(patients: Patients, metrics: Metrics) -> str:
-    figure, axes = _square("predicted probability", "share of mutants, 95 % interval")
+    figure, axes = _square("predicted probability", "share of mutants, smoothed, 95 % band")
+    axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
+    curve = metrics.calibration.curve
+    predicted, observed = [point.predicted for point in curve], [point.observed for point in curve]
+    axes.plot(predicted, [each.value for each in observed], color=MINE)
+    axes.fill_between(
+        predicted, [each.low for each in observed], [each.high for each in observed], color=MINE, alpha=0.2
+    )
+    _spread(axes, patients.score[patients.mutant], MINE, "mutant")
+    _spread(axes, patients.score[~patients.mutant], OTHER, "wildtype")
+    axes.legend(title="spread, each to its peak", loc="upper left", frameon=False)
+    return _svg(figure)
+
+
+def _reliability(metrics: Metrics) -> str:
+    figure, axes = _square("mean predicted probability of a bin", "share of mutants, 95 % interval")
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
     bins = metrics.calibration.reliability
     observed = [each.observed for each in bins]
@@ -92,13 +108,13 @@ def _calibration(patients: Patients, metrics: Metrics) -> str:
         [each.mean_probability for each in bins],
         [each.value for each in observed],
         yerr=np.maximum([[e.value - e.low for e in observed], [e.high - e.value for e in observed]], 0.0),
-        fmt="o-",
+        fmt="o",
         color=MINE,
         capsize=2,
     )
-    _spread(axes, patients.score[patients.mutant], MINE, "mutant")
-    _spread(axes, patients.score[~patients.mutant], OTHER, "wildtype")
-    axes.legend(title="spread, each to its peak", loc="upper left", frameon=False)
+    for each in bins:
+        place = (each.mean_probability, each.observed.value)
+        axes.annotate(f"{each.n}", place, (4, 4), textcoords="offset points", fontsize=7, color=SOFT)
     return _svg(figure)
 
 
@@ -119,17 +135,11 @@ def _decision_curve(patients: Patients, theirs: Paired | None) -> str:
         _benefit(axes, theirs[0], theirs[2], OTHER, "other")
     known = np.isfinite(patients.age)
     if len(set(mutant[known])) == 2:
-        _benefit(axes, mutant[known], _probability_of_age(patients, known), SOFT, "age alone, fitted here")
+        alone = probability_of_age(mutant[known], patients.age[known])
+        _benefit(axes, mutant[known], alone, SOFT, "age alone, fitted here")
     axes.set(xlim=(0, 0.85), ylim=(DOWN_TO, max(0.1, 1.4 * float(mutant.mean()))))
     axes.legend(loc="upper right", frameon=False)
     return _svg(figure)
-
-
-def _probability_of_age(patients: Patients, known: Bools) -> Floats:
-    """Turn ages into probabilities by a logistic model of these very patients, which flatters age."""
-    age = patients.age[known][:, None] / 10
-    fitted = LogisticRegression(C=np.inf).fit(age, patients.mutant[known])
-    return np.asarray(fitted.predict_proba(age)[:, 1], dtype=np.float64)
 
 
 def _benefit(axes: Axes, mutant: Bools, score: Floats, colour: str, label: str) -> None:

@@ -10,106 +10,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 from scipy import stats
-from scipy.optimize import brentq
 from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score
 
-from gliotype.evaluate.calibration import calibration_line, integrated_calibration_index
+from gliotype.evaluate.calibration import Calibration, calibration
+from gliotype.evaluate.decisions import (
+    AtCut,
+    Bools,
+    NetBenefit,
+    at_cut,
+    mean_of,
+    net_benefit,
+    probability_of_age,
+    share,
+    treat_all,
+)
 from gliotype.evaluate.predictive import PREVALENCES, AtPrevalence, at_prevalence
 from gliotype.evaluate.roc import Comparison, Estimate, auroc, compare_aurocs
 from gliotype.evaluate.table import Floats, Patients, check_both_classes, paired
 
-Bools = NDArray[np.bool_]
-
 CUT = 0.5
 THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)
-BINS = 10
-LEAST_SPREAD = 0.01
-"""Of the log-odds; probabilities more alike than this have no calibration slope."""
 
 _Z = float(stats.norm.ppf(0.975))
-
-
-@dataclass(frozen=True)
-class AtCut:
-    """The decisions at a cut: mutant is called where the probability is the cut or above.
-
-    Attributes:
-        cut: probability.
-        true_positives: mutants called mutant.
-        false_positives: wildtypes called mutant.
-        true_negatives: wildtypes called wildtype.
-        false_negatives: mutants called wildtype.
-        accuracy: share of right calls.
-        sensitivity: share of the mutants that are called so.
-        specificity: share of the wildtypes that are called so.
-        ppv: share of mutants among those called mutant, None if nobody is.
-        npv: share of wildtypes among those called wildtype, None if nobody is.
-    """
-
-    cut: float
-    true_positives: int
-    false_positives: int
-    true_negatives: int
-    false_negatives: int
-    accuracy: Estimate
-    sensitivity: Estimate
-    specificity: Estimate
-    ppv: Estimate | None
-    npv: Estimate | None
-
-
-@dataclass(frozen=True)
-class ReliabilityBin:
-    """The patients with similar probabilities.
-
-    Attributes:
-        low: lower end of the bin, included.
-        high: upper end, excluded, but for the last bin.
-        n: patients in it; a bin without any is left out.
-        mean_probability: predicted.
-        observed: share of mutants.
-    """
-
-    low: float
-    high: float
-    n: int
-    mean_probability: float
-    observed: Estimate
-
-
-@dataclass(frozen=True)
-class Calibration:
-    """Whether the probabilities mean what they say (see `gliotype.evaluate.calibration`).
-
-    Attributes:
-        slope: 1 is ideal; None where a cut parts the classes without error, since it is then without bound.
-        intercept: calibration in the large, on the log-odds; 0 is ideal, above 0 the predictions are too low.
-        reliability: observed beside predicted in `BINS` bins of equal width.
-        ici: integrated calibration index; 0 is ideal.
-    """
-
-    slope: Estimate | None
-    intercept: Estimate
-    reliability: tuple[ReliabilityBin, ...]
-    ici: Estimate
-
-
-@dataclass(frozen=True)
-class NetBenefit:
-    """Net benefit per patient of treating those above a threshold as mutant (Vickers & Elkin 2006).
-
-    Attributes:
-        threshold: probability from which on to treat.
-        value: true positives less false positives at the odds of the threshold, per patient.
-        treat_all: the same for treating everybody; treating nobody has 0.
-    """
-
-    threshold: float
-    value: Estimate
-    treat_all: Estimate
 
 
 @dataclass(frozen=True)
@@ -233,10 +157,7 @@ def evaluate(patients: Patients, other: Patients | None = None, *, cut: float = 
             for prevalence in PREVALENCES
         ),
         calibration=calibration(mutant, score),
-        net_benefit=tuple(
-            NetBenefit(threshold, net_benefit(mutant, score, threshold), treat_all(mutant, threshold))
-            for threshold in THRESHOLDS
-        ),
+        net_benefit=tuple(_net_benefit(patients, threshold) for threshold in THRESHOLDS),
         strata=tuple(
             _stratum(patients, column, value)
             for column, values in patients.strata.items()
@@ -246,17 +167,6 @@ def evaluate(patients: Patients, other: Patients | None = None, *, cut: float = 
         unused_columns=patients.unused_columns,
         sources=patients.sources if other is None else _sources(patients, other),
     )
-
-
-def share(count: int, of: int) -> Estimate:
-    """Estimate a share with Wilson's interval (Wilson 1927).
-
-    Example:
-        >>> print(share(9, 10))
-        0.900 (0.596-0.982)
-    """
-    interval = stats.binomtest(count, of).proportion_ci(method="wilson")
-    return Estimate(count / of, float(interval.low), float(interval.high))
 
 
 def average_precision(mutant: Bools, score: Floats) -> Estimate:
@@ -273,94 +183,8 @@ def average_precision(mutant: Bools, score: Floats) -> Estimate:
 
 def mean_squared_error(mutant: Bools, score: Floats) -> Estimate:
     """Estimate the Brier score."""
-    error = _mean((mutant - score) ** 2)
+    error = mean_of((mutant - score) ** 2)
     return replace(error, low=max(0.0, error.low))
-
-
-def at_cut(mutant: Bools, score: Floats, cut: float) -> AtCut:
-    """Count the decisions at a cut, and their shares."""
-    called = score >= cut
-    tp, fp = int((called & mutant).sum()), int((called & ~mutant).sum())
-    fn, tn = int((~called & mutant).sum()), int((~called & ~mutant).sum())
-    return AtCut(
-        cut=cut,
-        true_positives=tp,
-        false_positives=fp,
-        true_negatives=tn,
-        false_negatives=fn,
-        accuracy=share(tp + tn, len(mutant)),
-        sensitivity=share(tp, tp + fn),
-        specificity=share(tn, tn + fp),
-        ppv=share(tp, tp + fp) if tp + fp else None,
-        npv=share(tn, tn + fn) if tn + fn else None,
-    )
-
-
-def calibration(mutant: Bools, score: Floats) -> Calibration:
-    """Estimate the calibration line with Wald intervals, and the reliability in bins."""
-    line = calibration_line(mutant, score)
-    log_odds = logit(np.clip(score, 1e-6, 1 - 1e-6))
-    shifted = expit(log_odds + line.intercept)
-    in_the_large = _around(line.intercept, 1 / np.sqrt((shifted * (1 - shifted)).sum()))
-    lowest, highest = score[mutant].min(), score[mutant].max()
-    overlap = score[~mutant].max() > lowest and highest > score[~mutant].min()
-    spread = bool(np.ptp(log_odds) > LEAST_SPREAD)
-    return Calibration(
-        slope=_around(line.slope, _slope_error(mutant, line.slope * log_odds, log_odds))
-        if overlap and spread
-        else None,
-        intercept=in_the_large,
-        reliability=_reliability(mutant, score),
-        ici=integrated_calibration_index(mutant, score),
-    )
-
-
-def net_benefit(mutant: Bools, score: Floats, threshold: float) -> Estimate:
-    """Estimate the net benefit per patient of treating those at or above a threshold as mutant.
-
-    Example:
-        >>> print(net_benefit(np.array([True, True, False, False]), np.array([0.9, 0.1, 0.4, 0.2]), 0.2))
-        0.125 (-0.458-0.708)
-    """
-    gain = np.where(mutant, 1.0, -threshold / (1 - threshold))
-    return _mean(np.where(score >= threshold, gain, 0.0))
-
-
-def treat_all(mutant: Bools, threshold: float) -> Estimate:
-    """Estimate the net benefit per patient of treating everybody as mutant."""
-    return net_benefit(mutant, np.ones(len(mutant)), threshold)
-
-
-def _mean(values: Floats) -> Estimate:
-    return _around(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
-
-
-def _around(value: float, standard_error: float) -> Estimate:
-    return Estimate(value, value - _Z * standard_error, value + _Z * standard_error)
-
-
-def _slope_error(mutant: Bools, sloped: Floats, log_odds: Floats) -> float:
-    """Return the standard error of the slope, from the information of the fitted logistic model."""
-    constant = brentq(lambda shift: float(expit(sloped + shift).mean() - mutant.mean()), -50, 50)
-    fitted = expit(sloped + constant)
-    weights = fitted * (1 - fitted)
-    spread = weights @ (log_odds - np.average(log_odds, weights=weights)) ** 2
-    return float(1 / np.sqrt(spread))
-
-
-def _reliability(mutant: Bools, score: Floats) -> tuple[ReliabilityBin, ...]:
-    edges = np.arange(BINS + 1) / BINS
-    index = np.minimum(np.searchsorted(edges, score, side="right") - 1, BINS - 1)
-    return tuple(
-        ReliabilityBin(
-            low=float(edges[each]),
-            high=float(edges[each + 1]),
-            n=int((index == each).sum()),
-            mean_probability=float(score[index == each].mean()),
-            observed=share(int(mutant[index == each].sum()), int((index == each).sum())),
-        )
-        for each in np.unique(index)
-    )
 
 
 def _beside(mutant: Bools, score: Floats, other: Floats) -> Beside:
@@ -378,6 +202,18 @@ def _beside_age(patients: Patients, within: Bools) -> Beside | None:
     if not _has_both_classes(patients.mutant[known]):
         return None
     return _beside(patients.mutant[known], patients.score[known], -patients.age[known])
+
+
+def _net_benefit(patients: Patients, threshold: float) -> NetBenefit:
+    known = np.isfinite(patients.age)
+    mutant, age = patients.mutant[known], patients.age[known]
+    alone = probability_of_age(mutant, age) if _has_both_classes(mutant) else None
+    return NetBenefit(
+        threshold,
+        net_benefit(patients.mutant, patients.score, threshold),
+        treat_all(patients.mutant, threshold),
+        None if alone is None else net_benefit(mutant, alone, threshold),
+    )
 
 
 def _against(patients: Patients, other: Patients) -> Beside:

@@ -29,6 +29,7 @@ OUTPUTS = (
     "roc.svg",
     "precision_recall.svg",
     "calibration.svg",
+    "reliability.svg",
     "decision_curve.svg",
     "metrics.csv",
     "metrics.md",
@@ -190,9 +191,13 @@ def _lines(metrics: Metrics) -> Iterator[Line]:
     yield "calibration_intercept", "", n, metrics.calibration.intercept
     for row in metrics.calibration.reliability:
         yield "reliability", f"predicted={row.low}-{row.high}", row.n, row.observed
+    for point in metrics.calibration.curve:
+        yield "calibration_curve", f"predicted={point.predicted}", n, point.observed
+    known = 0 if metrics.age_alone is None else metrics.age_alone.n
     for benefit in metrics.net_benefit:
         yield "net_benefit", f"threshold={benefit.threshold}", n, benefit.value
         yield "net_benefit_treat_all", f"threshold={benefit.threshold}", n, benefit.treat_all
+        yield "net_benefit_age_alone", f"threshold={benefit.threshold}", known, benefit.age_alone
     yield from _beside_lines("age_alone", "", metrics.age_alone)
     yield from _beside_lines("against", "", metrics.against)
     for stratum in metrics.strata:

@@ -37,9 +37,6 @@ from gliotype.volume import Volume
 
 Floats = NDArray[np.float64]
 
-SHOWN = 8
-"""So many parts are listed as reasons, those that moved the answer most."""
-
 LIMITS = (
     "Trained on simulated patients only. Its interval is the spread of networks trained on resampled patients; it "
     "does not cover the step from simulated to real images."
@@ -187,7 +184,10 @@ class HybridPredictor:
 
 
 def _reasons(shares: Shares, numbers: Floats, units: Mapping[str, str]) -> tuple[Reason, ...]:
-    """List the image and the numbers that moved the answer most, largest first."""
+    """List the share of the image and of each known number, largest first.
+
+    Together with `Shares.resting` and the prior log-odds they add up to the answer.
+    """
     weights = load_weights()
     reasons = [Reason("image", None, "", float(shares.image.mean()), "mean of the map over five slices")]
     columns = zip(
@@ -202,7 +202,7 @@ def _reasons(shares: Shares, numbers: Floats, units: Mapping[str, str]) -> tuple
         if np.isfinite(value):
             unit = "years" if name == "age" else units.get(name, "")
             reasons.append(Reason(name, value, unit, share, f"training patients: {mean:.3g} ± {sd:.2g}"))
-    return tuple(sorted(reasons, key=lambda reason: -abs(reason.contribution or 0.0))[:SHOWN])
+    return tuple(sorted(reasons, key=lambda reason: -abs(reason.contribution or 0.0)))
 
 
 def _answer(log_odds: Floats) -> tuple[float, tuple[float, float]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from gliotype.errors import InputError
 from gliotype.evaluate.roc import auroc
 from gliotype.report.staging import check_writable
-from gliotype.train.examples import Patients, make_examples
+from gliotype.train.examples import Patients, check_found, make_examples
 from gliotype.train.kept import kept_model
 from gliotype.train.model2 import Recipe
 from gliotype.train.weight import write_weight
@@ -46,21 +46,44 @@ def train_on_cohort(
         OutputError: if the folder cannot be written.
     """
     check_writable(run)
+    parts = hold_out([patients.mutant(subject) for subject in patients.subjects], recipe.seed)
     examples = make_examples(patients, run / "cache", jobs=jobs, tell=tell)
-    order = np.random.default_rng(recipe.seed).permutation(len(examples))
-    held = round(TUNING_SHARE * len(examples))
-    tuning, training = [examples[i] for i in order[:held]], [examples[i] for i in order[held:]]
-    for part, chosen in (("training", training), ("tuning", tuning)):
-        mutants = sum(e.mutant for e in chosen if e.found)
-        wildtypes = sum(not e.mutant for e in chosen if e.found)
-        if min(mutants, wildtypes) < 2:
-            raise InputError(
-                f"the {part} patients in whom a tumour was found are {mutants} mutant and {wildtypes} wildtype: "
-                "two of each are the least, so add patients"
-            )
+    training, tuning = ([examples[place] for place in places] for places in parts)
+    check_found("training", training)
+    check_found("tuning", tuning)
     model = kept_model(recipe, training, tuning, run / "models", tell)
     found = [e for e in tuning if e.found]
     estimate = auroc([e.mutant for e in found], model.probabilities(found, 0.5))
     results = f"On the {len(found)} tuning patients (used for calibration and cut, so optimistic): AUROC {estimate}."
     data = {"cohort": name, "licence": "that of the cohort"}
     return write_weight(model, run, training=training, data=data, results=results)
+
+
+def hold_out(mutant: Sequence[bool], seed: int) -> tuple[list[int], list[int]]:
+    """Part patients into training and tuning, `TUNING_SHARE` of each class and two at the least.
+
+    Args:
+        mutant: whether each is IDH-mutant.
+        seed: of the draw.
+
+    Returns:
+        Places of the training and of the tuning patients.
+
+    Raises:
+        InputError: with fewer than four patients of a class.
+
+    Example:
+        >>> training, tuning = hold_out([True] * 20 + [False] * 50, 1)
+        >>> len(training), len(tuning), sum(place < 20 for place in tuning)
+        (57, 13, 4)
+    """
+    classes = [np.flatnonzero(np.array(mutant) == status) for status in (True, False)]
+    if min(map(len, classes)) < 4:
+        raise InputError(
+            f"the cohort has {len(classes[0])} mutant and {len(classes[1])} wildtype patients: four of each are the "
+            "least, two for training and two for tuning, so add patients"
+        )
+    rng = np.random.default_rng(seed)
+    held = [rng.choice(each, max(2, round(TUNING_SHARE * len(each))), replace=False) for each in classes]
+    tuning = sorted(np.concatenate(held).tolist())
+    return sorted(set(range(len(mutant))) - set(tuning)), tuning

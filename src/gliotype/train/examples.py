@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gliotype import __version__
-from gliotype.errors import InputError
+from gliotype.errors import GliotypeError, InputError
 from gliotype.measure import measure
 from gliotype.predictors.slices import IMAGES, NUMBERS, OFFSETS_MM, SIZE, numbers_of, slices_of
 from gliotype.runtime import checked_weights
@@ -70,6 +71,18 @@ class Patients(Protocol):
     @property
     def settings(self) -> Mapping[str, Any]:
         """All that the examples depend on."""
+        ...
+
+    def mutant(self, subject: str) -> bool:
+        """Tell whether a patient is IDH-mutant, without any image."""
+        ...
+
+    def strata(self, subject: str) -> Mapping[str, str]:
+        """Return what else is known of a patient without any image, by name."""
+        ...
+
+    def identities(self, subject: str) -> frozenset[str]:
+        """Return all names, each written one way, under which a patient may be met elsewhere."""
         ...
 
     def example(self, subject: str) -> Example:
@@ -123,6 +136,30 @@ def folder_of(patients: Patients, cache: Path) -> Path:
     return cache / digest[:16]
 
 
+def check_classes(which: str, mutant: Sequence[bool]) -> None:
+    """Make sure that there are two patients of each class.
+
+    Args:
+        which: begins the sentence, such as "the patients of the set tuning".
+        mutant: whether each is IDH-mutant.
+
+    Raises:
+        InputError: if not.
+    """
+    mutants, wildtypes = sum(mutant), len(mutant) - sum(mutant)
+    if min(mutants, wildtypes) < 2:
+        raise InputError(
+            f"{which} are {mutants} mutant and {wildtypes} wildtype: two of each are the least, so add patients"
+        )
+
+
+def check_found(which: str, examples: Sequence[Example]) -> None:
+    """Make sure that Model 1 found the tumour of two patients of each class (see `check_classes`)."""
+    check_classes(
+        f"the patients of {which} in whom a tumour was found", [e.mutant for e in examples if e.found]
+    )
+
+
 def make_examples(
     patients: Patients,
     cache: Path,
@@ -142,17 +179,27 @@ def make_examples(
 
     Returns:
         One example per subject, in order.
+
+    Raises:
+        InputError: if a patient cannot be read or prepared; it names the patient, and those begun are finished and
+            kept.
     """
     names = patients.subjects if subjects is None else tuple(subjects)
     folder = folder_of(patients, cache)
     folder.mkdir(parents=True, exist_ok=True)
     missing = [name for name in names if not _file(folder, name).exists()]
     if missing:
+        began = time.monotonic()
         with ProcessPoolExecutor(jobs) as pool:
-            made = [pool.submit(_make, patients, name, folder) for name in missing]
+            made = {pool.submit(_make, patients, name, folder): name for name in missing}
             for done, future in enumerate(as_completed(made), start=1):
-                future.result()
-                tell(f"example {done} of {len(missing)}")
+                try:
+                    future.result()
+                except GliotypeError as error:
+                    pool.shutdown(cancel_futures=True)
+                    raise InputError(f"the patient {made[future]} cannot be prepared: {error}") from error
+                left = (time.monotonic() - began) / done * (len(missing) - done) / 60
+                tell(f"example {done} of {len(missing)}, {left:.0f} min left")
     return [read_example(_file(folder, name)) for name in names]
 
 

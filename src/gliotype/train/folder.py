@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gliotype.cohorts import CohortPatient, read_cohort
+from gliotype.cohorts.names import canonical
 from gliotype.prepare import prepare
 from gliotype.read import read_study
 from gliotype.segment import find_brain
@@ -46,6 +47,18 @@ class FolderPatients:
             for name, p in self.members.items()
         }
         return {"layout": self.layout, "patients": patients}
+
+    def mutant(self, subject: str) -> bool:
+        """Tell whether a patient is IDH-mutant."""
+        return self.members[subject].mutant
+
+    def strata(self, subject: str) -> Mapping[str, str]:
+        """Return the other columns that the layout knows."""
+        return self.members[subject].strata
+
+    def identities(self, subject: str) -> frozenset[str]:
+        """Return the patient's name and its aliases."""
+        return frozenset(canonical(name) for name in (subject, *self.members[subject].aliases))
 
     def example(self, subject: str) -> Example:
         """Read and prepare a patient and find the tumour."""

@@ -68,7 +68,9 @@ def fit_fusion(training: list[Example], tuning: list[Example], image: Model2, se
     """
     training, tuning = [e for e in training if e.found], [e for e in tuning if e.found]
     values = six_of(training)
-    means = np.nanmean(values, axis=0)
+    known = np.isfinite(values).any(axis=0)
+    means = np.zeros(len(SIX))
+    means[known] = np.nanmean(values[:, known], axis=0)
     forest = ExtraTreesClassifier(TREES, min_samples_leaf=LEAST_LEAF, max_features=1, random_state=seed)
     forest.fit(np.where(np.isnan(values), means, values), [e.mutant for e in training])
     truth = np.array([e.mutant for e in tuning])

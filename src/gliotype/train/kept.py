@@ -13,7 +13,8 @@ from pathlib import Path
 import torch
 
 from gliotype.train.examples import Example
-from gliotype.train.model2 import Hybrid, Model2, Recipe, Standard, calibrated, train_member
+from gliotype.train.member import train_member
+from gliotype.train.model2 import Hybrid, Model2, Recipe, Standard, calibrated
 
 
 def kept_model(
@@ -76,7 +77,8 @@ def _note(
             if new:
                 writer.writerow(["member", "epoch", "loss", "seconds"])
             writer.writerow([member, epoch, f"{loss:.5f}", f"{seconds:.1f}"])
-        left = seconds / epoch * (recipe.epochs - epoch) / 60
+        epochs = recipe.epochs * (recipe.members - member + 1) - epoch
+        left = seconds / epoch * epochs / 60
         tell(
             f"network {member} of {recipe.members}, epoch {epoch} of {recipe.epochs}, loss {loss:.3f}, "
             f"{left:.0f} min left"

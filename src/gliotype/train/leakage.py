@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from gliotype.cohorts.names import canonical
 from gliotype.errors import InputError
 from gliotype.train.examples import Patients
-from gliotype.train.folder import FolderPatients
 from gliotype.train.protocol import Protocol
+
+BRATS_SOURCES = ("tcga-", "ucsf-pdgm-", "upenn-gbm-")
+"""How the names of patients begin who may also be in BraTS."""
 
 
 def refuse_leakage(
@@ -17,17 +18,23 @@ def refuse_leakage(
     """Make sure that no two sets share a patient.
 
     Names are compared without case and leading zeros, TCGA names by their barcode, and by every alias that a cohort's
-    tables give (the BraTS names of UCSF-PDGM patients, the TCIA names of BraTS patients).
+    tables give (the BraTS names of UCSF-PDGM patients, the TCIA names of BraTS patients). Simulated patients
+    are compared by site, seed and number.
 
     Raises:
-        InputError: if two sets share patients; it names them.
+        InputError: if two sets share patients (it names them), or if this cannot be told since a cohort with BraTS
+            names lacks the table of their other names.
     """
+    names = {
+        name: {subject: sources[protocol.sets[name].cohort].identities(subject) for subject in subjects}
+        for name, subjects in chosen.items()
+    }
+    _refuse_unknown_twins(names)
     seen: dict[str, tuple[str, str]] = {}
     twice: dict[str, str] = {}
-    for name, subjects in chosen.items():
-        cohort = protocol.sets[name].cohort
-        for subject in subjects:
-            for identity in identities(sources[cohort], cohort, subject):
+    for name, patients in names.items():
+        for subject, identities in patients.items():
+            for identity in identities:
                 other, known = seen.setdefault(identity, (name, subject))
                 if other != name:
                     twice[f"{known} of {other} is {subject} of {name}"] = identity
@@ -39,9 +46,19 @@ def refuse_leakage(
         )
 
 
-def identities(source: Patients, cohort: str, subject: str) -> set[str]:
-    """Return all names under which a patient may be met elsewhere."""
-    if not isinstance(source, FolderPatients):
-        return {f"{cohort}/{subject}"}  # a simulated patient is nobody else
-    names = (subject, *source.members[subject].aliases)
-    return {canonical(name) for name in names}
+def _refuse_unknown_twins(names: Mapping[str, Mapping[str, frozenset[str]]]) -> None:
+    """Refuse sets of BraTS patients without any other name beside patients of the hospitals that BraTS drew from."""
+    nameless = [
+        name
+        for name, patients in names.items()
+        if any(own.startswith("brats") for all_names in patients.values() for own in all_names)
+        and all(len(all_names) == 1 for all_names in patients.values())
+    ]
+    for name in nameless:
+        for other, patients in names.items():
+            known = {own for all_names in patients.values() for own in all_names}
+            if other != name and any(own.startswith(BRATS_SOURCES) for own in known):
+                raise InputError(
+                    f"the patients of {name} have BraTS names alone, so their twins in {other} cannot be told: put "
+                    "BraTS2021_MappingToTCIA.csv into the folder of their cohort"
+                )

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,14 @@ from gliotype.train.examples import Example
 Floats = NDArray[np.float64]
 
 PARTS: dict[str, tuple[int, ...]] = {"shape": tuple(range(13)), "loci": tuple(range(13, 19)), "age": (19,)}
-"""Places of each part in `NUMBERS`; the fourth part is the image."""
+"""Places of each part of the numbers in `NUMBERS`."""
+
+CHANNELS: dict[str, tuple[int, ...]] = {
+    "image": tuple(range(len(IMAGES) + 1)),
+    **{str(sequence): (place, len(IMAGES)) for place, sequence in enumerate(IMAGES)},
+    "outline": (len(IMAGES),),
+}
+"""Places of each part of the slices in their channels; every image comes with the tumour's outline."""
 
 ALL_PARTS = frozenset({"image", *PARTS})
 
@@ -40,7 +46,7 @@ class Recipe:
     """What makes one training run.
 
     Attributes:
-        parts: what the model sees: ``image``, ``shape``, ``loci``, ``age``.
+        parts: what the model sees: those of `PARTS`, and of `CHANNELS` (``image`` is all of them).
         members: networks, each trained on its own bootstrap sample of the patients; they give the interval.
         epochs: passes over the patients, with one slice of each.
         batch: slices a step.
@@ -69,9 +75,13 @@ class Standard:
 
     @classmethod
     def of(cls, examples: list[Example]) -> Standard:
-        """Take mean and SD from the patients in whom a tumour was found."""
+        """Take mean and SD from the patients in whom a tumour was found; 0 and 1 of what none of them has."""
         table = np.stack([e.numbers for e in examples if e.found])
-        return cls(np.nanmean(table, axis=0), np.maximum(np.nanstd(table, axis=0), 1e-9))
+        known = np.isfinite(table).any(axis=0)
+        mean, sd = np.zeros(known.size), np.ones(known.size)
+        mean[known] = np.nanmean(table[:, known], axis=0)
+        sd[known] = np.maximum(np.nanstd(table[:, known], axis=0), 1e-9)
+        return cls(mean, sd)
 
     def __call__(self, numbers: Floats) -> Floats:
         """Standardise (n, 20) numbers, clipped to `LIMIT`."""
@@ -83,65 +93,30 @@ class Hybrid(nn.Module):
     """Sum of an image's map and of weighted numbers, in log-odds at a prevalence of one half."""
 
     used: Tensor
+    channels: Tensor
 
     def __init__(self, parts: frozenset[str]) -> None:
         super().__init__()
-        self.image = ActivationMapNet(len(IMAGES) + 1) if "image" in parts else None
+        self.image = ActivationMapNet(len(IMAGES) + 1) if parts & CHANNELS.keys() else None
         self.numbers = nn.Linear(len(NUMBERS), 1)
         nn.init.zeros_(self.numbers.weight)
         nn.init.zeros_(self.numbers.bias)
         used = torch.zeros(len(NUMBERS))
-        for part in parts - {"image"}:
+        for part in parts & PARTS.keys():
             used[list(PARTS[part])] = 1.0
         self.register_buffer("used", used)
+        channels = torch.zeros(len(IMAGES) + 1, 1, 1)
+        for part in parts & CHANNELS.keys():
+            channels[list(CHANNELS[part])] = 1.0
+        self.register_buffer("channels", channels, persistent=False)
 
     def forward(self, slices: Tensor, numbers: Tensor) -> Tensor:
         """Map slices (n, 4, 128, 128) and standardised numbers (n, 20) to log-odds (n,)."""
         told: Tensor = self.numbers(numbers * self.used)[:, 0]
-        return told if self.image is None else told + self.image(slices).float().mean(dim=(1, 2, 3))
-
-
-def augment(slices: Tensor, generator: torch.Generator, recipe: Recipe) -> Tensor:
-    """Turn, scale, shift, mirror and rescale slices at random, and leave sequences out.
-
-    Args:
-        slices: (n, 4, 128, 128); the last channel is the mask.
-        generator: source of randomness.
-        recipe: how often a sequence is left out.
-    """
-    n, images = len(slices), slices.shape[1] - 1
-
-    def uniform(low: float, high: float, *shape: int) -> Tensor:
-        return low + (high - low) * torch.rand(n, *shape, generator=generator)
-
-    angle, size = torch.deg2rad(uniform(-15, 15)), uniform(0.9, 1.1)
-    side = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0)
-    turn = torch.stack(
-        [torch.cos(angle) * side, -torch.sin(angle), torch.sin(angle) * side, torch.cos(angle)]
-    )
-    theta = torch.cat(
-        [(turn.T.reshape(n, 2, 2) * size[:, None, None]), uniform(-0.06, 0.06, 2)[:, :, None]], dim=2
-    )
-    grid = nn.functional.affine_grid(theta, list(slices.shape), align_corners=False)
-    moved = nn.functional.grid_sample(slices, grid, align_corners=False)
-    picture, mask = moved[:, :-1], moved[:, -1:]
-    there = (picture != 0).float()
-    picture = picture * uniform(0.75, 1.25, images, 1, 1) + uniform(-0.08, 0.08, images, 1, 1)
-    picture = picture + uniform(0, 0.06, 1, 1, 1) * torch.randn(picture.shape, generator=generator)
-    kept = torch.rand(n, images, generator=generator) >= recipe.drop_sequence
-    had = slices[:, :-1].abs().amax(dim=(2, 3)) > 0
-    only = torch.rand(n, images, generator=generator) * had
-    kept |= nn.functional.one_hot(only.argmax(dim=1), images).bool()
-    return torch.cat([picture * there * kept[:, :, None, None], mask], dim=1)
-
-
-def leave_out_numbers(numbers: Tensor, generator: torch.Generator, recipe: Recipe) -> Tensor:
-    """Set the shape, the loci or the age of some patients to their mean (0)."""
-    numbers = numbers.clone()
-    for places in PARTS.values():
-        gone = torch.rand(len(numbers), generator=generator) < recipe.drop_number
-        numbers[:, list(places)] *= (~gone).float()[:, None]
-    return numbers
+        if self.image is None:
+            return told
+        shown: Tensor = self.image(slices * self.channels).float().mean(dim=(1, 2, 3))
+        return told + shown
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,72 +163,6 @@ class Model2:
         mean = self.log_odds(examples).mean(axis=0)
         prior = math.log(prevalence / (1 - prevalence))
         return np.asarray(1 / (1 + np.exp(-(self.slope * mean + self.offset + prior))))
-
-
-def train_member(
-    recipe: Recipe,
-    examples: list[Example],
-    standard: Standard,
-    seed: int,
-    note: Callable[[int, float], None] = lambda epoch, loss: None,
-    *,
-    bootstrap: bool = True,
-) -> Hybrid:
-    """Train one network on (a bootstrap sample of) patients.
-
-    Args:
-        recipe: how.
-        examples: training patients; those without a tumour found are left out.
-        standard: of the numbers.
-        seed: of everything random.
-        note: told each epoch, from 1, and its mean loss.
-        bootstrap: whether to draw the patients with replacement.
-    """
-    torch.manual_seed(seed)
-    rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
-    found = [e for e in examples if e.found]
-    if bootstrap:
-        found = [found[i] for i in rng.integers(len(found), size=len(found))]
-    numbers = torch.from_numpy(standard(np.stack([e.numbers for e in found])).astype(np.float32))
-    truth = torch.tensor([float(e.mutant) for e in found])
-    share = float(truth.mean())
-    weight = torch.where(truth > 0, 0.5 / share, 0.5 / (1 - share))
-    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    network = Hybrid(recipe.parts).to(device)
-    image = [] if network.image is None else list(network.image.parameters())
-    optimiser = torch.optim.AdamW(
-        [
-            {"params": image, "lr": recipe.learning_rate, "weight_decay": 0.05},
-            {"params": network.numbers.parameters(), "lr": 5 * recipe.learning_rate, "weight_decay": 0.02},
-        ]
-    )
-    steps = recipe.epochs * math.ceil(len(found) / recipe.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(
-        optimiser, [group["lr"] for group in optimiser.param_groups], total_steps=steps, pct_start=0.1
-    )
-    for epoch in range(recipe.epochs):
-        losses = []
-        for chosen in np.array_split(rng.permutation(len(found)), math.ceil(len(found) / recipe.batch)):
-            stack = np.stack([found[i].slices[rng.integers(5)] for i in chosen])
-            slices = torch.from_numpy(stack.astype(np.float32))
-            if network.image is not None:
-                slices = augment(slices, generator, recipe)
-            told = leave_out_numbers(numbers[chosen], generator, recipe)
-            network.train()
-            slices = slices.to(device, memory_format=torch.channels_last)
-            with torch.autocast(device.type, torch.bfloat16, enabled=network.image is not None):
-                log_odds = network(slices, told.to(device))
-            loss = nn.functional.binary_cross_entropy_with_logits(
-                log_odds.float(), truth[chosen].to(device), weight[chosen].to(device)
-            )
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(network.parameters(), 5.0)
-            optimiser.step()
-            schedule.step()
-            losses.append(float(loss.detach()))
-        note(epoch + 1, float(np.mean(losses)))
-    return network.cpu().eval()
 
 
 def calibrated(model: Model2, tuning: list[Example]) -> Model2:

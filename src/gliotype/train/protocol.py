@@ -12,9 +12,8 @@ from gliotype.cohorts import LAYOUTS
 from gliotype.errors import InputError
 from gliotype.simulate.sites import SITES
 
-PARTS = ("image", "shape", "loci", "age")
-
-Part = Literal["image", "shape", "loci", "age"]
+Part = Literal["image", "T1C", "T2", "FLAIR", "outline", "shape", "loci", "age"]
+"""What an ablation may keep; the image is T1c, T2, FLAIR and the outline together."""
 
 
 class _Strict(BaseModel):

@@ -89,9 +89,25 @@ class SimulatedPatients:
         heads = "template" if self.anatomies is None else label_map_hashes(self.anatomies)
         return {"simulated": site, "seed": self.seed, "anatomies": heads, "spacing_mm": SPACING_MM}
 
+    def draw(self, subject: str) -> Draw:
+        """Return what is drawn about a patient before any voxel."""
+        return Draw.of(self.seed, int(subject.rpartition("-")[2]), self.hospital)
+
+    def mutant(self, subject: str) -> bool:
+        """Tell whether a patient is IDH-mutant."""
+        return bool(getattr(self.draw(subject).disease, "idh_mutant", False))
+
+    def strata(self, subject: str) -> Mapping[str, str]:
+        """Return the site and the field strength in tesla."""
+        return {"site": self.site, "field_t": str(self.draw(subject).field_t)}
+
+    def identities(self, subject: str) -> frozenset[str]:
+        """Return the name with the seed: another cohort of this site and seed has the same patients."""
+        return frozenset({f"{subject} of seed {self.seed}"})
+
     def member(self, subject: str) -> Member:
         """Simulate a patient."""
-        draw = Draw.of(self.seed, int(subject.rpartition("-")[2]), self.hospital)
+        draw = self.draw(subject)
         heads = _heads(self.anatomies, self.kept)
         anatomy = heads[int(draw.head * len(heads))]
         return simulate_member(subject, draw, anatomy, raw=False, spacing_mm=SPACING_MM)

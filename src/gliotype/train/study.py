@@ -15,13 +15,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gliotype import __version__
 from gliotype.errors import InputError
 from gliotype.evaluate.figures import draw_figures
 from gliotype.evaluate.metrics import Metrics, evaluate
 from gliotype.evaluate.table import join, read_labels, read_predictions
 from gliotype.evaluate.write import write_evaluation
 from gliotype.report.staging import check_writable, output_errors
-from gliotype.train.examples import Example, Patients, make_examples
+from gliotype.train.examples import Example, Patients, check_classes, check_found, make_examples
 from gliotype.train.folder import FolderPatients
 from gliotype.train.fusion import fit_fusion
 from gliotype.train.kept import kept_model
@@ -88,22 +89,26 @@ def run_study(
         with all parts on each test set lies in ``evaluation/SET``.
 
     Raises:
-        InputError: if a cohort cannot be read, a set is empty or of one class, or a patient is in two sets.
+        InputError: if a cohort cannot be read, a set is empty or of one class, or a patient is in two sets;
+            all of this is found out before an image is read.
         OutputError: if the folder cannot be written.
     """
     check_writable(out)
-    with output_errors(out):
-        (out / "models").mkdir(parents=True, exist_ok=True)
     sources = {name: _source(cohort, out) for name, cohort in protocol.cohorts.items()}
     names = split(protocol, sources)
     refuse_leakage(protocol, sources, names)
+    for name, subjects in names.items():
+        source = sources[protocol.sets[name].cohort]
+        check_classes(f"the patients of the set {name}", [source.mutant(subject) for subject in subjects])
+    with output_errors(out):
+        (out / "models").mkdir(parents=True, exist_ok=True)
     sets: dict[str, list[Example]] = {}
     for role in ("training", "tuning", "test"):
         for name in protocol.named(role):
             source = sources[protocol.sets[name].cohort]
             tell(f"examples of {name}")
             sets[name] = make_examples(source, out / "cache", subjects=names[name], jobs=jobs, tell=tell)
-            _check_classes(name, sets[name])
+            check_found(f"the set {name}", sets[name])
         if role == "tuning":
             models = _train_all(protocol, sets, out, tell)
     rows = [
@@ -115,23 +120,34 @@ def run_study(
     _write_tables(rows, markdown, out)
     hybrid = models[FULL]
     assert isinstance(hybrid, Model2)
+    _write_weight(protocol, hybrid, sets, markdown, out)
+    return Outcome(tuple(rows), markdown, hybrid)
+
+
+def _write_weight(
+    protocol: Protocol, model: Model2, sets: Mapping[str, list[Example]], markdown: str, out: Path
+) -> None:
+    """Write the model with all parts, with the tables of its tests on its card."""
     (training,) = protocol.named("training")
     cohort = protocol.cohorts[protocol.sets[training].cohort]
     write_weight(
-        hybrid,
+        model,
         out / "weights",
         training=sets[training],
         data={"protocol": protocol.title, "note": protocol.note, **_provenance(cohort)},
         results=markdown.partition("## The model with all parts")[2].strip(),
     )
-    return Outcome(tuple(rows), markdown, hybrid)
 
 
 def _provenance(cohort: CohortSettings) -> dict[str, str]:
     if cohort.path is not None:
         return {"cohort": f"{cohort.path.name} ({cohort.layout})", "licence": "that of the cohort"}
     heads = "the shipped template" if cohort.anatomies is None else "whole-head label maps given by the user"
-    return {"cohort": f"simulated, site {cohort.simulated}, seed {cohort.seed}", "heads": heads}
+    return {
+        "cohort": f"simulated, site {cohort.simulated}, seed {cohort.seed}",
+        "simulator": f"that of Gliotype {__version__}",
+        "heads": heads,
+    }
 
 
 def _source(cohort: CohortSettings, out: Path) -> Patients:
@@ -167,7 +183,7 @@ def split(protocol: Protocol, sources: Mapping[str, Patients]) -> dict[str, tupl
         left = [source.subjects[i] for i in rng.permutation(len(source.subjects))]
         of_cohort = {name: s for name, s in protocol.sets.items() if s.cohort == cohort}
         for name, settings in sorted(of_cohort.items(), key=lambda item: not item[1].where):
-            able = [subject for subject in left if _fits(source, subject, settings.where)]
+            able = [s for s in left if settings.where.items() <= source.strata(s).items()]
             if settings.patients is not None and len(able) < settings.patients:
                 raise InputError(
                     f"the set {name} asks for {settings.patients} patients, but {len(able)} of the cohort {cohort} are "
@@ -179,24 +195,6 @@ def split(protocol: Protocol, sources: Mapping[str, Patients]) -> dict[str, tupl
             chosen[name] = tuple(sorted(taken))
             left = [subject for subject in left if subject not in set(taken)]
     return chosen
-
-
-def _fits(source: Patients, subject: str, where: Mapping[str, str]) -> bool:
-    if not where:
-        return True
-    if not isinstance(source, FolderPatients):
-        raise InputError("where parts cohorts on disk only: give each simulated site its own cohort")
-    known = source.members[subject].strata
-    return all(known.get(column) == value for column, value in where.items())
-
-
-def _check_classes(name: str, examples: list[Example]) -> None:
-    mutants = sum(example.mutant for example in examples)
-    if min(mutants, len(examples) - mutants) < 2:
-        raise InputError(
-            f"the set {name} holds {mutants} mutant and {len(examples) - mutants} wildtype patients: "
-            "two of each are the least"
-        )
 
 
 def _train_all(

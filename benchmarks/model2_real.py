@@ -1,0 +1,129 @@
+"""What Model 2's image share rests on in real patients, and how round their outlines are.
+
+    python benchmarks/model2_real.py DATA [--limit N] [--jobs N]
+
+DATA as for real_cases.py; the TCGA-LGG and BraTS patients. Each study is prepared once; then Model 2's input is
+changed: an image or the outline is left out (0), as in its training. Prints the AUROC of the image's share on TCGA-LGG
+(development patients) with each input left out, the paired difference to all inputs, and the sphericity of the outline
+that Model 1 found beside that of the expert's, both at the prepared 1 mm.
+"""
+
+from __future__ import annotations
+
+import argparse
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from itertools import chain
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+from real_cases import Case, brats, lgg
+
+import gliotype
+from gliotype.evaluate.decisions import mean_of
+from gliotype.evaluate.roc import auroc, compare_aurocs
+from gliotype.measure import shape_features
+from gliotype.predictors.slices import IMAGES, slices_of
+from gliotype.runtime import Network, load_network
+from gliotype.volume import Volume
+
+OUTLINE = len(IMAGES)
+LEFT_OUT: dict[str, tuple[int, ...]] = {
+    "nothing": (),
+    "T1c": (0,),
+    "FLAIR": (2,),
+    "outline": (OUTLINE,),
+    "all images": (0, 1, 2),
+}
+"""Channels of each row; TCGA-LGG has no T2."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One patient: log-odds of the image with each input left out, and sphericity found and true."""
+
+    cohort: str
+    name: str
+    idh: int | None
+    image: dict[str, float]
+    found: float | None
+    true: float | None
+
+
+@cache
+def network() -> Network:
+    return load_network("model2.onnx")
+
+
+def run(case: Case) -> Row | None:
+    result = gliotype.predict(files=case.files, age=case.age, id=case.name)
+    if not result.tumour.found:
+        return None
+    whole = slices_of(result.prepared, result.tumour).array
+    image = {}
+    for name, channels in LEFT_OUT.items():
+        part = whole.copy()
+        part[:, list(channels)] = 0
+        image[name] = float(np.asarray(network()(part)).mean())
+    return Row(
+        case.cohort,
+        case.name,
+        case.idh,
+        image,
+        result.measurements.shape["Sphericity"],
+        true_sphericity(case, result),
+    )
+
+
+def true_sphericity(case: Case, result: gliotype.Result) -> float | None:
+    """Sphericity of the expert's whole tumour, brought to the prepared grid."""
+    if case.truth is None:
+        return None
+    prepared = result.prepared
+    file = nib.load(case.truth)
+    labels = Volume(np.asarray(file.dataobj).astype(np.uint8), file.affine)
+    there = prepared.acquired_from_prepared[prepared.reference]
+    mask = labels.resample(prepared.grid, there, order=0)
+    return shape_features(mask.with_array(np.asarray(mask.array) > 0))["Sphericity"]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--limit", type=int, help="first N patients of each cohort")
+    parser.add_argument("--jobs", type=int, default=1, help="patients at the same time")
+    arguments = parser.parse_args()
+    cases = chain(
+        list(brats(arguments.data))[: arguments.limit], list(lgg(arguments.data))[: arguments.limit]
+    )
+    rows = []
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        for row in pool.map(run, cases):
+            if row is not None:
+                rows.append(row)
+                numbers = " ".join(f"{name} {value:+.2f}" for name, value in row.image.items())
+                print(row.cohort, row.name, row.idh, numbers, f"{row.found:.3f} {row.true:.3f}", flush=True)
+    tell_inputs([row for row in rows if row.cohort == "lgg"])
+    for cohort in ("brats", "lgg"):
+        pairs = np.array([(r.found, r.true) for r in rows if r.cohort == cohort and r.true is not None])
+        if len(pairs) > 1:
+            print(
+                f"{cohort}: sphericity found {mean_of(pairs[:, 0])}, true {mean_of(pairs[:, 1])}, n={len(pairs)}"
+            )
+
+
+def tell_inputs(rows: list[Row]) -> None:
+    """Print the AUROC of the image's share with each input left out."""
+    truth = np.array([row.idh for row in rows])
+    whole = np.array([row.image["nothing"] for row in rows])
+    print(f"\nimage's share, TCGA-LGG, n={len(rows)}, mutant {truth.sum()}, development patients")
+    for name in LEFT_OUT:
+        score = np.array([row.image[name] for row in rows])
+        less = compare_aurocs(truth, score, whole).difference
+        print(f"without {name:10s} AUROC {auroc(truth, score)}, minus all inputs {less}")
+
+
+if __name__ == "__main__":
+    main()

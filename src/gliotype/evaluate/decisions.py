@@ -1,0 +1,132 @@
+"""Decisions from probabilities: counts and shares at a cut, and the net benefit of acting on a threshold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+from sklearn.linear_model import LogisticRegression
+
+from gliotype.evaluate.roc import Estimate
+
+Bools = NDArray[np.bool_]
+Floats = NDArray[np.float64]
+
+_Z = float(stats.norm.ppf(0.975))
+
+
+@dataclass(frozen=True)
+class AtCut:
+    """The decisions at a cut: mutant is called where the probability is the cut or above.
+
+    Attributes:
+        cut: probability.
+        true_positives: mutants called mutant.
+        false_positives: wildtypes called mutant.
+        true_negatives: wildtypes called wildtype.
+        false_negatives: mutants called wildtype.
+        accuracy: share of right calls.
+        sensitivity: share of the mutants that are called so.
+        specificity: share of the wildtypes that are called so.
+        ppv: share of mutants among those called mutant, None if nobody is.
+        npv: share of wildtypes among those called wildtype, None if nobody is.
+    """
+
+    cut: float
+    true_positives: int
+    false_positives: int
+    true_negatives: int
+    false_negatives: int
+    accuracy: Estimate
+    sensitivity: Estimate
+    specificity: Estimate
+    ppv: Estimate | None
+    npv: Estimate | None
+
+
+@dataclass(frozen=True)
+class NetBenefit:
+    """Net benefit per patient of treating those above a threshold as mutant (Vickers & Elkin 2006).
+
+    Attributes:
+        threshold: probability from which on to treat.
+        value: true positives less false positives at the odds of the threshold, per patient.
+        treat_all: the same for treating everybody; treating nobody has 0.
+        age_alone: the same for the probability that age alone gives (`probability_of_age`), among the patients
+            whose age is known; None where too few are.
+    """
+
+    threshold: float
+    value: Estimate
+    treat_all: Estimate
+    age_alone: Estimate | None
+
+
+def share(count: int, of: int) -> Estimate:
+    """Estimate a share with Wilson's interval (Wilson 1927).
+
+    Example:
+        >>> print(share(9, 10))
+        0.900 (0.596-0.982)
+    """
+    interval = stats.binomtest(count, of).proportion_ci(method="wilson")
+    return Estimate(count / of, float(interval.low), float(interval.high))
+
+
+def mean_of(values: Floats) -> Estimate:
+    """Estimate a mean with its normal interval."""
+    return around(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
+
+
+def around(value: float, standard_error: float) -> Estimate:
+    """Return the normal 95 % interval of a number."""
+    return Estimate(value, value - _Z * standard_error, value + _Z * standard_error)
+
+
+def at_cut(mutant: Bools, score: Floats, cut: float) -> AtCut:
+    """Count the decisions at a cut, and their shares."""
+    called = score >= cut
+    tp, fp = int((called & mutant).sum()), int((called & ~mutant).sum())
+    fn, tn = int((~called & mutant).sum()), int((~called & ~mutant).sum())
+    return AtCut(
+        cut=cut,
+        true_positives=tp,
+        false_positives=fp,
+        true_negatives=tn,
+        false_negatives=fn,
+        accuracy=share(tp + tn, len(mutant)),
+        sensitivity=share(tp, tp + fn),
+        specificity=share(tn, tn + fp),
+        ppv=share(tp, tp + fp) if tp + fp else None,
+        npv=share(tn, tn + fn) if tn + fn else None,
+    )
+
+
+def net_benefit(mutant: Bools, score: Floats, threshold: float) -> Estimate:
+    """Estimate the net benefit per patient of treating those at or above a threshold as mutant.
+
+    Example:
+        >>> print(net_benefit(np.array([True, True, False, False]), np.array([0.9, 0.1, 0.4, 0.2]), 0.2))
+        0.125 (-0.458-0.708)
+    """
+    gain = np.where(mutant, 1.0, -threshold / (1 - threshold))
+    return mean_of(np.where(score >= threshold, gain, 0.0))
+
+
+def treat_all(mutant: Bools, threshold: float) -> Estimate:
+    """Estimate the net benefit per patient of treating everybody as mutant."""
+    return net_benefit(mutant, np.ones(len(mutant)), threshold)
+
+
+def probability_of_age(mutant: Bools, age: Floats) -> Floats:
+    """Turn ages into probabilities by a logistic model of these very patients, which flatters age.
+
+    Args:
+        mutant: whether IDH-mutant; both classes must occur.
+        age: years, all known.
+    """
+    decades = age[:, None] / 10
+    fitted = LogisticRegression(C=np.inf).fit(decades, mutant)
+    return np.asarray(fitted.predict_proba(decades)[:, 1], dtype=np.float64)
