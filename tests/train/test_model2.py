@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from gliotype.predictors.slices import LIMIT, NUMBERS
+from gliotype.train.calibration import youden_cut
 from gliotype.train.examples import Example, read_example, write_example
 from gliotype.train.kept import digest, kept_model
 from gliotype.train.member import augment, on_all_cards, train_member
@@ -23,7 +24,6 @@ from gliotype.train.model2 import (
     Standard,
     calibrated,
     export,
-    youden_cut,
 )
 
 pytestmark = pytest.mark.filterwarnings(

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from gliotype.dsc import TUMOUR_REGIONS
@@ -199,21 +198,3 @@ def augment(curves: Tensor, generator: torch.Generator, drop_region: float) -> T
             curves[:, place] *= keep
             curves[:, CURVES + place] *= keep
     return curves
-
-
-def platt(truth: NDArray[np.bool_], log_odds: Floats) -> tuple[float, float]:
-    """Fit slope and offset of log-odds at a prevalence of one half (Platt 1999).
-
-    Args:
-        truth: outcome, both classes, (n,).
-        log_odds: (n,).
-
-    Example:
-        >>> truth = np.repeat([False, True], 50)
-        >>> slope, offset = platt(truth, np.where(truth, 1.0, -1.0) * np.tile([3.0, 3.0, 3.0, -3.0, 3.0], 20))
-        >>> round(slope, 1), round(offset, 1)
-        (0.4, 0.0)
-    """
-    weight = np.where(truth, 0.5 / truth.mean(), 0.5 / (1 - truth.mean()))
-    fit = LogisticRegression(C=10.0).fit(log_odds[:, None], truth, sample_weight=weight)
-    return max(float(fit.coef_[0, 0]), 0.05), float(fit.intercept_[0])

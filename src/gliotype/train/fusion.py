@@ -13,8 +13,9 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 
 from gliotype.predictors.slices import NUMBERS
+from gliotype.train.calibration import youden_cut
 from gliotype.train.examples import Example
-from gliotype.train.model2 import Model2, youden_cut
+from gliotype.train.model2 import Model2
 
 Floats = NDArray[np.float64]
 

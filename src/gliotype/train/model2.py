@@ -18,12 +18,12 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
 
 from gliotype.networks.export import export_onnx
 from gliotype.networks.resnet import ActivationMapNet, Ensemble
 from gliotype.predictors.slices import IMAGES, LIMIT, NUMBERS, SIZE
+from gliotype.train.calibration import platt, youden_cut
 from gliotype.train.examples import Example
 
 Floats = NDArray[np.float64]
@@ -170,9 +170,7 @@ def calibrated(model: Model2, tuning: list[Example]) -> Model2:
     found = [e for e in tuning if e.found]
     truth = np.array([e.mutant for e in found])
     log_odds = model.log_odds(found).mean(axis=0)
-    weight = np.where(truth, 0.5 / truth.mean(), 0.5 / (1 - truth.mean()))
-    fit = LogisticRegression(C=10.0).fit(log_odds[:, None], truth, sample_weight=weight)
-    slope, offset = max(float(fit.coef_[0, 0]), 0.05), float(fit.intercept_[0])
+    slope, offset = platt(truth, log_odds)
     prevalence = float(truth.mean())
     even = Model2(model.recipe, model.members, model.standard, slope, offset, 0.5, prevalence)
     return Model2(
@@ -184,19 +182,6 @@ def calibrated(model: Model2, tuning: list[Example]) -> Model2:
         youden_cut(truth, even.probabilities(found, prevalence)),
         prevalence,
     )
-
-
-def youden_cut(truth: NDArray[np.bool_], probability: Floats) -> float:
-    """Return the cut with the largest sum of sensitivity and specificity, midway between two patients.
-
-    Example:
-        >>> round(youden_cut(np.array([False, False, True, True]), np.array([0.1, 0.4, 0.6, 0.9])), 3)
-        0.5
-    """
-    order = np.unique(probability)
-    cuts = np.r_[(order[1:] + order[:-1]) / 2] if len(order) > 1 else order
-    gains = [(probability[truth] >= c).mean() + (probability[~truth] < c).mean() for c in cuts]
-    return float(cuts[int(np.argmax(gains))])
 
 
 def export(model: Model2, folder: Path, about: dict[str, Any]) -> tuple[Path, Path]:

@@ -15,7 +15,8 @@ from gliotype.networks.export import export_onnx
 from gliotype.networks.recurrent import CurveEnsemble, CurveNet
 from gliotype.predictors.curves import CHANNELS, POINTS
 from gliotype.report.staging import check_writable, written_together
-from gliotype.train.curve_network import CurveExample, CurveModel, Recipe, measured, platt, train_member
+from gliotype.train.calibration import platt
+from gliotype.train.curve_network import CurveExample, CurveModel, Recipe, measured, train_member
 from gliotype.train.perfusion_examples import CurveCohort, make_curve_examples
 from gliotype.train.perfusion_table import Tested, results_markdown, test_set
 

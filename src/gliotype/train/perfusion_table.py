@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from scipy.stats import spearmanr
 
-from gliotype.evaluate.metrics import AtCut, at_cut
+from gliotype.evaluate.decisions import AtCut, at_cut
 from gliotype.evaluate.roc import Comparison, Estimate, auroc, compare_aurocs
 from gliotype.explain.phases import Phase, shares_by_phase
 from gliotype.predictors.perfusion import occluded
+from gliotype.train.calibration import youden_cut
 from gliotype.train.curve_network import CurveExample, CurveModel, measured
-from gliotype.train.model2 import youden_cut
 from gliotype.train.perfusion_baselines import fit_baselines, scores_of
 from gliotype.train.perfusion_examples import NUMBERS
 
