@@ -79,6 +79,7 @@ class Acquisition:
         flip_angle_deg: flip angle.
         field_t: field strength in tesla.
         contrast: whether a contrast agent had been given.
+        spin_echo: whether it is a spin echo; False for a gradient echo.
         frame_times_s: time of each frame of a time series, from the first.
         description: series description or file name, as found.
         series_uid: DICOM SeriesInstanceUID.
@@ -91,6 +92,7 @@ class Acquisition:
     flip_angle_deg: float | None = None
     field_t: float | None = None
     contrast: bool | None = None
+    spin_echo: bool | None = None
     frame_times_s: tuple[float, ...] | None = None
     description: str | None = None
     series_uid: str | None = None

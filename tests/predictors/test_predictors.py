@@ -106,7 +106,7 @@ def test_without_age_and_measurements_nothing_applies():
     )
     findings, others = predict_all(replace(prepared, images={}), tumour, empty, Subject("a"))
     assert findings == ()
-    assert {each.method for each in others} == {"age", "radiomics", "hybrid", "mismatch"}
+    assert {each.method for each in others} == {"age", "radiomics", "hybrid", "perfusion", "mismatch"}
     assert all(each.reason for each in others)
 
 
@@ -128,7 +128,10 @@ def test_subject_warnings():
 def test_method_without_its_sequences_is_named_with_what_is_missing():
     prepared, tumour = head(sequences=(Sequence.T1C, Sequence.T2))
     _, others = predict_all(prepared, tumour, measure(prepared, tumour), Subject("a", age=44))
-    assert others == (NotApplicable("mismatch", "FLAIR missing"),)
+    assert others == (
+        NotApplicable("perfusion", "it needs a DSC perfusion series"),
+        NotApplicable("mismatch", "FLAIR missing"),
+    )
 
 
 def test_predicting_imports_neither_torch_nor_the_workshop():

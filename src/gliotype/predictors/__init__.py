@@ -11,6 +11,7 @@ from gliotype.predictors.cautions import subject_warnings
 from gliotype.predictors.fuse import fuse
 from gliotype.predictors.hybrid import HybridPredictor
 from gliotype.predictors.mismatch import MismatchPredictor
+from gliotype.predictors.perfusion import PerfusionPredictor
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs, Predictor
 from gliotype.predictors.radiomics import RadiomicsPredictor
 from gliotype.study import Finding, Measurements, NotApplicable, PreparedStudy, Subject, Tumour
@@ -28,6 +29,7 @@ __all__ = [
 PREDICTORS: tuple[type[Predictor], ...] = (
     RadiomicsPredictor,
     HybridPredictor,
+    PerfusionPredictor,
     AgePredictor,
     MismatchPredictor,
 )

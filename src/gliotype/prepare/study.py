@@ -9,9 +9,12 @@ from functools import cache
 import numpy as np
 from scipy import ndimage
 
+from gliotype.dsc import DscSeries
+from gliotype.errors import InputError
 from gliotype.prepare import atlas
 from gliotype.prepare.bias import corrected
 from gliotype.prepare.brain import BrainFinder, atlas_brain, brain_of
+from gliotype.prepare.dsc import dsc_series, resting
 from gliotype.prepare.head import is_stripped, levelled, shrunk, support
 from gliotype.prepare.intensity import likely_white, white_matter_level
 from gliotype.prepare.register import Alignment, affine, rigid
@@ -71,14 +74,27 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
         _support(views[reference].volume, grid) if stripped else None,
         find_brain,
     )
+    dsc, remarks = _dsc(study, prepared.brain, aligned)
     return replace(
         prepared,
         acquired_from_prepared=aligned.acquired_from_reference,
         acquired_grids={s: study.chosen[s].volume.grid for s in views},
         reference=reference,
         quality={**aligned.quality, **prepared.quality},
-        warnings=(*aligned.warnings, *prepared.warnings),
+        dsc=dsc,
+        warnings=(*aligned.warnings, *prepared.warnings, *remarks),
     )
+
+
+def _dsc(study: Study, brain: Volume, aligned: _Alignments) -> tuple[DscSeries | None, tuple[str, ...]]:
+    """Make the DSC series ready, if there is one; one that cannot be measured only gives a warning."""
+    if Sequence.DSC not in study.chosen:
+        return None, ()
+    try:
+        series = dsc_series(study.chosen[Sequence.DSC], brain, aligned.acquired_from_reference[Sequence.DSC])
+    except InputError as error:
+        return None, (f"Perfusion was not measured: {error}.",)
+    return series, series.warnings
 
 
 def prepare_registered(
@@ -154,8 +170,8 @@ def _support(stripped: Volume, grid: Grid) -> Volume:
 
 
 def _view(acquired: Volume) -> _View:
-    array = np.asarray(acquired.array, dtype=np.float32)
-    still = acquired.with_array(array.mean(axis=3) if array.ndim == 4 else array)
+    still = resting(acquired)
+    still = still.with_array(np.asarray(still.array, dtype=np.float32))
     stripped = is_stripped(still)
     volume = levelled(still.as_ras())
     return _View(volume, stripped, Side.of(volume))

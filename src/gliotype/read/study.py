@@ -238,7 +238,7 @@ def _different_patients(used: Iterable[tuple[Candidate, Loaded]]) -> list[str]:
 
 def _image(candidate: Candidate, loaded: Loaded | None) -> Image:
     series, identity = candidate.series, candidate.identity
-    acquisition = series.evidence.acquisition
+    acquisition = replace(series.evidence.acquisition, spin_echo=_spin_echo(series.evidence.scanning))
     if loaded is not None:
         acquisition = replace(
             acquisition,
@@ -253,6 +253,11 @@ def _image(candidate: Candidate, loaded: Loaded | None) -> Image:
         source=series.source,
         acquisition=acquisition,
     )
+
+
+def _spin_echo(scanning: frozenset[str]) -> bool | None:
+    """Tell a spin from a gradient echo by ScanningSequence; None where it says neither."""
+    return "SE" in scanning if scanning & {"SE", "GR"} else None
 
 
 def _remarks(candidate: Candidate) -> list[str]:
