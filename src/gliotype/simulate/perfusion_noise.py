@@ -38,15 +38,21 @@ def fluctuate(rng: np.random.Generator, signal: Curves, times_s: Floats) -> Curv
         times_s: (t,).
     """
     n = len(signal)
+    change = pulsation(rng, n, times_s)
+    edge = rng.normal(0.0, 0.012, (n, 1)).astype(np.float32)
+    return np.asarray(
+        signal * (change + edge * residual_motion(rng, times_s.size)[None, :]), dtype=np.float32
+    )
+
+
+def pulsation(rng: np.random.Generator, n: int, times_s: Floats) -> Curves:
+    """Draw how heart, lungs and heating coils change the signal of n voxels: factors about 1, (n, t)."""
     change = 1 + rng.uniform(-0.015, 0.015) * (times_s / times_s[-1])[None, :].astype(np.float32)
     for period_s in (rng.uniform(3.5, 5.5), rng.uniform(0.8, 1.1)):
         phase = rng.uniform(0, 2 * np.pi) + rng.normal(0.0, 0.5, (n, 1)).astype(np.float32)
         wave = np.sin((2 * np.pi / period_s * times_s)[None, :].astype(np.float32) + phase)
         change = change + np.abs(rng.normal(0.0, rng.uniform(0.001, 0.006), (n, 1))).astype(np.float32) * wave
-    edge = rng.normal(0.0, 0.012, (n, 1)).astype(np.float32)
-    return np.asarray(
-        signal * (change + edge * residual_motion(rng, times_s.size)[None, :]), dtype=np.float32
-    )
+    return np.asarray(change, dtype=np.float32)
 
 
 def residual_motion(rng: np.random.Generator, frames: int) -> Curves:
