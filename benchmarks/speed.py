@@ -19,6 +19,7 @@ import time
 from pathlib import Path
 
 from gliotype.simulate import demo_study
+from gliotype.study import STRUCTURAL
 
 STAGES = ("read", "prepare", "segment", "measure", "predict", "report", "total")
 
@@ -52,7 +53,7 @@ def main() -> None:
         study, age = arguments.study, arguments.age
         if study is None:
             study = Path(folder) / "study"
-            age = demo_study(study)
+            age = demo_study(study, sequences=STRUCTURAL)
         runs = [one_run(study, age, Path(folder) / f"out{i}") for i in range(arguments.runs)]
     load = os.getloadavg()[0]
     print(f"{arguments.runs} runs on {os.cpu_count()} cores (load average {load:.1f}); seconds unless said")

@@ -76,3 +76,13 @@ def test_folders_that_cannot_be_used(run: Run, tmp_path: Path) -> None:
     assert code == 3
     assert "cannot write the results" in err
     assert len(err.splitlines()) == 1
+
+
+def test_it_adds_perfusion_on_demand(run: Run, tmp_path: Path) -> None:
+    folder = tmp_path / "perfusion"
+    code, _, _ = run("-n", 1, "-o", folder, "--raw", "--dsc", "--site", "snuh")
+    assert code == 0
+    assert (folder / "sub-0001" / "perf" / "sub-0001_dsc.nii.gz").is_file()
+    assert (
+        folder / "derivatives" / "truth" / "sub-0001" / "perf" / "sub-0001_desc-true_cbv.nii.gz"
+    ).is_file()

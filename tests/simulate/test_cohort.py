@@ -347,3 +347,28 @@ def test_label_maps_take_the_place_of_the_template(tmp_path: Path) -> None:
     assert 1000 < np.asarray(brain.dataobj).sum() * COARSE_MM**3 / 1000 < 2600
     with pytest.raises(UsageError, match=r"anatomies 1 label maps.*anatomies template"):
         write(1, tmp_path / "cohort")
+
+
+def test_a_cohort_with_perfusion_has_the_same_other_images_and_the_true_blood_volume(
+    cohort: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "perfusion"
+    write(1, folder, seed=3, dsc=True)
+    name = "sub-0001"
+    there, before = files_of(folder, name), files_of(cohort, name)
+    same = [file for file in before if not file.endswith("_truth.json")]
+    assert {file: there[file] for file in same} == {file: before[file] for file in same}
+    truth = f"derivatives/truth/{name}/perf/{name}_desc-true_cbv"
+    added = {
+        f"{stem}{ending}" for stem in (f"{name}/perf/{name}_dsc", truth) for ending in (".nii.gz", ".json")
+    }
+    assert set(there) - set(before) == added
+    assert participants(folder)[0]["sequences"].split()[-1] == "DSC"
+    series, cbv = nib.load(folder / f"{name}/perf/{name}_dsc.nii.gz"), nib.load(folder / f"{truth}.nii.gz")
+    assert series.shape[:3] == cbv.shape
+    np.testing.assert_allclose(series.affine, cbv.affine)
+    assert write(1, folder, seed=3, dsc=True).made == 0
+    (folder / f"{name}/perf/{name}_dsc.nii.gz").unlink()
+    assert write(1, folder, seed=3, dsc=True).made == 1
+    with pytest.raises(UsageError, match="dsc snuh"):
+        write(1, folder, seed=3)

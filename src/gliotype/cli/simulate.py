@@ -27,6 +27,9 @@ def simulate(
     raw: Annotated[
         bool, typer.Option("--raw", help="Each sequence oblique and thick-sliced in its own space.")
     ] = False,
+    dsc: Annotated[
+        bool, typer.Option("--dsc", help="Also a DSC perfusion series of each patient, and its true CBV.")
+    ] = False,
     anatomies: Annotated[
         Path | None,
         typer.Option(
@@ -40,7 +43,7 @@ def simulate(
     from gliotype.simulate.cohort import write_cohort
 
     with progress() as tell:
-        cohort = write_cohort(patients, output, site, seed, raw, anatomies, tell)
+        cohort = write_cohort(patients, output, site, seed, raw, anatomies, tell, dsc=dsc)
     kept = len(cohort.patients) - cohort.made
     there = f", {kept} of them there already" if kept else ""
     typer.echo(f"{len(cohort.patients)} simulated patients{there}")

@@ -16,8 +16,10 @@ import nibabel as nib
 from gliotype import __version__
 from gliotype.errors import UsageError
 from gliotype.report.staging import check_writable, output_errors
+from gliotype.simulate.dsc import SimulatedDsc, write_dsc, write_true_cbv
 from gliotype.simulate.label_maps import label_map_files, label_map_hashes
 from gliotype.simulate.member import Draw, Heads, Member, simulate_member
+from gliotype.simulate.perfusion_sites import dsc_site_named
 from gliotype.simulate.raw import write_image
 from gliotype.simulate.sites import SITES, Site, site_named
 from gliotype.simulate.truth import COLUMNS
@@ -30,12 +32,14 @@ SUFFIXES: Mapping[Sequence, str] = {
     Sequence.T1C: "ce-gadolinium_T1w",
     Sequence.T2: "T2w",
     Sequence.FLAIR: "FLAIR",
+    Sequence.DSC: "dsc",
 }
 """How BIDS names each sequence, after the patient's name."""
 
 _ASIDE = ".gliotype-"
 _TRUTH = Path("derivatives") / "truth"
 _DESCRIPTION = "dataset_description.json"
+_TRUE_CBV = "desc-true_cbv"
 _SIMULATED = "Simulated with Gliotype {version}: every patient and image is computed, none is real."
 
 
@@ -64,6 +68,7 @@ def write_cohort(
     progress: Callable[[str], None] | None = None,
     *,
     spacing_mm: float = 1.0,
+    dsc: bool = False,
 ) -> Cohort:
     """Simulate a cohort, or go on with one that was interrupted.
 
@@ -81,6 +86,7 @@ def write_cohort(
             when None.
         progress: told the name of each patient that is begun.
         spacing_mm: of the common grid; a raw cohort does not use it.
+        dsc: whether each patient also has a DSC perfusion series, as the site acquires it, in a space of its own.
 
     Raises:
         UsageError: for an unknown site, `n` or `seed` out of range, or a folder that holds something else or a
@@ -105,7 +111,9 @@ def write_cohort(
         "anatomies": "template" if anatomies is None else _anatomy_record(anatomies),
         "spacing_mm": None if raw else spacing_mm,
         "version": __version__,
+        **({"dsc": chosen.dsc} if dsc else {}),
     }
+    perfusion_site = dsc_site_named(chosen.dsc) if dsc else None
     check_writable(out)
     with output_errors(out):
         _begin(out, chosen, settings)
@@ -118,7 +126,9 @@ def write_cohort(
             if progress is not None:
                 progress(f"simulate {name} of {n}")
             draw = Draw.of(seed, number, chosen)
-            simulated = simulate_member(name, draw, heads.chosen(draw.head), raw=raw, spacing_mm=spacing_mm)
+            simulated = simulate_member(
+                name, draw, heads.chosen(draw.head), raw=raw, spacing_mm=spacing_mm, dsc=perfusion_site
+            )
             _write_patient(out, simulated)
             _write_participants(out)
             made += 1
@@ -136,7 +146,7 @@ def _begin(out: Path, site: Site, settings: Mapping[str, object]) -> None:
     out.mkdir(parents=True, exist_ok=True)
     found = _settings_found(out)
     if found is not None:
-        differing = [key for key in settings if found.get(key) != settings[key]]
+        differing = [key for key in {**settings, **found} if found.get(key) != settings.get(key)]
         if differing:
             raise UsageError(
                 f"{out} holds a cohort simulated with {_settings_words(found, differing)}, and this call asks for "
@@ -209,6 +219,8 @@ def _write_patient(out: Path, patient: Member) -> None:
                 truth / "anat" / f"{patient.name}_{suffix}.json",
                 {"SpatialReference": f"bids::{patient.name}/anat/{drawn_on}"},
             )
+        if patient.dsc is not None:
+            _write_perfusion(patient.dsc, patient.name, images / "perf", truth / "perf")
         _write_json(truth / f"{patient.name}_truth.json", patient.truth)
         places = {truth: out / _TRUTH / patient.name, images: out / patient.name}
         for place in places.values():
@@ -217,16 +229,31 @@ def _write_patient(out: Path, patient: Member) -> None:
             os.replace(written, place)
 
 
+def _write_perfusion(series: SimulatedDsc, name: str, images: Path, truth: Path) -> None:
+    for folder in (images, truth):
+        folder.mkdir()
+    file = write_dsc(series, images, f"{name}_{SUFFIXES[Sequence.DSC]}")
+    write_true_cbv(series, truth / f"{name}_{_TRUE_CBV}.nii.gz")
+    described = {"SpatialReference": f"bids::{name}/perf/{file.name}", "Units": "mL/100 mL"}
+    _write_json(truth / f"{name}_{_TRUE_CBV}.json", described)
+
+
+def _kind(sequence: Sequence) -> str:
+    """Folder of a sequence within a patient's, as BIDS sorts them."""
+    return "perf" if sequence is Sequence.DSC else "anat"
+
+
 def _truth_of_complete(out: Path, name: str) -> dict[str, Any] | None:
     """Read the truth of a patient; None unless all files of the patient are there."""
     try:
         truth = json.loads((out / _TRUTH / name / f"{name}_truth.json").read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return None
-    images = [
-        out / name / "anat" / f"{name}_{SUFFIXES[Sequence(s)]}.nii.gz" for s in truth["sequences"].split()
-    ]
+    sequences = [Sequence(s) for s in truth["sequences"].split()]
+    images = [out / name / _kind(s) / f"{name}_{SUFFIXES[s]}.nii.gz" for s in sequences]
     truths = [out / _TRUTH / name / "anat" / f"{name}_{s}.nii.gz" for s in ("dseg", "desc-brain_mask")]
+    if Sequence.DSC in sequences:
+        truths.append(out / _TRUTH / name / "perf" / f"{name}_{_TRUE_CBV}.nii.gz")
     return truth if all(path.is_file() for path in [*images, *truths]) else None
 
 

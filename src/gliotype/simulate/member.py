@@ -12,8 +12,10 @@ import numpy as np
 from gliotype.prepare import atlas
 from gliotype.prepare.acquired import read_whole
 from gliotype.simulate.anatomy import Anatomy
+from gliotype.simulate.dsc import SimulatedDsc, dsc_series
 from gliotype.simulate.label_maps import label_map_files, read_label_map
 from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
+from gliotype.simulate.perfusion_sites import DscSite
 from gliotype.simulate.raw import SimulatedImage, raw_images, raw_patient, scanner_units
 from gliotype.simulate.scanner import draw_protocol
 from gliotype.simulate.sites import MALE, Disease, Site, draw_disease, draw_site_age
@@ -89,6 +91,7 @@ class Member:
         labels: the tumour (`gliotype.study.Label`) on the grid of the truth's sequence.
         brain: mask, on the same grid.
         truth: what is known, by the columns of `COLUMNS`.
+        dsc: the perfusion series, or None.
     """
 
     name: str
@@ -96,9 +99,18 @@ class Member:
     labels: Volume
     brain: Volume
     truth: Mapping[str, str | int | float | None]
+    dsc: SimulatedDsc | None = None
 
 
-def simulate_member(name: str, draw: Draw, anatomy: Anatomy, *, raw: bool, spacing_mm: float = 1.0) -> Member:
+def simulate_member(
+    name: str,
+    draw: Draw,
+    anatomy: Anatomy,
+    *,
+    raw: bool,
+    spacing_mm: float = 1.0,
+    dsc: DscSite | None = None,
+) -> Member:
     """Simulate a patient as drawn.
 
     Args:
@@ -108,6 +120,7 @@ def simulate_member(name: str, draw: Draw, anatomy: Anatomy, *, raw: bool, spaci
         raw: whether each sequence lies in its own oblique, thick-sliced space; otherwise all lie on one grid in
             MNI152 orientation, with the blur of their slices.
         spacing_mm: of that grid; a raw patient does not use it.
+        dsc: where a perfusion series is acquired, in its own oblique space; None for no series.
     """
     if raw:
         patient = raw_patient(draw.seed, draw.disease, anatomy)
@@ -132,7 +145,7 @@ def simulate_member(name: str, draw: Draw, anatomy: Anatomy, *, raw: bool, spaci
         "sex": draw.sex,
         "site": draw.site,
         "field_t": draw.field_t,
-        "sequences": " ".join(draw.sequences),
+        "sequences": " ".join([*draw.sequences, *([Sequence.DSC] if dsc else [])]),
         "truth_space": str(space),
         "seed": draw.seed,
     }
@@ -142,6 +155,9 @@ def simulate_member(name: str, draw: Draw, anatomy: Anatomy, *, raw: bool, spaci
         _read_on(labels, patient.grid, drawn_on),
         _read_on(patient.brain.astype(np.uint8), patient.grid, drawn_on),
         {column: truth[column] for column in COLUMNS},
+        dsc_series(patient, draw.seed, site=dsc, field_t=draw.field_t, lying=drawn_on.image_from_mni)
+        if dsc
+        else None,
     )
 
 

@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 
 from gliotype.simulate.anatomy import Anatomy
 from gliotype.simulate.distractors import Distractor
+from gliotype.simulate.dsc import dsc_series, write_dsc
 from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
+from gliotype.simulate.pose import draw_rigid
 from gliotype.simulate.scanner import Protocol, draw_protocol
 from gliotype.simulate.template import template_anatomy
 from gliotype.simulate.tissue import draw_parameters
@@ -28,6 +30,7 @@ NAMES = {
     Sequence.T1C: "AX_T1_SE_post_GAD",
     Sequence.T2: "AX_T2_TSE",
     Sequence.FLAIR: "AX_FLAIR_dark_fluid",
+    Sequence.DSC: "AX_PERFUSION_DSC_EPI",
 }
 """File names as an export tool makes them from series descriptions."""
 
@@ -85,10 +88,10 @@ def raw_images(
     protocols = {s: _hospital_protocol(rng, s, thickness_mm) for s in STRUCTURAL}
     fine = {s: replace(protocols[s], thickness_mm=SPACING_MM, in_plane_mm=0.8) for s in sequences}
     acquired = acquire(rng, patient, draw_parameters(rng, field_t), fine)
-    lying = _rigid(rng, turn_deg=6.0, shift_mm=12.0)
+    lying = draw_rigid(rng, turn_deg=6.0, shift_mm=12.0)
     images = {}
     for sequence, array in acquired.items():
-        scanner_from_mni = _rigid(rng, turn_deg=0.7, shift_mm=1.0) @ lying
+        scanner_from_mni = draw_rigid(rng, turn_deg=0.7, shift_mm=1.0) @ lying
         grid = _slab(patient.grid, scanner_from_mni, protocols[sequence].thickness_mm, rng)
         image = Volume(array, patient.grid.affine).resample(grid, np.linalg.inv(scanner_from_mni))
         volume = image.with_array(scanner_units(np.asarray(image.array), float(np.quantile(array, 0.995))))
@@ -123,32 +126,49 @@ def write_image(image: SimulatedImage, folder: Path, name: str) -> Path:
     return path
 
 
-def write_raw_study(patient: DigitalPatient, folder: Path, seed: int) -> tuple[Path, ...]:
-    """Write T1, T1c, T2 and FLAIR of a digital patient as a scanner's export: NIfTI with JSON sidecars.
+def write_raw_study(
+    patient: DigitalPatient,
+    folder: Path,
+    seed: int,
+    *,
+    sequences: tuple[Sequence, ...] = STRUCTURAL,
+) -> tuple[Path, ...]:
+    """Write sequences of a digital patient as a scanner's export: NIfTI with JSON sidecars.
 
-    Slices are 3 to 6 mm thick; see `raw_images`.
+    Structural slices are 3 to 6 mm thick; see `raw_images`, and `gliotype.simulate.dsc.dsc_series` for perfusion.
 
     Args:
         patient: whom to image.
         folder: for the files; made if it is not there.
-        seed: of everything random.
+        seed: of everything random. A sequence is the same whichever others are written.
+        sequences: which to write: T1, T1C, T2, FLAIR, DSC.
 
     Returns:
         The NIfTI files.
     """
     folder.mkdir(parents=True, exist_ok=True)
     images = raw_images(patient, seed)
-    return tuple(write_image(image, folder, NAMES[sequence]) for sequence, image in images.items())
+    files = [
+        write_image(image, folder, NAMES[sequence])
+        for sequence, image in images.items()
+        if sequence in sequences
+    ]
+    if Sequence.DSC in sequences:
+        series = dsc_series(patient, seed, lying=images[Sequence.T1C].image_from_mni)
+        files.append(write_dsc(series, folder, NAMES[Sequence.DSC]))
+    return tuple(files)
 
 
-def demo_study(folder: Path, seed: int = 1) -> float:
+def demo_study(
+    folder: Path, seed: int = 1, *, sequences: tuple[Sequence, ...] = (*STRUCTURAL, Sequence.DSC)
+) -> float:
     """Write the raw study of one digital patient with an IDH-mutant astrocytoma.
 
     Returns:
         The patient's age in years.
     """
     patient = raw_patient(seed, GliomaType.ASTROCYTOMA)
-    write_raw_study(patient, folder, seed)
+    write_raw_study(patient, folder, seed, sequences=sequences)
     return round(patient.age, 1)
 
 
@@ -161,26 +181,13 @@ def _hospital_protocol(
     return replace(protocol, slice_axis=2, bias=0.12, noise=float(rng.uniform(0.02, 0.05)))
 
 
-def _rigid(rng: np.random.Generator, turn_deg: float, shift_mm: float) -> Matrix:
-    matrix = np.eye(4)
-    for axis in range(3):
-        angle = np.radians(turn_deg) * rng.uniform(-1, 1)
-        i, j = [(1, 2), (2, 0), (0, 1)][axis]
-        turn = np.eye(4)
-        turn[i, i] = turn[j, j] = np.cos(angle)
-        turn[i, j], turn[j, i] = -np.sin(angle), np.sin(angle)
-        matrix = turn @ matrix
-    matrix[:3, 3] = shift_mm * rng.uniform(-1, 1, 3)
-    return matrix
-
-
 def _slab(head: Grid, scanner_from_mni: Matrix, thickness_mm: float, rng: np.random.Generator) -> Grid:
     """An axial stack of thick slices over the head, tilted as a technician would, in LPS-like voxel order."""
     box = head.bounding(0.9, scanner_from_mni)
     extent = np.array(box.shape) * 0.9
     spacing = np.array([0.9, 0.9, thickness_mm])
     shape = np.ceil(extent / spacing).astype(int)
-    tilt = _rigid(rng, turn_deg=8.0, shift_mm=0.0)
+    tilt = draw_rigid(rng, turn_deg=8.0, shift_mm=0.0)
     affine = tilt @ np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
     affine[:3, 3] = box.centre - affine[:3, :3] @ ((shape - 1) / 2)
     return Grid(tuple(shape), affine)

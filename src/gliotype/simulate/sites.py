@@ -46,6 +46,7 @@ class Site:
         field_mix: share of each field strength in tesla.
         thickness_mm: range of slice thickness.
         missing: share of patients that lack one of the four structural sequences.
+        dsc: how perfusion is acquired (`gliotype.simulate.perfusion_sites.DSC_SITES`).
     """
 
     name: str
@@ -55,6 +56,7 @@ class Site:
     field_mix: Mapping[float, float] = field(default_factory=lambda: FIELD_MIX)
     thickness_mm: tuple[float, float] = (1.0, 6.0)
     missing: float = 0.1
+    dsc: str = "external"
 
     @property
     def mutant_share(self) -> float:
@@ -103,12 +105,14 @@ SITES: Mapping[str, Site] = MappingProxyType(
                 "wildtype and 166 mutant training patients); the split within IDH status is a design value.",
                 _mix(0.28, 0.11 / 0.28, 0.08 / 0.72),
                 _ages((57.6, 14.5), (57.6, 14.5), (42.1, 11.9), (42.1, 11.9)),
+                dsc="snuh",
             ),
             Site(
                 "snuh",
                 "125 of 463 IDH-mutant as in Choi 2019 (SNUH); the split within IDH status is a design value, "
                 "ages are those of UCSF-PDGM.",
                 _mix(125 / 463, 0.11 / 0.28, 0.08 / 0.72),
+                dsc="snuh",
             ),
             Site(
                 "tcia",
