@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from gliotype.dsc import TUMOUR_REGIONS, ArterialInput, Bolus, Floats, Region, RegionCurve
 from gliotype.errors import InputError
 from gliotype.measure.dsc.arteries import FLOOR, Arteries, find_arteries, given_arteries
-from gliotype.measure.dsc.bolus import find_bolus, noise_of
+from gliotype.measure.dsc.bolus import find_bolus_in, noise_of
 from gliotype.measure.dsc.cautions import cautions
 from gliotype.measure.dsc.curves import mean_curve
 from gliotype.measure.dsc.frames import mend
@@ -94,7 +94,7 @@ def analyse(
     if isinstance(mended, str):
         return NoPerfusion(mended)
     outside_tumour = mended.voxels & brain & ~regions.get(Region.WHOLE, np.zeros_like(brain))
-    bolus = _bolus_of(mended.signal[outside_tumour], times)
+    bolus = find_bolus_in(mended.signal[outside_tumour], times)
     if bolus is None:
         return NoPerfusion(
             "The DSC series shows no bolus after a baseline of two frames or more: perfusion was not measured."
@@ -140,10 +140,6 @@ def _check(signal: Signals, times_s: Floats, te_ms: float, masks: Sequence[Mask]
     for mask in masks:
         if mask.shape != signal.shape[:1]:
             raise InputError(f"a mask has shape {mask.shape} where {signal.shape[:1]} is due: give (n,)")
-
-
-def _bolus_of(signal: Signals, times_s: Floats) -> Bolus | None:
-    return find_bolus(signal.mean(axis=0, dtype=np.float64), times_s)
 
 
 def _arteries_of(

@@ -2,8 +2,9 @@
 
 Arterial voxels are sought among those whose bolus is highest. Curves of the same shape are put together by k-means
 on the curves divided by their area, and the cluster with the earliest centre of mass is the arterial one (after
-Mouridsen 2006). Voxels whose signal falls to the noise floor are left out, since their peak is cut off; so are, of
-the cluster, those with less than half the height of its highest, which share their volume with tissue.
+Mouridsen 2006), with the next where it is tiny. Voxels whose signal falls to the noise floor are left out, since
+their peak is cut off; so are, of the cluster, those with less than half the height of its highest, which share their
+volume with tissue.
 """
 
 from __future__ import annotations
@@ -28,7 +29,10 @@ MOST_ARTERIAL = 50
 """Arterial voxels whose mean is taken, at most: the highest and narrowest of the cluster."""
 
 CLUSTERS = 5
-FLOOR = 4.0
+FEWEST_ARTERIAL = 8
+"""Voxels that the earliest clusters together have, at least."""
+
+FLOOR = 3.0
 """A signal below so many standard deviations of the noise is at the floor."""
 
 LEAST_HEIGHT = 0.5
@@ -96,7 +100,7 @@ def given_arteries(delta_r2: Curves, signal: Curves, bolus: Bolus, *, voxels: Ma
 
 
 def _earliest(curves: Curves, times_s: Floats) -> Mask:
-    """Cluster curves by shape and pick the cluster with the earliest centre of mass."""
+    """Cluster curves by shape and pick the clusters with the earliest centre of mass."""
     positive = np.maximum(curves, 0)
     shapes = positive / positive.sum(axis=1, keepdims=True)
     centre = shapes @ times_s
@@ -105,7 +109,10 @@ def _earliest(curves: Curves, times_s: Floats) -> Mask:
     begin = shapes[np.argsort(centre, kind="stable")[at]]
     labels = KMeans(clusters, init=begin, n_init=1, random_state=0).fit_predict(shapes)
     means = [centre[labels == n].mean() if (labels == n).any() else np.inf for n in range(clusters)]
-    return np.asarray(labels == int(np.argmin(means)))
+    order = np.argsort(means, kind="stable")
+    counts = np.cumsum(np.bincount(labels, minlength=clusters)[order])
+    taken = order[: 1 + int(np.searchsorted(counts, min(FEWEST_ARTERIAL, counts[-1])))]
+    return np.asarray(np.isin(labels, taken))
 
 
 def _best(delta_r2: Curves, times_s: Floats, bolus: Bolus, cluster: NDArray[np.intp]) -> NDArray[np.intp]:

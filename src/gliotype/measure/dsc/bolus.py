@@ -7,6 +7,8 @@ S0 is the mean of the baseline: the frames after the steady state is reached and
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -33,6 +35,10 @@ PASSED = 0.15
 
 LONGEST_FALL_S = 30.0
 """The first pass ends, at the latest, so long after its peak."""
+
+DEEPEST = 0.02
+FEWEST_DEEPEST = 20
+"""Share of the voxels, and how many at least, whose drop is deepest and says when contrast agent arrives."""
 
 DARKEST = 1e-3
 """S/S0 below which a signal is not told from none."""
@@ -74,6 +80,33 @@ def find_bolus(signal: Floats, times_s: Floats) -> Bolus | None:
     if not _is_a_bolus(change, times_s, peak, float(baseline.std()) / float(baseline.mean())):
         return None
     return Bolus(start, arrival, peak, _end_of_first_pass(change, times_s, peak))
+
+
+def find_bolus_in(signal: Signals, times_s: Floats) -> Bolus | None:
+    """Find the bolus in the signals of many voxels.
+
+    The mean of all says where the bolus is; arteries see it a frame or two earlier, so that the arrival is that of the
+    voxels whose signal drops most.
+
+    Args:
+        signal: of the brain, (n, t), positive.
+        times_s: (t,).
+
+    Returns:
+        The bolus, or None (see `find_bolus`).
+    """
+    bolus = find_bolus(signal.mean(axis=0, dtype=np.float64), times_s)
+    if bolus is None:
+        return None
+    lowest = relative_signal(signal, bolus)[:, bolus.arrival : bolus.end + 1].min(axis=1)
+    count = min(lowest.size, max(FEWEST_DEEPEST, round(DEEPEST * lowest.size)))
+    deepest = np.argsort(lowest, kind="stable")[:count]
+    first = find_bolus(signal[deepest].mean(axis=0, dtype=np.float64), times_s)
+    return (
+        bolus
+        if first is None or first.arrival >= bolus.arrival
+        else replace(bolus, start=min(bolus.start, first.start), arrival=first.arrival)
+    )
 
 
 def noise_of(signal: Signals, bolus: Bolus) -> float:

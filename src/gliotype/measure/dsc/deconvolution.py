@@ -20,10 +20,11 @@ from gliotype.dsc import Floats
 
 Curves = NDArray[np.floating]
 
-OSCILLATION = 0.035
-"""Largest oscillation index of a residue (Wu 2003: the best for flow at a signal-to-noise ratio of 20 to 100)."""
+OSCILLATION = 0.065
+"""Largest oscillation index of a residue; 0.035 and 0.095 order the flow of simulated voxels about as well."""
 
-_LEVELS = np.linspace(0.01, 0.95, 32)
+_LEVELS = np.geomspace(0.01, 0.95, 16)
+_CHUNK = 4096
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,20 +57,26 @@ def deconvolve(tissue: Curves, arterial: Floats, times_s: Floats) -> Flow:
         tissue = _interpolated(tissue, times_s, even)
         arterial = np.interp(even, times_s, arterial)
     inverses = _inverses(arterial, spacing).astype(tissue.dtype)
-    low = np.full(tissue.shape[0], -1)
-    high = np.full(tissue.shape[0], len(_LEVELS) - 1)
+    parts = [_calmest(tissue[start : start + _CHUNK], inverses) for start in range(0, len(tissue), _CHUNK)]
+    cbf, sums = (np.concatenate(part) for part in zip(*parts, strict=True))
+    return Flow(cbf, np.divide(spacing * sums, cbf, out=np.full_like(cbf, np.nan), where=cbf > 0))
+
+
+def _calmest(tissue: Curves, inverses: Curves) -> tuple[Curves, Curves]:
+    """Find each voxel's residue by halving the range of levels; return its maximum and its sum, (n,) each."""
     residue = tissue @ inverses[-1]
-    while (open_ := np.flatnonzero(high - low > 1)).size:
-        middle = (low[open_] + high[open_]) // 2
+    tops, sums = residue.max(axis=1), residue.sum(axis=1)
+    low = np.full(tissue.shape[0], -1)
+    high = np.full(tissue.shape[0], len(inverses) - 1)
+    while (searching := np.flatnonzero(high - low > 1)).size:
+        middle = (low[searching] + high[searching]) // 2
         for level in np.unique(middle):
-            voxels = open_[middle == level]
-            tried = tissue[voxels] @ inverses[level]
-            calm = oscillation(tried) <= OSCILLATION
+            voxels = searching[middle == level]
+            residue = tissue[voxels] @ inverses[level]
+            calm = oscillation(residue) <= OSCILLATION
+            tops[voxels[calm]], sums[voxels[calm]] = residue[calm].max(axis=1), residue[calm].sum(axis=1)
             high[voxels[calm]], low[voxels[~calm]] = level, level
-            residue[voxels[calm]] = tried[calm]
-    cbf = residue.max(axis=1)
-    areas = spacing * residue.sum(axis=1)
-    return Flow(cbf, np.divide(areas, cbf, out=np.full_like(cbf, np.nan), where=cbf > 0))
+    return tops, sums
 
 
 def oscillation(residue: Curves) -> Curves:

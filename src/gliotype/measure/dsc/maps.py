@@ -32,7 +32,7 @@ class Curves:
         corrected: the same without what leakage did to it, (n, t).
         k2: leakage in 1/s, (n,).
         reference: mean of `plain` over brain that does not leak, (t,).
-        noise: standard deviation of S/S0, (n,).
+        noise: standard deviation of S/S0, (n,); infinite without signal.
     """
 
     relative: Signals
@@ -68,7 +68,7 @@ def curves_of(
         corrected=plain + leakage.term,
         k2=leakage.k2,
         reference=reference,
-        noise=noise / np.maximum(baseline, np.finfo(np.float32).tiny),
+        noise=np.divide(noise, baseline, out=np.full_like(baseline, np.inf), where=baseline > 0),
     )
 
 

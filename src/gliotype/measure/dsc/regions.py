@@ -89,7 +89,7 @@ def _normal_white(
 
 def _normal_looking(prepared: PreparedStudy, tumour: Tumour) -> Mask:
     """White matter of the atlas, away from the tumour, where every structural image is at its level."""
-    white = np.asarray(likely_white(prepared.grid, prepared.mni_from_prepared).array, dtype=np.bool_)
+    white = np.array(likely_white(prepared.grid, prepared.mni_from_prepared).array, dtype=np.bool_)
     white &= np.asarray(prepared.brain.array, dtype=np.bool_)
     if tumour.found:
         white &= ndimage.distance_transform_edt(~tumour.mask, sampling=prepared.grid.spacing) > AWAY_MM
