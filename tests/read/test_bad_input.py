@@ -73,6 +73,13 @@ def test_text_named_nii(tmp_path: Path) -> None:
     assert_refused(tmp_path, InputError, 3, r"T1.nii is not a readable NIfTI file.*export or copy it again")
 
 
+@pytest.mark.parametrize("name", ["t1.nii", "t1.nii.gz"])
+def test_empty_file_named_nii(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).touch()
+    with pytest.raises(InputError, match="not a readable NIfTI"):
+        read_study(None, files={Sequence.T1: tmp_path / name}, subject=Subject("a"))
+
+
 def test_truncated_gzip(tmp_path: Path) -> None:
     path = save(np.random.default_rng(0).normal(size=(20, 24, 12)), tmp_path / "T1.nii.gz")
     path.write_bytes(path.read_bytes()[:9000])

@@ -23,7 +23,14 @@ _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 """By NIfTI code: unknown, metre, millimetre, micrometre."""
 
 _INTENT_LABEL = 1002
-_UNREADABLE = (nib.filebasedimages.ImageFileError, OSError, EOFError, ValueError, zlib.error)
+_UNREADABLE = (
+    nib.filebasedimages.ImageFileError,
+    nib.wrapstruct.WrapStructError,
+    OSError,
+    EOFError,
+    ValueError,
+    zlib.error,
+)
 
 
 def read_nifti(found: Found, sidecar: Sidecar) -> Series:

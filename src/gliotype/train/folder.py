@@ -8,18 +8,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
 from gliotype.cohorts import CohortPatient, read_cohort
 from gliotype.cohorts.names import canonical
 from gliotype.prepare import prepare
-from gliotype.read import read_study
+from gliotype.read import read_mask, read_study
 from gliotype.segment import find_brain
 from gliotype.study import PreparedStudy
 from gliotype.train.examples import Example, example_of
-from gliotype.volume import Volume
 
 
 @dataclass(frozen=True)
@@ -72,10 +70,8 @@ class FolderPatients:
 
 
 def _true_mask(file: Path, prepared: PreparedStudy) -> NDArray[np.bool_]:
-    image = nib.load(file)
-    labels = Volume(np.asarray(image.dataobj).astype(np.uint8), image.affine)  # type: ignore[attr-defined]
     there = prepared.acquired_from_prepared[prepared.reference]
-    return np.asarray(labels.resample(prepared.grid, there, order=0).array) > 0
+    return np.asarray(read_mask(file).resample(prepared.grid, there, order=0).array) > 0
 
 
 def _stamp(file: Path | None) -> list[object] | None:
