@@ -27,6 +27,8 @@ COLOURS = {
 }
 ATTENTION = "#7e57c2"
 ARTERIES = "#ff2d2d"
+WIDE_S = 15.0
+"""A phase longer than this has its name written level."""
 
 
 @dataclass(frozen=True)
@@ -47,11 +49,11 @@ class Shown:
 
 
 MAPS = {
-    "rcbv": Shown("rCBV, leakage-corrected (0 to 5 × white matter)", 0, 5),
-    "k2": Shown("K2 (-0.02 to 0.02 per s)", -0.02, 0.02, "coolwarm"),
-    "psr": Shown("Signal recovery (40 to 120 %)", 40, 120, "viridis"),
-    "cbf": Shown("CBF (0 to 5 × white matter)", 0, 5),
-    "mtt": Shown("MTT (0 to 12 s)", 0, 12, "viridis"),
+    "rcbv": Shown("rCBV 0 to 5", 0, 5),
+    "cbf": Shown("CBF 0 to 5", 0, 5),
+    "mtt": Shown("MTT 0 to 12 s", 0, 12, "viridis"),
+    "psr": Shown("PSR 40 to 120 %", 40, 120, "viridis"),
+    "k2": Shown("K2 ±0.02 /s", -0.02, 0.02, "coolwarm"),
 }
 """Maps that are pictured, in order."""
 
@@ -107,16 +109,23 @@ def draw_curves(perfusion: Perfusion, attention: Attention | None) -> str:
     with matplotlib.rc_context({"svg.hashsalt": "gliotype", "font.size": 9}):
         figure = Figure(figsize=(9.5, 3.4), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(2.2, 1))
-        times = perfusion.times_s - perfusion.times_s[perfusion.bolus.arrival]
+        steady = slice(perfusion.bolus.start, None)
+        times = (perfusion.times_s - perfusion.times_s[perfusion.bolus.arrival])[steady]
         if attention is not None:
             _draw_attention(left, attention)
         for region, curve in perfusion.curves.items():
             label = f"{words.label_words(region.value)} ({curve.voxels} voxels)"
             width = 1.8 if region is Region.WHOLE else 1.2
-            left.plot(times, 100 * curve.relative_signal, color=COLOURS[region], label=label, linewidth=width)
+            left.plot(
+                times,
+                100 * curve.relative_signal[steady],
+                color=COLOURS[region],
+                label=label,
+                linewidth=width,
+            )
         left.set(xlabel="seconds from the bolus' arrival", ylabel="signal, % of baseline")
         left.legend(frameon=False, fontsize=8, loc="lower right")
-        right.plot(times, perfusion.arterial.delta_r2, color=ARTERIES)
+        right.plot(times, perfusion.arterial.delta_r2[steady], color=ARTERIES)
         right.set(xlabel="seconds from the bolus' arrival", ylabel="arterial ΔR2* (1/s)")
         for axes in (left, right):
             axes.spines[["top", "right"]].set_visible(False)
@@ -139,14 +148,14 @@ def _draw_attention(axes: Axes, attention: Attention) -> None:
         if inside.size:
             share = float(attention.weight[names == name].sum())
             behind.annotate(
-                f"{name}\n{100 * share:.0f} %",
+                f"{name} {100 * share:.0f} %",
                 (float(inside.mean()), 0.99),
                 xycoords=("data", "axes fraction"),
                 ha="center",
                 va="top",
                 fontsize=7,
                 color=ATTENTION,
-                rotation=0 if np.ptp(inside) > 9 else 60,
+                rotation=0 if np.ptp(inside) > WIDE_S else 90,
             )
 
 
