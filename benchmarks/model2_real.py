@@ -2,10 +2,10 @@
 
     python benchmarks/model2_real.py DATA [--limit N] [--jobs N]
 
-DATA as for real_cases.py; the TCGA-LGG and BraTS patients. Each study is prepared once; then Model 2's input is
-changed: an image or the outline is left out (0), as in its training. Prints the AUROC of the image's share on TCGA-LGG
-(development patients) with each input left out, the paired difference to all inputs, and the sphericity of the outline
-that Model 1 found beside that of the expert's, both at the prepared 1 mm.
+DATA as for real_cases.py; the TCGA-LGG and BraTS patients. Each study is prepared once; then parts of Model 2's
+input are left out (0). Training leaves images out, too, but never the outline. Prints how far the image's log-odds
+move, the AUROC of the image's share on TCGA-LGG (development patients) with its paired difference to all inputs, and
+the sphericity of the outline that Model 1 found beside that of the expert's, both at the prepared 1 mm.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from real_cases import Case, brats, lgg
 import gliotype
 from gliotype.evaluate.decisions import mean_of
 from gliotype.evaluate.roc import auroc, compare_aurocs
+from gliotype.evaluate.write import estimate_words
 from gliotype.measure import shape_features
 from gliotype.predictors.slices import IMAGES, slices_of
 from gliotype.runtime import Network, load_network
@@ -105,13 +106,31 @@ def main() -> None:
                 rows.append(row)
                 numbers = " ".join(f"{name} {value:+.2f}" for name, value in row.image.items())
                 print(row.cohort, row.name, row.idh, numbers, f"{row.found:.3f} {row.true:.3f}", flush=True)
+    tell_changes(rows)
     tell_inputs([row for row in rows if row.cohort == "lgg"])
+    tell_outlines(rows)
+
+
+def tell_outlines(rows: list[Row]) -> None:
+    """Print the sphericity of found and true outlines."""
     for cohort in ("brats", "lgg"):
         pairs = np.array([(r.found, r.true) for r in rows if r.cohort == cohort and r.true is not None])
         if len(pairs) > 1:
             print(
                 f"{cohort}: sphericity found {mean_of(pairs[:, 0])}, true {mean_of(pairs[:, 1])}, n={len(pairs)}"
             )
+
+
+def tell_changes(rows: list[Row]) -> None:
+    """Print how far the image's log-odds move with each input left out, over the patients of both cohorts."""
+    whole = np.array([row.image["nothing"] for row in rows])
+    print(f"\nimage's log-odds of {len(rows)} patients: change with an input left out, and correlation")
+    for name in LEFT_OUT:
+        part = np.array([row.image[name] for row in rows])
+        r = np.corrcoef(whole, part)[0, 1]
+        print(
+            f"without {name:10s} absolute change {mean_of(np.abs(part - whole))}, r = {r:.2f}, n={len(rows)}"
+        )
 
 
 def tell_inputs(rows: list[Row]) -> None:
@@ -122,7 +141,9 @@ def tell_inputs(rows: list[Row]) -> None:
     for name in LEFT_OUT:
         score = np.array([row.image[name] for row in rows])
         less = compare_aurocs(truth, score, whole).difference
-        print(f"without {name:10s} AUROC {auroc(truth, score)}, minus all inputs {less}")
+        print(
+            f"without {name:10s} AUROC {auroc(truth, score)}, minus all inputs {estimate_words(less, '+.3f')}"
+        )
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ import numpy as np
 
 import gliotype
 from gliotype.evaluate.roc import auroc, compare_aurocs
+from gliotype.evaluate.write import estimate_words
 from gliotype.measure import measure
 from gliotype.predictors.hybrid import shares_of
 from gliotype.predictors.slices import NUMBERS, numbers_of
@@ -113,9 +114,10 @@ def tell(pairs: list[Pair]) -> None:
     for index, name in ((1, "image, log-odds"), (2, "all, log-odds")):
         ways = [np.array([row[way][index] for row in both]) for way in (1, 2)]
         print(line(name, *ways))
+        beyond = compare_aurocs(truth, ways[1], ways[0]).difference
         print(
             f"{'':16s} AUROC registered {auroc(truth, ways[0])}, raw {auroc(truth, ways[1])}, "
-            f"raw minus registered {compare_aurocs(truth, ways[1], ways[0]).difference}"
+            f"raw minus registered {estimate_words(beyond, '+.3f')}"
         )
 
 

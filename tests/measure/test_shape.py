@@ -155,3 +155,15 @@ def test_empty_mask_has_no_shape():
 def test_volume_at_the_border_of_the_grid_is_whole():
     at_border, inside = np.ones((4, 3, 2), dtype=bool), np.pad(np.ones((4, 3, 2), dtype=bool), 2)
     assert shape_features(on_grid(at_border)) == pytest.approx(shape_features(on_grid(inside)))
+
+
+def test_sphericity_hardly_depends_on_the_size_of_the_voxels() -> None:
+    found = []
+    for spacing in (1.0, 1.5):
+        n = int(90 / spacing)
+        x, y, z = (np.indices((n, n, n)) + 0.5) * spacing - 45
+        bumps = 3 * np.sin(x / 4) * np.cos(y / 5) + 2 * np.sin(z / 3)
+        inside = np.sqrt((x / 1.3) ** 2 + y**2 + (z / 0.8) ** 2) + bumps < 24
+        found.append(shape_features(Volume(inside, np.diag([spacing] * 3 + [1.0])))["Sphericity"])
+    assert found[0] == pytest.approx(found[1], abs=0.02)
+    assert found[0] < 0.8, "the bumps show"
