@@ -29,8 +29,8 @@ from gliotype.simulate.tumour import GliomaType
 TUMOUR = (VoxelRegion.NON_ENHANCING, VoxelRegion.OEDEMA, VoxelRegion.ENHANCING)
 FIRST_PASS_S = 25.0
 """From arrival to the end of the first pass in tissue."""
-RECOVERED_S = 40.0
-"""From arrival to when recovery is read."""
+RECOVERED_S, LAST_S = 40.0, 6.0
+"""Recovery is read from so long after arrival on, or in the last seconds of a shorter series."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def measure(seed: int, site: str) -> Row:
     """Simulate one patient and measure its curves plainly."""
     found = drawn(seed, site)
     times, arrival = found.times_s, found.protocol.arrival_s
-    before = (times > 4 * found.protocol.tr_s) & (times < arrival)
+    before = (times >= 2 * found.protocol.tr_s) & (times < arrival)
     baseline = found.signal[:, before].mean(axis=1, keepdims=True)
     relative = found.signal / np.maximum(baseline, 1e-6)
     r2 = -np.log(np.maximum(relative, 1e-3)) / (found.protocol.te_ms / 1000)
@@ -86,7 +86,7 @@ def measure(seed: int, site: str) -> Row:
     true = found.cbv / found.cbv[white].mean()
     solid = _most_vascular(found)
     curve = relative[solid].mean(axis=0)
-    late = relative[:, times >= arrival + RECOVERED_S]
+    late = relative[:, times >= min(arrival + RECOVERED_S, times[-1] - LAST_S)]
     lowest = float(curve[passing].min())
     return Row(
         type=found.plan.type,
