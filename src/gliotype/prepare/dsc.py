@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 from nibabel.affines import apply_affine
+from numpy.typing import NDArray
+from scipy import ndimage
 
 from gliotype.dsc import DscSeries, Floats
-from gliotype.errors import InputError
+from gliotype.errors import InputError, spans
 from gliotype.prepare.head import head_mask
 from gliotype.prepare.motion import head_motion
-from gliotype.study import Acquisition, Image
+from gliotype.study import Image
 from gliotype.volume import Matrix, Volume
 
 FEWEST_FRAMES = 20
@@ -23,6 +25,9 @@ MOST_UNSTEADY = 4
 
 LEAST_SIGNAL = 0.1
 """Share of the brain's median signal below which a voxel holds none (drop-outs of EPI)."""
+
+EMPTY = 0.05
+"""Share of the usual mean signal below which a whole frame holds none; no bolus takes that much from a head."""
 
 _FALLEN = 0.15
 
@@ -38,25 +43,28 @@ def dsc_series(image: Image, brain: Volume, dsc_from_prepared: Matrix) -> DscSer
     Raises:
         InputError: if the series cannot be measured; it says what is missing.
     """
-    times = _times(image)
-    acquisition = image.acquisition
-    signal = image.volume.with_array(np.asarray(image.volume.array, dtype=np.float32))
-    baseline = baseline_of(signal)
-    inside = _brain_on(signal, brain, dsc_from_prepared, baseline)
-    motion = head_motion(signal, baseline)
+    acquisition, acquired = image.acquisition, image.volume
+    te_ms, times = _echo_time(image), _times(image)
+    _refuse_empty_frames(image)
+    baseline = baseline_of(acquired)
+    inside = _brain_on(resting(acquired), brain, dsc_from_prepared)
+    motion = head_motion(acquired, baseline)
     moved = _displacement(motion, inside)
+    signal, covered = _brought_together(acquired, motion, moved)
+    kept = inside.with_array(np.asarray(inside.array) & covered)
+    lost = 1 - float(np.sum(kept.array)) / float(np.sum(inside.array))
     return DscSeries(
-        signal=_still(signal, motion, moved),
+        signal=signal,
         times_s=times,
-        te_ms=_echo_time(acquisition),
+        te_ms=te_ms,
         tr_ms=acquisition.tr_ms,
         flip_angle_deg=acquisition.flip_angle_deg,
         field_t=acquisition.field_t,
         spin_echo=bool(acquisition.spin_echo),
-        brain=inside,
+        brain=kept,
         dsc_from_prepared=dsc_from_prepared,
         displacement_mm=moved,
-        warnings=_remarks(moved, signal),
+        warnings=_remarks(moved, lost, min(acquired.grid.spacing)),
     )
 
 
@@ -108,56 +116,73 @@ def _times(image: Image) -> Floats:
         )
     if not (np.diff(times) > 0).all():
         raise InputError(f"the times of the frames of {image.source} do not rise: export the series again")
-    _echo_time(image.acquisition, image.source)
-    if not np.any(image.volume.array):
-        raise InputError(f"every frame of {image.source} is zero: export the series again")
     return np.asarray(times, dtype=np.float64)
 
 
-def _echo_time(acquisition: Acquisition, source: str = "the series") -> float:
-    if not acquisition.te_ms or acquisition.te_ms <= 0:
-        raise InputError(f"{source} does not say its echo time: give a JSON sidecar with EchoTime")
-    return acquisition.te_ms
+def _echo_time(image: Image) -> float:
+    te_ms = image.acquisition.te_ms
+    if not te_ms or te_ms <= 0:
+        raise InputError(f"{image.source} does not say its echo time: give a JSON sidecar with EchoTime")
+    return te_ms
 
 
-def _brain_on(signal: Volume, brain: Volume, dsc_from_prepared: Matrix, baseline: range) -> Volume:
+def _refuse_empty_frames(image: Image) -> None:
+    """Refuse a series with frames that hold no signal: they would pass for the deepest bolus."""
+    mean = np.mean(image.volume.array, axis=(0, 1, 2), dtype=np.float64)
+    empty = np.flatnonzero(mean <= EMPTY * np.median(mean))
+    if empty.size == mean.size:
+        raise InputError(f"every frame of {image.source} is zero: export the series again")
+    if empty.size:
+        which = f"frame{'s' * (empty.size > 1)} {spans(empty + 1)} of {mean.size}"
+        raise InputError(f"{image.source} holds no signal in {which}: export the series again")
+
+
+def _brain_on(still: Volume, brain: Volume, dsc_from_prepared: Matrix) -> Volume:
     """Bring the brain to the grid of the series, and leave out voxels without signal."""
     prepared_from_dsc = np.asarray(np.linalg.inv(dsc_from_prepared))
-    still = np.asarray(signal.array[..., baseline.start : baseline.stop]).mean(axis=3)
     share = brain.with_array(np.asarray(brain.array, dtype=np.float32)).resample(
-        signal.grid, prepared_from_dsc
+        still.grid, prepared_from_dsc
     )
     mask = np.asarray(share.array) >= 0.5
     if not mask.any():
         raise InputError("the DSC series lies outside the brain: check that it is of the same patient")
-    return Volume(mask & (still > LEAST_SIGNAL * float(np.median(still[mask]))), signal.affine)
+    signal = np.asarray(still.array)
+    return still.with_array(mask & (signal > LEAST_SIGNAL * float(np.median(signal[mask]))))
 
 
 def _displacement(motion: tuple[Matrix, ...], brain: Volume) -> Floats:
-    """Return how far each frame moved the brain, at most, in mm."""
-    index = np.argwhere(np.asarray(brain.array, dtype=np.bool_))
-    low, high = index.min(axis=0), index.max(axis=0)
-    corners = np.array(
-        [[a, b, c] for a in (low[0], high[0]) for b in (low[1], high[1]) for c in (low[2], high[2])]
-    )
-    points = apply_affine(brain.affine, corners)
+    """Return how far each frame was displaced, at most, within the brain, in mm."""
+    mask = np.asarray(brain.array, dtype=np.bool_)
+    surface = mask & ~ndimage.binary_erosion(mask)
+    points = apply_affine(brain.affine, np.argwhere(surface))
     return np.array([np.linalg.norm(apply_affine(m, points) - points, axis=1).max() for m in motion])
 
 
-def _still(signal: Volume, motion: tuple[Matrix, ...], moved: Floats) -> Volume:
-    """Resample the frames that moved."""
-    frames = np.asarray(signal.array).copy()
+def _brought_together(
+    acquired: Volume, motion: tuple[Matrix, ...], moved: Floats
+) -> tuple[Volume, NDArray[np.bool_]]:
+    """Resample the frames that moved, by cubic B-splines.
+
+    Returns:
+        The series, float32, and which voxels every frame covers. Where a frame does not, it stays as acquired.
+    """
+    frames = np.array(acquired.array, dtype=np.float32)
+    covered = np.ones(acquired.grid.shape, dtype=np.bool_)
     for t in np.flatnonzero(moved > STILL_MM):
-        frame = signal.with_array(np.ascontiguousarray(signal.array[..., t]))
-        frames[..., t] = np.maximum(frame.resample(signal.grid, motion[t], order=3).array, 0)
-    return signal.with_array(frames)
+        frame = acquired.with_array(np.ascontiguousarray(frames[..., t]))
+        there = np.asarray(frame.resample(frame.grid, motion[t], order=3, outside=np.nan).array)
+        seen = np.isfinite(there)
+        frames[seen, t] = np.maximum(there[seen], 0)
+        covered &= seen
+    return acquired.with_array(frames), covered
 
 
-def _remarks(moved: Floats, signal: Volume) -> tuple[str, ...]:
-    largest, voxel = float(moved.max()), min(signal.grid.spacing)
-    if largest <= voxel / 2:
+def _remarks(moved: Floats, lost: float, voxel_mm: float) -> tuple[str, ...]:
+    """Mention motion of more than half a voxel, and the share of the brain that it took out of the slices."""
+    largest = float(moved.max())
+    if largest <= voxel_mm / 2:
         return ()
+    left = f"; {100 * lost:.0f} % of its brain left the slices and counts no more" if lost >= 0.005 else ""
     return (
-        f"The head moved by up to {largest:.1f} mm during the DSC series; its frames were brought together, but what "
-        "left the slices is lost.",
+        f"The head moved by up to {largest:.1f} mm during the DSC series: its frames were brought together{left}.",
     )

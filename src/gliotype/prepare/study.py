@@ -200,7 +200,8 @@ def _align(views: Mapping[Sequence, _View], reference: Sequence) -> _Alignments:
         if not found.doubts:
             trusted.append(sequence)
         quality |= _numbers(found, f"{sequence} to {reference}")
-        warnings += _doubtful(found, f"{sequence} to {reference}")
+        stays = "it stays where its header has it, " if keep_header else ""
+        warnings += _doubtful(found, f"{sequence} to {reference}", stays)
     pairs = [
         Pair(views[s].side, _template(s, views[s].stripped), None if s is reference else matrices[s])
         for s in trusted
@@ -227,9 +228,10 @@ def _numbers(found: Alignment, name: str) -> dict[str, float]:
     }
 
 
-def _doubtful(found: Alignment, name: str) -> Iterator[str]:
+def _doubtful(found: Alignment, name: str, stays: str = "") -> Iterator[str]:
     if found.doubts:
-        yield f"the registration of {name} is doubtful ({'; '.join(found.doubts)}): look at the pictures"
+        doubts = "; ".join(found.doubts)
+        yield f"the registration of {name} is doubtful ({doubts}): {stays}look at the pictures"
 
 
 @cache

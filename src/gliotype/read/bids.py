@@ -136,6 +136,18 @@ def acquisition_of(sidecar: Sidecar, description: str) -> Acquisition:
     )
 
 
+def numbers_of(value: Any) -> tuple[float, ...]:
+    """Read a list of numbers; empty where it is anything else.
+
+    Example:
+        >>> numbers_of([0, 1.5]), numbers_of(["soon"]), numbers_of(None)
+        ((0.0, 1.5), (), ())
+    """
+    numbers = [_number(entry) for entry in value] if isinstance(value, list) else []
+    known = tuple(number for number in numbers if number is not None)
+    return known if len(known) == len(numbers) else ()
+
+
 def _number(value: Any) -> float | None:
     return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 

@@ -10,10 +10,11 @@ import numpy as np
 from gliotype.errors import InputError
 from gliotype.read.dicom_header import Header, read_header
 from gliotype.read.files import Found
+from gliotype.read.frame import Frame
 from gliotype.read.geometry import evened
 from gliotype.read.pixels import decoded
 from gliotype.read.series import Loaded, Series, broken_series
-from gliotype.read.stack import MAX_MISSING, Frame, Stack, frame_times, separated, stacked
+from gliotype.read.stack import MAX_MISSING, Stack, frame_times, repeats, separated, stacked
 from gliotype.read.voxels import checked, compact
 from gliotype.volume import Array, Volume
 
@@ -76,7 +77,7 @@ def _series(frames: list[Frame], file: Header) -> Series:
         acquisition=replace(file.evidence.acquisition, te_ms=frames[0].te_ms),
         image_type=frames[0].image_type,
         max_b_value=max(frame.b_value for frame in frames),
-        frames=stack.times if stack else 1,
+        frames=stack.times if stack else repeats(frames),
     )
     return Series(
         source=source,

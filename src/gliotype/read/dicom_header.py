@@ -17,8 +17,8 @@ from pydicom.multival import MultiValue
 from gliotype.errors import InputError
 from gliotype.read.entries import UNREADABLE_DICOM, age_in_years, contrast_given, sex_of
 from gliotype.read.files import Found
+from gliotype.read.frame import Frame
 from gliotype.read.series import Evidence, Examination
-from gliotype.read.stack import Frame
 from gliotype.study import Acquisition
 
 _MR_IMAGES = (

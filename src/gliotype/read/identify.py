@@ -30,7 +30,12 @@ _IMAGE_TYPES: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"SCREEN SAVE", "CSA REPORT", "CSAPARALLEL"}), "a screen capture"),
     (frozenset({"P", "PHASE", "PHASE MAP", "VELOCITY", "IMAGINARY", "I"}), "a phase image"),
     (frozenset({"FA", "TRACEW", "TRACE", "EADC", "TENSOR", "DIFFUSION"}), "a diffusion image"),
-    (frozenset({"CBV", "CBF", "MTT", "TTP", "RCBV", "RCBF", "PBP", "GBP"}), "a perfusion map"),
+    (
+        frozenset(
+            {"CBV", "CBF", "MTT", "TTP", "TMAX", "RCBV", "RCBF", "RELCBV", "RELCBF", "RELMTT", "PBP", "GBP"}
+        ),
+        "a perfusion map",
+    ),
     (frozenset({"T1 MAP", "T2 MAP", "T2_STAR MAP", "FIELD_MAP", "B0 MAP", "B1 MAP"}), "a parameter map"),
     (frozenset({"MOSAIC"}), "a Siemens mosaic (convert it with dcm2niix to use it)"),
 )

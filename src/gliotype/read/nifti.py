@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 
 from gliotype.errors import GeometryError, InputError
-from gliotype.read.bids import Sidecar, acquisition_of, examination_of, stem_of
+from gliotype.read.bids import Sidecar, acquisition_of, examination_of, numbers_of, stem_of
 from gliotype.read.files import Found
 from gliotype.read.series import Evidence, Loaded, Series, broken_series
 from gliotype.read.voxels import checked
@@ -23,6 +23,7 @@ _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 """By NIfTI code: unknown, metre, millimetre, micrometre."""
 
 _INTENT_LABEL = 1002
+_LONGEST_TR_S = 60.0
 _UNREADABLE = (
     nib.filebasedimages.ImageFileError,
     nib.wrapstruct.WrapStructError,
@@ -55,13 +56,13 @@ def read_nifti(found: Found, sidecar: Sidecar) -> Series:
             grid = Grid(shape[:3], _affine(found.relative, image.header))  # type: ignore[arg-type]
         except GeometryError as error:
             problem = GeometryError(f"{found.relative}: {error}")
-    tr_s = _frame_seconds(image.header, sidecar)
+    times = _frame_times(image.header, sidecar, frames) if frames > 1 else None
     return Series(
         source=found.relative,
         grid=grid,
         evidence=_evidence(found, image.header, sidecar, frames),
         examination=examination_of(found.relative, sidecar),
-        load=lambda: _load(found, grid, tr_s, frames),
+        load=lambda: _load(found, grid, times),
         problem=problem,
         acquired=_acquired(image.header, sidecar),
     )
@@ -173,18 +174,32 @@ def read_voxels(found: Found) -> Array:
     return array.reshape(_squeezed(array.shape))
 
 
-def _load(found: Found, grid: Grid | None, tr_s: float, frames: int) -> Loaded:
+def _load(found: Found, grid: Grid | None, times_s: tuple[float, ...] | None) -> Loaded:
     if grid is None:
         raise InputError(f"{found.relative} has no usable geometry: convert it again")
     loaded = checked(Volume(read_voxels(found), grid.affine), found.relative)
-    times = tuple(round(t * tr_s, 6) for t in range(frames)) if frames > 1 and 0 < tr_s < 60 else None
-    return replace(loaded, frame_times_s=times)
+    return replace(loaded, frame_times_s=times_s)
 
 
-def _frame_seconds(header: Any, sidecar: Sidecar) -> float:
-    """Time between frames in s: the sidecar's RepetitionTime, else the header's fourth voxel size."""
-    if isinstance(tr_s := sidecar.get("RepetitionTime"), int | float):
-        return float(tr_s)
+def _frame_times(header: Any, sidecar: Sidecar, frames: int) -> tuple[float, ...] | None:
+    """Return the time in s of each frame from the first, or None where nothing tells it.
+
+    The sidecar's VolumeTiming counts first, then its RepetitionTime, then the header's fourth voxel size. A header
+    that says 1 without a unit says nothing: that is what an unset field holds.
+    """
+    if timing := numbers_of(sidecar.get("VolumeTiming")):
+        return tuple(round(t - timing[0], 6) for t in timing) if len(timing) == frames else None
+    tr_s = _frame_seconds(header, sidecar)
+    return tuple(round(t * tr_s, 6) for t in range(frames)) if tr_s is not None else None
+
+
+def _frame_seconds(header: Any, sidecar: Sidecar) -> float | None:
+    tr_ms = acquisition_of(sidecar, "").tr_ms
+    if tr_ms is not None:
+        return tr_ms / 1000.0
     zooms = header.get_zooms()
-    unit = {8: 1.0, 16: 1e-3, 24: 1e-6}.get(int(header["xyzt_units"]) & 0x38, 1.0)
-    return float(zooms[3]) * unit if len(zooms) > 3 else 0.0
+    unit = {8: 1.0, 16: 1e-3, 24: 1e-6}.get(int(header["xyzt_units"]) & 0x38)
+    if len(zooms) <= 3 or (unit is None and zooms[3] == 1.0):
+        return None
+    step_s = float(zooms[3]) * (unit or 1.0)
+    return step_s if 0 < step_s < _LONGEST_TR_S else None

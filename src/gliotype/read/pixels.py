@@ -12,7 +12,7 @@ from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGL
 from gliotype.errors import InputError
 from gliotype.read.entries import UNREADABLE_DICOM
 from gliotype.read.files import Found
-from gliotype.read.stack import Frame
+from gliotype.read.frame import Frame
 from gliotype.volume import Array
 
 _JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)

@@ -13,57 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gliotype.errors import GeometryError, InputError
-from gliotype.read.files import Found
+from gliotype.read.frame import Frame
+from gliotype.read.moments import is_repeated, matched, order_in_time, past_midnight
 from gliotype.volume import LPS_FROM_RAS, Grid
 
 SAME_PLACE_MM = 0.05
 MAX_GAP_MM = 15.0
 MAX_MISSING = 0.25
 _MAX_DRIFT_MM = 1.0
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One slice of a DICOM series: a classic instance, or one frame of an enhanced one.
-
-    Attributes:
-        found: the file.
-        index: number of the frame in its file, from 0.
-        size: rows and columns.
-        position: LPS mm of the centre of the first voxel.
-        orientation: unit vectors (LPS) along which the column index and the row index increase.
-        spacing: mm between rows, mm between columns.
-        te_ms: echo time, or None.
-        image_type: ImageType values.
-        b_value: diffusion b-value in s/mm2.
-        temporal: temporal position, or None.
-        time_s: clock time of acquisition in s, or None.
-        trigger_ms: trigger time, or None.
-        number: acquisition and instance number.
-        slope: of the stored values.
-        intercept: of the stored values.
-    """
-
-    found: Found
-    index: int
-    size: tuple[int, int]
-    position: tuple[float, float, float]
-    orientation: tuple[float, ...]
-    spacing: tuple[float, float]
-    te_ms: float | None = None
-    image_type: tuple[str, ...] = ()
-    b_value: float = 0.0
-    temporal: int | None = None
-    time_s: float | None = None
-    trigger_ms: float | None = None
-    number: tuple[int, int] = (0, 0)
-    slope: float = 1.0
-    intercept: float = 0.0
-
-    @property
-    def normal(self) -> NDArray[np.float64]:
-        """Unit vector (LPS) through the slice."""
-        return np.cross(self.orientation[:3], self.orientation[3:])
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,10 +76,10 @@ def stacked(frames: list[Frame], source: str) -> Stack:
         source: the name for messages.
 
     Raises:
-        InputError: if there is only one slice.
+        InputError: if there is only one slice, or a time series lacks frames in some slices.
         GeometryError: if the slices do not lie on a straight line, or too many of them are missing.
     """
-    slices, remark = _slices_in_time(frames)
+    slices, remark = _slices_in_time(frames, source)
     if len(slices) < 2:
         raise InputError(f"{source} is a single slice: give the whole series")
     first, last = slices[0][0], slices[-1][0]
@@ -190,9 +147,17 @@ def _by_place(frames: list[Frame]) -> list[list[Frame]]:
     return places
 
 
-def _slices_in_time(frames: list[Frame]) -> tuple[list[tuple[Frame, ...]], str]:
-    """Order each place's frames in time and keep as many at each place; say what was left out."""
-    places = [sorted(place, key=_in_time) for place in _by_place(frames)]
+def repeats(frames: list[Frame]) -> int:
+    """Return how often the slices of one image come, at most."""
+    return max(map(len, _by_place(frames)))
+
+
+def _slices_in_time(frames: list[Frame], source: str) -> tuple[list[tuple[Frame, ...]], str]:
+    """Order each place's frames in time, as many at each place; say what was left out of images sent twice."""
+    places = _by_place(past_midnight(frames))
+    if is_repeated(places):
+        return matched(places, source), ""
+    places = [sorted(place, key=order_in_time) for place in places]
     fewest, most = min(map(len, places)), max(map(len, places))
     remark = ""
     if fewest != most:
@@ -201,15 +166,6 @@ def _slices_in_time(frames: list[Frame]) -> tuple[list[tuple[Frame, ...]], str]:
             f"times; the first {fewest} of each {'was' if fewest == 1 else 'were'} used. "
         )
     return [tuple(place[:fewest]) for place in places], remark
-
-
-def _in_time(frame: Frame) -> tuple[float, float, float, tuple[int, int]]:
-    return (
-        float(frame.temporal or 0),
-        frame.time_s or 0.0,
-        frame.trigger_ms or 0.0,
-        frame.number,
-    )
 
 
 def _spacing(positions: NDArray[np.float64], source: str) -> tuple[int, bool]:
@@ -239,7 +195,6 @@ def frame_times(stack: Stack, tr_ms: float | None) -> tuple[float, ...] | None:
     for name, unit_s in (("time_s", 1.0), ("trigger_ms", 0.001)):
         values = np.array([[getattr(f, name) for f in place] for place in stack.frames], dtype=np.float64)
         seconds = np.median(values, axis=0) * unit_s
-        seconds = np.where(seconds < seconds[0], seconds + 86400.0, seconds)
         if (np.diff(seconds) > 0).all():
             return tuple(float(s) for s in (seconds - seconds[0]).round(4))
     return tuple(round(t * tr_ms / 1000.0, 4) for t in range(stack.times)) if tr_ms else None

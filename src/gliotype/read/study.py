@@ -257,7 +257,7 @@ def _image(candidate: Candidate, loaded: Loaded | None) -> Image:
 
 def _spin_echo(scanning: frozenset[str]) -> bool | None:
     """Tell a spin from a gradient echo by ScanningSequence; None where it says neither."""
-    return "SE" in scanning if scanning & {"SE", "GR"} else None
+    return "SE" in scanning and "GR" not in scanning if scanning & {"SE", "GR"} else None
 
 
 def _remarks(candidate: Candidate) -> list[str]:

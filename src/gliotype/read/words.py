@@ -46,7 +46,7 @@ _TECHNIQUES: tuple[tuple[str, str], ...] = (
     (r"loc|locali[sz]er\w*|scouts?|aahead\w*|aahscout|survey|surview|3 ?plane|plane loc", "a localiser"),
     (r"subs?|subtra\w*|soustraction", "a subtraction"),
     (r"mip|mips|minip|mnip", "a projection"),
-    (r"\w*cbv|\w*cbf|mtt|ttp|tmax|pbp|gbp|ktrans|leakage|k2|rel ?cbv|perf\w* ?map", "a perfusion map"),
+    (r"\w*cbv|\w*cbf|\w*mtt|\w*ttp|tmax|pbp|gbp|ktrans|leakage|k2|rel ?cbv|perf\w* ?map", "a perfusion map"),
     (r"asl|pcasl|pasl|casl", "arterial spin labelling"),
     (r"tof|angio\w*|mra|mrv|venogra\w*|pca|phase ?contrast|pc ?mra", "an angiogram"),
     (
