@@ -32,7 +32,7 @@ _IMAGE_TYPES: tuple[tuple[frozenset[str], str], ...] = (
     (frozenset({"FA", "TRACEW", "TRACE", "EADC", "TENSOR", "DIFFUSION"}), "a diffusion image"),
     (frozenset({"CBV", "CBF", "MTT", "TTP", "RCBV", "RCBF", "PBP", "GBP"}), "a perfusion map"),
     (frozenset({"T1 MAP", "T2 MAP", "T2_STAR MAP", "FIELD_MAP", "B0 MAP", "B1 MAP"}), "a parameter map"),
-    (frozenset({"MOSAIC"}), "a Siemens mosaic (convert it with dcm2niix to use it)"),
+    (frozenset({"MOSAIC"}), "a Siemens mosaic that does not say how it is built (convert it with dcm2niix)"),
 )
 
 
