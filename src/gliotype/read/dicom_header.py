@@ -18,6 +18,7 @@ from gliotype.errors import InputError
 from gliotype.read.entries import UNREADABLE_DICOM, age_in_years, contrast_given, sex_of
 from gliotype.read.files import Found
 from gliotype.read.frame import Frame
+from gliotype.read.mosaic import MOSAIC, tiles_of
 from gliotype.read.series import Evidence, Examination
 from gliotype.study import Acquisition
 
@@ -136,6 +137,8 @@ def _header(found: Found) -> Header | None:
             return None
         pictured = kind.startswith(_SECONDARY_CAPTURE) or int(dataset.get("SamplesPerPixel", 1)) != 1
         frames = () if pictured else tuple(_frames(dataset, found))
+        if len(frames) == 1 and MOSAIC in frames[0].image_type:
+            frames = tiles_of(frames[0])
         return Header(
             source=found.relative,
             uid=_text(dataset, "SOPInstanceUID") or found.relative,

@@ -37,7 +37,7 @@ _IMAGE_TYPES: tuple[tuple[frozenset[str], str], ...] = (
         "a perfusion map",
     ),
     (frozenset({"T1 MAP", "T2 MAP", "T2_STAR MAP", "FIELD_MAP", "B0 MAP", "B1 MAP"}), "a parameter map"),
-    (frozenset({"MOSAIC"}), "a Siemens mosaic (convert it with dcm2niix to use it)"),
+    (frozenset({"MOSAIC"}), "a Siemens mosaic that does not say how it is built (convert it with dcm2niix)"),
 )
 
 

@@ -13,6 +13,7 @@ from gliotype.errors import InputError
 from gliotype.read.entries import UNREADABLE_DICOM
 from gliotype.read.files import Found
 from gliotype.read.frame import Frame
+from gliotype.read.mosaic import untiled
 from gliotype.volume import Array
 
 _JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
@@ -34,6 +35,8 @@ def decoded(frames: list[Frame]) -> tuple[dict[tuple[str, int], Array], list[Inp
         found = own[0].found
         try:
             stored, rescaled = _stored_values(found)
+            if stored.shape[1:] != own[0].size:
+                stored = untiled(stored[0], own[0].size)
             for frame in own:
                 plane = stored[frame.index].T
                 pixels[relative, frame.index] = plane if rescaled else _rescaled(plane, frame)
