@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from gliotype.errors import InputError
-from gliotype.segment.model1 import CHANNELS, GRID, network_input, scale
-from gliotype.segment.tumour import given_tumour, plausible_components
+from gliotype.segment import tumour
+from gliotype.segment.model1 import CHANNELS, GRID, Look, network_input, scale
+from gliotype.segment.tumour import given_tumour, segment, suspect
 from gliotype.study import Label, PreparedStudy, Sequence
 from gliotype.volume import Grid, Volume
 
@@ -15,24 +16,48 @@ def ball(shape: tuple[int, int, int], centre: tuple[int, int, int], radius: floa
     return sum((i - c) ** 2 for i, c in zip(index, centre, strict=True)) < radius**2
 
 
-def test_two_certain_foci_are_kept_and_specks_are_not() -> None:
-    whole = np.zeros((60, 60, 60))
-    whole[ball(whole.shape, (20, 20, 20), 10)] = 0.95
-    whole[ball(whole.shape, (45, 40, 40), 7)] = 0.9
-    whole[ball(whole.shape, (50, 10, 50), 2)] = 1.0
-    found = plausible_components(whole, whole, 0.001)
-    assert found.kept[20, 20, 20]
-    assert found.kept[45, 40, 40]
-    assert not found.kept[50, 10, 50]
-    assert found.warnings == ("the tumour has 2 separate parts",)
+@pytest.fixture
+def two_balls(monkeypatch: pytest.MonkeyPatch) -> PreparedStudy:
+    """A study in which the network sees an asymmetric tumour, and a faint and a small suspicion beside it."""
+    image = np.zeros(GRID.shape, np.float32)
+    says = np.zeros((5, *GRID.shape), np.float32)
+    brain = ball(GRID.shape, (40, 48, 40), 36)
+    for centre, radius, probability in (
+        ((26, 50, 44), 8, 0.95),
+        ((56, 40, 40), 7, 0.6),
+        ((54, 70, 40), 2, 1.0),
+    ):
+        there = ball(GRID.shape, centre, radius)
+        image[there], says[3][there] = 2.0, probability
+    seen = Look(network_input({}, brain), brain, says, says, frozenset({Sequence.FLAIR}))
+    seen.stack[CHANNELS.index(Sequence.FLAIR)] = image
+    monkeypatch.setattr(tumour, "look", lambda *_: seen)
+    volume = Volume(image + 1, GRID.affine)
+    return PreparedStudy(
+        images={Sequence.FLAIR: volume},
+        brain=volume.with_array(brain),
+        mni_from_prepared=np.eye(4),
+        acquired_from_prepared={Sequence.FLAIR: np.eye(4)},
+        acquired_grids={Sequence.FLAIR: GRID},
+        reference=Sequence.FLAIR,
+        skull_stripped=False,
+    )
 
 
-def test_a_faint_suspicion_is_no_tumour_and_is_mentioned() -> None:
-    whole = np.where(ball((40, 40, 40), (20, 20, 20), 8), 0.6, 0.0)
-    found = plausible_components(whole, whole, 0.001)
-    assert not found.kept.any()
-    assert "was not taken for a tumour" in found.warnings[0]
-    assert plausible_components(np.zeros((5, 5, 5)), np.zeros((5, 5, 5)), 0.001).warnings == ()
+def test_only_large_and_certain_components_are_candidates(two_balls: PreparedStudy) -> None:
+    suspicion = suspect(two_balls)
+    (only,) = suspicion.candidates
+    assert only.number == suspicion.parts[26, 50, 44] != suspicion.parts[56, 40, 40]
+    assert 1.6 < only.evidence.contrast <= 2.0
+    assert suspicion.largest_ml == pytest.approx(17.0, abs=1.0)
+
+
+def test_the_tumour_is_the_convincing_component_on_its_own_side(two_balls: PreparedStudy) -> None:
+    found = segment(two_balls)
+    labels = np.asarray(found.labels.array)
+    assert labels[26, 50, 44] == Label.OEDEMA
+    assert not labels[40:].any()
+    assert found.confidence == pytest.approx(0.95)
 
 
 def test_scaling_ignores_what_lies_outside_the_brain_and_keeps_empty_space_empty() -> None:
@@ -81,18 +106,18 @@ def test_a_given_mask_is_moved_by_its_affine_and_old_labels_are_understood(prepa
     labels[3:6, 4:9, 10:20] = 4
     labels[6:8, 4:9, 10:20] = 2
     flipped = Volume(labels[::-1], np.array([[-2.0, 0, 0, 38], [0, 2, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1]]))
-    tumour = given_tumour(flipped, prepared)
-    assert tumour.labels.array[8, 12, 15] == Label.ENHANCING
-    assert tumour.labels.array[13, 12, 15] == Label.OEDEMA
-    assert not tumour.labels.array[30:].any()
-    assert tumour.source == "given"
+    moved = given_tumour(flipped, prepared)
+    assert moved.labels.array[8, 12, 15] == Label.ENHANCING
+    assert moved.labels.array[13, 12, 15] == Label.OEDEMA
+    assert not moved.labels.array[30:].any()
+    assert moved.source == "given"
 
 
 def test_a_mask_of_one_value_is_whole_tumour(prepared: PreparedStudy) -> None:
     mask = np.zeros((40, 50, 30), np.uint8)
     mask[5:9, 5:9, 5:9] = 255
-    tumour = given_tumour(Volume(mask, np.eye(4)), prepared)
-    assert set(np.unique(tumour.labels.array)) == {0, Label.CORE}
+    moved = given_tumour(Volume(mask, np.eye(4)), prepared)
+    assert set(np.unique(moved.labels.array)) == {0, Label.CORE}
 
 
 def test_masks_with_other_labels_or_elsewhere_are_refused(prepared: PreparedStudy) -> None:

@@ -75,16 +75,29 @@ def sharpen(
     tumour, healthy = brain & (whole >= SURE_TUMOUR), brain & (whole < SURE_HEALTHY)
     if not chosen or min(tumour.sum(), healthy.sum()) * spacing_mm**3 < LEAST_ML * 1000:
         return whole
-    near = brain & (ndimage.distance_transform_edt(whole < BORDER) * spacing_mm <= REACH_MM)
-    values = np.stack([images[name] for name in chosen], axis=-1)
-    spread = np.maximum(values[healthy].std(axis=0), 1e-6)
-    values = values / spread
-    ratio = _log_likelihood(values[near], values[tumour]) - _log_likelihood(values[near], values[healthy])
+    near = brain & _within_reach(whole >= BORDER, spacing_mm)
+    spread = [max(float(images[name][healthy].std()), 1e-6) for name in chosen]
+
+    def values(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+        return np.stack([images[name][mask] / s for name, s in zip(chosen, spread, strict=True)], axis=-1)
+
+    ratio = _log_likelihood(values(near), values(tumour)) - _log_likelihood(values(near), values(healthy))
     p = np.clip(whole[near], 1e-4, 1 - 1e-4)
     odds = TRUST_NETWORK * np.log(p / (1 - p)) + TRUST_APPEARANCE * np.clip(ratio, -MOST, MOST)
     sharp = np.minimum(whole, SURE_HEALTHY)
     sharp[near] = 1 / (1 + np.exp(-odds))
     return sharp
+
+
+def _within_reach(mask: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.bool_]:
+    """Mask the voxels within `REACH_MM` of a mask that is not empty; distances are taken around it alone."""
+    reach = int(np.ceil(REACH_MM / spacing_mm))
+    box = tuple(
+        slice(max(s.start - reach, 0), s.stop + reach) for s in ndimage.find_objects(mask.view(np.uint8))[0]
+    )
+    near = np.zeros(mask.shape, np.bool_)
+    near[box] = ndimage.distance_transform_edt(~mask[box]) * spacing_mm <= REACH_MM
+    return near
 
 
 def _log_likelihood(values: NDArray[np.float32], sample: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -8,6 +8,7 @@ The same input is built here for training and for use.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -78,25 +79,54 @@ def _network() -> Network:
     return load_network("model1.onnx")
 
 
-def probabilities(
+@dataclass(frozen=True, eq=False)
+class Look:
+    """What the network is shown of some sequences, and what it says of it, on `GRID`.
+
+    Attributes:
+        stack: its input, (8, 80, 96, 80); see `network_input`.
+        place: where the brain is, or is to be expected.
+        straight: probabilities of `CLASSES`, (5, 80, 96, 80).
+        mirrored: the same of the mirror image, turned back.
+        sequences: which sequences it shows.
+    """
+
+    stack: NDArray[np.float32]
+    place: NDArray[np.bool_]
+    straight: NDArray[np.float32]
+    mirrored: NDArray[np.float32]
+    sequences: frozenset[Sequence]
+
+    @property
+    def mean(self) -> NDArray[np.float32]:
+        """Probabilities of `CLASSES`: the mean over the image and its mirror image."""
+        return np.asarray((self.straight + self.mirrored) / 2, dtype=np.float32)
+
+
+def on_network_grid(
     images: Mapping[Sequence, Volume], mni_from_world: Matrix, place: Volume
-) -> NDArray[np.float32]:
-    """Run Model 1.
+) -> tuple[dict[Sequence, NDArray[np.float32]], NDArray[np.bool_]]:
+    """Bring images and the brain's place to `GRID`.
 
     Args:
         images: per sequence, in one world space; any subset of T1, T1C, T2 and FLAIR.
         mni_from_world: affine transform of that space to MNI152, RAS mm.
         place: where the brain is (its mask) or is to be expected (the atlas's), in the same world space.
-
-    Returns:
-        float32 array (5, 80, 96, 80) of probabilities of `CLASSES` on `GRID`; mean over the image and
-        its mirror image.
     """
     world_from_mni = np.linalg.inv(mni_from_world)
-    on_grid = {s: images[s].resample(GRID, world_from_mni).array for s in CHANNELS if s in images}
-    inside = place.resample(GRID, world_from_mni, order=0).array > 0
-    stack = network_input(on_grid, inside)
+    on_grid = {s: np.asarray(images[s].resample(GRID, world_from_mni).array) for s in CHANNELS if s in images}
+    return on_grid, np.asarray(place.resample(GRID, world_from_mni, order=0).array) > 0
+
+
+def look(images: Mapping[Sequence, NDArray[np.float32]], place: NDArray[np.bool_]) -> Look:
+    """Run Model 1 on the image and on its mirror image.
+
+    Args:
+        images: per sequence, on `GRID`; any subset of T1, T1C, T2 and FLAIR.
+        place: where the brain is or is to be expected, on `GRID`.
+    """
+    stack = network_input(images, place)
     network = _network()
     straight = network(stack[None])[0]
     mirrored = network(stack[None, :, ::-1])[0][:, ::-1]
-    return np.asarray((straight + mirrored) / 2, dtype=np.float32)
+    return Look(stack, place, straight, mirrored, frozenset(images))

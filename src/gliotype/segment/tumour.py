@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from functools import cache
 
@@ -13,7 +14,8 @@ from scipy import ndimage
 from gliotype.errors import InputError
 from gliotype.prepare import atlas
 from gliotype.segment.appearance import sharpen
-from gliotype.segment.model1 import CLASSES, GRID, probabilities
+from gliotype.segment.evidence import Evidence, EvidenceModel, evidence_model, evidence_of
+from gliotype.segment.model1 import CLASSES, GRID, Look, look, on_network_grid
 from gliotype.study import Label, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Matrix, Volume
 
@@ -36,7 +38,10 @@ MIN_PEAK = 0.8
 """A component whose probability nowhere exceeds this is not reported."""
 
 MIN_SHARE = 0.1
-"""A further component must hold this share of the largest one's volume."""
+"""A further component must hold this share of the largest one's summed probability."""
+
+NOT_TAKEN = "a faint, small or doubtful suspicion of {:.1f} ml was not taken for a tumour"
+"""What is said where something looked like tumour and nothing convinced."""
 
 
 def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Volume:
@@ -52,7 +57,7 @@ def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vol
     """
     grid = next(iter(images.values())).grid
     place = Volume(atlas.brain().array, np.linalg.inv(mni_from_world) @ atlas.brain().affine)
-    outside = probabilities(images, mni_from_world, place)[CLASSES.index("outside")]
+    outside = look(*on_network_grid(images, mni_from_world, place)).mean[CLASSES.index("outside")]
     inside = Volume(np.where(_reachable(), 1 - outside, 0), GRID.affine).resample(grid, mni_from_world)
     mask = np.asarray(inside.array) > 0.5
     if mask.any():
@@ -73,80 +78,132 @@ def _reachable() -> NDArray[np.bool_]:
 def segment(prepared: PreparedStudy) -> Tumour:
     """Find the tumour and its sub-regions with Model 1.
 
+    Of the suspicious components (`suspect`) those are tumour for which enough speaks (`judge`); their voxels take
+    the most probable sub-region of all sequences together. When none is left, no tumour was found.
+    """
+    suspicion = suspect(prepared)
+    verdict = judge(suspicion, evidence_model())
+    labels = np.where(verdict.kept, suspicion.regions.argmax(axis=0) + 1, 0).astype(np.uint8)
+    confidence = float(suspicion.whole[verdict.kept].mean()) if verdict.kept.any() else None
+    return Tumour(Volume(labels, prepared.grid.affine), "model1", confidence, verdict.warnings)
+
+
+@dataclass(frozen=True, eq=False)
+class Candidate:
+    """A component that is large and certain enough to be weighed.
+
+    Attributes:
+        number: in `Suspicion.parts`.
+        mass: summed whole-tumour probability of its voxels.
+        evidence: what speaks for it.
+    """
+
+    number: int
+    mass: float
+    evidence: Evidence
+
+
+@dataclass(frozen=True, eq=False)
+class Suspicion:
+    """All that looks like tumour, on the prepared grid.
+
+    Attributes:
+        regions: the network's probability of each sub-region in all sequences together, (3, i, j, k).
+        whole: its whole-tumour probability.
+        parts: numbers of the connected components, 0 elsewhere.
+        largest_ml: volume of the largest component.
+        candidates: components to be weighed.
+    """
+
+    regions: NDArray[np.float32]
+    whole: NDArray[np.float32]
+    parts: NDArray[np.int32]
+    largest_ml: float
+    candidates: tuple[Candidate, ...]
+
+
+def suspect(prepared: PreparedStudy) -> Suspicion:
+    """Find the components that look like tumour.
+
     The network looks at all sequences together and at `FLUID_BRIGHT` alone, and the higher whole-tumour
     probability counts: a faint tumour that T1 and T1c do not show is else talked away by them. That probability
-    is sharpened by the patient's own appearance (`sharpen`). Voxels where it reaches `WHOLE_CUT` are tumour and
-    take the most probable sub-region of all sequences together. Components are kept by the rules of
-    `plausible_components`; when none is left, no tumour was found.
+    is sharpened by the patient's own appearance (`sharpen`); components are drawn where it reaches `WHOLE_CUT`, and are
+    candidates from `MIN_VOLUME_ML` and a probability of `MIN_PEAK` somewhere in them.
     """
-    stripped = {
-        s: image.with_array(np.where(prepared.brain.array, image.array, 0).astype(np.float32))
-        for s, image in prepared.images.items()
-    }
-    regions = _regions(stripped, prepared)
+    looks = _looks(prepared)
+    regions = np.stack([_up(m, prepared) for m in looks[0].mean[2:]])
     whole = regions.sum(axis=0)
-    fluid_bright = {s: image for s, image in stripped.items() if s in FLUID_BRIGHT}
-    if 0 < len(fluid_bright) < len(stripped):
-        whole = np.maximum(whole, _regions(fluid_bright, prepared).sum(axis=0))
+    for other in looks[1:]:
+        whole = np.maximum(whole, _up(other.mean[2:].sum(axis=0), prepared))
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
     whole = whole * brain
     arrays = {s: np.asarray(image.array) for s, image in prepared.images.items()}
     sharp = sharpen(whole, arrays, brain, prepared.grid.spacing[0])
-    components = plausible_components(sharp, whole, prepared.grid.voxel_ml)
-    labels = np.where(components.kept, regions.argmax(axis=0) + 1, 0).astype(np.uint8)
-    confidence = float(whole[components.kept].mean()) if components.kept.any() else None
-    return Tumour(Volume(labels, prepared.grid.affine), "model1", confidence, components.warnings)
+    parts, n = ndimage.label(sharp >= WHOLE_CUT)
+    volumes = np.bincount(parts.ravel(), minlength=n + 1)[1:] * prepared.grid.voxel_ml
+    found = tuple(_candidates(parts, volumes, whole, looks, prepared))
+    return Suspicion(regions, whole, parts, float(volumes.max(initial=0.0)), found)
 
 
-def _regions(images: Mapping[Sequence, Volume], prepared: PreparedStudy) -> NDArray[np.float32]:
-    """Probability of each sub-region on the prepared grid, (3, i, j, k), as some of the images show it."""
-    maps = probabilities(images, prepared.mni_from_prepared, prepared.brain)[2:]
-    return np.stack(
-        [Volume(m, GRID.affine).resample(prepared.grid, prepared.mni_from_prepared).array for m in maps]
-    )
+def _looks(prepared: PreparedStudy) -> list[Look]:
+    """Look at all sequences, and at those alone on which oedema is bright, where these are some of them."""
+    stripped = {
+        s: image.with_array(np.where(prepared.brain.array, image.array, 0).astype(np.float32))
+        for s, image in prepared.images.items()
+    }
+    images, brain = on_network_grid(stripped, prepared.mni_from_prepared, prepared.brain)
+    fluid_bright = {s: image for s, image in images.items() if s in FLUID_BRIGHT}
+    shown = [images, fluid_bright] if 0 < len(fluid_bright) < len(images) else [images]
+    return [look(some, brain) for some in shown]
+
+
+def _up(array: NDArray[np.float32], prepared: PreparedStudy) -> NDArray[np.float32]:
+    """Bring a map from the network's grid to the prepared one."""
+    return np.asarray(Volume(array, GRID.affine).resample(prepared.grid, prepared.mni_from_prepared).array)
+
+
+def _candidates(
+    parts: NDArray[np.int32],
+    volumes: NDArray[np.floating],
+    whole: NDArray[np.float32],
+    looks: Many[Look],
+    prepared: PreparedStudy,
+) -> Iterator[Candidate]:
+    """Yield the components that are large and certain enough, with what speaks for each."""
+    numbers = np.arange(1, len(volumes) + 1)
+    marked = parts > 0
+    peaks = np.asarray(ndimage.maximum(whole[marked], parts[marked], numbers))
+    enough = (volumes >= MIN_VOLUME_ML) & (peaks >= MIN_PEAK)
+    if not enough.any():
+        return
+    weighed = Volume(np.where(np.isin(parts, numbers[enough]), parts, 0), prepared.grid.affine)
+    seen = weighed.resample(GRID, np.linalg.inv(prepared.mni_from_prepared), order=0).array
+    masses = ndimage.sum_labels(whole, parts, numbers)
+    for number in numbers[enough]:
+        part = seen == number
+        if part.any():
+            evidence = evidence_of(part, seen > 0, float(volumes[number - 1]), looks)
+            yield Candidate(int(number), float(masses[number - 1]), evidence)
 
 
 @dataclass(frozen=True, eq=False)
-class Components:
-    """Components of a probability map that may be tumour: their union, and what was left out."""
+class Verdict:
+    """Which voxels are tumour, and what is to be said about the others."""
 
     kept: NDArray[np.bool_]
     warnings: tuple[str, ...]
 
 
-def plausible_components(
-    sharp: NDArray[np.floating], whole: NDArray[np.floating], voxel_ml: float
-) -> Components:
-    """Keep the connected components that are large and certain enough to be tumour.
-
-    A component is kept when it holds at least `MIN_VOLUME_ML`, the network's probability reaches `MIN_PEAK` somewhere
-    in it, and it holds at least `MIN_SHARE` of the largest one's summed probability (a second focus).
-
-    Args:
-        sharp: sharpened whole-tumour probability; it draws the components.
-        whole: the network's; it tells how certain they are.
-        voxel_ml: volume of a voxel.
-
-    Example:
-        >>> whole = np.zeros((20, 20, 20)); whole[2:8, 2:8, 2:8] = 0.9; whole[15, 15, 15] = 1.0
-        >>> int(plausible_components(whole, whole, 0.01).kept.sum())
-        216
-    """
-    parts, n = ndimage.label(sharp >= WHOLE_CUT)
-    if n == 0:
-        return Components(np.zeros(sharp.shape, np.bool_), ())
-    numbers = np.arange(1, n + 1)
-    volume = np.bincount(parts.ravel(), minlength=n + 1)[1:] * voxel_ml
-    mass = ndimage.sum_labels(whole, parts, numbers)
-    peak = ndimage.maximum(whole, parts, numbers)
-    certain = (volume >= MIN_VOLUME_ML) & (peak >= MIN_PEAK)
-    if not certain.any():
-        largest = float(volume.max())
-        note = f"a faint or small suspicion of {largest:.1f} ml was not taken for a tumour"
-        return Components(np.zeros(sharp.shape, np.bool_), (note,))
-    keep = certain & (mass >= MIN_SHARE * mass[certain].max())
-    note = f"the tumour has {int(keep.sum())} separate parts" if keep.sum() > 1 else ""
-    return Components(np.isin(parts, numbers[keep]), (note,) if note else ())
+def judge(suspicion: Suspicion, model: EvidenceModel) -> Verdict:
+    """Keep the candidates whose evidence convinces and which hold `MIN_SHARE` of the largest such one's mass."""
+    convincing = [c for c in suspicion.candidates if model.convinced(c.evidence)]
+    if not convincing:
+        nothing = np.zeros(suspicion.parts.shape, np.bool_)
+        return Verdict(nothing, (NOT_TAKEN.format(suspicion.largest_ml),) if suspicion.largest_ml else ())
+    largest = max(c.mass for c in convincing)
+    kept = [c.number for c in convincing if c.mass >= MIN_SHARE * largest]
+    note = (f"the tumour has {len(kept)} separate parts",) if len(kept) > 1 else ()
+    return Verdict(np.isin(suspicion.parts, kept), note)
 
 
 def given_tumour(mask: Volume, prepared: PreparedStudy) -> Tumour:

@@ -85,7 +85,7 @@ def raw_images(
         thickness_mm: range of slice thickness.
     """
     rng = np.random.default_rng([seed, 2])
-    protocols = {s: _hospital_protocol(rng, s, thickness_mm) for s in STRUCTURAL}
+    protocols = {s: hospital_protocol(rng, s, thickness_mm) for s in STRUCTURAL}
     fine = {s: replace(protocols[s], thickness_mm=SPACING_MM, in_plane_mm=0.8) for s in sequences}
     acquired = acquire(rng, patient, draw_parameters(rng, field_t), fine)
     lying = draw_rigid(rng, turn_deg=6.0, shift_mm=12.0)
@@ -172,9 +172,10 @@ def demo_study(
     return round(patient.age, 1)
 
 
-def _hospital_protocol(
+def hospital_protocol(
     rng: np.random.Generator, sequence: Sequence, thickness_mm: tuple[float, float]
 ) -> Protocol:
+    """Draw the protocol of a raw study: axial slices, spin echo for T1, FLAIR before contrast agent."""
     protocol = draw_protocol(rng, sequence, thickness_mm=float(rng.uniform(*thickness_mm)))
     while protocol.technique in ("SPGR", "MPRAGE") or (protocol.contrast and sequence is Sequence.FLAIR):
         protocol = draw_protocol(rng, sequence, thickness_mm=protocol.thickness_mm)

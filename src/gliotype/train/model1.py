@@ -280,9 +280,12 @@ def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: 
 
 
 def _progress_line(entries: list[Entry], steps: int) -> str:
-    """Where a run stands and how long it will take at the pace of its latest entries."""
+    """Where a run stands, how long it waited, and how long it will take at the pace of its latest entries."""
     first, last = entries[max(len(entries) - 20, 0)], entries[-1]
-    line = f"step {last.step} of {steps}: loss {last.loss:.3f}, Dice {last.dice:.2f}"
+    line = (
+        f"step {last.step} of {steps}: loss {last.loss:.3f}, Dice {last.dice:.2f}, "
+        f"waited {last.waited:.0%} of the time for patients"
+    )
     if last.step == first.step:
         return line
     pace = (last.seconds - first.seconds) / (last.step - first.step)

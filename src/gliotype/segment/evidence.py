@@ -1,0 +1,174 @@
+"""What speaks for a suspicious component being a tumour, in five numbers, and their verdict.
+
+In a healthy head the network at times takes for tumour what coils brighten on one side, and what one look alone
+shows. A tumour is seen from both sides of the mirror, differs from its surroundings and from the other side, and
+seldom lies at the brain's surface alone. How much each of these
+counts was fitted on simulated patients (``weights/model1.md``).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from gliotype.errors import WeightsError
+from gliotype.runtime import checked_weights
+from gliotype.segment.model1 import CHANNELS, GRID, Look
+from gliotype.study import Sequence
+
+NUMBERS = ("log_volume", "surer_look", "other_look", "contrast", "depth_mm")
+"""The numbers of `Evidence` that are weighed, in order."""
+
+SHOWS_AS: tuple[tuple[tuple[Sequence, ...], float], ...] = (
+    ((Sequence.T2, Sequence.FLAIR), 1.0),
+    ((Sequence.T1,), -1.0),
+    ((Sequence.T1C,), -1.0),
+)
+"""Sequences of which the first that are there tell the contrast, and its sign: tumour is bright or dark on them."""
+
+GAP_VOXELS, RING_VOXELS = 1, 4
+"""The surroundings of a component begin and end so far from it (2 mm voxels)."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What speaks for one component.
+
+    Attributes:
+        log_volume: natural logarithm of its volume in ml.
+        surer_look: whole-tumour probability within it on the less sure side of the mirror, mean over its voxels, of the
+            look that is surer.
+        other_look: the same of the look that is less sure; of the same look where there is but one.
+        contrast: how much it is brighter (T1: darker) than its surroundings or than the mirror side, whichever differs
+            less; mean over T2 and FLAIR, in units of `gliotype.segment.model1.scale`.
+        depth_mm: mean distance of its voxels from the brain's surface.
+        symmetry: share of it that is its own mirror image; not weighed, see `EvidenceModel.convinced`.
+    """
+
+    log_volume: float
+    surer_look: float
+    other_look: float
+    contrast: float
+    depth_mm: float
+    symmetry: float
+
+    @property
+    def numbers(self) -> NDArray[np.float64]:
+        """The weighed numbers, in the order of `NUMBERS`."""
+        return np.array([getattr(self, name) for name in NUMBERS])
+
+
+def evidence_of(
+    part: NDArray[np.bool_], others: NDArray[np.bool_], volume_ml: float, looks: Many[Look]
+) -> Evidence:
+    """Measure what speaks for a component.
+
+    Args:
+        part: the component, on the network's grid; at least one voxel.
+        others: all components, which are no surroundings.
+        volume_ml: its volume on the grid on which it was drawn.
+        looks: the network's, the one at all sequences first.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> part = np.zeros(GRID.shape, bool); part[20:28, 40:48, 40:48] = True
+        >>> stack = rng.normal(0, 0.1, (8, *GRID.shape)).astype(np.float32); stack[3][part] += 2
+        >>> says = np.zeros((5, *GRID.shape), np.float32); says[3][part] = 0.9
+        >>> here = Look(stack, np.ones(GRID.shape, bool), says, says, frozenset({Sequence.FLAIR}))
+        >>> found = evidence_of(part, part, 4.1, [here])
+        >>> round(found.contrast, 1), round(found.surer_look, 1), found.symmetry
+        (2.0, 0.9, 0.0)
+    """
+    sure = [float(np.minimum(*(_whole(p)[part] for p in (a.straight, a.mirrored))).mean()) for a in looks]
+    brain = looks[0].place
+    away = ndimage.distance_transform_edt(brain, sampling=GRID.spacing)
+    return Evidence(
+        log_volume=float(np.log(volume_ml)),
+        surer_look=max(sure),
+        other_look=min(sure),
+        contrast=_contrast(part, others, looks[0]),
+        depth_mm=float(away[part].mean()),
+        symmetry=float((part & part[::-1]).sum() / part.sum()),
+    )
+
+
+def _whole(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.asarray(probabilities[2:].sum(axis=0))
+
+
+def _contrast(part: NDArray[np.bool_], others: NDArray[np.bool_], seen: Look) -> float:
+    """Contrast of a component; see `Evidence`."""
+    within = ndimage.binary_dilation(part, iterations=RING_VOXELS)
+    within &= ~ndimage.binary_dilation(part, iterations=GAP_VOXELS)
+    ring = within & seen.place & ~others
+    both = part & seen.place[::-1]
+    names, sign = next(
+        ([s for s in names if s in seen.sequences], sign)
+        for names, sign in SHOWS_AS
+        if seen.sequences.intersection(names)
+    )
+    contrasts = []
+    for name in names:
+        image = sign * seen.stack[CHANNELS.index(name)]
+        around = float(np.median(image[ring])) if ring.any() else 0.0
+        against_mirror = float((image - image[::-1])[both].mean()) if both.any() else 0.0
+        contrasts.append(min(float(image[part].mean()) - around, against_mirror))
+    return float(np.mean(contrasts))
+
+
+@dataclass(frozen=True, eq=False)
+class EvidenceModel:
+    """A logistic model of evidence.
+
+    Attributes:
+        mean: of each of `NUMBERS` in the components that it was fitted on.
+        sd: their standard deviations.
+        coefficients: change of the log-odds of tumour per standard deviation.
+        intercept: log-odds of the average component.
+        cut: log-odds from which a component is taken for a tumour.
+        most_symmetry: a component that is its own mirror image to a larger share is taken for anatomy.
+    """
+
+    mean: NDArray[np.float64]
+    sd: NDArray[np.float64]
+    coefficients: NDArray[np.float64]
+    intercept: float
+    cut: float
+    most_symmetry: float
+
+    def log_odds(self, evidence: Evidence) -> float:
+        """Log-odds that a component is tumour, both kinds being equally frequent."""
+        return self.intercept + float(self.coefficients @ ((evidence.numbers - self.mean) / self.sd))
+
+    def convinced(self, evidence: Evidence) -> bool:
+        """Tell whether the evidence suffices to take a component for a tumour."""
+        return self.log_odds(evidence) >= self.cut and evidence.symmetry <= self.most_symmetry
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> EvidenceModel:
+        """Make a model from the content of ``model1.json``."""
+        if tuple(document["numbers"]) != NUMBERS:
+            raise WeightsError("model1.json weighs other numbers than this version: install gliotype again")
+        mean, sd, coefficients = (
+            np.array(document[key], dtype=np.float64) for key in ("mean", "sd", "coefficients")
+        )
+        intercept, cut, symmetry = (float(document[key]) for key in ("intercept", "cut", "most_symmetry"))
+        return cls(mean, sd, coefficients, intercept, cut, symmetry)
+
+
+@cache
+def evidence_model() -> EvidenceModel:
+    """Load the shipped model.
+
+    Raises:
+        WeightsError: if its file is missing or corrupt.
+    """
+    file, _ = checked_weights("model1.json")
+    return EvidenceModel.from_json(json.loads(file.read_text(encoding="utf-8")))
