@@ -2,7 +2,8 @@
 
     python benchmarks/speed.py STUDY [--age YEARS] [--runs N]
 
-STUDY is any study that `gliotype predict` reads; without one, the demo study is simulated first (not counted).
+STUDY is any study that `gliotype predict` reads; without one, the demo study is simulated first (not counted), and
+is timed without and with its DSC series, in turn.
 Timings vary from machine to machine and from minute to minute: compare ratios measured in one run.
 """
 
@@ -50,17 +51,22 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=5)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
-        study, age = arguments.study, arguments.age
-        if study is None:
-            study = Path(folder) / "study"
-            age = demo_study(study, sequences=STRUCTURAL)
-        runs = [one_run(study, age, Path(folder) / f"out{i}") for i in range(arguments.runs)]
+        studies, age = {"study": arguments.study}, arguments.age
+        if arguments.study is None:
+            studies = {"structural": Path(folder) / "structural", "with DSC": Path(folder) / "dsc"}
+            demo_study(studies["structural"], sequences=STRUCTURAL)
+            age = demo_study(studies["with DSC"])
+        runs: dict[str, list[dict[str, float]]] = {name: [] for name in studies}
+        for number in range(arguments.runs):
+            for name, study in studies.items():
+                runs[name].append(one_run(study, age, Path(folder) / f"{name}-{number}"))
     load = os.getloadavg()[0]
     print(f"{arguments.runs} runs on {os.cpu_count()} cores (load average {load:.1f}); seconds unless said")
-    print(f"{'':16s} {'median':>8s} {'least':>8s} {'most':>8s}")
-    for name in (*STAGES, "wall clock", "CPU", "peak memory GiB"):
-        values = [run[name] for run in runs]
-        print(f"{name:16s} {statistics.median(values):8.2f} {min(values):8.2f} {max(values):8.2f}")
+    for name, found in runs.items():
+        print(f"{name:16s} {'median':>8s} {'least':>8s} {'most':>8s}")
+        for stage in (*STAGES, "wall clock", "CPU", "peak memory GiB"):
+            values = [run[stage] for run in found]
+            print(f"{stage:16s} {statistics.median(values):8.2f} {min(values):8.2f} {max(values):8.2f}")
 
 
 if __name__ == "__main__":

@@ -33,3 +33,9 @@ def test_a_folder_without_label_maps_is_refused(tmp_path: Path) -> None:
 def test_no_steps_are_refused(tmp_path: Path) -> None:
     result = CliRunner().invoke(app, ["train", "model1", "-o", str(tmp_path), "--steps", "0"])
     assert result.exit_code == 2
+
+
+def test_too_few_patients_for_the_perfusion_network_are_refused(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["train", "perfusion", "-o", str(tmp_path), "--patients", "5"])
+    assert result.exit_code == 2
+    assert list(tmp_path.iterdir()) == []

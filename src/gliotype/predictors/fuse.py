@@ -1,4 +1,4 @@
-"""Findings -> prediction. For now the best applicable method answers, and the others stand beside it."""
+"""Findings -> prediction: the best applicable method answers, and the others stand beside it."""
 
 from __future__ import annotations
 
