@@ -16,6 +16,7 @@ from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 from scipy import ndimage
 from scipy.spatial.transform import Rotation
+from threadpoolctl import threadpool_limits
 
 from gliotype.prepare.head import head_mask, shrunk
 from gliotype.volume import Matrix, Volume
@@ -47,6 +48,11 @@ def head_motion(series: Volume, baseline: range) -> tuple[Matrix, ...]:
         ``frame_from_series`` of each frame, world (RAS mm): where in the frame that lies which the series has at
         a place. Identity for the middle frame of the baseline.
     """
+    with threadpool_limits(limits=1, user_api="blas"):  # small matrices: more threads only wait for each other
+        return _head_motion(series, baseline)
+
+
+def _head_motion(series: Volume, baseline: range) -> tuple[Matrix, ...]:
     small = [_small(series, t) for t in range(series.array.shape[3])]
     middle = baseline[len(baseline) // 2]
     coarse, fine = ([_smoothed(frame, mm) for frame in small] for mm in SMOOTH_MM)
