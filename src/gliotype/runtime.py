@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from gliotype.errors import WeightsError
 
 FloatArray = NDArray[np.float32]
+Parsed = TypeVar("Parsed")
 
 MANIFEST = "manifest.json"
 """Lists the SHA-256 of every shipped weight, by file name."""
@@ -65,6 +67,23 @@ def checked_weights(name: str) -> tuple[Path, str]:
             f"the weights {name} are corrupt (their hash is not the manifest's): install gliotype again"
         )
     return file, found
+
+
+def read_weights(name: str, parse: Callable[[Any], Parsed]) -> Parsed:
+    """Read a shipped JSON weight after comparing its hash with the manifest's.
+
+    Args:
+        name: file name, such as ``"age.json"``.
+        parse: makes the values from the document.
+
+    Raises:
+        WeightsError: if the file is missing or corrupt, or does not hold what `parse` looks for.
+    """
+    file, _ = checked_weights(name)
+    try:
+        return parse(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, KeyError, TypeError) as damaged:
+        raise WeightsError(f"the weights {name} are damaged: install gliotype again") from damaged
 
 
 def weight_hashes() -> dict[str, str]:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.special import logit
 
 from factory import make_result
+from gliotype import runtime
 from gliotype.errors import WeightsError
-from gliotype.predictors import hybrid
 from gliotype.predictors.hybrid import HybridPredictor, load_weights, shares_of
 from gliotype.predictors.slices import IMAGES, NUMBERS
 from gliotype.study import Finding, NotApplicable, PreparedStudy, Sequence, Subject
+from gliotype.train.manifest import write_manifest
 
 
 def ask(
@@ -99,22 +101,11 @@ def test_the_same_study_gives_the_same_answer() -> None:
     assert found(ask()).probability == found(ask()).probability
 
 
-def test_damaged_weights_are_named(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_damaged_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model2.json").write_text("{}")
+    write_manifest(tmp_path)
+    monkeypatch.setattr(runtime, "weights_folder", lambda: tmp_path)
     load_weights.cache_clear()
-    monkeypatch.setattr(hybrid, "files", lambda _: _Folder("{}"))
     with pytest.raises(WeightsError, match="damaged"):
         load_weights()
     load_weights.cache_clear()
-
-
-class _Folder:
-    """Stands for the folder of weights with one file in it."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def __truediv__(self, name: str) -> _Folder:
-        return self
-
-    def read_text(self, encoding: str) -> str:
-        return self._text

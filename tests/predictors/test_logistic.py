@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.special import expit, logit
 
+from gliotype import runtime
 from gliotype.errors import WeightsError
-from gliotype.predictors import logistic
 from gliotype.predictors.logistic import LogisticModel, load_models
+from gliotype.train.manifest import write_manifest
 
 
 @pytest.fixture
@@ -71,9 +72,13 @@ def test_json_keeps_the_answers(model):
 @pytest.mark.parametrize("content", ["", '{"models": [{"features": ["age"]}]}', '{"models": 3}', "[1]"])
 def test_damaged_file_is_a_weights_error(tmp_path, monkeypatch, content):
     (tmp_path / "damaged.json").write_text(content)
-    monkeypatch.setattr(logistic, "files", lambda package: tmp_path)
+    write_manifest(tmp_path)
+    monkeypatch.setattr(runtime, "weights_folder", lambda: tmp_path)
     load_models.cache_clear()
     with pytest.raises(WeightsError, match=r"damaged\.json are damaged"):
+        load_models("damaged.json")
+    (tmp_path / "damaged.json").write_text("{}")
+    with pytest.raises(WeightsError, match=r"damaged\.json are corrupt"):
         load_models("damaged.json")
 
 

@@ -6,23 +6,21 @@ each place in the slices and each number has its own share of it.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import logit
 
-from gliotype.errors import WeightsError
 from gliotype.explain import saliency_shares
 from gliotype.explain.shares import AROUND_MM, SaliencyShares
+from gliotype.predictors.ensemble import ensemble_answer
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
 from gliotype.predictors.slices import IMAGES, LIMIT, Slices, numbers_of, slices_of
-from gliotype.runtime import Network, load_network
+from gliotype.runtime import Network, load_network, read_weights
 from gliotype.study import (
     Finding,
     Measurements,
@@ -72,30 +70,28 @@ class Weights:
 
 
 @cache
-def load_weights(name: str = "model2.json") -> Weights:
+def load_weights() -> Weights:
     """Read the numbers of Model 2.
 
     Raises:
         WeightsError: if the file is missing or damaged.
     """
-    try:
-        kept = json.loads((files("gliotype.weights") / name).read_text(encoding="utf-8"))
-        arrays = {
-            key: np.array(kept[key], dtype=np.float64) for key in ("mean", "sd", "coefficients", "intercepts")
-        }
-        return Weights(
-            numbers=tuple(kept["numbers"]),
-            mean=arrays["mean"],
-            sd=arrays["sd"],
-            coefficients=arrays["coefficients"],
-            intercepts=arrays["intercepts"],
-            slope=float(kept["slope"]),
-            offset=float(kept["offset"]),
-        )
-    except FileNotFoundError as missing:
-        raise WeightsError(f"the weights {name} are missing: install gliotype again") from missing
-    except (ValueError, KeyError, TypeError) as damaged:
-        raise WeightsError(f"the weights {name} are damaged: install gliotype again") from damaged
+    return read_weights("model2.json", _parsed)
+
+
+def _parsed(kept: Mapping[str, Any]) -> Weights:
+    arrays = {
+        key: np.array(kept[key], dtype=np.float64) for key in ("mean", "sd", "coefficients", "intercepts")
+    }
+    return Weights(
+        numbers=tuple(kept["numbers"]),
+        mean=arrays["mean"],
+        sd=arrays["sd"],
+        coefficients=arrays["coefficients"],
+        intercepts=arrays["intercepts"],
+        slope=float(kept["slope"]),
+        offset=float(kept["offset"]),
+    )
 
 
 @cache
@@ -170,7 +166,7 @@ class HybridPredictor:
             return NotApplicable(self.name, "it needs at least one of T1c, T2 and FLAIR")
         shares = shares_of(prepared, tumour, measurements, subject)
         reasons_map = activation_map(shares.maps.mean(axis=0), shares.slices, prepared)
-        probability, interval = _answer(shares.log_odds + float(logit(self.prevalence)))
+        probability, interval = ensemble_answer(shares.log_odds + float(logit(self.prevalence)))
         return Finding(
             method=self.name,
             probability=probability,
@@ -203,13 +199,6 @@ def _reasons(shares: Shares, numbers: Floats, units: Mapping[str, str]) -> tuple
             unit = "years" if name == "age" else units.get(name, "")
             reasons.append(Reason(name, value, unit, share, f"training patients: {mean:.3g} ± {sd:.2g}"))
     return tuple(sorted(reasons, key=lambda reason: -abs(reason.contribution or 0.0)))
-
-
-def _answer(log_odds: Floats) -> tuple[float, tuple[float, float]]:
-    """Return the probability of the members' mean log-odds, and the 95 % interval of one member around it."""
-    middle = float(log_odds.mean())
-    spread = 1.96 * float(log_odds.std(ddof=1)) if log_odds.size > 1 else 0.0
-    return float(expit(middle)), (float(expit(middle - spread)), float(expit(middle + spread)))
 
 
 def activation_map(maps: Floats, slices: Slices, prepared: PreparedStudy) -> Volume:

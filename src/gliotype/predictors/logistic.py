@@ -7,18 +7,16 @@ mix changes (Elkan 2001, Saerens 2002).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.resources import files
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
-from gliotype.errors import WeightsError
+from gliotype.runtime import read_weights
 
 Floats = NDArray[np.float64]
 
@@ -139,10 +137,8 @@ def load_models(name: str) -> tuple[LogisticModel, ...]:
     Raises:
         WeightsError: if the file is missing or is not what the training wrote.
     """
-    try:
-        document = json.loads((files("gliotype.weights") / name).read_text(encoding="utf-8"))
-        return tuple(LogisticModel.from_json(card) for card in document["models"])
-    except FileNotFoundError as missing:
-        raise WeightsError(f"the coefficients {name} are missing: install Gliotype again") from missing
-    except (ValueError, KeyError, TypeError) as damaged:
-        raise WeightsError(f"the coefficients {name} are damaged: install Gliotype again") from damaged
+    return read_weights(name, _parsed)
+
+
+def _parsed(document: dict[str, Any]) -> tuple[LogisticModel, ...]:
+    return tuple(LogisticModel.from_json(card) for card in document["models"])

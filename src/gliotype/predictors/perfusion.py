@@ -6,22 +6,21 @@ replaced by its average course (occlusion).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
+from scipy.special import logit
 
 from gliotype.dsc import TUMOUR_REGIONS, Attention, Bolus, Perfusion, Region
-from gliotype.errors import WeightsError
 from gliotype.explain.phases import Phase, phases_of, shares_by_phase
 from gliotype.predictors.curves import CHANNELS, CURVES, POINTS, TIMES_S, curves_of, lacking
+from gliotype.predictors.ensemble import ensemble_answer
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
-from gliotype.runtime import Network, checked_weights, load_network
+from gliotype.runtime import Network, load_network, read_weights
 from gliotype.study import (
     Finding,
     Measurements,
@@ -60,19 +59,18 @@ class Weights:
 
 
 @cache
-def load_weights(name: str = "perfusion.json") -> Weights:
+def load_weights() -> Weights:
     """Read what stands beside the network.
 
     Raises:
         WeightsError: if the file is missing or damaged.
     """
-    file, _ = checked_weights(name)
-    try:
-        kept = json.loads(file.read_text(encoding="utf-8"))
-        average = np.array(kept["average"], dtype=np.float32).reshape(len(CHANNELS), POINTS)
-        return Weights(average, float(kept["slope"]), float(kept["offset"]))
-    except (ValueError, KeyError, TypeError) as damaged:
-        raise WeightsError(f"the weights {name} are damaged: install gliotype again") from damaged
+    return read_weights("perfusion.json", _parsed)
+
+
+def _parsed(kept: Mapping[str, Any]) -> Weights:
+    average = np.array(kept["average"], dtype=np.float32).reshape(len(CHANNELS), POINTS)
+    return Weights(average, float(kept["slope"]), float(kept["offset"]))
 
 
 @cache
@@ -168,13 +166,12 @@ class PerfusionPredictor:
             return NotApplicable(self.name, reason)
         phases = bolus_phases(perfusion.bolus, perfusion.times_s)
         reading = read_curves(curves_of(perfusion), phases)
-        log_odds = reading.log_odds + float(logit(self.prevalence))
-        middle, spread = float(log_odds.mean()), 1.96 * float(log_odds.std(ddof=1))
+        probability, interval = ensemble_answer(reading.log_odds + float(logit(self.prevalence)))
         names = tuple(phase.value for phase in Phase)
         return Finding(
             method=self.name,
-            probability=float(expit(middle)),
-            interval=(float(expit(middle - spread)), float(expit(middle + spread))),
+            probability=probability,
+            interval=interval,
             sequences=(Sequence.DSC,),
             reasons=_reasons(reading, phases, measurements),
             limits=LIMITS,

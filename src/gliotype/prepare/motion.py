@@ -48,7 +48,9 @@ def head_motion(series: Volume, baseline: range) -> tuple[Matrix, ...]:
         ``frame_from_series`` of each frame, world (RAS mm): where in the frame that lies which the series has at
         a place. Identity for the middle frame of the baseline.
     """
-    with threadpool_limits(limits=1, user_api="blas"):  # small matrices: more threads only wait for each other
+    with threadpool_limits(
+        limits=1, user_api="blas"
+    ):  # small matrices: more threads only wait for each other
         return _head_motion(series, baseline)
 
 

@@ -8,7 +8,6 @@ counts was fitted on simulated patients (``weights/model1.md``).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from functools import cache
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from gliotype.errors import WeightsError
-from gliotype.runtime import checked_weights
+from gliotype.runtime import read_weights
 from gliotype.segment.model1 import CHANNELS, GRID, Look
 from gliotype.study import Sequence
 
@@ -170,5 +169,4 @@ def evidence_model() -> EvidenceModel:
     Raises:
         WeightsError: if its file is missing or corrupt.
     """
-    file, _ = checked_weights("model1.json")
-    return EvidenceModel.from_json(json.loads(file.read_text(encoding="utf-8")))
+    return read_weights("model1.json", EvidenceModel.from_json)
