@@ -1,0 +1,209 @@
+"""A DSC series that cannot be measured costs the study its perfusion, in one sentence, and nothing else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from dicom_writer import PROTOCOLS, write_dicom_series
+from dsc_phantom import TE_MS, TR_S, dsc, epi_grid
+from gliotype.cli.main import main
+from gliotype.prepare import atlas
+from gliotype.study import Sequence
+from gliotype.volume import Grid, Volume
+from template_head import head
+
+FRAMES = 28
+AXIAL = epi_grid((40, 40, 10), slice_mm=9.0)
+CORONAL = Grid(
+    (40, 34, 14),
+    np.array([[-5.6, 0, 0.4, 108], [0.3, 0.5, 7.2, -62.0], [0.1, 5.4, -0.6, -62], [0, 0, 0, 1.0]]),
+)
+ANATOMY = atlas.brain().grid.bounding(4.0)
+
+
+@pytest.fixture(scope="module")
+def series() -> Volume:
+    found = dsc(AXIAL, frames=FRAMES)
+    return found.with_array(np.round(np.asarray(found.array)).astype(np.int16))
+
+
+@pytest.fixture
+def study(tmp_path: Path) -> Path:
+    """A T2 of few voxels, for speed."""
+    t2 = head(Sequence.T2, ANATOMY)
+    nib.save(nib.Nifti1Image(np.asarray(t2.array, np.float32), t2.affine), tmp_path / "AX_T2.nii.gz")
+    return tmp_path
+
+
+def nifti(volume: Volume, folder: Path, sidecar: dict[str, object] | None = None) -> Path:
+    image = nib.Nifti1Image(np.asarray(volume.array), volume.affine)
+    nib.save(image, folder / "dsc_perf.nii.gz")
+    known = {"EchoTime": TE_MS / 1000, "RepetitionTime": TR_S, "ScanningSequence": "EP_GR"}
+    (folder / "dsc_perf.json").write_text(json.dumps(known if sidecar is None else sidecar))
+    return folder / "dsc_perf.nii.gz"
+
+
+def predicted(
+    arguments: list[object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> tuple[int, str]:
+    monkeypatch.setattr(sys, "argv", ["gliotype", "predict", *map(str, arguments)])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    return int(ended.value.code or 0), capsys.readouterr().err
+
+
+def as_acquired(series: Volume, folder: Path) -> None:
+    nifti(series, folder)
+
+
+def from_the_front(series: Volume, folder: Path) -> None:
+    found = dsc(CORONAL, frames=FRAMES)
+    nifti(found.with_array(np.round(np.asarray(found.array)).astype(np.int16)), folder)
+
+
+def one_image(series: Volume, folder: Path) -> None:
+    nifti(series.with_array(series.array[..., 5]), folder)
+
+
+def no_repetition_time(series: Volume, folder: Path) -> None:
+    nifti(series, folder, {"EchoTime": 0.03})
+
+
+def times_in_disorder(series: Volume, folder: Path) -> None:
+    times = [TR_S * t for t in range(FRAMES)]
+    times[7], times[8] = times[8], times[7]
+    nifti(series, folder, {"EchoTime": 0.03, "VolumeTiming": times})
+
+
+def some_frames_zero(series: Volume, folder: Path) -> None:
+    array = np.asarray(series.array).copy()
+    array[..., 9:11] = 0
+    nifti(series.with_array(array), folder)
+
+
+def all_frames_zero(series: Volume, folder: Path) -> None:
+    nifti(series.with_array(np.zeros_like(np.asarray(series.array))), folder)
+
+
+def no_bolus(series: Volume, folder: Path) -> None:
+    rest = np.asarray(series.array)[..., 6:12]
+    nifti(series.with_array(np.concatenate([rest] * 4, axis=3)), folder)
+
+
+def dicom(series: Volume, folder: Path) -> list[Path]:
+    return write_dicom_series(
+        series, folder / "perf", frame_times_s=[TR_S * t for t in range(FRAMES)], SeriesDescription="ep2d_perf",
+        EchoTime=TE_MS, RepetitionTime=1000 * TR_S, ScanningSequence=["EP", "GR"],
+    )  # fmt: skip
+
+
+def missing_frames(series: Volume, folder: Path) -> None:
+    (folder / "AX_T2.nii.gz").unlink()
+    t2 = head(Sequence.T2, ANATOMY)
+    whole = t2.with_array(np.round(np.asarray(t2.array)).astype(np.int16))
+    write_dicom_series(whole, folder / "t2", **PROTOCOLS["T2"])
+    files = dicom(series, folder)
+    for k in range(3, 10):
+        files[k * FRAMES + 16].unlink()
+        files[k * FRAMES + 17].unlink()
+
+
+Spoil = Callable[[Volume, Path], None]
+
+
+def run(
+    spoil: Spoil,
+    series: Volume,
+    study: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> dict[str, object]:
+    spoil(series, study)
+    code, err = predicted([study, "-o", study / "out"], monkeypatch, capsys)
+    assert code == 0, err
+    found: dict[str, object] = json.loads((study / "out" / "prediction.json").read_text())
+    return found
+
+
+@pytest.mark.parametrize("spoil", [as_acquired, from_the_front], ids=lambda case: case.__name__)
+def test_a_good_series_is_measured_whatever_its_orientation(
+    spoil: Spoil,
+    series: Volume,
+    study: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = run(spoil, series, study, monkeypatch, capsys)
+    assert "DSC" in found["sequences"]  # type: ignore[operator]
+    assert not [w for w in found["warnings"] if "not measured" in w]  # type: ignore[attr-defined]
+
+
+CASES: list[tuple[Spoil, str]] = [
+    (no_repetition_time, "give a JSON sidecar with RepetitionTime"),
+    (times_in_disorder, "the times of the frames of dsc_perf.nii.gz do not rise"),
+    (some_frames_zero, "dsc_perf.nii.gz holds no signal in frames 10 and 11 of 28: export the series again"),
+    (all_frames_zero, "dsc_perf.nii.gz is constant (every voxel is 0)"),
+    (no_bolus, "bolus"),
+    (
+        missing_frames,
+        "frames 17 and 18 of 28 are missing in slices 1-7 of 10: export the whole series again",
+    ),
+]
+
+
+@pytest.mark.parametrize(("spoil", "sentence"), CASES, ids=lambda case: getattr(case, "__name__", ""))
+def test_a_bad_series_is_told_once_and_the_study_goes_on(
+    spoil: Spoil,
+    sentence: str,
+    series: Volume,
+    study: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = run(spoil, series, study, monkeypatch, capsys)
+    told = [warning for warning in found["warnings"] if sentence in warning]  # type: ignore[attr-defined]
+    assert len(told) == 1, found["warnings"]
+    assert "perfusion" in found["not_applicable"]  # type: ignore[operator]
+    assert found["call"] in {"mutant", "wildtype", "indeterminate", "no_tumour"}
+    assert not any(value for value in found["measurements"]["perfusion"].values())  # type: ignore[index]
+
+
+def test_one_image_is_not_taken_for_a_series(
+    series: Volume, study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = run(one_image, series, study, monkeypatch, capsys)
+    assert found["not_applicable"]["perfusion"] == "it needs a DSC perfusion series"  # type: ignore[index]
+    report = (study / "out" / "report.html").read_text()
+    assert "a single image, where DSC perfusion is a time series" in report
+
+
+@pytest.mark.parametrize("spoil", [one_image, all_frames_zero], ids=lambda case: case.__name__)
+def test_a_named_series_that_is_none_ends_the_run(
+    spoil: Spoil,
+    series: Volume,
+    study: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    spoil(series, study)
+    named = ["--t2", study / "AX_T2.nii.gz", "--dsc", study / "dsc_perf.nii.gz"]
+    code, err = predicted([*named, "-o", study / "out"], monkeypatch, capsys)
+    assert code == 3, err
+    assert not (study / "out" / "prediction.json").exists()
+
+
+def test_a_named_series_with_missing_frames_ends_the_run(
+    series: Volume, study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing_frames(series, study)
+    named = ["--t2", study / "t2", "--dsc", study / "perf", "-o", study / "out"]
+    code, err = predicted(named, monkeypatch, capsys)
+    assert code == 3, err
+    assert "frames 17 and 18 of 28 are missing" in " ".join(err.split())
