@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 from scipy.stats import spearmanr
 
+from gliotype.evaluate.calibration import brier, calibration_line
 from gliotype.evaluate.decisions import AtCut, at_cut
 from gliotype.evaluate.roc import Comparison, Estimate, auroc, compare_aurocs
 from gliotype.explain.phases import Phase, shares_by_phase
@@ -68,6 +69,8 @@ class Tested:
         unmeasured: those whose perfusion could not be measured; they count as the prior.
         auroc: by patient.
         decisions: at the cut that was fixed on the tuning patients.
+        brier: mean squared error of the probability, at the tuning patients' prevalence.
+        slope: calibration slope.
         rivals: baselines by name, age alone among them.
         explanation: of the answers.
     """
@@ -78,6 +81,8 @@ class Tested:
     unmeasured: int
     auroc: Estimate
     decisions: AtCut
+    brier: float
+    slope: float
     rivals: Mapping[str, Rival]
     explanation: Explanation
 
@@ -104,8 +109,9 @@ def test_set(
     truth = np.array([e.mutant for e in examples])
     score = model.log_odds(examples)
     prior = float(logit(np.mean([e.mutant for e in tuning])))
-    tuned = expit(model.log_odds(tuning) + prior)
-    cut = youden_cut(np.array([e.mutant for e in tuning]), np.asarray(tuned))
+    tuned = np.asarray(expit(model.log_odds(tuning) + prior))
+    cut = youden_cut(np.array([e.mutant for e in tuning]), tuned)
+    probability = np.asarray(expit(score + prior))
     rivals = {
         label: Rival(auroc(truth, other), compare_aurocs(truth, score, other))
         for label, other in _rival_scores(examples, training, seed).items()
@@ -116,7 +122,9 @@ def test_set(
         mutants=int(truth.sum()),
         unmeasured=len(examples) - len(measured(examples)),
         auroc=auroc(truth, score),
-        decisions=at_cut(truth, np.asarray(expit(score + prior)), cut),
+        decisions=at_cut(truth, probability, cut),
+        brier=brier(truth, probability),
+        slope=calibration_line(truth, probability).slope,
         rivals=rivals,
         explanation=explain(measured(examples), model),
     )
@@ -174,11 +182,17 @@ def results_markdown(tested: tuple[Tested, ...], sets: Mapping[str, list[CurveEx
     for label in tested[0].rivals:
         cells = [f"{t.rivals[label].auroc}; {_signed(t.rivals[label].beyond)}" for t in tested]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
-    lines += ["", "At the cut fixed on the tuning patients:", ""]
-    lines += ["| set | cut | accuracy | sensitivity | specificity |", "| --- | --- | --- | --- | --- |"]
+    lines += ["", "At the cut and the prevalence of the tuning patients:", ""]
+    lines += [
+        "| set | cut | accuracy | sensitivity | specificity | Brier | calibration slope |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
     for t in tested:
         d = t.decisions
-        lines.append(f"| {t.name} | {d.cut:.3f} | {d.accuracy} | {d.sensitivity} | {d.specificity} |")
+        shown = (
+            f"{d.cut:.3f} | {d.accuracy} | {d.sensitivity} | {d.specificity} | {t.brier:.3f} | {t.slope:.2f}"
+        )
+        lines.append(f"| {t.name} | {shown} |")
     return "\n".join([*lines, "", *_explanation_lines(tested[1])]) + "\n"
 
 
