@@ -27,7 +27,8 @@ from gliotype.runtime import checked_weights
 from gliotype.segment import segment
 from gliotype.study import PreparedStudy, Subject
 
-MODEL1 = "model1.onnx"
+MODEL1 = ("model1.onnx", "model1.json")
+"""The weights by which the tumour is found."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,7 +132,8 @@ def _dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
 
 def folder_of(patients: Patients, cache: Path) -> Path:
     """Name the folder in which the examples of a source are kept, after all that they depend on."""
-    settings = {**patients.settings, "model1": checked_weights(MODEL1)[1], "version": __version__}
+    model1 = [checked_weights(name)[1] for name in MODEL1]
+    settings = {**patients.settings, "model1": model1, "version": __version__}
     digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
     return cache / digest[:16]
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from gliotype.train.examples import Example
 from gliotype.train.model2 import PARTS, Hybrid, Recipe, Standard
+from gliotype.train.precision import mixed_precision
 
 Schedule = torch.optim.lr_scheduler.OneCycleLR
 
@@ -157,10 +158,10 @@ def _varied(batch: Batch, network: Hybrid, generator: torch.Generator, recipe: R
 
 
 def _precision(network: Hybrid) -> AbstractContextManager[None]:
-    """Compute an image in bf16, and numbers alone in fp32."""
+    """Compute an image in bf16 where the machine does, and numbers alone in fp32."""
     if network.image is None:
         return nullcontext()
-    return torch.autocast(network.channels.device.type, torch.bfloat16)
+    return mixed_precision(network.channels.device)
 
 
 def augment(slices: Tensor, generator: torch.Generator, recipe: Recipe) -> Tensor:

@@ -23,6 +23,7 @@ from gliotype.simulate.anatomy import Anatomy
 from gliotype.simulate.template import template_anatomy
 from gliotype.train.anatomies import read_anatomies
 from gliotype.train.cases import GridPatient, augment, simulate_case
+from gliotype.train.precision import mixed_precision
 from gliotype.train.record import Entry, read_entries, write_entries, write_figure
 
 
@@ -156,7 +157,7 @@ class _State:
         """Take one optimiser step at a learning rate; return loss and whole-tumour Dice before it."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        with torch.autocast(x.device.type, torch.bfloat16):
+        with mixed_precision(x.device):
             logits = self.network(x)
         value = loss(logits.float(), y)
         self.optimiser.zero_grad()
