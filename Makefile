@@ -9,7 +9,7 @@ demo: $(VENV)/.core
 	$(BIN)/gliotype demo -o demo
 
 test: check
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

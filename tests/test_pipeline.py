@@ -17,7 +17,7 @@ from gliotype.read import read_study
 from gliotype.report import write_result
 from gliotype.simulate.raw import NAMES, raw_images, raw_patient, write_raw_study
 from gliotype.simulate.tumour import GliomaType
-from gliotype.study import Call, Result, Sequence, Subject
+from gliotype.study import STRUCTURAL, Call, Result, Sequence, Subject
 from gliotype.volume import Volume
 
 AGE = 61.0
@@ -99,8 +99,8 @@ def test_the_same_input_gives_the_same_answer_to_the_last_bit(result: Result, st
 def dicom(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The same study as a PACS exports it: nested folders of classic MR instances without endings."""
     folder = tmp_path_factory.mktemp("dicom")
-    for number, (sequence, name) in enumerate(NAMES.items(), start=1):
-        image = nib.load(study / f"{name}.nii.gz")
+    for number, sequence in enumerate(STRUCTURAL, start=1):
+        image = nib.load(study / f"{NAMES[sequence]}.nii.gz")
         volume = Volume(np.asarray(image.dataobj), image.affine)
         headers = PROTOCOLS[sequence] | {"SeriesNumber": number, "PatientAge": "061Y"}
         write_dicom_series(volume, folder / "export" / f"series{number}", **headers)
@@ -122,7 +122,7 @@ def test_a_zip_holds_the_same_study_as_its_folder(dicom: Path, tmp_path: Path) -
     packed = shutil.make_archive(str(tmp_path / "export"), "zip", dicom)
     subject = Subject("simulated")
     folder, archive = (read_study(source, subject=subject).chosen for source in (dicom, Path(packed)))
-    assert set(folder) == set(archive) == set(NAMES)
+    assert set(folder) == set(archive) == set(STRUCTURAL)
     for sequence, image in folder.items():
         np.testing.assert_array_equal(archive[sequence].volume.array, image.volume.array)
         np.testing.assert_array_equal(archive[sequence].volume.affine, image.volume.affine)

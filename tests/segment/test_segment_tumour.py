@@ -60,6 +60,18 @@ def test_the_tumour_is_the_convincing_component_on_its_own_side(two_balls: Prepa
     assert found.confidence == pytest.approx(0.95)
 
 
+def test_where_the_network_sees_nothing_no_tumour_is_found(
+    two_balls: PreparedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    brain = np.asarray(two_balls.brain.array)
+    nothing = np.zeros((5, *GRID.shape), np.float32)
+    seen = Look(network_input({}, brain), brain, nothing, nothing, frozenset({Sequence.FLAIR}))
+    monkeypatch.setattr(tumour, "look", lambda *_: seen)
+    found = segment(two_balls)
+    assert not found.found
+    assert found.warnings == ()
+
+
 def test_scaling_ignores_what_lies_outside_the_brain_and_keeps_empty_space_empty() -> None:
     rng = np.random.default_rng(0)
     place = ball((40, 40, 40), (20, 20, 20), 12)

@@ -170,6 +170,8 @@ def _candidates(
     prepared: PreparedStudy,
 ) -> Iterator[Candidate]:
     """Yield the components that are large and certain enough, with what speaks for each."""
+    if not len(volumes):
+        return
     numbers = np.arange(1, len(volumes) + 1)
     marked = parts > 0
     peaks = np.asarray(ndimage.maximum(whole[marked], parts[marked], numbers))
