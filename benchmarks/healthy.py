@@ -25,7 +25,7 @@ from gliotype.errors import GliotypeError
 from gliotype.prepare import atlas
 from gliotype.simulate.distractors import Distractor
 from gliotype.simulate.raw import NAMES, raw_patient, write_raw_study
-from gliotype.study import Call, Sequence
+from gliotype.study import STRUCTURAL, Call, Sequence
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,7 @@ def answer(head: Head) -> tuple[Head, Call | None, str]:
         files = head.files
         if not files:
             write_raw_study(raw_patient(head.seed, head.lesion), Path(folder), head.seed)
-            files = {s: Path(folder) / f"{name}.nii.gz" for s, name in NAMES.items()}
+            files = {s: Path(folder) / f"{NAMES[s]}.nii.gz" for s in STRUCTURAL}
         try:
             result = gliotype.predict(files=files)
         except GliotypeError as error:

@@ -71,7 +71,7 @@ def both_ways(seed: int) -> Pair:
         )
     with tempfile.TemporaryDirectory() as folder:
         write_raw_study(patient, Path(folder), seed)
-        files = {s: Path(folder) / f"{name}.nii.gz" for s, name in NAMES.items()}
+        files = {s: Path(folder) / f"{NAMES[s]}.nii.gz" for s in STRUCTURAL}
         result: gliotype.Result = gliotype.predict(files=files, age=patient.age)
     raw = None
     if result.tumour.found:
