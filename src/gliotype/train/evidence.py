@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Many
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,6 +36,7 @@ from gliotype.simulate.tumour import GliomaType
 from gliotype.study import STRUCTURAL, PreparedStudy, Sequence
 from gliotype.train.anatomies import read_anatomies
 from gliotype.train.ridge import choose_penalty, mean_auroc, out_of_fold_log_odds, ridge_logistic
+from gliotype.train.workers import workers
 from gliotype.volume import Volume
 
 STREAM = 31
@@ -153,7 +153,7 @@ def simulate_evidence(recipe: Recipe, jobs: int = 1) -> list[Weighed]:
     """Simulate all heads of a recipe and weigh their components."""
     _heads(recipe.anatomies, recipe.kept)
     work = [(seed, disease, recipe) for seed, disease in recipe.diseases.items()]
-    with ProcessPoolExecutor(jobs) as pool:
+    with workers(jobs) as pool:
         return [each for found in pool.map(_weighed, work) for each in found]
 
 

@@ -11,7 +11,7 @@ import json
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +26,7 @@ from gliotype.predictors.slices import IMAGES, NUMBERS, OFFSETS_MM, SIZE, number
 from gliotype.runtime import checked_weights
 from gliotype.segment import segment
 from gliotype.study import PreparedStudy, Subject
+from gliotype.train.workers import workers
 
 MODEL1 = ("model1.onnx", "model1.json")
 """The weights by which the tumour is found."""
@@ -192,7 +193,7 @@ def make_examples(
     missing = [name for name in names if not _file(folder, name).exists()]
     if missing:
         began = time.monotonic()
-        with ProcessPoolExecutor(jobs) as pool:
+        with workers(jobs) as pool:
             made = {pool.submit(_make, patients, name, folder): name for name in missing}
             for done, future in enumerate(as_completed(made), start=1):
                 try:

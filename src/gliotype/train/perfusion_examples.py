@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -21,6 +20,7 @@ from gliotype.simulate.perfusion_sites import dsc_site_named
 from gliotype.simulate.sites import draw_disease, draw_site_age, site_named
 from gliotype.simulate.tumour import GliomaType
 from gliotype.train.curve_network import CurveExample
+from gliotype.train.workers import workers
 
 NUMBERS: tuple[str, ...] = tuple(f"{region}_{name}" for region in TUMOUR_REGIONS for name in REGION_UNITS)
 """Perfusion numbers of an example, in order."""
@@ -63,7 +63,7 @@ def make_curve_examples(cohort: CurveCohort, kept: Path, *, jobs: int = 1) -> li
     file = kept / f"{cohort.name}-{cohort.site}-{cohort.patients}-{cohort.seed}.npz"
     if not file.exists():
         make = partial(curve_example, cohort)
-        with ProcessPoolExecutor(jobs) as pool:
+        with workers(jobs) as pool:
             _save(list(pool.map(make, range(cohort.patients), chunksize=8)), file)
     return _load(file)
 
