@@ -107,7 +107,7 @@ def draw_curves(perfusion: Perfusion, attention: Attention | None) -> str:
         SVG as a data URI; the same input gives the same text.
     """
     with matplotlib.rc_context({"svg.hashsalt": "gliotype", "font.size": 9}):
-        figure = Figure(figsize=(9.5, 3.4), layout="constrained")
+        figure = Figure(figsize=(9.5, 3.8), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(2.2, 1))
         steady = slice(perfusion.bolus.start, None)
         times = (perfusion.times_s - perfusion.times_s[perfusion.bolus.arrival])[steady]
@@ -147,15 +147,17 @@ def _draw_attention(axes: Axes, attention: Attention) -> None:
         inside = attention.times_s[(names == name) & seen]
         if inside.size:
             share = float(attention.weight[names == name].sum())
+            wide = np.ptp(inside) > WIDE_S
             behind.annotate(
                 f"{name} {100 * share:.0f} %",
-                (float(inside.mean()), 0.99),
+                (float(inside.mean()), 1.02),
                 xycoords=("data", "axes fraction"),
-                ha="center",
-                va="top",
+                ha="center" if wide else "left",
+                va="bottom",
                 fontsize=7,
                 color=ATTENTION,
-                rotation=0 if np.ptp(inside) > WIDE_S else 90,
+                rotation=0 if wide else 45,
+                rotation_mode="anchor",
             )
 
 
