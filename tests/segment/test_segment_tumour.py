@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -58,6 +60,12 @@ def test_the_tumour_is_the_convincing_component_on_its_own_side(two_balls: Prepa
     assert labels[26, 50, 44] == Label.OEDEMA
     assert not labels[40:].any()
     assert found.confidence == pytest.approx(0.95)
+
+
+def test_it_says_so_where_the_sequences_that_show_most_are_missing(two_balls: PreparedStudy) -> None:
+    assert segment(two_balls).warnings == ()
+    t1c_alone = replace(two_balls, images={Sequence.T1C: two_balls.images[Sequence.FLAIR]})
+    assert segment(t1c_alone).warnings == (tumour.NOT_FLUID_BRIGHT,)
 
 
 def test_where_the_network_sees_nothing_no_tumour_is_found(

@@ -43,6 +43,11 @@ MIN_SHARE = 0.1
 NOT_TAKEN = "a faint, small or doubtful suspicion of {:.1f} ml was not taken for a tumour"
 """What is said where something looked like tumour and nothing convinced."""
 
+NOT_FLUID_BRIGHT = (
+    "neither T2 nor FLAIR is there: without them most tumours are missed, or large parts of them"
+)
+"""What is said where all `FLUID_BRIGHT` sequences are missing."""
+
 
 def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Volume:
     """Find the brain, tumour included, with Model 1.
@@ -85,7 +90,8 @@ def segment(prepared: PreparedStudy) -> Tumour:
     verdict = judge(suspicion, evidence_model())
     labels = np.where(verdict.kept, suspicion.regions.argmax(axis=0) + 1, 0).astype(np.uint8)
     confidence = float(suspicion.whole[verdict.kept].mean()) if verdict.kept.any() else None
-    return Tumour(Volume(labels, prepared.grid.affine), "model1", confidence, verdict.warnings)
+    blind = () if any(s in prepared.images for s in FLUID_BRIGHT) else (NOT_FLUID_BRIGHT,)
+    return Tumour(Volume(labels, prepared.grid.affine), "model1", confidence, verdict.warnings + blind)
 
 
 @dataclass(frozen=True, eq=False)
