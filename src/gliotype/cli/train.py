@@ -9,6 +9,7 @@ import typer
 
 train = typer.Typer(
     name="train",
+    short_help="Train a network.",
     help="Train a network (needs the extra: pip install 'gliotype[train]').",
     no_args_is_help=True,
     rich_markup_mode=None,
