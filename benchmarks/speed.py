@@ -3,7 +3,7 @@
     python benchmarks/speed.py STUDY [--age YEARS] [--runs N]
 
 STUDY is any study that `gliotype predict` reads; without one, the demo study is simulated first (not counted), and
-is timed without and with its DSC series, in turn.
+is timed without and with its DSC series, in turn. The networks are timed by themselves, too, once they are loaded.
 Timings vary from machine to machine and from minute to minute: compare ratios measured in one run.
 """
 
@@ -17,8 +17,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
+
+from gliotype.predictors.slices import IMAGES, OFFSETS_MM, SIZE
+from gliotype.runtime import load_network
+from gliotype.segment.model1 import CHANNELS, GRID, look
 from gliotype.simulate import demo_study
 from gliotype.study import STRUCTURAL
 
@@ -44,6 +50,26 @@ def one_run(study: Path, age: float | None, out: Path) -> dict[str, float]:
     }
 
 
+def network_seconds(runs: int) -> Iterator[tuple[str, list[float]]]:
+    """Time what the networks of the structural images compute for one patient, without loading them."""
+    images = {s: np.random.default_rng(0).random(GRID.shape, np.float32) for s in CHANNELS}
+    place = np.ones(GRID.shape, np.bool_)
+    model2 = load_network("model2.onnx")
+    slices = np.zeros((len(OFFSETS_MM), len(IMAGES) + 1, SIZE, SIZE), np.float32)
+    work: dict[str, Callable[[], object]] = {
+        "Model 1, one look (image and mirror image)": lambda: look(images, place),
+        "Model 2, five slices": lambda: model2(slices),
+    }
+    for name, job in work.items():
+        job()
+        found = []
+        for _ in range(runs):
+            started = time.perf_counter()
+            job()
+            found.append(time.perf_counter() - started)
+        yield name, found
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("study", type=Path, nargs="?")
@@ -67,6 +93,8 @@ def main() -> None:
         for stage in (*STAGES, "wall clock", "CPU", "peak memory GiB"):
             values = [run[stage] for run in found]
             print(f"{stage:16s} {statistics.median(values):8.2f} {min(values):8.2f} {max(values):8.2f}")
+    for name, seconds in network_seconds(arguments.runs):
+        print(f"{name}: {statistics.median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f})")
 
 
 if __name__ == "__main__":

@@ -1,0 +1,130 @@
+"""What each step around Model 1's network brings on real patients: whole-tumour Dice without it.
+
+    python benchmarks/model1_choices.py DATA [--limit N] [--jobs N]
+
+DATA as for real_cases.py; the BraTS and TCGA-LGG patients, on whom these steps were chosen (development patients).
+Each study is prepared once, and the tumour is then found as shipped and with one step left out or changed. What the
+network was trained with (grid, widths, loss, scaling) cannot be changed here.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import chain
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import nibabel as nib
+import numpy as np
+from real_cases import Case, brats, dice, interval, lgg
+
+from gliotype.prepare import prepare, to_acquired
+from gliotype.read import read_study
+from gliotype.segment import find_brain, segment, tumour
+from gliotype.segment.evidence import evidence_model
+from gliotype.segment.model1 import Look
+from gliotype.study import PreparedStudy, Subject
+
+Looking = Callable[..., Look]
+
+
+def as_seen_once(look: Looking) -> Looking:
+    """Leave out what the network says of the mirror image."""
+
+    def straight(*shown: Any) -> Look:
+        seen = look(*shown)
+        return replace(seen, mirrored=seen.straight)
+
+    return straight
+
+
+CHANGES: dict[str, Callable[[Looking], Mapping[str, Any]]] = {
+    "as shipped": lambda look: {},
+    "without the mirror image": lambda look: {"look": as_seen_once(look)},
+    "without the look at T2 and FLAIR alone": lambda look: {"FLUID_BRIGHT": ()},
+    "without the patient's own appearance": lambda look: {"sharpen": lambda whole, *_: whole},
+    "cut at 0.4": lambda look: {"WHOLE_CUT": 0.4},
+    "cut at 0.6": lambda look: {"WHOLE_CUT": 0.6},
+    "every candidate is tumour": lambda look: {
+        "evidence_model": lambda: replace(evidence_model(), cut=-np.inf, most_symmetry=np.inf)
+    },
+}
+"""What takes the place of which name in `gliotype.segment.tumour`."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """Dice of the whole tumour of one patient with each change."""
+
+    cohort: str
+    dice: dict[str, float]
+
+
+def remembering(look: Looking) -> Looking:
+    """Look once at each set of sequences of a patient."""
+    seen: dict[frozenset[Any], Look] = {}
+
+    def remembered(images: Mapping[Any, Any], place: Any) -> Look:
+        shown = frozenset(images)
+        if shown not in seen:
+            seen[shown] = look(images, place)
+        return seen[shown]
+
+    return remembered
+
+
+def run(case: Case) -> Row:
+    study = read_study(None, files=case.files, subject=Subject(case.name, case.age))
+    prepared = prepare(study, find_brain)
+    look = remembering(tumour.look)
+    return Row(
+        case.cohort,
+        {name: found_with(change(look), look, prepared, case) for name, change in CHANGES.items()},
+    )
+
+
+def found_with(change: Mapping[str, Any], look: Looking, prepared: PreparedStudy, case: Case) -> float:
+    """Find the tumour with a change, and compare it with the truth on the grid of the reference image."""
+    with ExitStack() as changed:
+        for name, instead in {"look": look, **change}.items():
+            changed.enter_context(patch.object(tumour, name, instead))
+        found = segment(prepared)
+    truth = np.asarray(nib.load(case.truth).dataobj) > 0
+    return dice(np.asarray(to_acquired(found.labels, prepared).array) > 0, truth)
+
+
+def summarise(rows: list[Row]) -> None:
+    """Print the mean Dice with each change, and the mean difference to what is shipped."""
+    for cohort in dict.fromkeys(row.cohort for row in rows):
+        part = [row.dice for row in rows if row.cohort == cohort]
+        for name in CHANGES:
+            values, shipped = (np.array([row[n] for row in part]) for n in (name, "as shipped"))
+            low, high = interval(list(values - shipped))
+            print(
+                f"{cohort:6s} n={len(part):2d} {name:40s} {values.mean():.3f}  median {np.median(values):.3f}  "
+                f"{(values - shipped).mean():+.3f} ({low:+.3f} to {high:+.3f})  below 0.4: {(values < 0.4).sum()}"
+            )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("data", type=Path)
+    parser.add_argument("--limit", type=int, help="first N patients of each cohort")
+    parser.add_argument("--jobs", type=int, default=1, help="patients at the same time")
+    arguments = parser.parse_args()
+    cases = chain(*(list(cohort(arguments.data))[: arguments.limit] for cohort in (brats, lgg)))
+    rows = []
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        for row in pool.map(run, cases):
+            rows.append(row)
+            print(row.cohort, " ".join(f"{value:.3f}" for value in row.dice.values()), flush=True)
+    summarise(rows)
+
+
+if __name__ == "__main__":
+    main()
