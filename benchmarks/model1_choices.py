@@ -9,19 +9,16 @@ network was trained with (grid, widths, loss, scaling) cannot be changed here.
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Callable, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from itertools import chain
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
 import nibabel as nib
 import numpy as np
-from real_cases import Case, brats, dice, interval, lgg
+from real_cases import Case, case_parser, dice, interval, with_truth
 
 from gliotype.prepare import prepare, to_acquired
 from gliotype.read import read_study
@@ -45,7 +42,7 @@ def as_seen_once(look: Looking) -> Looking:
 
 CHANGES: dict[str, Callable[[Looking], Mapping[str, Any]]] = {
     "as shipped": lambda look: {},
-    "without the mirror image": lambda look: {"look": as_seen_once(look)},
+    "without the look at the mirror image": lambda look: {"look": as_seen_once(look)},
     "without the look at T2 and FLAIR alone": lambda look: {"FLUID_BRIGHT": ()},
     "without the patient's own appearance": lambda look: {"sharpen": lambda whole, *_: whole},
     "cut at 0.4": lambda look: {"WHOLE_CUT": 0.4},
@@ -112,15 +109,10 @@ def summarise(rows: list[Row]) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--limit", type=int, help="first N patients of each cohort")
-    parser.add_argument("--jobs", type=int, default=1, help="patients at the same time")
-    arguments = parser.parse_args()
-    cases = chain(*(list(cohort(arguments.data))[: arguments.limit] for cohort in (brats, lgg)))
+    arguments = case_parser(__doc__).parse_args()
     rows = []
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        for row in pool.map(run, cases):
+        for row in pool.map(run, with_truth(arguments.data, arguments.limit)):
             rows.append(row)
             print(row.cohort, " ".join(f"{value:.3f}" for value in row.dice.values()), flush=True)
     summarise(rows)

@@ -10,16 +10,13 @@ the sphericity of the outline that Model 1 found beside that of the expert's, bo
 
 from __future__ import annotations
 
-import argparse
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from functools import cache
-from itertools import chain
-from pathlib import Path
 
 import nibabel as nib
 import numpy as np
-from real_cases import Case, brats, lgg
+from real_cases import Case, case_parser, with_truth
 
 import gliotype
 from gliotype.evaluate.decisions import mean_of
@@ -91,17 +88,10 @@ def true_sphericity(case: Case, result: gliotype.Result) -> float | None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--limit", type=int, help="first N patients of each cohort")
-    parser.add_argument("--jobs", type=int, default=1, help="patients at the same time")
-    arguments = parser.parse_args()
-    cases = chain(
-        list(brats(arguments.data))[: arguments.limit], list(lgg(arguments.data))[: arguments.limit]
-    )
+    arguments = case_parser(__doc__).parse_args()
     rows = []
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        for row in pool.map(run, cases):
+        for row in pool.map(run, with_truth(arguments.data, arguments.limit)):
             if row is not None:
                 rows.append(row)
                 numbers = " ".join(f"{name} {value:+.2f}" for name, value in row.image.items())

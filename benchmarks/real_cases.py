@@ -110,6 +110,11 @@ def lgg(data: Path) -> Iterator[Case]:
         )
 
 
+def with_truth(data: Path, limit: int | None) -> list[Case]:
+    """The first patients of both cohorts that have an expert's mask; all when there is no limit."""
+    return [case for cohort in (brats, lgg) for case in list(cohort(data))[:limit]]
+
+
 def native(data: Path) -> Iterator[Case]:
     """The raw clinical study."""
     endings = {Sequence.T1: "*_t1.nii.gz", Sequence.T1C: "*_t1c.nii.gz", Sequence.T2: "*_t2.nii.gz"}
@@ -298,12 +303,18 @@ def _called(truth: np.ndarray, score: np.ndarray, precision: float) -> float:
     return 0.0 if good.size == 0 else float(good[-1] + 1) / len(truth)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+def case_parser(about: str) -> argparse.ArgumentParser:
+    """Parser of a benchmark on these patients; `about` is its module's docstring."""
+    parser = argparse.ArgumentParser(description=about.splitlines()[0])
     parser.add_argument("data", type=Path)
-    parser.add_argument("--only", choices=["brats", "lgg", "native", "subsets"])
     parser.add_argument("--limit", type=int, help="first N patients of each cohort")
     parser.add_argument("--jobs", type=int, default=1, help="patients at the same time")
+    return parser
+
+
+def main() -> None:
+    parser = case_parser(__doc__)
+    parser.add_argument("--only", choices=["brats", "lgg", "native", "subsets"])
     parser.add_argument("--results", type=Path, help="write all rows to this JSON file")
     arguments = parser.parse_args()
     cohorts = {"brats": brats, "lgg": lgg, "native": native, "subsets": subsets}

@@ -13,14 +13,13 @@ from __future__ import annotations
 
 import argparse
 from dataclasses import astuple
-from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import onnx
 import openvino as ov
 from onnx import numpy_helper
-from real_cases import brats, lgg
+from real_cases import with_truth
 
 import gliotype
 from gliotype.explain import occlusion_map, saliency_shares
@@ -76,10 +75,7 @@ def main() -> None:
     networks = [shuffled_network(seed) for seed in range(3)]
     rows: dict[str, list[np.ndarray]] = {"map": [], "occlusion": [], "voxels": []}
     between, shuffled = [], []
-    cases = chain(
-        list(brats(arguments.data))[: arguments.limit], list(lgg(arguments.data))[: arguments.limit]
-    )
-    for case in cases:
+    for case in with_truth(arguments.data, arguments.limit):
         result: gliotype.Result = gliotype.predict(files=case.files, age=case.age, id=case.name)
         if not result.tumour.found:
             continue

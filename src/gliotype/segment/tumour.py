@@ -43,9 +43,7 @@ MIN_SHARE = 0.1
 NOT_TAKEN = "a faint, small or doubtful suspicion of {:.1f} ml was not taken for a tumour"
 """What is said where something looked like tumour and nothing convinced."""
 
-NOT_FLUID_BRIGHT = (
-    "neither T2 nor FLAIR is there: without them most tumours are missed, or large parts of them"
-)
+NOT_FLUID_BRIGHT = "neither T2 nor FLAIR is there: without them tumours are missed, wholly or in large part"
 """What is said where all `FLUID_BRIGHT` sequences are missing."""
 
 
