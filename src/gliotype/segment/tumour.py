@@ -151,14 +151,21 @@ def suspect(prepared: PreparedStudy) -> Suspicion:
 
 def _looks(prepared: PreparedStudy) -> list[Look]:
     """Look at all sequences, and at those alone on which oedema is bright, where these are some of them."""
+    images, brain = stripped_on_grid(prepared)
+    fluid_bright = {s: image for s, image in images.items() if s in FLUID_BRIGHT}
+    shown = [images, fluid_bright] if 0 < len(fluid_bright) < len(images) else [images]
+    return [look(some, brain) for some in shown]
+
+
+def stripped_on_grid(
+    prepared: PreparedStudy,
+) -> tuple[dict[Sequence, NDArray[np.float32]], NDArray[np.bool_]]:
+    """Return the images without all that is not brain, and the brain, both on the network's grid."""
     stripped = {
         s: image.with_array(np.where(prepared.brain.array, image.array, 0).astype(np.float32))
         for s, image in prepared.images.items()
     }
-    images, brain = on_network_grid(stripped, prepared.mni_from_prepared, prepared.brain)
-    fluid_bright = {s: image for s, image in images.items() if s in FLUID_BRIGHT}
-    shown = [images, fluid_bright] if 0 < len(fluid_bright) < len(images) else [images]
-    return [look(some, brain) for some in shown]
+    return on_network_grid(stripped, prepared.mni_from_prepared, prepared.brain)
 
 
 def _up(array: NDArray[np.float32], prepared: PreparedStudy) -> NDArray[np.float32]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -32,5 +33,7 @@ def read_anatomies(folder: Path, white_matter: Volume, cache: Path) -> list[Anat
     for i, anatomy in enumerate(anatomies):
         tissue = anatomy.tissue
         arrays |= {f"t{i}": tissue.array, f"a{i}": tissue.affine, f"m{i}": anatomy.mni_from_world}
-    np.savez_compressed(cache, **arrays)
+    aside = cache.with_name(f"{cache.stem}.part{os.getpid()}.npz")
+    np.savez_compressed(aside, **arrays)
+    aside.replace(cache)
     return anatomies

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gliotype.errors import InputError, OutputError
 from gliotype.networks.export import export_onnx, read_onnx_weights
-from gliotype.networks.unet import UNet3d, model1
+from gliotype.networks.unet import model1
 from gliotype.prepare import atlas
 from gliotype.segment.model1 import CHANNELS, GRID
 from gliotype.simulate.anatomy import Anatomy
@@ -119,32 +119,50 @@ def stream(recipe: Recipe, cache: Path, first_seed: int) -> Iterator[list[GridPa
             yield pool
 
 
-@dataclass(eq=False)
-class _State:
-    """What a run carries from step to step."""
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Maps logits (n, 5, i, j, k) and labels (n, i, j, k) to a scalar."""
 
-    network: UNet3d
+
+@dataclass(eq=False)
+class Learner:
+    """What a run carries from step to step.
+
+    Attributes:
+        network: maps inputs (n, channels, i, j, k) to logits (n, 5, i, j, k).
+        average: running average of its weights.
+        optimiser: of its weights.
+        loss: what it lowers.
+        step: steps taken so far.
+    """
+
+    network: nn.Module
     average: AveragedModel
     optimiser: torch.optim.Optimizer
+    loss: Loss = loss
     step: int = 0
 
     @classmethod
-    def begin(cls, recipe: Recipe, checkpoint: Path, device: torch.device) -> _State:
-        """Start a run, or go on from its checkpoint."""
-        torch.manual_seed(recipe.seed)
-        network = model1()
-        if recipe.start is not None:
-            network.load_state_dict(read_onnx_weights(recipe.start))
+    def of(cls, network: nn.Module, decay: float, device: torch.device, loss: Loss = loss) -> Learner:
+        """Make a network ready to learn.
+
+        Args:
+            network: to be trained; it is moved to the device.
+            decay: of the running average.
+            device: where to compute.
+            loss: to be lowered.
+        """
         network = network.to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(recipe.average))
-        state = cls(network, average, torch.optim.AdamW(network.parameters(), weight_decay=1e-3))
+        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        return cls(network, average, torch.optim.AdamW(network.parameters(), weight_decay=1e-3), loss)
+
+    def resume(self, checkpoint: Path) -> None:
+        """Go on from a checkpoint, if there is one."""
         if checkpoint.exists():
             kept = torch.load(checkpoint, weights_only=True)
-            network.load_state_dict(kept["network"])
-            average.load_state_dict(kept["average"])
-            state.optimiser.load_state_dict(kept["optimiser"])
-            state.step = kept["step"]
-        return state
+            self.network.load_state_dict(kept["network"])
+            self.average.load_state_dict(kept["average"])
+            self.optimiser.load_state_dict(kept["optimiser"])
+            self.step = kept["step"]
 
     def save(self, checkpoint: Path) -> None:
         """Write a checkpoint aside and move it into place."""
@@ -159,7 +177,7 @@ class _State:
             group["lr"] = rate
         with mixed_precision(x.device):
             logits = self.network(x)
-        value = loss(logits.float(), y)
+        value = self.loss(logits.float(), y)
         self.optimiser.zero_grad()
         value.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
@@ -253,7 +271,8 @@ def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: 
     tell("read and align the anatomies")
     _anatomies(recipe, cache)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    state = _State.begin(recipe, checkpoint, device)
+    state = _begin(recipe, device)
+    state.resume(checkpoint)
     rng = np.random.default_rng([recipe.seed, state.step])
     place = np.asarray(atlas.brain().resample(GRID, order=0).array, dtype=np.bool_)
     pools = stream(recipe, cache, 1000 * recipe.seed + state.step)
@@ -278,6 +297,15 @@ def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: 
             state.save(checkpoint)
             write_figure(entries, run / "record.svg")
     return checkpoint
+
+
+def _begin(recipe: Recipe, device: torch.device) -> Learner:
+    """Take random weights, or those to start from."""
+    torch.manual_seed(recipe.seed)
+    network = model1()
+    if recipe.start is not None:
+        network.load_state_dict(read_onnx_weights(recipe.start))
+    return Learner.of(network, recipe.average, device)
 
 
 def _progress_line(entries: list[Entry], steps: int) -> str:

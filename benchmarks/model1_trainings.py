@@ -1,0 +1,350 @@
+"""What Model 1's grid, widths, loss, scaling and length bring: short trainings that differ in one of them.
+
+    python benchmarks/model1_trainings.py DATA --anatomies LABEL_MAPS -o RUN [--only NAME ...] [--jobs N]
+
+DATA as for real_cases.py; LABEL_MAPS as for `gliotype train model1`. All trainings begin anew and see the same
+simulated patients in the same order. They are short, and of a network half as wide as the shipped one, so that a dozen
+fit into hours of a CPU: they compare choices, and say nothing of the level that the shipped network reaches. Each is
+judged by the network alone, without the steps around it (model1_choices.py has those), at a probability of 0.5 on its
+2 mm grid: on the development patients of BraTS and TCGA-LGG, and on simulated ones that no training saw. RUN keeps
+patients, checkpoints and results; an interrupted run goes on. Other --patients, --held-out or --steps need another RUN.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass
+from functools import cache, partial
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import nibabel as nib
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from real_cases import Case, case_parser, dice, interval, with_truth
+from torch import Tensor, nn
+
+from gliotype.networks.unet import UNet3d
+from gliotype.prepare import atlas, prepare
+from gliotype.read import read_study
+from gliotype.segment import find_brain, model1
+from gliotype.segment.tumour import stripped_on_grid
+from gliotype.simulate.anatomy import Anatomy
+from gliotype.study import Sequence, Subject
+from gliotype.train import model1 as training
+from gliotype.train.anatomies import read_anatomies
+from gliotype.train.cases import GridPatient, augment, simulate_case
+from gliotype.train.model1 import Learner, Loss, Recipe, learning_rate
+from gliotype.train.workers import workers
+from gliotype.volume import Volume
+
+Scale = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
+
+HALF = (8, 16, 32, 48, 64)
+
+
+def by_mean_and_sd(image: NDArray[np.float32], place: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Scale to mean 0 and SD 1 within the brain's place, as nnU-Net and most entries to BraTS do."""
+    values = image[place & (image != 0)]
+    if values.size < 100 or values.std() == 0:
+        return np.zeros_like(image)
+    scaled = np.clip((image - values.mean()) / values.std(), *model1.CLIP)
+    return np.where(image != 0, scaled, 0.0).astype(np.float32)
+
+
+def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """The loss without its Dice."""
+    weights = torch.tensor(training.CLASS_WEIGHTS)
+    return nn.functional.cross_entropy(logits, labels, weights, label_smoothing=0.02)
+
+
+def dice_alone(logits: Tensor, labels: Tensor) -> Tensor:
+    """The loss without its cross-entropy."""
+    return training.loss(logits, labels) - cross_entropy(logits, labels)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What one training does otherwise.
+
+    Attributes:
+        widths: of the network's levels.
+        shape: of the grid on which it computes; the field of view stays.
+        channels: that it sees: 8, or the 4 that are no mirror image.
+        scale: of the images.
+        loss: to be lowered.
+        length: steps, as a multiple of the others'.
+        seed: of the weights, the order and the augmentation.
+    """
+
+    widths: tuple[int, ...] = HALF
+    shape: tuple[int, int, int] = model1.GRID.shape
+    channels: int = 8
+    scale: Scale = model1.scale
+    loss: Loss = training.loss
+    length: float = 1.0
+    seed: int = 1
+
+
+BASE = "as shipped, half as wide"
+CHOICES: dict[str, Choice] = {
+    BASE: Choice(),
+    "the same, another seed": Choice(seed=2),
+    "as wide as shipped": Choice(widths=(16, 32, 64, 96, 128)),
+    "twice as long": Choice(length=2.0),
+    "grid of 2.5 mm": Choice(shape=(64, 80, 64)),
+    "grid of 3.3 mm": Choice(shape=(48, 64, 48)),
+    "without mirror images": Choice(channels=4),
+    "scaled by mean and SD": Choice(scale=by_mean_and_sd),
+    "cross-entropy alone": Choice(loss=cross_entropy),
+    "half as long": Choice(length=0.5),
+    "a quarter as wide": Choice(widths=(4, 8, 16, 24, 32)),
+    "Dice alone": Choice(loss=dice_alone),
+}
+
+
+class OnAnotherGrid(nn.Module):
+    """A network that computes on another grid and sees the first channels, called as Model 1's is."""
+
+    def __init__(self, choice: Choice) -> None:
+        super().__init__()
+        self.channels, self.shape = choice.channels, choice.shape
+        self.network = UNet3d(choice.channels, len(model1.CLASSES), choice.widths)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (n, 8, 80, 96, 80) to logits (n, 5, 80, 96, 80)."""
+        seen = nn.functional.interpolate(x[:, : self.channels], self.shape, mode="area")
+        return nn.functional.interpolate(self.network(seen), x.shape[2:], mode="trilinear")
+
+
+@dataclass(frozen=True, eq=False)
+class Real:
+    """A development patient as Model 1 is shown it, and the true whole tumour, on the network's grid."""
+
+    cohort: str
+    images: dict[Sequence, NDArray[np.float32]]
+    place: NDArray[np.bool_]
+    truth: NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one training reached.
+
+    Attributes:
+        dice: of the whole tumour, per patient of each cohort.
+        false_alarm_ml: marked in each simulated head without a glioma.
+        seconds_a_step: of one core.
+    """
+
+    name: str
+    dice: dict[str, list[float]]
+    false_alarm_ml: list[float]
+    seconds_a_step: float
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all trainings share.
+
+    Attributes:
+        folder: of patients, checkpoints and results.
+        label_maps: heads.
+        patients: simulated ones to learn from.
+        held_out: simulated ones that no training sees.
+        steps: of a training whose length is 1.
+    """
+
+    folder: Path
+    label_maps: Path
+    patients: int
+    held_out: int
+    steps: int
+
+    @property
+    def aligned(self) -> Path:
+        """The aligned label maps."""
+        return self.folder / "aligned.npz"
+
+    def simulated(self, number: int) -> Path:
+        """A simulated patient; those from `patients` on are held out."""
+        return self.folder / "simulated" / f"{number:04d}.npz"
+
+    def real(self, case: Case) -> Path:
+        """A development patient."""
+        return self.folder / "real" / f"{case.cohort}-{case.name}.npz"
+
+    def checkpoint(self, name: str) -> Path:
+        """Where a training has come to."""
+        return self.folder / "checkpoints" / f"{name}.pt"
+
+    def result(self, name: str) -> Path:
+        """What a training reached."""
+        return self.folder / "results" / f"{name}.json"
+
+
+@cache
+def anatomies_of(run: Run) -> list[Anatomy]:
+    """The heads, aligned once."""
+    return read_anatomies(run.label_maps, atlas.tissue(atlas.Tissue.WHITE), run.aligned)
+
+
+def write(file: Path, **arrays: Any) -> None:
+    """Write arrays aside and move them into place."""
+    aside = file.with_name(f"{file.stem}.part{os.getpid()}.npz")
+    np.savez(aside, **arrays)
+    aside.replace(file)
+
+
+def simulate(run: Run, number: int) -> None:
+    """Simulate a patient as `gliotype train model1` does."""
+    if run.simulated(number).exists():
+        return
+    case = simulate_case(np.random.default_rng([2026, number]), anatomies_of(run))
+    write(run.simulated(number), images=case.images, labels=case.labels, brain=case.brain)
+
+
+def read_simulated(run: Run, number: int) -> GridPatient:
+    with np.load(run.simulated(number)) as file:
+        return GridPatient(file["images"], file["labels"], file["brain"])
+
+
+def prepare_real(run: Run, case: Case) -> None:
+    """Bring a development patient to the network's grid, as `gliotype predict` does."""
+    if run.real(case).exists():
+        return
+    prepared = prepare(read_study(None, files=case.files, subject=Subject(case.name, case.age)), find_brain)
+    images, place = stripped_on_grid(prepared)
+    file = nib.load(case.truth)
+    there = prepared.acquired_from_prepared[prepared.reference]
+    truth = Volume((np.asarray(file.dataobj) > 0).astype(np.float32), file.affine)
+    on_grid = truth.resample(model1.GRID, there @ np.linalg.inv(prepared.mni_from_prepared))
+    write(run.real(case), place=place, truth=np.asarray(on_grid.array) > 0.5, **images)
+
+
+def read_real(run: Run, case: Case) -> Real:
+    with np.load(run.real(case)) as file:
+        images = {s: file[s] for s in model1.CHANNELS if s in file.files}
+        return Real(case.cohort, images, file["place"], file["truth"])
+
+
+@cache
+def expected_place() -> NDArray[np.bool_]:
+    """Where the atlas has the brain."""
+    return np.asarray(atlas.brain().resample(model1.GRID, order=0).array, dtype=np.bool_)
+
+
+def train(run: Run, name: str, note: Callable[[str], None]) -> tuple[nn.Module, float]:
+    """Train a choice, or go on; return the averaged network and the seconds that a step took."""
+    choice = CHOICES[name]
+    torch.manual_seed(choice.seed)
+    steps = round(run.steps * choice.length)
+    recipe = Recipe(None, steps=steps, warm_up=50)
+    learner = Learner.of(OnAnotherGrid(choice), 0.98, torch.device("cpu"), choice.loss)
+    learner.resume(run.checkpoint(name))
+    began, first = time.process_time(), learner.step
+    while learner.step < steps:
+        rng = np.random.default_rng([choice.seed, learner.step])
+        x, y = augment(rng, read_simulated(run, int(rng.integers(run.patients))), expected_place())
+        rate = learning_rate(recipe, learner.step)
+        loss, found = learner.learn(torch.from_numpy(x[None]), torch.from_numpy(y[None]), rate)
+        if learner.step % 25 == 0:
+            learner.save(run.checkpoint(name))
+            note(f"{name}: step {learner.step} of {steps}, loss {loss:.3f}, Dice {found:.2f}")
+    return learner.average.module, (time.process_time() - began) / max(1, learner.step - first)
+
+
+def whole_tumour(network: nn.Module, stack: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """Where the mean over the image and its mirror image finds a probability of tumour of at least 0.5."""
+    with torch.inference_mode():
+        straight, mirrored = (
+            network(torch.from_numpy(np.ascontiguousarray(each[None]))).softmax(dim=1)[0].numpy()
+            for each in (stack, stack[:, ::-1])
+        )
+    mean = (straight + mirrored[:, ::-1]) / 2
+    return np.asarray(mean[2:].sum(axis=0) >= 0.5)
+
+
+def judge(
+    run: Run, network: nn.Module, patients: Iterable[Case]
+) -> tuple[dict[str, list[float]], list[float]]:
+    """Dice per cohort, and what is marked in simulated heads without a glioma, ml."""
+    network.eval()
+    overlaps: dict[str, list[float]] = {}
+    alarms = []
+    for case in patients:
+        real = read_real(run, case)
+        found = whole_tumour(network, model1.network_input(real.images, real.place)) & real.place
+        overlaps.setdefault(case.cohort, []).append(dice(found, real.truth))
+    for number in range(run.patients, run.patients + run.held_out):
+        stack, labels = augment(np.random.default_rng(number), read_simulated(run, number), expected_place())
+        found = whole_tumour(network, stack)
+        if (labels >= 2).any():
+            overlaps.setdefault("simulated", []).append(dice(found, labels >= 2))
+        else:
+            alarms.append(float(found.sum()) * model1.GRID.voxel_ml)
+    return overlaps, alarms
+
+
+def compare(run: Run, patients: list[Case], name: str) -> None:
+    """Train and judge a choice, unless that is done."""
+    torch.set_num_threads(1)
+    if run.result(name).exists():
+        return
+    with patch.object(model1, "scale", CHOICES[name].scale):
+        network, seconds = train(run, name, partial(print, file=sys.stderr, flush=True))
+        row = Row(name, *judge(run, network, patients), seconds)
+    aside = run.result(name).with_suffix(".part")
+    aside.write_text(json.dumps(asdict(row), indent=1))
+    aside.replace(run.result(name))
+
+
+def tell(run: Run, names: Iterable[str]) -> None:
+    """Print what each choice reached, and its mean difference to the first."""
+    rows = [Row(**json.loads(run.result(name).read_text())) for name in names]
+    for cohort in rows[0].dice:
+        for row in rows:
+            values, base = np.array(row.dice[cohort]), np.array(rows[0].dice[cohort])
+            low, high = interval(list(values - base))
+            print(
+                f"{cohort:9s} n={len(values):2d} {row.name:26s} Dice {values.mean():.3f}  "
+                f"median {np.median(values):.3f}  {(values - base).mean():+.3f} ({low:+.3f} to {high:+.3f})"
+            )
+    for row in rows:
+        low, high = interval(row.false_alarm_ml)
+        print(
+            f"no glioma n={len(row.false_alarm_ml):2d} {row.name:26s} marked {np.mean(row.false_alarm_ml):.1f} ml "
+            f"({low:.1f}-{high:.1f})  {row.seconds_a_step:.2f} s of one core a step"
+        )
+
+
+def main() -> None:
+    parser = case_parser(__doc__)
+    parser.add_argument("--anatomies", type=Path, required=True, help="whole-head label maps")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN")
+    parser.add_argument("--patients", type=int, default=240, help="simulated ones to learn from")
+    parser.add_argument("--held-out", type=int, default=48, help="simulated ones to judge by")
+    parser.add_argument("--steps", type=int, default=300, help="of a training")
+    parser.add_argument("--only", nargs="+", choices=CHOICES, help=f"these choices, and always: {BASE}")
+    arguments = parser.parse_args()
+    run = Run(arguments.output, arguments.anatomies, arguments.patients, arguments.held_out, arguments.steps)
+    for folder in ("simulated", "real", "checkpoints", "results"):
+        (run.folder / folder).mkdir(parents=True, exist_ok=True)
+    patients = with_truth(arguments.data, arguments.limit)
+    names = [name for name in CHOICES if name == BASE or name in (arguments.only or CHOICES)]
+    anatomies_of(run)
+    with workers(arguments.jobs) as pool:
+        list(pool.map(partial(prepare_real, run), patients))
+        list(pool.map(partial(simulate, run), range(run.patients + run.held_out)))
+        list(pool.map(partial(compare, run, patients), names))
+    tell(run, names)
+
+
+if __name__ == "__main__":
+    main()
