@@ -35,7 +35,6 @@ from gliotype.prepare import atlas, prepare
 from gliotype.read import read_study
 from gliotype.segment import find_brain, model1
 from gliotype.segment.tumour import stripped_on_grid
-from gliotype.simulate.anatomy import Anatomy
 from gliotype.study import Sequence, Subject
 from gliotype.train import model1 as training
 from gliotype.train.anatomies import read_anatomies
@@ -167,11 +166,6 @@ class Run:
     held_out: int
     steps: int
 
-    @property
-    def aligned(self) -> Path:
-        """The aligned label maps."""
-        return self.folder / "aligned.npz"
-
     def simulated(self, number: int) -> Path:
         """A simulated patient; those from `patients` on are held out."""
         return self.folder / "simulated" / f"{number:04d}.npz"
@@ -189,12 +183,6 @@ class Run:
         return self.folder / "results" / f"{name}.json"
 
 
-@cache
-def anatomies_of(run: Run) -> list[Anatomy]:
-    """The heads, aligned once."""
-    return read_anatomies(run.label_maps, atlas.tissue(atlas.Tissue.WHITE), run.aligned)
-
-
 def write(file: Path, **arrays: Any) -> None:
     """Write arrays aside and move them into place."""
     aside = file.with_name(f"{file.stem}.part{os.getpid()}.npz")
@@ -206,7 +194,7 @@ def simulate(run: Run, number: int) -> None:
     """Simulate a patient as `gliotype train model1` does."""
     if run.simulated(number).exists():
         return
-    case = simulate_case(np.random.default_rng([2026, number]), anatomies_of(run))
+    case = simulate_case(np.random.default_rng([2026, number]), read_anatomies(run.label_maps, run.folder))
     write(run.simulated(number), images=case.images, labels=case.labels, brain=case.brain)
 
 
@@ -338,7 +326,7 @@ def main() -> None:
         (run.folder / folder).mkdir(parents=True, exist_ok=True)
     patients = with_truth(arguments.data, arguments.limit)
     names = [name for name in CHOICES if name == BASE or name in (arguments.only or CHOICES)]
-    anatomies_of(run)
+    read_anatomies(run.label_maps, run.folder)
     with workers(arguments.jobs) as pool:
         list(pool.map(partial(prepare_real, run), patients))
         list(pool.map(partial(simulate, run), range(run.patients + run.held_out)))

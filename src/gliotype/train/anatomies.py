@@ -1,39 +1,63 @@
-"""Whole-head label maps as anatomies, kept in one compact file for the workers of a training run."""
+"""Heads to simulate patients in, kept in one compact file for the workers of a training run."""
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from gliotype.prepare import atlas
 from gliotype.simulate.anatomy import Anatomy
-from gliotype.simulate.label_maps import label_map_files, read_label_map
+from gliotype.simulate.label_maps import label_map_files, label_map_hashes, read_label_map
+from gliotype.simulate.template import template_anatomy
 from gliotype.volume import Volume
 
 
-def read_anatomies(folder: Path, white_matter: Volume, cache: Path) -> list[Anatomy]:
-    """Read a folder of FreeSurfer-numbered whole-head label maps (``*.nii.gz``), aligned to MNI152.
+@cache
+def read_anatomies(folder: Path | None, keep: Path | None) -> tuple[Anatomy, ...]:
+    """Read a folder of whole-head label maps (FreeSurfer numbers, ``*.nii.gz``), aligned to MNI152.
 
     Args:
-        folder: where the label maps lie.
-        white_matter: white-matter fraction of the template.
-        cache: an .npz file that is read instead when it exists, and written otherwise.
+        folder: where the label maps lie; the shipped template is the only head when None.
+        keep: folder in which the aligned heads are kept, in a file named after the label maps' content, and from which
+            they are read the next time; nothing is kept when None.
 
     Raises:
         InputError: if the folder holds no label map, or one that is no head.
     """
-    if cache.exists():
-        with np.load(cache) as kept:
-            n = len(kept.files) // 3
-            return [Anatomy(Volume(kept[f"t{i}"], kept[f"a{i}"]), kept[f"m{i}"]) for i in range(n)]
-    anatomies = [read_label_map(file, white_matter) for file in label_map_files(folder)]
+    if folder is None:
+        return (template_anatomy(),)
+    files = label_map_files(folder)
+    hashes = json.dumps(label_map_hashes(folder), sort_keys=True)
+    kept = (
+        None if keep is None else keep / f"anatomies-{hashlib.sha256(hashes.encode()).hexdigest()[:16]}.npz"
+    )
+    if kept is not None and kept.exists():
+        return _read(kept)
+    white_matter = atlas.tissue(atlas.Tissue.WHITE)
+    anatomies = tuple(read_label_map(file, white_matter) for file in files)
+    if kept is not None:
+        _write(anatomies, kept)
+    return anatomies
+
+
+def _read(file: Path) -> tuple[Anatomy, ...]:
+    with np.load(file) as kept:
+        n = len(kept.files) // 3
+        return tuple(Anatomy(Volume(kept[f"t{i}"], kept[f"a{i}"]), kept[f"m{i}"]) for i in range(n))
+
+
+def _write(anatomies: tuple[Anatomy, ...], file: Path) -> None:
+    """Write anatomies aside and move them into place."""
     arrays: dict[str, Any] = {}
     for i, anatomy in enumerate(anatomies):
         tissue = anatomy.tissue
         arrays |= {f"t{i}": tissue.array, f"a{i}": tissue.affine, f"m{i}": anatomy.mni_from_world}
-    aside = cache.with_name(f"{cache.stem}.part{os.getpid()}.npz")
+    aside = file.with_name(f"{file.stem}.part{os.getpid()}.npz")
     np.savez_compressed(aside, **arrays)
-    aside.replace(cache)
-    return anatomies
+    aside.replace(file)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence as Many
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -68,7 +69,7 @@ def _wild_protocol(rng: np.random.Generator, sequence: Sequence, thickness_mm: f
     )
 
 
-def simulate_case(rng: np.random.Generator, anatomies: list[Anatomy]) -> GridPatient:
+def simulate_case(rng: np.random.Generator, anatomies: Many[Anatomy]) -> GridPatient:
     """Simulate one patient on the network's grid, randomised more widely than reality."""
     kinds = list(CASE_MIX)
     disease = kinds[rng.choice(len(kinds), p=list(CASE_MIX.values()))]

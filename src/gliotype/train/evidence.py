@@ -11,7 +11,6 @@ import json
 from collections.abc import Iterator, Mapping
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gliotype.errors import InputError
-from gliotype.prepare import atlas, prepare_registered
+from gliotype.prepare import prepare_registered
 from gliotype.segment import find_brain
 from gliotype.segment.evidence import NUMBERS, Evidence
 from gliotype.segment.model1 import GRID
@@ -69,13 +68,13 @@ class Recipe:
 
     Attributes:
         anatomies: folder of whole-head label maps; the shipped template alone when None.
-        kept: file in which the aligned label maps are kept.
+        keep: folder in which the aligned label maps are kept (see `read_anatomies`).
         healthy: heads without tumour, of the seeds 0, 1, ...
         tumours: heads with a tumour, classes in turn, of the seeds 1000, 1001, ...
     """
 
     anatomies: Path | None
-    kept: Path
+    keep: Path
     healthy: int = 200
     tumours: int = 100
 
@@ -88,10 +87,9 @@ class Recipe:
         }
 
 
-@cache
-def _heads(anatomies: Path | None, kept: Path) -> list[Anatomy]:
-    others = [] if anatomies is None else read_anatomies(anatomies, atlas.tissue(atlas.Tissue.WHITE), kept)
-    return [template_anatomy()] * TEMPLATES + others
+def _heads(recipe: Recipe) -> Many[Anatomy]:
+    others = () if recipe.anatomies is None else read_anatomies(recipe.anatomies, recipe.keep)
+    return (*[template_anatomy()] * TEMPLATES, *others)
 
 
 def prepared_head(
@@ -146,12 +144,12 @@ def weigh(prepared: PreparedStudy, truth: NDArray[np.bool_]) -> Iterator[Weighed
 
 def _weighed(job: tuple[int, Disease, Recipe]) -> list[Weighed]:
     seed, disease, recipe = job
-    return list(weigh(*prepared_head(seed, disease, _heads(recipe.anatomies, recipe.kept))))
+    return list(weigh(*prepared_head(seed, disease, _heads(recipe))))
 
 
 def simulate_evidence(recipe: Recipe, jobs: int = 1) -> list[Weighed]:
     """Simulate all heads of a recipe and weigh their components."""
-    _heads(recipe.anatomies, recipe.kept)
+    _heads(recipe)
     work = [(seed, disease, recipe) for seed, disease in recipe.diseases.items()]
     with workers(jobs) as pool:
         return [each for found in pool.map(_weighed, work) for each in found]

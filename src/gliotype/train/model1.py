@@ -19,8 +19,6 @@ from gliotype.networks.export import export_onnx, read_onnx_weights
 from gliotype.networks.unet import model1
 from gliotype.prepare import atlas
 from gliotype.segment.model1 import CHANNELS, GRID
-from gliotype.simulate.anatomy import Anatomy
-from gliotype.simulate.template import template_anatomy
 from gliotype.train.anatomies import read_anatomies
 from gliotype.train.cases import GridPatient, augment, simulate_case
 from gliotype.train.precision import mixed_precision
@@ -87,25 +85,19 @@ def _dice_loss(predicted: Tensor, truth: Tensor) -> Tensor:
     return torch.where(there > 0, dice, 0.3 * torch.log1p(found / smooth)).mean()
 
 
-def _anatomies(recipe: Recipe, cache: Path) -> list[Anatomy]:
-    if recipe.anatomies is None:
-        return [template_anatomy()]
-    return read_anatomies(recipe.anatomies, atlas.tissue(atlas.Tissue.WHITE), cache)
-
-
-def _simulate_forever(queue: mp.Queue[GridPatient], recipe: Recipe, cache: Path, seed: int) -> None:
-    anatomies = _anatomies(recipe, cache)
+def _simulate_forever(queue: mp.Queue[GridPatient], recipe: Recipe, run: Path, seed: int) -> None:
+    anatomies = read_anatomies(recipe.anatomies, run)
     rng = np.random.default_rng(seed)
     while True:
         queue.put(simulate_case(rng, anatomies))
 
 
-def stream(recipe: Recipe, cache: Path, first_seed: int) -> Iterator[list[GridPatient]]:
+def stream(recipe: Recipe, run: Path, first_seed: int) -> Iterator[list[GridPatient]]:
     """Yield a list of simulated patients that workers keep renewing."""
     context = mp.get_context("spawn")
     queue: mp.Queue[GridPatient] = context.Queue(maxsize=8)
     for worker in range(recipe.workers):
-        args = (queue, recipe, cache, first_seed + worker)
+        args = (queue, recipe, run, first_seed + worker)
         context.Process(target=_simulate_forever, args=args, daemon=True).start()
     pool = [queue.get() for _ in range(min(16, recipe.pool))]
     oldest = 0
@@ -255,7 +247,7 @@ def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: 
         InputError: if label maps or starting weights cannot be read.
         OutputError: if the run folder cannot be written.
     """
-    cache, checkpoint, record = run / "anatomies.npz", run / "checkpoint.pt", run / "record.csv"
+    checkpoint, record = run / "checkpoint.pt", run / "record.csv"
     try:
         run.mkdir(parents=True, exist_ok=True)
         (run / ".writable").touch()
@@ -269,13 +261,13 @@ def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: 
             f"{recipe.start} is not there: give the ONNX weight of an earlier run, or leave it out"
         )
     tell("read and align the anatomies")
-    _anatomies(recipe, cache)
+    read_anatomies(recipe.anatomies, run)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state = _begin(recipe, device)
     state.resume(checkpoint)
     rng = np.random.default_rng([recipe.seed, state.step])
     place = np.asarray(atlas.brain().resample(GRID, order=0).array, dtype=np.bool_)
-    pools = stream(recipe, cache, 1000 * recipe.seed + state.step)
+    pools = stream(recipe, run, 1000 * recipe.seed + state.step)
     entries = read_entries(record, state.step)
     watch = _Stopwatch(entries[-1].seconds if entries else 0.0)
     while state.step < recipe.steps:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -12,13 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gliotype.prepare import atlas, prepare_registered
+from gliotype.prepare import prepare_registered
 from gliotype.segment import find_brain
-from gliotype.simulate.anatomy import Anatomy
 from gliotype.simulate.label_maps import label_map_hashes
 from gliotype.simulate.member import Draw, Member, simulate_member
 from gliotype.simulate.sites import Site, site_named
-from gliotype.simulate.template import template_anatomy
 from gliotype.study import PreparedStudy, Sequence, Subject
 from gliotype.train.anatomies import read_anatomies
 from gliotype.train.examples import Example, example_of
@@ -56,7 +53,7 @@ class SimulatedPatients:
         seed: of everything random.
         scanner: how they are scanned; as the site says when None.
         anatomies: folder of whole-head label maps; the shipped template alone when None.
-        kept: file in which the aligned label maps are kept.
+        keep: folder in which the aligned label maps are kept (see `read_anatomies`).
     """
 
     site: str
@@ -64,7 +61,7 @@ class SimulatedPatients:
     seed: int
     scanner: Scanner | None = None
     anatomies: Path | None = None
-    kept: Path | None = None
+    keep: Path | None = None
 
     @property
     def hospital(self) -> Site:
@@ -108,7 +105,7 @@ class SimulatedPatients:
     def member(self, subject: str) -> Member:
         """Simulate a patient."""
         draw = self.draw(subject)
-        heads = _heads(self.anatomies, self.kept)
+        heads = read_anatomies(self.anatomies, self.keep)
         anatomy = heads[int(draw.head * len(heads))]
         return simulate_member(subject, draw, anatomy, raw=False, spacing_mm=SPACING_MM)
 
@@ -135,10 +132,3 @@ def _plain(value: object) -> object:
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
     return value
-
-
-@cache
-def _heads(folder: Path | None, kept: Path | None) -> list[Anatomy]:
-    if folder is None:
-        return [template_anatomy()]
-    return read_anatomies(folder, atlas.tissue(atlas.Tissue.WHITE), kept or folder / "aligned.npz")

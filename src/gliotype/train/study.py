@@ -22,6 +22,7 @@ from gliotype.evaluate.metrics import Metrics, evaluate
 from gliotype.evaluate.table import join, read_labels, read_predictions
 from gliotype.evaluate.write import write_evaluation
 from gliotype.report.staging import check_writable, output_errors
+from gliotype.train.anatomies import read_anatomies
 from gliotype.train.examples import Example, Patients, check_classes, check_found, make_examples
 from gliotype.train.folder import FolderPatients
 from gliotype.train.fusion import fit_fusion
@@ -102,6 +103,10 @@ def run_study(
         check_classes(f"the patients of the set {name}", [source.mutant(subject) for subject in subjects])
     with output_errors(out):
         (out / "models").mkdir(parents=True, exist_ok=True)
+    for cohort in protocol.cohorts.values():
+        if cohort.anatomies is not None:
+            tell(f"align the label maps of {cohort.anatomies}")
+            read_anatomies(cohort.anatomies, out)
     sets: dict[str, list[Example]] = {}
     for role in ("training", "tuning", "test"):
         for name in protocol.named(role):
@@ -164,9 +169,7 @@ def _source(cohort: CohortSettings, out: Path) -> Patients:
             cohort.scanner.missing,
         )
     )
-    return SimulatedPatients(
-        cohort.simulated, cohort.patients, cohort.seed, scanner, cohort.anatomies, out / "anatomies.npz"
-    )
+    return SimulatedPatients(cohort.simulated, cohort.patients, cohort.seed, scanner, cohort.anatomies, out)
 
 
 def split(protocol: Protocol, sources: Mapping[str, Patients]) -> dict[str, tuple[str, ...]]:
