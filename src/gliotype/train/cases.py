@@ -73,7 +73,7 @@ def simulate_case(rng: np.random.Generator, anatomies: Many[Anatomy]) -> GridPat
     """Simulate one patient on the network's grid, randomised more widely than reality."""
     kinds = list(CASE_MIX)
     disease = kinds[rng.choice(len(kinds), p=list(CASE_MIX.values()))]
-    anatomy = anatomies[rng.integers(len(anatomies))]
+    anatomy = anatomies[int(rng.integers(len(anatomies)))]
     patient = draw_patient(rng, anatomy, GRID, disease, reshape_scale=0.08)
     parameters = draw_parameters(rng, 1.5 if rng.random() < 0.4 else 3.0, spread=0.08)
     thick = None if rng.random() < 0.3 else float(rng.choice([2.0, rng.uniform(3, 7)]))
