@@ -124,8 +124,10 @@ def tell_changes(rows: list[Row]) -> None:
 
 
 def tell_inputs(rows: list[Row]) -> None:
-    """Print the AUROC of the image's share with each input left out."""
+    """Print the AUROC of the image's share with each input left out, if there are two patients of each class."""
     truth = np.array([row.idh for row in rows])
+    if min(truth.sum(), len(truth) - truth.sum()) < 2:
+        return
     whole = np.array([row.image["nothing"] for row in rows])
     print(f"\nimage's share, TCGA-LGG, n={len(rows)}, mutant {truth.sum()}, development patients")
     for name in LEFT_OUT:

@@ -62,22 +62,22 @@ class Row:
     name: str
     idh: int | None
     call: str
-    probability: float | None
-    age_only: float | None
-    radiomics: float | None
-    hybrid: float | None
-    hybrid_without_age: float | None
-    image: float | None
-    dice: float | None
-    dice_core: float | None
-    dice_enhancing: float | None
-    volume_ml: float
-    true_volume_ml: float | None
-    distance_95_mm: float | None
-    outside_brain: float | None
-    brain_ml: float
     seconds: float
-    failure: str
+    failure: str = ""
+    probability: float | None = None
+    age_only: float | None = None
+    radiomics: float | None = None
+    hybrid: float | None = None
+    hybrid_without_age: float | None = None
+    image: float | None = None
+    dice: float | None = None
+    dice_core: float | None = None
+    dice_enhancing: float | None = None
+    volume_ml: float = 0.0
+    true_volume_ml: float | None = None
+    distance_95_mm: float | None = None
+    outside_brain: float | None = None
+    brain_ml: float = 0.0
 
 
 def brats(data: Path) -> Iterator[Case]:
@@ -152,21 +152,7 @@ def run(case: Case) -> Row:
         result = gliotype.predict(files=case.files, age=case.age, id=case.name)
     except GliotypeError as error:
         seconds = time.perf_counter() - started
-        blank = [None] * 3
-        return Row(
-            case.cohort,
-            case.name,
-            case.idh,
-            "failed",
-            *blank,
-            *blank,
-            *blank,
-            0.0,
-            *blank,
-            0.0,
-            seconds,
-            str(error),
-        )
+        return Row(case.cohort, case.name, case.idh, "failed", seconds, str(error))
     seconds = time.perf_counter() - started
     single = {f.method: f.probability for f in result.findings}
     compared = _compare(result, case.truth)
@@ -175,6 +161,8 @@ def run(case: Case) -> Row:
         name=case.name,
         idh=case.idh,
         call=result.call.value,
+        seconds=seconds,
+        failure="; ".join(w for w in result.warnings if "registr" in w or "align" in w),
         probability=result.probability,
         age_only=single.get("age"),
         radiomics=single.get("radiomics"),
@@ -183,15 +171,13 @@ def run(case: Case) -> Row:
         **compared,
         volume_ml=result.tumour.volume_ml,
         brain_ml=float(np.sum(result.prepared.brain.array)) * result.prepared.grid.voxel_ml,
-        seconds=seconds,
-        failure="; ".join(w for w in result.warnings if "registr" in w or "align" in w),
     )
 
 
-def _parts(result: gliotype.Result) -> dict[str, float | None]:
+def _parts(result: gliotype.Result) -> dict[str, float]:
     """Model 2's answer without age, and from its image's share alone, at the prior of 0.3."""
     if "hybrid" not in {finding.method for finding in result.findings}:
-        return {"hybrid_without_age": None, "image": None}
+        return {}
     shares = shares_of(result.prepared, result.tumour, result.measurements, Subject("without age"))
     resting = shares.resting.mean() + logit(PRIOR)
     return {
@@ -201,9 +187,8 @@ def _parts(result: gliotype.Result) -> dict[str, float | None]:
 
 
 def _compare(result: gliotype.Result, truth: Path | None) -> dict[str, float | None]:
-    keys = ("dice", "dice_core", "dice_enhancing", "true_volume_ml", "distance_95_mm", "outside_brain")
     if truth is None:
-        return dict.fromkeys(keys)
+        return {}
     image = nib.load(truth)
     labels = np.asarray(image.dataobj).astype(int)
     grid = result.prepared.acquired_grids[result.prepared.reference]
