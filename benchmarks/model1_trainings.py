@@ -1,13 +1,15 @@
 """What Model 1's grid, widths, loss, scaling and length bring: short trainings that differ in one of them.
 
-    python benchmarks/model1_trainings.py DATA --anatomies LABEL_MAPS -o RUN [--only NAME ...] [--jobs N]
+    python benchmarks/model1_trainings.py DATA --anatomies LABEL_MAPS -o RUN [--only NAME ...] [--seeds N] [--jobs N]
 
-DATA as for real_cases.py; LABEL_MAPS as for `gliotype train model1`. All trainings begin anew and see the same
-simulated patients in the same order. They are short, and of a network half as wide as the shipped one, so that a dozen
-fit into hours of a CPU: they compare choices, and say nothing of the level that the shipped network reaches. Each is
-judged by the network alone, without the steps around it (model1_choices.py has those), at a probability of 0.5 on its
-2 mm grid: on the development patients of BraTS and TCGA-LGG, and on simulated ones that no training saw. RUN keeps
-patients, checkpoints and results; an interrupted run goes on. Other --patients, --held-out or --steps need another RUN.
+DATA as for real_cases.py; LABEL_MAPS as for `gliotype train model1`. All trainings begin anew; those of one seed see
+the same simulated patients in the same order. They are short, and of a network half as wide as the shipped one on a grid of
+3.3 mm, so that a dozen fit into hours of a CPU: they compare choices, and say nothing of the level that the shipped
+network reaches. Each is judged by the network alone, without the steps around it (model1_choices.py has those), on the
+shipped grid of 2 mm: on the development patients of BraTS and TCGA-LGG, and on simulated ones that no training saw. As
+a short training leaves probabilities that depend on the loss, the cut is the one that is best on those simulated
+patients. RUN keeps patients, checkpoints and results; an interrupted run goes on. Other --patients, --held-out or
+--steps need another RUN.
 """
 
 from __future__ import annotations
@@ -45,7 +47,8 @@ from gliotype.volume import Volume
 
 Scale = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
 
-HALF = (8, 16, 32, 48, 64)
+CUTS = tuple(np.arange(0.1, 0.96, 0.05).round(2))
+"""Probabilities of tumour from which a voxel may be called so."""
 
 
 def by_mean_and_sd(image: NDArray[np.float32], place: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -70,7 +73,7 @@ def dice_alone(logits: Tensor, labels: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class Choice:
-    """What one training does otherwise.
+    """What some trainings do otherwise.
 
     Attributes:
         widths: of the network's levels.
@@ -79,32 +82,29 @@ class Choice:
         scale: of the images.
         loss: to be lowered.
         length: steps, as a multiple of the others'.
-        seed: of the weights, the order and the augmentation.
     """
 
-    widths: tuple[int, ...] = HALF
-    shape: tuple[int, int, int] = model1.GRID.shape
+    widths: tuple[int, ...] = (8, 16, 32, 48, 64)
+    shape: tuple[int, int, int] = (48, 64, 48)
     channels: int = 8
     scale: Scale = model1.scale
     loss: Loss = training.loss
     length: float = 1.0
-    seed: int = 1
 
 
-BASE = "as shipped, half as wide"
+BASE = "as shipped, but 3.3 mm and half as wide"
 CHOICES: dict[str, Choice] = {
     BASE: Choice(),
-    "the same, another seed": Choice(seed=2),
-    "as wide as shipped": Choice(widths=(16, 32, 64, 96, 128)),
-    "twice as long": Choice(length=2.0),
     "grid of 2.5 mm": Choice(shape=(64, 80, 64)),
-    "grid of 3.3 mm": Choice(shape=(48, 64, 48)),
+    "grid of 2 mm": Choice(shape=model1.GRID.shape),
+    "as wide as shipped": Choice(widths=(16, 32, 64, 96, 128)),
+    "a quarter as wide": Choice(widths=(4, 8, 16, 24, 32)),
     "without mirror images": Choice(channels=4),
     "scaled by mean and SD": Choice(scale=by_mean_and_sd),
     "cross-entropy alone": Choice(loss=cross_entropy),
-    "half as long": Choice(length=0.5),
-    "a quarter as wide": Choice(widths=(4, 8, 16, 24, 32)),
     "Dice alone": Choice(loss=dice_alone),
+    "half as long": Choice(length=0.5),
+    "twice as long": Choice(length=2.0),
 }
 
 
@@ -137,12 +137,13 @@ class Row:
     """What one training reached.
 
     Attributes:
-        dice: of the whole tumour, per patient of each cohort.
+        cut: probability of tumour that gives the best mean Dice on simulated patients.
+        dice: of the whole tumour at that cut, per patient of each cohort.
         false_alarm_ml: marked in each simulated head without a glioma.
         seconds_a_step: of one core.
     """
 
-    name: str
+    cut: float
     dice: dict[str, list[float]]
     false_alarm_ml: list[float]
     seconds_a_step: float
@@ -174,13 +175,13 @@ class Run:
         """A development patient."""
         return self.folder / "real" / f"{case.cohort}-{case.name}.npz"
 
-    def checkpoint(self, name: str) -> Path:
+    def checkpoint(self, name: str, seed: int) -> Path:
         """Where a training has come to."""
-        return self.folder / "checkpoints" / f"{name}.pt"
+        return self.folder / "checkpoints" / f"{name}, seed {seed}.pt"
 
-    def result(self, name: str) -> Path:
+    def result(self, name: str, seed: int) -> Path:
         """What a training reached."""
-        return self.folder / "results" / f"{name}.json"
+        return self.folder / "results" / f"{name}, seed {seed}.json"
 
 
 def write(file: Path, **arrays: Any) -> None:
@@ -228,87 +229,109 @@ def expected_place() -> NDArray[np.bool_]:
     return np.asarray(atlas.brain().resample(model1.GRID, order=0).array, dtype=np.bool_)
 
 
-def train(run: Run, name: str, note: Callable[[str], None]) -> tuple[nn.Module, float]:
+def train(run: Run, name: str, seed: int) -> tuple[nn.Module, float]:
     """Train a choice, or go on; return the averaged network and the seconds that a step took."""
     choice = CHOICES[name]
-    torch.manual_seed(choice.seed)
+    torch.manual_seed(seed)
     steps = round(run.steps * choice.length)
     recipe = Recipe(None, steps=steps, warm_up=50)
     learner = Learner.of(OnAnotherGrid(choice), 0.98, torch.device("cpu"), choice.loss)
-    learner.resume(run.checkpoint(name))
+    learner.resume(run.checkpoint(name, seed))
     began, first = time.process_time(), learner.step
     while learner.step < steps:
-        rng = np.random.default_rng([choice.seed, learner.step])
+        rng = np.random.default_rng([seed, learner.step])
         x, y = augment(rng, read_simulated(run, int(rng.integers(run.patients))), expected_place())
         rate = learning_rate(recipe, learner.step)
-        loss, found = learner.learn(torch.from_numpy(x[None]), torch.from_numpy(y[None]), rate)
+        loss, _ = learner.learn(torch.from_numpy(x[None]), torch.from_numpy(y[None]), rate)
         if learner.step % 25 == 0:
-            learner.save(run.checkpoint(name))
-            note(f"{name}: step {learner.step} of {steps}, loss {loss:.3f}, Dice {found:.2f}")
+            learner.save(run.checkpoint(name, seed))
+            print(
+                f"{name}, seed {seed}: step {learner.step} of {steps}, loss {loss:.3f}",
+                file=sys.stderr,
+                flush=True,
+            )
     return learner.average.module, (time.process_time() - began) / max(1, learner.step - first)
 
 
-def whole_tumour(network: nn.Module, stack: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Where the mean over the image and its mirror image finds a probability of tumour of at least 0.5."""
+def probability(network: nn.Module, stack: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probability of tumour: the mean over the image and its mirror image."""
     with torch.inference_mode():
         straight, mirrored = (
-            network(torch.from_numpy(np.ascontiguousarray(each[None]))).softmax(dim=1)[0].numpy()
+            network(torch.from_numpy(np.ascontiguousarray(each[None])))
+            .softmax(dim=1)[0, 2:]
+            .sum(dim=0)
+            .numpy()
             for each in (stack, stack[:, ::-1])
         )
-    mean = (straight + mirrored[:, ::-1]) / 2
-    return np.asarray(mean[2:].sum(axis=0) >= 0.5)
+    return np.asarray((straight + mirrored[::-1]) / 2, dtype=np.float32)
 
 
-def judge(
-    run: Run, network: nn.Module, patients: Iterable[Case]
-) -> tuple[dict[str, list[float]], list[float]]:
-    """Dice per cohort, and what is marked in simulated heads without a glioma, ml."""
+def judge(run: Run, network: nn.Module, patients: Iterable[Case], seconds: float) -> Row:
+    """Choose the cut on simulated patients, and judge by it."""
     network.eval()
-    overlaps: dict[str, list[float]] = {}
-    alarms = []
-    for case in patients:
-        real = read_real(run, case)
-        found = whole_tumour(network, model1.network_input(real.images, real.place)) & real.place
-        overlaps.setdefault(case.cohort, []).append(dice(found, real.truth))
+    overlaps, alarms = [], []
     for number in range(run.patients, run.patients + run.held_out):
         stack, labels = augment(np.random.default_rng(number), read_simulated(run, number), expected_place())
-        found = whole_tumour(network, stack)
+        found = probability(network, stack)
         if (labels >= 2).any():
-            overlaps.setdefault("simulated", []).append(dice(found, labels >= 2))
+            overlaps.append([dice(found >= cut, labels >= 2) for cut in CUTS])
         else:
-            alarms.append(float(found.sum()) * model1.GRID.voxel_ml)
-    return overlaps, alarms
+            alarms.append([float((found >= cut).sum()) * model1.GRID.voxel_ml for cut in CUTS])
+    best = int(np.mean(overlaps, axis=0).argmax())
+    row = Row(
+        CUTS[best], {"simulated": [each[best] for each in overlaps]}, [each[best] for each in alarms], seconds
+    )
+    for case in patients:
+        real = read_real(run, case)
+        found = probability(network, model1.network_input(real.images, real.place)) * real.place
+        row.dice.setdefault(case.cohort, []).append(dice(found >= row.cut, real.truth))
+    return row
 
 
-def compare(run: Run, patients: list[Case], name: str) -> None:
-    """Train and judge a choice, unless that is done."""
+def compare(run: Run, patients: list[Case], seed_and_name: tuple[int, str]) -> None:
+    """Train and judge a choice with a seed, unless that is done."""
+    seed, name = seed_and_name
     torch.set_num_threads(1)
-    if run.result(name).exists():
+    if run.result(name, seed).exists():
         return
     with patch.object(model1, "scale", CHOICES[name].scale):
-        network, seconds = train(run, name, partial(print, file=sys.stderr, flush=True))
-        row = Row(name, *judge(run, network, patients), seconds)
-    aside = run.result(name).with_suffix(".part")
+        network, seconds = train(run, name, seed)
+        row = judge(run, network, patients, seconds)
+    aside = run.result(name, seed).with_suffix(".part")
     aside.write_text(json.dumps(asdict(row), indent=1))
-    aside.replace(run.result(name))
+    aside.replace(run.result(name, seed))
 
 
-def tell(run: Run, names: Iterable[str]) -> None:
-    """Print what each choice reached, and its mean difference to the first."""
-    rows = [Row(**json.loads(run.result(name).read_text())) for name in names]
-    for cohort in rows[0].dice:
-        for row in rows:
-            values, base = np.array(row.dice[cohort]), np.array(rows[0].dice[cohort])
-            low, high = interval(list(values - base))
-            print(
-                f"{cohort:9s} n={len(values):2d} {row.name:26s} Dice {values.mean():.3f}  "
-                f"median {np.median(values):.3f}  {(values - base).mean():+.3f} ({low:+.3f} to {high:+.3f})"
+def rows_of(run: Run, name: str, seeds: Iterable[int]) -> list[Row]:
+    """Read what a choice reached with each seed."""
+    return [Row(**json.loads(run.result(name, seed).read_text())) for seed in seeds]
+
+
+def tell(run: Run, names: Iterable[str], seeds: range) -> None:
+    """Print what each choice reached, over all seeds and with each, and its difference to the first choice.
+
+    Values are means over seeds of a patient; differences, too, whose intervals are over patients alone.
+    """
+    base = rows_of(run, BASE, seeds)
+    for cohort in ("brats", "lgg", "simulated"):
+        for name in names:
+            each, others = (
+                np.array([row.dice[cohort] for row in rows]) for rows in (rows_of(run, name, seeds), base)
             )
-    for row in rows:
-        low, high = interval(row.false_alarm_ml)
+            away = each.mean(axis=0) - others.mean(axis=0)
+            low, high = interval(list(away))
+            print(
+                f"{cohort:9s} n={each.shape[1]:2d} {name:40s} Dice {each.mean():.3f} "
+                f"(seeds {' '.join(f'{value:.3f}' for value in each.mean(axis=1))})  "
+                f"{away.mean():+.3f} ({low:+.3f} to {high:+.3f})"
+            )
+    for name in names:
+        rows = rows_of(run, name, seeds)
+        marked = np.array([row.false_alarm_ml for row in rows])
         print(
-            f"no glioma n={len(row.false_alarm_ml):2d} {row.name:26s} marked {np.mean(row.false_alarm_ml):.1f} ml "
-            f"({low:.1f}-{high:.1f})  {row.seconds_a_step:.2f} s of one core a step"
+            f"no glioma n={marked.shape[1]:2d} {name:40s} marked {marked.mean():.1f} ml "
+            f"(seeds {' '.join(f'{value:.1f}' for value in marked.mean(axis=1))})  "
+            f"cut {' '.join(f'{row.cut:.2f}' for row in rows)}  {rows[0].seconds_a_step:.2f} s of one core a step"
         )
 
 
@@ -318,7 +341,8 @@ def main() -> None:
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="RUN")
     parser.add_argument("--patients", type=int, default=240, help="simulated ones to learn from")
     parser.add_argument("--held-out", type=int, default=48, help="simulated ones to judge by")
-    parser.add_argument("--steps", type=int, default=300, help="of a training")
+    parser.add_argument("--steps", type=int, default=600, help="of a training")
+    parser.add_argument("--seeds", type=int, default=2, help="of the weights, the order and the augmentation")
     parser.add_argument("--only", nargs="+", choices=CHOICES, help=f"these choices, and always: {BASE}")
     arguments = parser.parse_args()
     run = Run(arguments.output, arguments.anatomies, arguments.patients, arguments.held_out, arguments.steps)
@@ -326,12 +350,13 @@ def main() -> None:
         (run.folder / folder).mkdir(parents=True, exist_ok=True)
     patients = with_truth(arguments.data, arguments.limit)
     names = [name for name in CHOICES if name == BASE or name in (arguments.only or CHOICES)]
+    seeds = range(1, arguments.seeds + 1)
     read_anatomies(run.label_maps, run.folder)
     with workers(arguments.jobs) as pool:
         list(pool.map(partial(prepare_real, run), patients))
         list(pool.map(partial(simulate, run), range(run.patients + run.held_out)))
-        list(pool.map(partial(compare, run, patients), names))
-    tell(run, names)
+        list(pool.map(partial(compare, run, patients), [(seed, name) for seed in seeds for name in names]))
+    tell(run, names, seeds)
 
 
 if __name__ == "__main__":
