@@ -3,13 +3,13 @@
     python benchmarks/model1_trainings.py DATA --anatomies LABEL_MAPS -o RUN [--only NAME ...] [--seeds N] [--jobs N]
 
 DATA as for real_cases.py; LABEL_MAPS as for `gliotype train model1`. All trainings begin anew; those of one seed see
-the same simulated patients in the same order. They are short, and of a network half as wide as the shipped one on a grid of
-3.3 mm, so that a dozen fit into hours of a CPU: they compare choices, and say nothing of the level that the shipped
-network reaches. Each is judged by the network alone, without the steps around it (model1_choices.py has those), on the
-shipped grid of 2 mm: on the development patients of BraTS and TCGA-LGG, and on simulated ones that no training saw. As
-a short training leaves probabilities that depend on the loss, the cut is the one that is best on those simulated
-patients. RUN keeps patients, checkpoints and results; an interrupted run goes on. Other --patients, --held-out or
---steps need another RUN.
+the same simulated patients in the same order. They are short, and of a network half as wide as the shipped one on a
+grid of 3.3 mm, so that a dozen fit into hours of a CPU: they compare choices, and say nothing of the level that the
+shipped network reaches. Each is judged by the network alone, without the steps around it (model1_choices.py has
+those), on the shipped grid of 2 mm: on the development patients of BraTS and TCGA-LGG, and on simulated ones that no
+training saw. As a short training leaves probabilities that depend on the loss, the cut is the one that is best on
+those simulated patients. RUN keeps patients, checkpoints and results; an interrupted run goes on. Other --patients,
+--held-out or --steps need another RUN.
 """
 
 from __future__ import annotations
