@@ -8,7 +8,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from gliotype.cohorts import LAYOUTS, read_cohort
+from gliotype.cohorts import LAYOUTS, is_mutant, read_cohort
 from gliotype.errors import InputError, UsageError
 from gliotype.study import Sequence
 
@@ -42,8 +42,7 @@ def ucsf(root: Path) -> None:
         images(root / f"{name}_nifti", *(f"{name}_{kind}" for kind in (*kinds, "tumor_segmentation")))
     (root / "UCSF-PDGM-metadata_v5.csv").write_text(
         "ID,Sex,Age at MRI,WHO CNS Grade,IDH,BraTS21 ID\n"
-        "UCSF-PDGM-004,M,66,4,wildtype,BraTS2021_00097\nUCSF-PDGM-005,F,80,4,mutated (NOS),\n"
-        "UCSF-PDGM-005,F,80,4,mutant,\n".replace("UCSF-PDGM-005,F,80,4,mutated (NOS),\n", "")
+        "UCSF-PDGM-004,M,66,4,wildtype,BraTS2021_00097\nUCSF-PDGM-005,F,80,4,IDH1 p.R132H,\n"
     )
 
 
@@ -134,6 +133,13 @@ def test_a_table_without_the_status_names_the_column(tmp_path: Path) -> None:
         read_cohort(tmp_path, "bids")
 
 
+def test_a_status_without_meaning_names_the_patient(tmp_path: Path) -> None:
+    bids(tmp_path)
+    (tmp_path / "participants.tsv").write_text("participant_id\tidh\nsub-01\tmutant\nsub-02\tcodeleted\n")
+    with pytest.raises(InputError, match=r"sub-02: the IDH status is 'codeleted': write 1 or mutant"):
+        read_cohort(tmp_path, "bids")
+
+
 def test_labels_that_match_nobody_are_refused(tmp_path: Path) -> None:
     bids(tmp_path)
     (tmp_path / "participants.tsv").write_text("participant_id\tidh\nsub-91\tmutant\n")
@@ -160,3 +166,70 @@ def test_a_missing_sequence_is_no_error(tmp_path: Path) -> None:
     bids(tmp_path)
     (tmp_path / "sub-02" / "anat" / "sub-02_FLAIR.nii.gz").unlink()
     assert set(read_cohort(tmp_path, "bids")[1].files) == FOUR - {Sequence.FLAIR}
+
+
+def session(root: Path, name: str, *kinds: str) -> None:
+    images(root / "sub-01" / name / "anat", *(f"sub-01_{name}_{kind}" for kind in kinds))
+
+
+def test_a_bids_patient_is_read_from_one_session(tmp_path: Path) -> None:
+    bids(tmp_path)
+    for file in (tmp_path / "sub-01" / "anat").iterdir():
+        file.unlink()
+    session(tmp_path, "ses-1", "acq-mprage_ce-gd_T1w", "T2w")
+    session(tmp_path, "ses-2", "T1w", "FLAIR")
+    for name in ("ses-2", "ses-1"):
+        image(tmp_path / "derivatives" / "a" / "sub-01" / name / "anat" / f"sub-01_{name}_dseg.nii.gz")
+    for leftover in (tmp_path / "derivatives" / "truth" / "sub-01" / "anat").iterdir():
+        leftover.unlink()
+    (first, _) = read_cohort(tmp_path, "bids")
+    assert {s: file.name for s, file in first.files.items()} == {
+        Sequence.T1C: "sub-01_ses-1_acq-mprage_ce-gd_T1w.nii.gz",
+        Sequence.T2: "sub-01_ses-1_T2w.nii.gz",
+    }, "the image with contrast is no T1, and what was acquired later is of another examination"
+    assert first.mask is not None
+    assert first.mask.name == "sub-01_ses-1_dseg.nii.gz"
+
+
+def test_a_bids_t1_may_name_its_acquisition(tmp_path: Path) -> None:
+    bids(tmp_path)
+    folder = tmp_path / "sub-02" / "anat"
+    (folder / "sub-02_T1w.nii.gz").rename(folder / "sub-02_acq-mprage_T1w.nii.gz")
+    assert read_cohort(tmp_path, "bids")[1].files[Sequence.T1].name == "sub-02_acq-mprage_T1w.nii.gz"
+
+
+def test_a_cohort_may_lie_below_derivatives(tmp_path: Path) -> None:
+    bids(tmp_path / "derivatives" / "cohort")
+    assert len(read_cohort(tmp_path / "derivatives" / "cohort", "bids")) == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "mutant"),
+    [
+        *[
+            (text, True)
+            for text in (
+                "1",
+                "1.0",
+                "Mutant",
+                "mutated (NOS)",
+                "IDH1 p.R132H",
+                "IDH2 p.Arg172Trp",
+                "IDH-mutant",
+            )
+        ],
+        *[
+            (text, False)
+            for text in ("0", "0.0", "WT", "wild-type", "Wildtype", "IDH-wildtype", "IDH1 wildtype", "IDHwt")
+        ],
+        *[(text, None) for text in ("", " ", "-1", "NOS/NEC", "unknown", "Not Available", "n/a")],
+    ],
+)
+def test_the_status_is_read_as_public_tables_write_it(text: str, mutant: bool | None) -> None:
+    assert is_mutant(text) is mutant
+
+
+@pytest.mark.parametrize("text", ["codeleted", "2", "not mutant", "IDH1", "IDH1 p.", "mutant?"])
+def test_a_status_is_never_guessed(text: str) -> None:
+    with pytest.raises(InputError, match="write 1 or mutant"):
+        is_mutant(text)

@@ -102,7 +102,10 @@ def test_bad_predictions_are_refused_in_a_sentence(tmp_path: Path, text: str | b
     ("text", "says"),
     [
         ("subject,status\na,1\n", "0 columns named 'idh'"),
-        ("subject,idh\na,1\nb,IDHwt\n", r"labels\.csv, line 3: idh is 'IDHwt': write 1 or mutant"),
+        (
+            "subject,idh\na,1\nb,codeleted\n",
+            r"labels\.csv, line 3: the IDH status is 'codeleted': write 1 or mutant",
+        ),
         ("subject,idh,age\na,1,> 89\n", "the age '> 89' is not in years"),
         ("subject,idh,age\na,1,nan\n", "the age 'nan' is not in years"),
         ("subject,idh\na,1\na,0\n", "occurs a second time"),

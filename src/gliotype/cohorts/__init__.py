@@ -3,5 +3,6 @@
 from gliotype.cohorts.layout import LAYOUTS, Layout
 from gliotype.cohorts.patient import CohortPatient
 from gliotype.cohorts.read import read_cohort
+from gliotype.cohorts.status import is_mutant
 
-__all__ = ["LAYOUTS", "CohortPatient", "Layout", "read_cohort"]
+__all__ = ["LAYOUTS", "CohortPatient", "Layout", "is_mutant", "read_cohort"]

@@ -18,19 +18,23 @@ T1, T1C, T2, FLAIR = Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR
 class Layout:
     """Names of files and columns.
 
-    In patterns ``{id}`` stands for the patient's folder name, ``*`` for anything.
+    In patterns ``{id}`` stands for the patient's folder name, ``*`` for anything; one that begins with ``!`` says
+    which files are not meant.
 
     Attributes:
         name: what the caller calls it.
         source: what it is, one sentence.
         folders: pattern of the patients' folders below the cohort's.
         subject: regular expression whose first group, in a folder's name, is the patient.
-        images: patterns of each sequence's file, below the patient's folder; the first that is there counts.
+        images: patterns of each sequence's file, below the patient's (or the examination's) folder; the first that
+            is there counts.
         mask: patterns of the expert's mask, below the cohort's folder.
         tables: patterns of the tables, below the cohort's folder; all that are there are joined.
         identity: columns of the patient's name in the tables; the first that a row fills counts.
         columns: column of each fact: ``idh``, ``age``, ``sex``, and strata.
         aliases: patterns of the patient's names in other data sets, filled in from columns in braces.
+        examinations: pattern of the examinations' folders below the patient's, of which a patient may have none;
+            the first that holds an image counts.
     """
 
     name: str
@@ -43,6 +47,7 @@ class Layout:
     identity: tuple[str, ...]
     columns: Mapping[str, str]
     aliases: tuple[str, ...] = field(default=())
+    examinations: str = ""
 
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
@@ -55,15 +60,16 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
                 "sub-*",
                 r"(sub-[A-Za-z0-9]+)",
                 {
-                    T1: ("**/anat/{id}_T1w.nii.gz", "**/anat/{id}_ses-*_T1w.nii.gz"),
-                    T1C: ("**/anat/{id}*_ce-*_T1w.nii.gz",),
-                    T2: ("**/anat/{id}*_T2w.nii.gz",),
-                    FLAIR: ("**/anat/{id}*_FLAIR.nii.gz",),
+                    T1: ("anat/{id}*_T1w.nii.gz", "!*_ce-*"),
+                    T1C: ("anat/{id}*_ce-*_T1w.nii.gz",),
+                    T2: ("anat/{id}*_T2w.nii.gz",),
+                    FLAIR: ("anat/{id}*_FLAIR.nii.gz",),
                 },
                 ("derivatives/*/{id}/**/{id}*_dseg.nii.gz",),
                 ("participants.tsv",),
                 ("participant_id",),
                 {"idh": "idh", "age": "age", "sex": "sex", "grade": "grade", "site": "site"},
+                examinations="ses-*",
             ),
             Layout(
                 "ucsf-pdgm",

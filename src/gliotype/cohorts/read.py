@@ -4,28 +4,16 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from gliotype.cohorts.layout import LAYOUTS, Layout
 from gliotype.cohorts.names import canonical
 from gliotype.cohorts.patient import CohortPatient
+from gliotype.cohorts.status import is_mutant
 from gliotype.errors import InputError, UsageError
-from gliotype.study import Subject
+from gliotype.study import Sequence, Subject
 
-_IDH = {
-    "1": True,
-    "1.0": True,
-    "mutant": True,
-    "mutated": True,
-    "yes": True,
-    "0": False,
-    "0.0": False,
-    "wildtype": False,
-    "wild-type": False,
-    "wt": False,
-    "no": False,
-}
 _SEX = {"m": "M", "male": "M", "f": "F", "female": "F"}
 
 Row = Mapping[str, str]
@@ -44,7 +32,7 @@ def read_cohort(folder: Path, layout: str) -> tuple[CohortPatient, ...]:
     Raises:
         UsageError: for an unknown layout.
         InputError: if the folder, its tables, a needed column or the images of a labelled patient are missing, no
-            label matches a patient, or a patient is labelled twice.
+            label matches a patient, a label has no meaning, or a patient is labelled twice.
     """
     if layout not in LAYOUTS:
         raise UsageError(f"there is no layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
@@ -59,7 +47,7 @@ def read_cohort(folder: Path, layout: str) -> tuple[CohortPatient, ...]:
     without: list[CohortPatient] = []
     for name in sorted(places):
         row = rows.get(canonical(name))
-        mutant = None if row is None else _IDH.get(row.get(chosen.columns["idh"], "").strip().lower())
+        mutant = None if row is None else _status(name, row.get(chosen.columns["idh"], ""))
         if row is None or mutant is None:
             continue
         patient = _patient(folder, places[name], name, mutant, row, chosen)
@@ -77,17 +65,25 @@ def read_cohort(folder: Path, layout: str) -> tuple[CohortPatient, ...]:
     return tuple(patients)
 
 
+def _status(name: str, text: str) -> bool | None:
+    try:
+        return is_mutant(text)
+    except InputError as error:
+        raise InputError(f"{name}: {error}") from error
+
+
 def _patient(cohort: Path, folder: Path, name: str, mutant: bool, row: Row, layout: Layout) -> CohortPatient:
-    files = {
-        s: file for s, patterns in layout.images.items() if (file := _first(folder, patterns, folder.name))
-    }
+    examinations = sorted(folder.glob(layout.examinations)) if layout.examinations else []
+    examination, files = _images(folder, examinations or [folder], layout)
+    others = {each.name for each in examinations if each != examination}
+    masks = _matching(cohort, layout.mask, folder.name)
     known = {fact: row.get(column, "").strip() for fact, column in layout.columns.items()}
     facts = {fact: text for fact, text in known.items() if text and text.lower() not in ("n/a", "unknown")}
     return CohortPatient(
         Subject(name, _age(facts.get("age", "")), _SEX.get(facts.get("sex", "").lower())),
         mutant,
         files,
-        _first(cohort, layout.mask, folder.name),
+        next((mask for mask in masks if others.isdisjoint(mask.parts)), None),
         _aliases(row, layout),
         {fact: text for fact, text in facts.items() if fact not in ("idh", "age", "sex")},
     )
@@ -108,17 +104,31 @@ def _folders(cohort: Path, layout: Layout) -> dict[str, Path]:
     found: dict[str, Path] = {}
     for path in sorted(cohort.glob(layout.folders)):
         match = re.match(layout.subject, path.name)
-        if match and path.is_dir() and "derivatives" not in path.parts:
+        if match and path.is_dir() and "derivatives" not in path.relative_to(cohort).parts:
             found.setdefault(match.group(1), path)
     return found
 
 
-def _first(folder: Path, patterns: tuple[str, ...], name: str) -> Path | None:
+def _images(folder: Path, examinations: Iterable[Path], layout: Layout) -> tuple[Path, dict[Sequence, Path]]:
+    """Find a patient's first examination that has images, and these."""
+    for examination in examinations:
+        found = {
+            sequence: file
+            for sequence, patterns in layout.images.items()
+            if (file := next(_matching(examination, patterns, folder.name), None))
+        }
+        if found:
+            return examination, found
+    return folder, {}
+
+
+def _matching(folder: Path, patterns: tuple[str, ...], name: str) -> Iterator[Path]:
+    """Yield the files that match a pattern, those of the first pattern first."""
+    unwanted = [pattern[1:] for pattern in patterns if pattern.startswith("!")]
     for pattern in patterns:
-        files = sorted(folder.glob(pattern.replace("{id}", name)))
-        if files:
-            return files[0]
-    return None
+        if not pattern.startswith("!"):
+            files = sorted(folder.glob(pattern.replace("{id}", name)))
+            yield from (file for file in files if not any(file.match(each) for each in unwanted))
 
 
 def _rows(folder: Path, layout: Layout) -> dict[str, dict[str, str]]:

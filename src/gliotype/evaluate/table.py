@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gliotype.cohorts import is_mutant
 from gliotype.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -18,8 +19,6 @@ MOST_STRATA = 20
 """A column of the labels with more distinct values than this does not part the patients into strata."""
 
 NOT_GIVEN = "not given"
-
-_IDH = {"1": True, "mutant": True, "0": False, "wildtype": False}
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def read_predictions(path: Path) -> Predictions:
 def read_labels(path: Path) -> Labels:
     """Read the columns ``subject`` and ``idh``, ``age`` if there is one, and all others as text.
 
-    ``idh`` is 1 or ``mutant``, 0 or ``wildtype``, or empty where it is not known.
+    ``idh`` is 1 or ``mutant``, 0 or ``wildtype``, or empty where it is not known (see `is_mutant`).
 
     Raises:
         InputError: if the file cannot be read, a column is missing, a subject occurs twice, or a value of
@@ -114,12 +113,12 @@ def read_labels(path: Path) -> Labels:
     columns: dict[str, dict[str, str]] = {}
     for where, subject, row in _rows(path, ("subject", "idh")):
         word, years = row.pop("idh"), row.pop("age", "")
-        if word and word.lower() not in _IDH:
-            raise InputError(
-                f"{where}: idh is {word!r}: write 1 or mutant, 0 or wildtype, or leave it empty if not known"
-            )
-        if word:
-            mutant[subject] = _IDH[word.lower()]
+        try:
+            status = is_mutant(word)
+        except InputError as error:
+            raise InputError(f"{where}: {error}") from error
+        if status is not None:
+            mutant[subject] = status
         number = _within(years, 120.0) if years else None
         if years and number is None:
             raise InputError(f"{where}: the age {years!r} is not in years from 0 to 120: correct or empty it")

@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gliotype.cohorts import is_mutant
 from gliotype.errors import InputError
 
 Floats = NDArray[np.float64]
@@ -99,7 +100,7 @@ def read_ucsf(tables: Path) -> Cohort:
     return Cohort(
         name="UCSF-PDGM",
         ids=ids,
-        mutant=np.array([row["IDH"] != "wildtype" for row in clinical]),
+        mutant=np.array([is_mutant(row["IDH"]) for row in clinical], dtype=np.bool_),
         grade=np.array([int(row["WHO CNS Grade"]) for row in clinical]),
         values=values,
     )
@@ -110,12 +111,12 @@ def read_tcga(tables: Path) -> Cohort:
     rows = [
         row
         for row in _rows(tables / "tcga_glioma_subtypes.csv")
-        if row["IDH.status"] in ("Mutant", "WT") and np.isfinite(_number(row["Age..years.at.diagnosis."]))
+        if is_mutant(row["IDH.status"]) is not None and np.isfinite(_number(row["Age..years.at.diagnosis."]))
     ]
     return Cohort(
         name="TCGA",
         ids=tuple(row["patient"] for row in rows),
-        mutant=np.array([row["IDH.status"] == "Mutant" for row in rows]),
+        mutant=np.array([is_mutant(row["IDH.status"]) for row in rows], dtype=np.bool_),
         grade=np.array([int(row["Grade"][1:]) if row["Grade"][:1] == "G" else 0 for row in rows]),
         values={"age": np.array([_number(row["Age..years.at.diagnosis."]) for row in rows])},
     )
@@ -126,12 +127,12 @@ def read_upenn(tables: Path) -> Cohort:
     rows = [
         row
         for row in _rows(tables / "upenn_gbm_clinical.csv")
-        if row["IDH1"] in ("Wildtype", "Mutated") and row["ID"].endswith("_11")
+        if is_mutant(row["IDH1"]) is not None and row["ID"].endswith("_11")
     ]
     return Cohort(
         name="UPENN-GBM",
         ids=tuple(row["ID"] for row in rows),
-        mutant=np.array([row["IDH1"] == "Mutated" for row in rows]),
+        mutant=np.array([is_mutant(row["IDH1"]) for row in rows], dtype=np.bool_),
         grade=np.full(len(rows), 4),
         values={"age": np.array([_number(row["Age_at_scan_years"]) for row in rows])},
     )
