@@ -101,8 +101,47 @@ def test_a_nameless_image_beside_named_ones(tissues: Tissues, tmp_path: Path) ->
     assert study.chosen[Sequence.FLAIR].source == "scan7.nii.gz"
 
 
+def save(volume: Volume, file: Path) -> None:
+    nib.save(nib.Nifti1Image(np.asarray(volume.array), volume.affine), file)
+
+
+def test_an_image_without_a_head_is_not_used(tissues: Tissues, tmp_path: Path) -> None:
+    save(head(tissues, "FLAIR"), tmp_path / "flair.nii.gz")
+    shell = 1000 * tissues[0]["scalp"] + np.random.default_rng(0).normal(0, 5, tissues[0]["scalp"].shape)
+    save(Volume(shell.astype(np.float32), tissues[1]), tmp_path / "scan1.nii.gz")
+    dark = -np.random.default_rng(1).random(tissues[0]["scalp"].shape)
+    save(Volume(dark.astype(np.float32), tissues[1]), tmp_path / "scan2.nii.gz")
+    study = read_study(tmp_path, subject=Subject("case"))
+    assert set(study.chosen) == {Sequence.FLAIR}
+    reasons = {image.source: image.reason for image in study.images}
+    assert "shows no head" in reasons["scan1.nii.gz"]
+    assert "shows no head" in reasons["scan2.nii.gz"]
+
+
+def test_a_t1_that_the_caller_names_tells_which_other_is_the_t1c(tissues: Tissues, tmp_path: Path) -> None:
+    plain = tmp_path / "t1_first.nii.gz"
+    save(head(tissues, "T1"), plain)
+    save(head(tissues, "T1C"), tmp_path / "t1_second.nii.gz")
+    study = read_study(tmp_path, files={Sequence.T1: plain}, subject=Subject("case"))
+    chosen = {sequence: image.source for sequence, image in study.chosen.items()}
+    assert chosen[Sequence.T1].endswith("t1_first.nii.gz")
+    assert chosen[Sequence.T1C].endswith("t1_second.nii.gz")
+
+
+def test_a_flair_that_the_caller_names_anchors_the_nameless(tissues: Tissues, tmp_path: Path) -> None:
+    named = tmp_path / "scan1.nii.gz"
+    save(head(tissues, "FLAIR"), named)
+    save(head(tissues, "T2"), tmp_path / "scan2.nii.gz")
+    study = read_study(tmp_path, files={Sequence.FLAIR: named}, subject=Subject("case"))
+    assert study.chosen[Sequence.T2].source.endswith("scan2.nii.gz")
+    assert "correlation with the other images" in study.chosen[Sequence.T2].reason
+
+
 def test_fluid_and_brightness_are_measured(tissues: Tissues) -> None:
     looks = {weighting: look_of(coarse(head(tissues, weighting))) for weighting in SIGNALS}
+    assert looks["T1"] is not None
+    assert looks["T2"] is not None
+    assert looks["FLAIR"] is not None
     assert looks["T2"].fluid > 0 > max(looks["T1"].fluid, looks["FLAIR"].fluid)
     assert looks["T2"].bright > 1.5 > looks["T1"].bright
 

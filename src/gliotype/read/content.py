@@ -70,10 +70,12 @@ def coarse(volume: Volume) -> Volume:
     return small.with_array(np.maximum(small.array, np.float32(0)))
 
 
-def look_of(image: Volume) -> Look:
-    """Measure a coarse image; skull on or off."""
+def look_of(image: Volume) -> Look | None:
+    """Measure a coarse image, skull on or off; None where there is nothing in the middle of what it shows."""
     array = np.asarray(image.array, dtype=np.float32)
     centre = _within(array, 0.5)
+    if not centre.any():
+        return None
     inside = array > 0
     smooth = ndimage.gaussian_filter(array, 2.5) / (
         ndimage.gaussian_filter(inside.astype(np.float32), 2.5) + 1e-6
@@ -88,7 +90,12 @@ def look_of(image: Volume) -> Look:
 
 
 def _within(array: NDArray[np.float32], radius: float) -> NDArray[np.bool_]:
-    """Select the central ellipsoid of the head: `radius` of the half axes of the box of its upper 150 mm."""
+    """Select the central ellipsoid of the head: `radius` of the half axes of the box of its upper 150 mm.
+
+    Nothing where no voxel is positive, or where the head is a shell.
+    """
+    if not (array > 0).any():
+        return np.zeros(array.shape, np.bool_)
     head = ndimage.binary_opening(array > 0.2 * np.percentile(array[array > 0], 90))
     labels, count = ndimage.label(head)
     if count == 0:
@@ -114,15 +121,16 @@ def decided_by_content(
         The candidates, identified as far as possible; the voxels that had to be read; and errors of reading.
     """
     loaded = {candidate.series: voxels for candidate, voxels in used.values()}
+    certain = [candidate for candidate, _ in used.values()]
     errors: list[InputError] = []
     nameless = {
         c.series for c in candidates if c.identity.open.intersection(_LOOKS) and c.series.evidence.frames == 1
     }
     if nameless:
-        candidates = _with_weighting(candidates, nameless, loaded, errors)
+        candidates = _with_weighting(candidates, certain, nameless, loaded, errors)
     has_t1c = Sequence.T1C in used or any(c.identity.sequence is Sequence.T1C for c in candidates)
     unclear = [c for c in candidates if c.identity.contrast_open]
-    plain = [c for c in candidates if c.identity.sequence is Sequence.T1]
+    plain = [c for c in [*certain, *candidates] if c.identity.sequence is Sequence.T1]
     if not has_t1c and unclear and len(plain) > 1:
         least = 0.0 if nameless.issuperset(c.series for c in plain) else MIN_ENHANCEMENT
         candidates = _with_contrast(candidates, plain, least, loaded, errors)
@@ -145,15 +153,24 @@ def _read(candidate: Candidate, loaded: dict[Series, Loaded], errors: list[Input
     return loaded[series].volume
 
 
+@dataclass(frozen=True, eq=False)
+class _Seen:
+    """A nameless image: coarse, and what it looks like."""
+
+    image: Volume
+    look: Look
+
+
 def _with_weighting(
     candidates: list[Candidate],
+    certain: list[Candidate],
     nameless: set[Series],
     loaded: dict[Series, Loaded],
     errors: list[InputError],
 ) -> list[Candidate]:
     """Decide between T1, T2 and FLAIR for the nameless candidates together, beside the known ones."""
     decided: dict[Series, Candidate] = {}
-    volumes: dict[Series, Volume] = {}
+    seen: dict[Series, _Seen] = {}
     for candidate in (c for c in candidates if c.series in nameless):
         volume = _read(candidate, loaded, errors)
         if volume is None:
@@ -162,17 +179,19 @@ def _with_weighting(
             decided[candidate.series] = candidate.dismissed(
                 f"Not used: it holds only {values} different values, as a label map does."
             )
+        elif (look := look_of(image := coarse(volume))) is None:
+            decided[candidate.series] = candidate.dismissed("Not used: it shows no head.")
         else:
-            volumes[candidate.series] = volume
+            seen[candidate.series] = _Seen(image, look)
     anchors = [
         (_SEQUENCE_KINDS[c.identity.sequence], coarse(loaded[c.series].volume))
-        for c in _known(candidates, loaded)
+        for c in _known(certain, candidates)
         if c.identity.sequence in _SEQUENCE_KINDS and _read(c, loaded, errors) is not None
     ]
-    open_ones = [c for c in candidates if c.series in volumes]
+    open_ones = [c for c in candidates if c.series in seen]
     for start in range(0, len(open_ones), _MAX_TOGETHER):
         together = open_ones[start : start + _MAX_TOGETHER]
-        for candidate, identity in zip(together, _likeliest(together, volumes, anchors), strict=True):
+        for candidate, identity in zip(together, _likeliest(together, seen, anchors), strict=True):
             decided[candidate.series] = replace(candidate, identity=identity)
     return [decided.get(c.series, c) for c in candidates]
 
@@ -182,24 +201,25 @@ def _different_values(volume: Volume) -> int:
     return len(np.unique(volume.array.reshape(-1)[:: max(1, volume.array.size // 100_000)]))
 
 
-def _known(candidates: list[Candidate], loaded: Mapping[Series, Loaded]) -> list[Candidate]:
-    """Return the best image of each structural sequence that header or name identified."""
-    known = []
-    for sequence in STRUCTURAL:
+def _known(certain: list[Candidate], candidates: list[Candidate]) -> list[Candidate]:
+    """Return the certain images, and the best one of each other structural sequence that header or name identified."""
+    known = [*certain]
+    named = {c.identity.sequence for c in certain}
+    for sequence in (s for s in STRUCTURAL if s not in named):
         alike = [c for c in candidates if c.identity.sequence is sequence and not c.identity.open]
         known += ranked(alike)[:1]
     return known
 
 
 def _likeliest(
-    together: list[Candidate], volumes: Mapping[Series, Volume], anchors: list[tuple[Kind, Volume]]
+    together: list[Candidate], seen: Mapping[Series, _Seen], anchors: list[tuple[Kind, Volume]]
 ) -> list[Identity]:
     """Weigh every way to name the open images, by how each looks and how they correlate (Bayes' rule).
 
     The probability of each name is the sum over all ways in which the image has it.
     """
-    images = [coarse(volumes[c.series]) for c in together]
-    looks = [look_of(image) for image in images]
+    images = [seen[c.series].image for c in together]
+    looks = [seen[c.series].look for c in together]
     allowed = [[k for k in _LOOKS if k in c.identity.open] or [*_LOOKS] for c in together]
     pairs = {
         (a, b): correlation(images[a], images[b]) for a, b in itertools.combinations(range(len(images)), 2)
