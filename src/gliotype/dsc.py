@@ -19,6 +19,10 @@ from gliotype.volume import Matrix, Volume
 Floats = NDArray[np.float64]
 
 
+FEWEST_FRAMES = 20
+"""A series with fewer frames cannot show baseline, bolus and recovery."""
+
+
 class Region(StrEnum):
     """Regions whose mean curve is taken."""
 

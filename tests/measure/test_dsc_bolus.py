@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from gliotype.dsc import Bolus
 from gliotype.measure.dsc.bolus import delta_r2, find_bolus, find_bolus_in, noise_of, relative_signal
-from gliotype.measure.dsc.frames import mend
+from gliotype.measure.dsc.frames import voxels_with_signal
 from voxel_curves import gamma_variate, signal_of
 
 TIMES = 1.5 * np.arange(60)
@@ -109,22 +109,19 @@ def test_noise_is_estimated_from_few_frames() -> None:
     assert noise_of(signal, Bolus(1, 5, 8, 12)) == pytest.approx(12.5, rel=0.05)
 
 
-def test_empty_frames_are_filled_between_their_neighbours() -> None:
+def test_a_voxel_counts_that_has_a_signal_in_every_frame() -> None:
     signal = np.tile(np.linspace(100, 120, 41), (30, 1))
-    expected = signal.copy()
-    signal[:, [7, 20, 21]] = 0
     signal[:2, 3] = np.nan
-    found = mend(signal, np.arange(41.0), np.ones(30, bool))
+    signal[5, 7] = 0
+    found = voxels_with_signal(signal, np.ones(30, bool))
     assert not isinstance(found, str)
-    assert found.filled == 3
-    assert not found.voxels[:2].any()
-    np.testing.assert_allclose(found.signal[2:], expected[2:])
+    assert np.flatnonzero(~found).tolist() == [0, 1, 5]
 
 
-def test_series_that_cannot_be_mended() -> None:
+def test_series_that_cannot_be_measured() -> None:
     brain = np.ones(5, bool)
     half = np.ones((5, 20))
     half[:, ::2] = 0
-    assert "10 of 20" in str(mend(half, np.arange(20.0), brain))
-    assert "8 frames" in str(mend(np.ones((5, 8)), np.arange(8.0), brain))
-    assert "no signal" in str(mend(np.zeros((5, 20)), np.arange(20.0), brain))
+    assert "10 of 20" in str(voxels_with_signal(half, brain))
+    assert "8 frames" in str(voxels_with_signal(np.ones((5, 8)), brain))
+    assert "no signal" in str(voxels_with_signal(np.zeros((5, 20)), brain))

@@ -143,6 +143,17 @@ def test_few_frames_zeros_and_another_place_are_refused(still: Volume, brain: Vo
         dsc_series(image(still), brain, far)
 
 
+@pytest.mark.parametrize("slices", [2, 3])
+def test_a_thin_slab_is_followed(slices: int, brain: Volume) -> None:
+    slab = dsc(epi_grid((32, 32, slices), slice_mm=2.5), frames=FRAMES)
+    assert made(slab, brain).signal.grid.shape[2] == slices
+
+
+def test_a_single_slice_is_refused(still: Volume, brain: Volume) -> None:
+    with pytest.raises(InputError, match="a single slice"):
+        made(Volume(np.asarray(still.array)[:, :, 6:7], still.affine), brain)
+
+
 def test_a_series_rests_before_the_bolus(still: Volume) -> None:
     array = np.asarray(still.array)
     assert np.allclose(resting(still).array, array[..., 4:14].mean(axis=3), rtol=0.02, atol=5)

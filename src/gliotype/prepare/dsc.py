@@ -7,15 +7,12 @@ from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from gliotype.dsc import DscSeries, Floats
+from gliotype.dsc import FEWEST_FRAMES, DscSeries, Floats
 from gliotype.errors import InputError, spans
 from gliotype.prepare.head import head_mask
 from gliotype.prepare.motion import head_motion
 from gliotype.study import Image
 from gliotype.volume import Matrix, Volume
-
-FEWEST_FRAMES = 20
-"""A series with fewer frames cannot show baseline, bolus and recovery."""
 
 STILL_MM = 0.15
 """A frame that moved less than this is left as it was acquired: less is not told from noise."""
@@ -46,6 +43,10 @@ def dsc_series(image: Image, brain: Volume, dsc_from_prepared: Matrix) -> DscSer
     acquisition, acquired = image.acquisition, image.volume
     te_ms, times = _echo_time(image), _times(image)
     _refuse_empty_frames(image)
+    if min(acquired.grid.shape) < 2:
+        raise InputError(
+            f"{image.source} is a single slice, in which motion cannot be followed: give two or more"
+        )
     baseline = baseline_of(acquired)
     inside = _brain_on(resting(acquired), brain, dsc_from_prepared)
     motion = head_motion(acquired, baseline)

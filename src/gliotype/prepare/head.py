@@ -41,9 +41,9 @@ def head_mask(image: Volume) -> Mask:
 
 
 def shrunk(image: Volume, spacing_mm: float) -> Volume:
-    """Average whole voxels until no axis is finer than about a spacing; float32."""
+    """Average whole voxels until no axis is finer than about a spacing, or has only two; float32."""
     factors = [max(1, round(spacing_mm / s)) for s in image.grid.spacing]
-    factors = [min(f, n) for f, n in zip(factors, image.array.shape, strict=True)]
+    factors = [min(f, max(1, n // 2)) for f, n in zip(factors, image.array.shape, strict=True)]
     return volume_from_sitk(sitk.BinShrink(image.to_sitk(np.float32), factors))
 
 

@@ -19,7 +19,7 @@ from gliotype.measure.dsc.arteries import FLOOR, Arteries, find_arteries, given_
 from gliotype.measure.dsc.bolus import find_bolus_in, noise_of
 from gliotype.measure.dsc.cautions import cautions
 from gliotype.measure.dsc.curves import mean_curve
-from gliotype.measure.dsc.frames import mend
+from gliotype.measure.dsc.frames import voxels_with_signal
 from gliotype.measure.dsc.maps import Curves, curves_of, maps_of
 from gliotype.measure.dsc.numbers import FEWEST_VOXELS, PERFUSION_UNITS, of_curve, of_maps
 
@@ -90,21 +90,22 @@ def analyse(
     """
     times = np.asarray(times_s, dtype=np.float64)
     _check(signal, times, te_ms, [brain, *regions.values(), *([] if arteries is None else [arteries])])
-    mended = mend(np.asarray(signal, dtype=np.float32), times, brain)
-    if isinstance(mended, str):
-        return NoPerfusion(mended)
-    outside_tumour = mended.voxels & brain & ~regions.get(Region.WHOLE, np.zeros_like(brain))
-    bolus = find_bolus_in(mended.signal[outside_tumour], times)
+    there = voxels_with_signal(signal, brain)
+    if isinstance(there, str):
+        return NoPerfusion(there)
+    signal = np.where(there[:, None], signal, 0).astype(np.float32)
+    outside_tumour = there & brain & ~regions.get(Region.WHOLE, np.zeros_like(brain))
+    bolus = find_bolus_in(signal[outside_tumour], times)
     if bolus is None:
         return NoPerfusion(
             "The DSC series shows no bolus after a baseline of two frames or more: perfusion was not measured."
         )
-    noise = noise_of(mended.signal[outside_tumour], bolus)
-    voxels = mended.voxels & (mended.signal[:, bolus.start : bolus.arrival].mean(axis=1) > FLOOR * noise)
+    noise = noise_of(signal[outside_tumour], bolus)
+    voxels = there & (signal[:, bolus.start : bolus.arrival].mean(axis=1) > FLOOR * noise)
     healthy = outside_tumour & voxels
     kept = {region: mask & voxels for region, mask in regions.items()}
-    curves = curves_of(mended.signal, times, te_ms, bolus, healthy=healthy, noise=noise)
-    found = _arteries_of(curves, mended.signal, times, bolus, healthy, arteries, voxels, noise)
+    curves = curves_of(signal, times, te_ms, bolus, healthy=healthy, noise=noise)
+    found = _arteries_of(curves, signal, times, bolus, healthy, arteries, voxels, noise)
     maps = maps_of(curves, found.input.delta_r2, times, bolus, voxels, kept.get(Region.WHITE_MATTER))
     numbers = _numbers_of(curves, maps, kept, times, bolus) | {
         "arterial_voxels": float(found.input.voxels.sum())
@@ -121,9 +122,7 @@ def analyse(
         },
         maps=maps,
         numbers=numbers,
-        warnings=cautions(
-            times, bolus, found, numbers, curves.reference, empty=mended.filled, spin_echo=spin_echo
-        ),
+        warnings=cautions(times, bolus, found, numbers, curves.reference, spin_echo=spin_echo),
     )
 
 

@@ -40,7 +40,6 @@ def cautions(
     numbers: Mapping[str, float | None],
     brain: Floats,
     *,
-    empty: int,
     spin_echo: bool,
 ) -> tuple[str, ...]:
     """Put into words what is wrong with a series.
@@ -51,20 +50,16 @@ def cautions(
         arteries: the arterial input.
         numbers: what was measured.
         brain: mean dR2* of healthy brain, 1/s, (t,).
-        empty: frames without signal that were filled.
         spin_echo: whether it is a spin-echo series.
     """
-    of_series = _of_series(times_s, bolus, brain, empty=empty, spin_echo=spin_echo)
+    of_series = _of_series(times_s, bolus, brain, spin_echo=spin_echo)
     return (*of_series, *_of_arteries(arteries, brain), *_of_regions(numbers))
 
 
-def _of_series(
-    times_s: Floats, bolus: Bolus, brain: Floats, *, empty: int, spin_echo: bool
-) -> tuple[str, ...]:
+def _of_series(times_s: Floats, bolus: Bolus, brain: Floats, *, spin_echo: bool) -> tuple[str, ...]:
     baseline, interval = bolus.arrival - bolus.start, float(np.median(np.diff(times_s)))
     after = float(times_s[-1] - times_s[bolus.end])
     said = {
-        f"{empty} DSC frames have no signal and were filled from those around them.": empty > 0,
         f"The DSC series has {times_s.size} frames, fewer than {FEW_FRAMES}: its curves are short.": (
             times_s.size < FEW_FRAMES
         ),
