@@ -14,6 +14,7 @@ import gliotype
 PACKAGE = Path(gliotype.__file__).parent
 FLOORS = {
     "errors": 0,
+    "staging": 0,
     "volume": 0,
     "dsc": 0,
     "study": 0,

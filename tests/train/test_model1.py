@@ -81,7 +81,7 @@ def test_a_run_resumes_where_it_stopped(
 
 def test_a_run_says_what_is_wrong_with_its_folder_and_start(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot write"):
         train(Recipe(None, steps=1), tmp_path / "file" / "run")
     with pytest.raises(InputError, match="is not there"):
         train(Recipe(None, steps=1, start=tmp_path / "none.onnx"), tmp_path / "run")

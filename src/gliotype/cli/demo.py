@@ -25,8 +25,8 @@ def demo(
 
     def predicted(progress: Callable[[str], None]) -> Result:
         from gliotype.pipeline import predict as predict_study
-        from gliotype.report.staging import output_errors
         from gliotype.simulate import demo_study
+        from gliotype.staging import output_errors
 
         progress("simulate")
         folder = output / "study"

@@ -36,7 +36,7 @@ def evaluate(
     from gliotype.evaluate.metrics import evaluate as measure
     from gliotype.evaluate.table import join, read_labels, read_predictions
     from gliotype.evaluate.write import estimate_words, notes, p_words, write_evaluation
-    from gliotype.report.staging import check_writable
+    from gliotype.staging import check_writable
 
     check_writable(output)
     known = read_labels(labels)

@@ -93,7 +93,8 @@ def run(predicted: Callable[[Callable[[str], None]], Result], output: Path, *, a
         GliotypeError: as `predicted` does, and `OutputError` if the results cannot be written.
     """
     from gliotype.cli.show import print_summary, progress
-    from gliotype.report import check_writable, write_result
+    from gliotype.report import write_result
+    from gliotype.staging import check_writable
 
     check_writable(output)
     with progress() as tell:

@@ -20,8 +20,8 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 from gliotype import __version__
 from gliotype.evaluate.metrics import Beside, Metrics
 from gliotype.evaluate.roc import Comparison, Estimate
-from gliotype.report.staging import written_together
 from gliotype.report.words import RESEARCH_USE
+from gliotype.staging import written_together
 
 SCHEMA = 1
 

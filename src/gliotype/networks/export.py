@@ -11,6 +11,8 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
+from gliotype.staging import written_whole
+
 
 def export_onnx(network: nn.Sequential, example: torch.Tensor, file: Path) -> None:
     """Write a network as ONNX.
@@ -22,9 +24,11 @@ def export_onnx(network: nn.Sequential, example: torch.Tensor, file: Path) -> No
         network: maps a batch to one output.
         example: an input batch; its batch axis stays free in the file.
         file: where to write; replaced at once when complete.
+
+    Raises:
+        OutputError: if it cannot be written.
     """
-    aside = file.with_suffix(".part")
-    with warnings.catch_warnings():
+    with written_whole(file) as aside, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter remarks on how torch itself builds an LSTM
         torch.onnx.export(
             network.eval(),
@@ -38,8 +42,7 @@ def export_onnx(network: nn.Sequential, example: torch.Tensor, file: Path) -> No
             external_data=False,
             verbose=False,
         )
-    onnx.save(_without_traces(_with_half_weights(onnx.load(str(aside)))), str(aside))
-    aside.replace(file)
+        onnx.save(_without_traces(_with_half_weights(onnx.load(str(aside)))), str(aside))
 
 
 def _without_traces(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -13,10 +13,10 @@ from time import perf_counter
 from gliotype.report.html import render_html
 from gliotype.report.json import prediction_json
 from gliotype.report.nifti import PERFUSION_MAPS, perfusion_maps, save_nifti, volumes_as_acquired
-from gliotype.report.staging import check_writable, written_together
+from gliotype.staging import written_together
 from gliotype.study import Result
 
-__all__ = ["OUTPUTS", "check_writable", "write_result"]
+__all__ = ["OUTPUTS", "write_result"]
 
 OUTPUTS = (
     "brain.nii.gz",

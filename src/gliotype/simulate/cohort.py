@@ -15,7 +15,6 @@ import nibabel as nib
 
 from gliotype import __version__
 from gliotype.errors import UsageError
-from gliotype.report.staging import check_writable, output_errors
 from gliotype.simulate.dsc import SimulatedDsc, write_dsc, write_true_cbv
 from gliotype.simulate.label_maps import label_map_files, label_map_hashes
 from gliotype.simulate.member import Draw, Heads, Member, simulate_member
@@ -23,6 +22,7 @@ from gliotype.simulate.perfusion_sites import dsc_site_named
 from gliotype.simulate.raw import write_image
 from gliotype.simulate.sites import SITES, Site, site_named
 from gliotype.simulate.truth import COLUMNS
+from gliotype.staging import ASIDE, check_writable, output_errors, write_text
 from gliotype.study import Label, Sequence
 
 __all__ = ["SITES", "Cohort", "Site", "write_cohort"]
@@ -36,7 +36,6 @@ SUFFIXES: Mapping[Sequence, str] = {
 }
 """How BIDS names each sequence, after the patient's name."""
 
-_ASIDE = ".gliotype-"
 _TRUTH = Path("derivatives") / "truth"
 _DESCRIPTION = "dataset_description.json"
 _TRUE_CBV = "desc-true_cbv"
@@ -153,11 +152,11 @@ def _begin(out: Path, site: Site, settings: Mapping[str, object]) -> None:
                 f"{_settings_words(settings, differing)}: repeat those settings to go on with it, or choose "
                 "another folder"
             )
-    elif others := sorted(path.name for path in out.iterdir() if not path.name.startswith(_ASIDE)):
+    elif others := sorted(path.name for path in out.iterdir() if not path.name.startswith(ASIDE)):
         raise UsageError(
             f"{out} holds something else than a simulated cohort ({others[0]}): choose an empty or a new folder"
         )
-    for leftover in out.glob(f"{_ASIDE}*"):
+    for leftover in out.glob(f"{ASIDE}*"):
         if leftover.is_dir():
             shutil.rmtree(leftover)
         else:
@@ -180,7 +179,7 @@ def _begin(out: Path, site: Site, settings: Mapping[str, object]) -> None:
         {**described, "Name": "Truth of simulated gliomas", "DatasetType": "derivative"},
     )
     labels = "".join(f"{label.value}\t{label.name.lower()}\n" for label in Label)
-    _write_whole(out / _TRUTH / "dseg.tsv", f"index\tname\n0\tno tumour\n{labels}")
+    write_text(out / _TRUTH / "dseg.tsv", f"index\tname\n0\tno tumour\n{labels}")
     _write_json(
         out / _DESCRIPTION,
         {**described, "DatasetType": "raw", "SiteSource": site.source, "Simulation": dict(settings)},
@@ -205,7 +204,7 @@ def _settings_words(settings: Mapping[str, object], keys: list[str]) -> str:
 
 def _write_patient(out: Path, patient: Member) -> None:
     """Write a patient aside and move it into place, the images last."""
-    with TemporaryDirectory(prefix=_ASIDE, dir=out) as aside:
+    with TemporaryDirectory(prefix=ASIDE, dir=out) as aside:
         images, truth = Path(aside) / "images", Path(aside) / "truth"
         for folder in (images, truth):
             (folder / "anat").mkdir(parents=True)
@@ -265,16 +264,9 @@ def _write_participants(out: Path) -> tuple[str, ...]:
         "\t".join("n/a" if row[column] is None else str(row[column]) for column in COLUMNS) for row in truths
     ]
     _write_json(out / "participants.json", COLUMNS)
-    _write_whole(out / "participants.tsv", "\n".join(["\t".join(COLUMNS), *lines]) + "\n")
+    write_text(out / "participants.tsv", "\n".join(["\t".join(COLUMNS), *lines]) + "\n")
     return tuple(str(truth["participant_id"]) for truth in truths)
 
 
 def _write_json(path: Path, content: object) -> None:
-    _write_whole(path, json.dumps(content, indent=2) + "\n")
-
-
-def _write_whole(path: Path, text: str) -> None:
-    """Write a text file aside and move it into place."""
-    aside = path.with_name(f"{_ASIDE}{path.name}")
-    aside.write_text(text, encoding="utf-8")
-    os.replace(aside, path)
+    write_text(path, json.dumps(content, indent=2) + "\n")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from gliotype.prepare import atlas
 from gliotype.simulate.anatomy import Anatomy
 from gliotype.simulate.label_maps import label_map_files, label_map_hashes, read_label_map
 from gliotype.simulate.template import template_anatomy
+from gliotype.staging import written_whole
 from gliotype.volume import Volume
 
 
@@ -53,11 +53,10 @@ def _read(file: Path) -> tuple[Anatomy, ...]:
 
 
 def _write(anatomies: tuple[Anatomy, ...], file: Path) -> None:
-    """Write anatomies aside and move them into place."""
+    """Write anatomies into one file, replaced at once when complete."""
     arrays: dict[str, Any] = {}
     for i, anatomy in enumerate(anatomies):
         tissue = anatomy.tissue
         arrays |= {f"t{i}": tissue.array, f"a{i}": tissue.affine, f"m{i}": anatomy.mni_from_world}
-    aside = file.with_name(f"{file.stem}.part{os.getpid()}.npz")
-    np.savez_compressed(aside, **arrays)
-    aside.replace(file)
+    with written_whole(file) as aside:
+        np.savez_compressed(aside, **arrays)

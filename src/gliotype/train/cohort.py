@@ -9,7 +9,7 @@ import numpy as np
 
 from gliotype.errors import InputError
 from gliotype.evaluate.roc import auroc
-from gliotype.report.staging import check_writable
+from gliotype.staging import check_writable
 from gliotype.train.examples import Patients, check_found, make_examples
 from gliotype.train.kept import kept_model
 from gliotype.train.model2 import Recipe

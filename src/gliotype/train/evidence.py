@@ -32,6 +32,7 @@ from gliotype.simulate.sites import Disease
 from gliotype.simulate.template import template_anatomy
 from gliotype.simulate.tissue import draw_parameters
 from gliotype.simulate.tumour import GliomaType
+from gliotype.staging import write_text
 from gliotype.study import STRUCTURAL, PreparedStudy, Sequence
 from gliotype.train.anatomies import read_anatomies
 from gliotype.train.ridge import choose_penalty, mean_auroc, out_of_fold_log_odds, ridge_logistic
@@ -209,6 +210,4 @@ def _rounded(values: NDArray[np.floating]) -> list[float]:
 def write_model(document: Mapping[str, Any], folder: Path) -> Path:
     """Write ``model1.json`` into a folder, one line a key, replaced at once when complete."""
     lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in document.items())
-    aside = folder / "model1.json.part"
-    aside.write_text("{\n" + lines + "\n}\n", encoding="utf-8")
-    return aside.replace(folder / "model1.json")
+    return write_text(folder / "model1.json", "{\n" + lines + "\n}\n")

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import as_completed
@@ -25,6 +24,7 @@ from gliotype.measure import measure
 from gliotype.predictors.slices import IMAGES, NUMBERS, OFFSETS_MM, SIZE, numbers_of, slices_of
 from gliotype.runtime import checked_weights
 from gliotype.segment import segment
+from gliotype.staging import written_whole
 from gliotype.study import PreparedStudy, Subject
 from gliotype.train.workers import workers
 
@@ -189,7 +189,6 @@ def make_examples(
     """
     names = patients.subjects if subjects is None else tuple(subjects)
     folder = folder_of(patients, cache)
-    folder.mkdir(parents=True, exist_ok=True)
     missing = [name for name in names if not _file(folder, name).exists()]
     if missing:
         began = time.monotonic()
@@ -215,17 +214,16 @@ def _file(folder: Path, subject: str) -> Path:
 
 
 def write_example(example: Example, file: Path) -> None:
-    """Write an example aside and move it into place."""
+    """Write an example, replaced at once when complete."""
     about = {"subject": example.subject, "strata": dict(example.strata)}
-    aside = file.with_name(f"{file.stem}.part{os.getpid()}.npz")
-    np.savez_compressed(
-        aside,
-        slices=example.slices,
-        numbers=example.numbers,
-        about=json.dumps(about),
-        scalars=np.array([example.mutant, example.age, example.found, example.dice]),
-    )
-    os.replace(aside, file)
+    with written_whole(file) as aside:
+        np.savez_compressed(
+            aside,
+            slices=example.slices,
+            numbers=example.numbers,
+            about=json.dumps(about),
+            scalars=np.array([example.mutant, example.age, example.found, example.dice]),
+        )
 
 
 def read_example(file: Path) -> Example:

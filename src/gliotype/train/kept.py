@@ -12,6 +12,7 @@ from pathlib import Path
 
 import torch
 
+from gliotype.staging import written_whole
 from gliotype.train.examples import Example
 from gliotype.train.member import train_member
 from gliotype.train.model2 import Hybrid, Model2, Recipe, Standard, calibrated
@@ -34,7 +35,6 @@ def kept_model(
         tell: told how far it is.
     """
     place = folder / digest(recipe, training)
-    place.mkdir(parents=True, exist_ok=True)
     standard = Standard.of(training)
     members = []
     for number in range(recipe.members):
@@ -44,9 +44,8 @@ def kept_model(
             member = train_member(
                 recipe, training, standard, 1000 * recipe.seed + number, note, bootstrap=recipe.members > 1
             )
-            aside = file.with_suffix(".part")
-            torch.save(member.state_dict(), aside)
-            aside.replace(file)
+            with written_whole(file) as aside:
+                torch.save(member.state_dict(), aside)
         member = Hybrid(recipe.parts)
         member.load_state_dict(torch.load(file, weights_only=True))
         members.append(member.eval())

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from gliotype.runtime import MANIFEST
+from gliotype.staging import write_text
 
 
 def write_manifest(folder: Path) -> Path:
@@ -17,6 +18,4 @@ def write_manifest(folder: Path) -> Path:
     """
     files = [f for f in sorted(folder.iterdir()) if f.suffix in (".onnx", ".json") and f.name != MANIFEST]
     listed = {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in files}
-    aside = folder / f"{MANIFEST}.part"
-    aside.write_text(json.dumps(listed, indent=2) + "\n", encoding="utf-8")
-    return aside.replace(folder / MANIFEST)
+    return write_text(folder / MANIFEST, json.dumps(listed, indent=2) + "\n")

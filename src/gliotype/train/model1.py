@@ -14,11 +14,12 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gliotype.errors import InputError, OutputError
+from gliotype.errors import InputError
 from gliotype.networks.export import export_onnx, read_onnx_weights
 from gliotype.networks.unet import model1
 from gliotype.prepare import atlas
 from gliotype.segment.model1 import CHANNELS, GRID
+from gliotype.staging import check_writable, written_whole
 from gliotype.train.anatomies import read_anatomies
 from gliotype.train.cases import GridPatient, augment, simulate_case
 from gliotype.train.precision import mixed_precision
@@ -157,11 +158,10 @@ class Learner:
             self.step = kept["step"]
 
     def save(self, checkpoint: Path) -> None:
-        """Write a checkpoint aside and move it into place."""
-        aside = checkpoint.with_suffix(".part")
+        """Write a checkpoint, replaced at once when complete."""
         parts = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimiser")}
-        torch.save({**parts, "step": self.step}, aside)
-        aside.replace(checkpoint)
+        with written_whole(checkpoint) as aside:
+            torch.save({**parts, "step": self.step}, aside)
 
     def learn(self, x: Tensor, y: Tensor, rate: float) -> tuple[float, float]:
         """Take one optimiser step at a learning rate; return loss and whole-tumour Dice before it."""
@@ -248,14 +248,7 @@ def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: 
         OutputError: if the run folder cannot be written.
     """
     checkpoint, record = run / "checkpoint.pt", run / "record.csv"
-    try:
-        run.mkdir(parents=True, exist_ok=True)
-        (run / ".writable").touch()
-        (run / ".writable").unlink()
-    except OSError as error:
-        raise OutputError(
-            f"{run} cannot be written ({error.strerror}): give another folder with -o"
-        ) from error
+    check_writable(run)
     if recipe.start is not None and not recipe.start.is_file():
         raise InputError(
             f"{recipe.start} is not there: give the ONNX weight of an earlier run, or leave it out"

@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from gliotype.networks.export import export_onnx
 from gliotype.networks.resnet import ActivationMapNet, Ensemble
 from gliotype.predictors.slices import IMAGES, LIMIT, NUMBERS, SIZE
+from gliotype.staging import write_text
 from gliotype.train.calibration import platt, youden_cut
 from gliotype.train.examples import Example
 
@@ -209,7 +210,4 @@ def export(model: Model2, folder: Path, about: dict[str, Any]) -> tuple[Path, Pa
         "slope": round(model.slope, 5),
         "offset": round(model.offset, 5),
     }
-    file = folder / "model2.json"
-    aside = file.with_suffix(".part")
-    aside.write_text(json.dumps(document, indent=1) + "\n", encoding="utf-8")
-    return onnx, aside.replace(file)
+    return onnx, write_text(folder / "model2.json", json.dumps(document, indent=1) + "\n")

@@ -14,7 +14,7 @@ from torch import nn
 from gliotype.networks.export import export_onnx
 from gliotype.networks.recurrent import CurveEnsemble, CurveNet
 from gliotype.predictors.curves import CHANNELS, POINTS
-from gliotype.report.staging import check_writable, written_together
+from gliotype.staging import check_writable, written_together, written_whole
 from gliotype.train.calibration import platt
 from gliotype.train.curve_network import CurveExample, CurveModel, Recipe, measured, train_member
 from gliotype.train.perfusion_examples import CurveCohort, make_curve_examples
@@ -120,7 +120,6 @@ def _kept_model(
     """Train the members that are not there yet, and calibrate them."""
     training, tuning = measured(sets["training"]), measured(sets["tuning"])
     rng = np.random.default_rng(recipe.seed)
-    folder.mkdir(parents=True, exist_ok=True)
     members = []
     for number in range(1, recipe.members + 1):
         sample = [training[i] for i in rng.integers(len(training), size=len(training))]
@@ -128,9 +127,8 @@ def _kept_model(
         if not file.exists():
             note = _note(number, recipe, tell)
             member = train_member(recipe, sample, tuning, 1000 * recipe.seed + number, note)
-            aside = file.with_suffix(".part")
-            torch.save(member.state_dict(), aside)
-            aside.replace(file)
+            with written_whole(file) as aside:
+                torch.save(member.state_dict(), aside)
         member = CurveNet(len(CHANNELS))
         member.load_state_dict(torch.load(file, weights_only=True))
         members.append(member.eval())

@@ -19,6 +19,7 @@ from gliotype.simulate.perfusion_curves import VoxelCurves, VoxelRegion, draw_pe
 from gliotype.simulate.perfusion_sites import dsc_site_named
 from gliotype.simulate.sites import draw_disease, draw_site_age, site_named
 from gliotype.simulate.tumour import GliomaType
+from gliotype.staging import written_whole
 from gliotype.train.curve_network import CurveExample
 from gliotype.train.workers import workers
 
@@ -137,19 +138,17 @@ def _variants(
 
 def _save(examples: list[CurveExample], file: Path) -> None:
     """Write examples into one file, replaced at once when complete."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_suffix(".part.npz")
-    np.savez_compressed(
-        aside,
-        subjects=[e.subject for e in examples],
-        curves=np.concatenate([e.curves for e in examples]).astype(np.float16),
-        counts=[len(e.curves) for e in examples],
-        phases=np.stack([e.phases for e in examples]),
-        numbers=np.stack([e.numbers for e in examples]),
-        mutant=[e.mutant for e in examples],
-        age=[e.age for e in examples],
-    )
-    aside.replace(file)
+    with written_whole(file) as aside:
+        np.savez_compressed(
+            aside,
+            subjects=[e.subject for e in examples],
+            curves=np.concatenate([e.curves for e in examples]).astype(np.float16),
+            counts=[len(e.curves) for e in examples],
+            phases=np.stack([e.phases for e in examples]),
+            numbers=np.stack([e.numbers for e in examples]),
+            mutant=[e.mutant for e in examples],
+            age=[e.age for e in examples],
+        )
 
 
 def _load(file: Path) -> list[CurveExample]:

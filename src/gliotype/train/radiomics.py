@@ -17,6 +17,7 @@ from gliotype.evaluate.calibration import brier, calibration_line
 from gliotype.evaluate.roc import Estimate, auroc
 from gliotype.predictors.logistic import LogisticModel
 from gliotype.predictors.radiomics import PARTS
+from gliotype.staging import write_text
 from gliotype.train.cards import card
 from gliotype.train.ridge import fit_model, mean_auroc, out_of_fold_log_odds
 from gliotype.train.tables import Cohort, read_tcga, read_ucsf, read_upenn
@@ -70,8 +71,8 @@ def fit(tables: Path, out: Path, *, seed: int = 0, resamples: int = RESAMPLES) -
         },
     }
     for name, document in documents.items():
-        (out / name).write_text(_dump(document), encoding="utf-8")
-        (out / name).with_suffix(".md").write_text(card(document), encoding="utf-8")
+        write_text(out / name, _dump(document))
+        write_text((out / name).with_suffix(".md"), card(document))
     return documents
 
 

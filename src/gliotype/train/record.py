@@ -8,6 +8,8 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
+from gliotype.staging import written_whole
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -32,12 +34,10 @@ class Entry:
 
 def write_entries(entries: list[Entry], file: Path) -> None:
     """Write entries as a CSV table, replaced at once when complete."""
-    aside = file.with_suffix(".part")
-    with aside.open("w", newline="") as table:
+    with written_whole(file) as aside, aside.open("w", newline="") as table:
         writer = csv.writer(table)
         writer.writerow(f.name for f in fields(Entry))
         writer.writerows([f"{value:.6g}" for value in asdict(entry).values()] for entry in entries)
-    aside.replace(file)
 
 
 def read_entries(file: Path, last_step: int) -> list[Entry]:
@@ -51,7 +51,7 @@ def read_entries(file: Path, last_step: int) -> list[Entry]:
 
 
 def write_figure(entries: list[Entry], file: Path) -> None:
-    """Draw loss and whole-tumour Dice over the steps, as SVG."""
+    """Draw loss and whole-tumour Dice over the steps, as SVG, replaced at once when complete."""
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     steps = [entry.step for entry in entries]
     for axes, name in zip(figure.subplots(1, 2), ("loss", "dice"), strict=True):
@@ -59,4 +59,5 @@ def write_figure(entries: list[Entry], file: Path) -> None:
         axes.set_xlabel("step")
         axes.set_ylabel("loss" if name == "loss" else "Dice of whole tumour (training cases)")
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(file, metadata={"Date": None})
+    with written_whole(file) as aside:
+        figure.savefig(aside, metadata={"Date": None})

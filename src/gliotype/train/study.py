@@ -21,7 +21,7 @@ from gliotype.evaluate.figures import draw_figures
 from gliotype.evaluate.metrics import Metrics, evaluate
 from gliotype.evaluate.table import join, read_labels, read_predictions
 from gliotype.evaluate.write import write_evaluation
-from gliotype.report.staging import check_writable, output_errors
+from gliotype.staging import check_writable, write_text
 from gliotype.train.anatomies import read_anatomies
 from gliotype.train.examples import Example, Patients, check_classes, check_found, make_examples
 from gliotype.train.folder import FolderPatients
@@ -101,8 +101,6 @@ def run_study(
     for name, subjects in names.items():
         source = sources[protocol.sets[name].cohort]
         check_classes(f"the patients of the set {name}", [source.mutant(subject) for subject in subjects])
-    with output_errors(out):
-        (out / "models").mkdir(parents=True, exist_ok=True)
     for cohort in protocol.cohorts.values():
         if cohort.anatomies is not None:
             tell(f"align the label maps of {cohort.anatomies}")
@@ -274,22 +272,14 @@ def _label_lines(examples: list[Example]) -> list[list[str]]:
 def _write_csv(file: Path, lines: list[list[str]]) -> None:
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows(lines)
-    _write(file, text.getvalue())
-
-
-def _write(file: Path, text: str) -> None:
-    """Write a text file aside and move it into place."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    aside = file.with_suffix(".part")
-    aside.write_text(text, encoding="utf-8")
-    aside.replace(file)
+    write_text(file, text.getvalue())
 
 
 def _write_tables(rows: list[Row], markdown: str, out: Path) -> None:
     header = list(Row.__dataclass_fields__)
     lines = [header, *([_text(getattr(row, key)) for key in header] for row in rows)]
     _write_csv(out / "results.csv", lines)
-    _write(out / "results.md", markdown)
+    write_text(out / "results.md", markdown)
 
 
 def _text(value: object) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gliotype.report.staging import written_together
+from gliotype.staging import written_together
 from gliotype.train.examples import Example
 from gliotype.train.model2 import Model2, export
 

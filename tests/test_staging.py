@@ -10,8 +10,8 @@ import pytest
 
 from factory import make_result
 from gliotype.errors import OutputError
-from gliotype.report import OUTPUTS, check_writable, write_result
-from gliotype.report.staging import written_together
+from gliotype.report import OUTPUTS, write_result
+from gliotype.staging import check_writable, write_text, written_together, written_whole
 from gliotype.study import Result, Sequence
 
 NAMES = ("a.txt", "b.txt", "last.txt")
@@ -127,3 +127,37 @@ def test_a_result_is_written_whole(result: Result, tmp_path: Path) -> None:
     without = {name for name in OUTPUTS if name.startswith(("saliency", "perfusion"))}
     assert {path.name for path in files} == set(OUTPUTS) - without
     assert sorted(files) == sorted(tmp_path.iterdir())
+
+
+def test_a_set_that_cannot_move_in_leaves_what_was_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in NAMES:
+        (tmp_path / name).write_text("old")
+    move = os.replace
+
+    def refuse_the_last(source: Path, target: Path) -> None:
+        if Path(source).name == "last.txt" and Path(source).read_text() == "new":
+            raise PermissionError(13, "no")
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse_the_last)
+    with pytest.raises(OutputError):
+        succeed(tmp_path)
+    assert contents(tmp_path) == dict.fromkeys(NAMES, b"old")
+
+
+def write_half(file: Path) -> None:
+    with written_whole(file) as aside:
+        aside.write_text("half")
+        raise RuntimeError
+
+
+def test_a_file_appears_whole_or_not_at_all(tmp_path: Path) -> None:
+    file = write_text(tmp_path / "deep" / "a.txt", "old")
+    with pytest.raises(RuntimeError):
+        write_half(file)
+    assert contents(file.parent) == {"a.txt": b"old"}
+    with pytest.raises(OutputError, match="cannot write the results"), full_disk():
+        write_text(file, 10_000 * "new")
+    assert contents(file.parent) == {"a.txt": b"old"}

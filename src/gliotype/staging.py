@@ -1,14 +1,17 @@
-"""Files that appear together, complete, or not at all."""
+"""Files that appear complete or not at all, alone and together."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
 from gliotype.errors import OutputError
+
+ASIDE = ".gliotype-"
+"""Begins the name of every file and folder that is not complete yet."""
 
 
 @contextmanager
@@ -25,20 +28,71 @@ def written_together(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         A folder on the same file system as `folder`.
 
     Raises:
-        OutputError: on any `OSError`, inside the block too; `folder` is then as it was before, and is
-            removed again if it was made here.
+        OutputError: on any `OSError`, inside the block too; the files of `folder` are then what they were before,
+            and it is removed again if it was made here.
     """
-    with output_errors(folder), _made(folder), TemporaryDirectory(prefix=".gliotype-", dir=folder) as aside:
+    with output_errors(folder), _made(folder), TemporaryDirectory(prefix=ASIDE, dir=folder) as aside:
         yield Path(aside)
         for name in names:
             if (folder / name).is_dir():
                 raise IsADirectoryError(0, f"{name} is a folder there")
-        (folder / names[-1]).unlink(missing_ok=True)
-        for name in names:
-            if (Path(aside) / name).exists():
-                os.replace(Path(aside) / name, folder / name)
-            else:
-                (folder / name).unlink(missing_ok=True)
+        before = Path(aside) / ".before"
+        before.mkdir()
+        try:
+            _move(reversed(names), folder, before)
+            _move(names, Path(aside), folder)
+        except OSError:
+            with suppress(OSError):
+                for name in names:
+                    (folder / name).unlink(missing_ok=True)
+                _move(names, before, folder)
+            raise
+
+
+def _move(names: Iterable[str], source: Path, target: Path) -> None:
+    """Move those files that are there."""
+    for name in names:
+        if (source / name).exists():
+            os.replace(source / name, target / name)
+
+
+@contextmanager
+def written_whole(file: Path) -> Iterator[Path]:
+    """Lend a name to write under, and give the file its own name when the block ends well.
+
+    Args:
+        file: as it shall be called in the end; what was there before is replaced. Its folder is made if it is not
+            there.
+
+    Yields:
+        A path in the same folder, with the same endings, that no other process uses.
+
+    Raises:
+        OutputError: on any `OSError`, inside the block too; `file` is then what it was before.
+
+    Example:
+        >>> from tempfile import TemporaryDirectory
+        >>> with TemporaryDirectory() as folder:
+        ...     with written_whole(Path(folder) / "a.txt") as aside:
+        ...         _ = aside.write_text("whole")
+        ...     [file.name for file in Path(folder).iterdir()]
+        ['a.txt']
+    """
+    aside = file.with_name(f"{ASIDE}{os.getpid()}-{file.name}")
+    with output_errors(file.parent):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield aside
+            os.replace(aside, file)
+        finally:
+            aside.unlink(missing_ok=True)
+
+
+def write_text(file: Path, text: str) -> Path:
+    """Write a text file in UTF-8 as `written_whole` does; return it."""
+    with written_whole(file) as aside:
+        aside.write_text(text, encoding="utf-8")
+    return file
 
 
 def check_writable(folder: Path) -> None:
