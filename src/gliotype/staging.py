@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory, TemporaryFile
 
-from gliotype.errors import OutputError
+from gliotype.errors import OutputError, UsageError
 
 ASIDE = ".gliotype-"
 """Begins the name of every file and folder that is not complete yet."""
@@ -93,6 +93,35 @@ def write_text(file: Path, text: str) -> Path:
     with written_whole(file) as aside:
         aside.write_text(text, encoding="utf-8")
     return file
+
+
+def refuse_other_settings(
+    folder: Path, what: str, found: Mapping[str, object], asked: Mapping[str, object]
+) -> None:
+    """Make sure that what a folder holds was begun with the settings with which it shall go on.
+
+    Args:
+        folder: that holds it.
+        what: it is, such as "a cohort simulated".
+        found: settings of what it holds.
+        asked: settings of this call.
+
+    Raises:
+        UsageError: if they differ; it names both.
+    """
+    differing = [key for key in {**asked, **found} if found.get(key) != asked.get(key)]
+    if differing:
+        raise UsageError(
+            f"{folder} holds {what} with {_settings_words(found, differing)}, and this call asks for "
+            f"{_settings_words(asked, differing)}: repeat those settings to go on with it, or choose another folder"
+        )
+
+
+def _settings_words(settings: Mapping[str, object], keys: list[str]) -> str:
+    def words(value: object) -> str:
+        return f"{len(value)} label maps" if isinstance(value, dict) else str(value)
+
+    return ", ".join(f"{key} {words(settings.get(key))}" for key in keys)
 
 
 def check_writable(folder: Path) -> None:

@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import math
+import multiprocessing as mp
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
-from gliotype.errors import InputError, OutputError
+from gliotype.errors import GliotypeError, InputError, OutputError, UsageError
 from gliotype.segment.model1 import CHANNELS, GRID
 from gliotype.simulate.template import template_anatomy
 from gliotype.study import Sequence
@@ -76,7 +79,9 @@ def test_a_run_resumes_where_it_stopped(
     before = checkpoint.stat().st_mtime_ns
     train(Recipe(None, steps=2, warm_up=1), tmp_path)
     assert checkpoint.stat().st_mtime_ns == before
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt", "record.svg"}
+    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt", "recipe.json", "record.svg"}
+    with pytest.raises(UsageError, match="run begun with seed 1, and this call asks for seed 2"):
+        train(Recipe(None, steps=2, warm_up=1, seed=2), tmp_path)
 
 
 def test_a_run_says_what_is_wrong_with_its_folder_and_start(tmp_path: Path) -> None:
@@ -85,6 +90,20 @@ def test_a_run_says_what_is_wrong_with_its_folder_and_start(tmp_path: Path) -> N
         train(Recipe(None, steps=1), tmp_path / "file" / "run")
     with pytest.raises(InputError, match="is not there"):
         train(Recipe(None, steps=1, start=tmp_path / "none.onnx"), tmp_path / "run")
+
+
+def test_a_worker_that_ended_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(model1, "LOOK_S", 0.01)
+    killed: Any = SimpleNamespace(is_alive=lambda: False, exitcode=-9)
+    with pytest.raises(GliotypeError, match=r"has ended \(exit code -9\)"):
+        model1._next(mp.get_context("spawn").Queue(), [killed])
+
+
+def test_a_folder_without_label_maps_is_not_claimed(tmp_path: Path) -> None:
+    (tmp_path / "maps").mkdir()
+    with pytest.raises(InputError, match="no label map"):
+        train(Recipe(tmp_path / "maps", steps=1), tmp_path / "run")
+    assert not list((tmp_path / "run").glob("*"))
 
 
 def test_whole_tumour_dice_counts_all_regions() -> None:

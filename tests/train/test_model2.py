@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,8 @@ import torch
 from gliotype.predictors.slices import LIMIT, NUMBERS
 from gliotype.train.calibration import youden_cut
 from gliotype.train.examples import Example, read_example, write_example
-from gliotype.train.kept import digest, kept_model
-from gliotype.train.member import augment, on_all_cards, train_member
+from gliotype.train.kept import kept_model
+from gliotype.train.member import TrainingSet, augment, on_all_cards, train_member
 from gliotype.train.model2 import (
     ALL_PARTS,
     PARTS,
@@ -181,8 +182,8 @@ def test_a_killed_run_goes_on_with_the_next_network(tmp_path: Path) -> None:
     train, tuning = patients(24), patients(12, 2)
     recipe = Recipe(parts=frozenset({"shape", "age"}), members=2, epochs=2)
     whole = kept_model(recipe, train, tuning, tmp_path / "a")
-    place = tmp_path / "b" / digest(recipe, train)
     kept_model(recipe, train, tuning, tmp_path / "b")
+    (place,) = (tmp_path / "b").iterdir()
     (place / "member-2.pt").unlink()
     lines: list[str] = []
     again = kept_model(recipe, train, tuning, tmp_path / "b", lines.append)
@@ -207,3 +208,15 @@ def test_an_example_comes_back_as_it_was(tmp_path: Path) -> None:
     np.testing.assert_array_equal(again.slices, example.slices)
     np.testing.assert_array_equal(again.numbers, example.numbers)
     assert [f.name for f in tmp_path.iterdir()] == ["e.npz"]
+
+
+def test_a_bootstrap_of_few_mutants_still_has_both_classes() -> None:
+    few = [
+        *[replace(p, mutant=True) for p in patients(4)],
+        *[replace(p, mutant=False) for p in patients(20, 1)],
+    ]
+    for seed in range(20):
+        drawn = TrainingSet(few, Standard.of(few), np.random.default_rng(seed), resampled=True)
+        weights = drawn.batch(np.arange(len(drawn)))
+        assert weights.weight.isfinite().all()
+        assert float(weights.weight[weights.mutant > 0].sum()) == pytest.approx(len(drawn) / 2, rel=1e-4)

@@ -56,7 +56,7 @@ def test_every_set_has_the_network_its_baselines_and_age_alone(outcome: Outcome)
 
 
 def test_an_interrupted_run_goes_on_to_the_same_answer(outcome: Outcome, run: Path) -> None:
-    lost = next((run / "networks").glob("*-2.pt"))
+    lost = next((run / "networks").rglob("member-2.pt"))
     kept = {file: file.stat().st_mtime_ns for file in run.rglob("*.npz")}
     lost.unlink()
     again = train_perfusion(DESIGN, RECIPE, run)

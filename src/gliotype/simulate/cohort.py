@@ -16,13 +16,13 @@ import nibabel as nib
 from gliotype import __version__
 from gliotype.errors import UsageError
 from gliotype.simulate.dsc import SimulatedDsc, write_dsc, write_true_cbv
-from gliotype.simulate.label_maps import label_map_files, label_map_hashes
+from gliotype.simulate.label_maps import label_map_hashes
 from gliotype.simulate.member import Draw, Heads, Member, simulate_member
 from gliotype.simulate.perfusion_sites import dsc_site_named
 from gliotype.simulate.raw import write_image
 from gliotype.simulate.sites import SITES, Site, site_named
 from gliotype.simulate.truth import COLUMNS
-from gliotype.staging import ASIDE, check_writable, output_errors, write_text
+from gliotype.staging import ASIDE, check_writable, output_errors, refuse_other_settings, write_text
 from gliotype.study import Label, Sequence
 
 __all__ = ["SITES", "Cohort", "Site", "write_cohort"]
@@ -107,7 +107,7 @@ def write_cohort(
         "site": site,
         "seed": seed,
         "raw": raw,
-        "anatomies": "template" if anatomies is None else _anatomy_record(anatomies),
+        "anatomies": "template" if anatomies is None else label_map_hashes(anatomies),
         "spacing_mm": None if raw else spacing_mm,
         "version": __version__,
         **({"dsc": chosen.dsc} if dsc else {}),
@@ -135,23 +135,12 @@ def write_cohort(
     return Cohort(out, patients, made)
 
 
-def _anatomy_record(folder: Path) -> dict[str, str]:
-    label_map_files(folder)
-    return label_map_hashes(folder)
-
-
 def _begin(out: Path, site: Site, settings: Mapping[str, object]) -> None:
     """Claim an empty folder for a cohort, or find out that it holds the same one."""
     out.mkdir(parents=True, exist_ok=True)
     found = _settings_found(out)
     if found is not None:
-        differing = [key for key in {**settings, **found} if found.get(key) != settings.get(key)]
-        if differing:
-            raise UsageError(
-                f"{out} holds a cohort simulated with {_settings_words(found, differing)}, and this call asks for "
-                f"{_settings_words(settings, differing)}: repeat those settings to go on with it, or choose "
-                "another folder"
-            )
+        refuse_other_settings(out, "a cohort simulated", found, settings)
     elif others := sorted(path.name for path in out.iterdir() if not path.name.startswith(ASIDE)):
         raise UsageError(
             f"{out} holds something else than a simulated cohort ({others[0]}): choose an empty or a new folder"
@@ -193,13 +182,6 @@ def _settings_found(out: Path) -> dict[str, Any] | None:
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return None
     return found if isinstance(found, dict) else None
-
-
-def _settings_words(settings: Mapping[str, object], keys: list[str]) -> str:
-    def words(value: object) -> str:
-        return f"{len(value)} label maps" if isinstance(value, dict) else str(value)
-
-    return ", ".join(f"{key} {words(settings.get(key))}" for key in keys)
 
 
 def _write_patient(out: Path, patient: Member) -> None:

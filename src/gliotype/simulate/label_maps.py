@@ -100,7 +100,9 @@ def read_label_map(file: Path, white_matter: Volume) -> Anatomy:
 
 
 def label_map_hashes(folder: Path) -> dict[str, str]:
-    """SHA-256 of every label map in a folder, by file name."""
-    return {
-        file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in sorted(folder.glob("*.nii.gz"))
-    }
+    """SHA-256 of every label map in a folder, by file name.
+
+    Raises:
+        InputError: if the folder holds none.
+    """
+    return {file.name: hashlib.sha256(file.read_bytes()).hexdigest() for file in label_map_files(folder)}

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,6 +13,7 @@ from gliotype.simulate.anatomy import Anatomy
 from gliotype.simulate.label_maps import label_map_files, label_map_hashes, read_label_map
 from gliotype.simulate.template import template_anatomy
 from gliotype.staging import written_whole
+from gliotype.train.digest import digest
 from gliotype.volume import Volume
 
 
@@ -33,10 +32,7 @@ def read_anatomies(folder: Path | None, keep: Path | None) -> tuple[Anatomy, ...
     if folder is None:
         return (template_anatomy(),)
     files = label_map_files(folder)
-    hashes = json.dumps(label_map_hashes(folder), sort_keys=True)
-    kept = (
-        None if keep is None else keep / f"anatomies-{hashlib.sha256(hashes.encode()).hexdigest()[:16]}.npz"
-    )
+    kept = None if keep is None else keep / f"anatomies-{digest(label_map_hashes(folder))}.npz"
     if kept is not None and kept.exists():
         return _read(kept)
     white_matter = atlas.tissue(atlas.Tissue.WHITE)

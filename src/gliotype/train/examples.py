@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -26,6 +26,7 @@ from gliotype.runtime import checked_weights
 from gliotype.segment import segment
 from gliotype.staging import written_whole
 from gliotype.study import PreparedStudy, Subject
+from gliotype.train.digest import digest
 from gliotype.train.workers import workers
 
 MODEL1 = ("model1.onnx", "model1.json")
@@ -135,8 +136,7 @@ def folder_of(patients: Patients, cache: Path) -> Path:
     """Name the folder in which the examples of a source are kept, after all that they depend on."""
     model1 = [checked_weights(name)[1] for name in MODEL1]
     settings = {**patients.settings, "model1": model1, "version": __version__}
-    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
-    return cache / digest[:16]
+    return cache / digest(settings)
 
 
 def check_classes(which: str, mutant: Sequence[bool]) -> None:
@@ -202,7 +202,13 @@ def make_examples(
                     raise InputError(f"the patient {made[future]} cannot be prepared: {error}") from error
                 left = (time.monotonic() - began) / done * (len(missing) - done) / 60
                 tell(f"example {done} of {len(missing)}, {left:.0f} min left")
-    return [read_example(_file(folder, name)) for name in names]
+    return [_kept(patients, name, folder) for name in names]
+
+
+def _kept(patients: Patients, subject: str, folder: Path) -> Example:
+    """Read an example, with what the source says of the patient now."""
+    example = read_example(_file(folder, subject))
+    return replace(example, strata={**example.strata, **patients.strata(subject)})
 
 
 def _make(patients: Patients, subject: str, folder: Path) -> None:

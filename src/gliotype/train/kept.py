@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import asdict
@@ -13,6 +11,7 @@ from pathlib import Path
 import torch
 
 from gliotype.staging import written_whole
+from gliotype.train.digest import digest
 from gliotype.train.examples import Example
 from gliotype.train.member import train_member
 from gliotype.train.model2 import Hybrid, Model2, Recipe, Standard, calibrated
@@ -34,7 +33,8 @@ def kept_model(
         folder: where each network lies, in a sub-folder named after recipe and patients, beside ``record.csv``.
         tell: told how far it is.
     """
-    place = folder / digest(recipe, training)
+    place = folder / _name(recipe, training)
+    place.mkdir(parents=True, exist_ok=True)
     standard = Standard.of(training)
     members = []
     for number in range(recipe.members):
@@ -42,7 +42,7 @@ def kept_model(
         if not file.exists():
             note = _note(place / "record.csv", number + 1, recipe, tell)
             member = train_member(
-                recipe, training, standard, 1000 * recipe.seed + number, note, bootstrap=recipe.members > 1
+                recipe, training, standard, 1000 * recipe.seed + number, note, resampled=recipe.members > 1
             )
             with written_whole(file) as aside:
                 torch.save(member.state_dict(), aside)
@@ -52,14 +52,14 @@ def kept_model(
     return calibrated(Model2(recipe, tuple(members), standard), tuning)
 
 
-def digest(recipe: Recipe, training: list[Example]) -> str:
+def _name(recipe: Recipe, training: list[Example]) -> str:
     """Name a training run after everything that decides its result."""
-    described = {**asdict(recipe), "parts": sorted(recipe.parts)}
-    found = hashlib.sha256(json.dumps(described, sort_keys=True).encode())
-    for example in training:
-        found.update(example.subject.encode() + bytes([example.mutant]))
-        found.update(example.slices.tobytes() + example.numbers.tobytes())
-    return found.hexdigest()[:16]
+    settings = {
+        **asdict(recipe),
+        "parts": sorted(recipe.parts),
+        "patients": [(e.subject, e.mutant) for e in training],
+    }
+    return digest(settings, (array for e in training for array in (e.slices, e.numbers)))
 
 
 def _note(

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gliotype.train.bootstrap import bootstrap
 from gliotype.train.examples import Example
 from gliotype.train.model2 import PARTS, Hybrid, Recipe, Standard
 from gliotype.train.precision import mixed_precision
@@ -43,15 +44,15 @@ class TrainingSet:
         examples: of the training patients.
         standard: of the numbers.
         rng: source of randomness for the bootstrap, the order of the patients and their slices.
-        bootstrap: whether to draw the patients with replacement.
+        resampled: whether they are a bootstrap sample of the patients.
     """
 
     def __init__(
-        self, examples: list[Example], standard: Standard, rng: np.random.Generator, *, bootstrap: bool
+        self, examples: list[Example], standard: Standard, rng: np.random.Generator, *, resampled: bool
     ) -> None:
         found = [e for e in examples if e.found]
         self._rng = rng
-        self._patients = [found[i] for i in rng.integers(len(found), size=len(found))] if bootstrap else found
+        self._patients = [found[i] for i in bootstrap([e.mutant for e in found], rng)] if resampled else found
         scores = standard(np.stack([e.numbers for e in self._patients]))
         self._numbers = torch.from_numpy(scores.astype(np.float32))
         self._mutant = torch.tensor([float(e.mutant) for e in self._patients])
@@ -84,7 +85,7 @@ def train_member(
     seed: int,
     note: Callable[[int, float], None] = lambda epoch, loss: None,
     *,
-    bootstrap: bool = True,
+    resampled: bool = True,
 ) -> Hybrid:
     """Train one network on (a bootstrap sample of) patients, on all graphics cards that there are.
 
@@ -94,11 +95,11 @@ def train_member(
         standard: of the numbers.
         seed: of everything random.
         note: told each epoch, from 1, and its mean loss.
-        bootstrap: whether to draw the patients with replacement.
+        resampled: whether on a bootstrap sample.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    patients = TrainingSet(examples, standard, np.random.default_rng(seed), bootstrap=bootstrap)
+    patients = TrainingSet(examples, standard, np.random.default_rng(seed), resampled=resampled)
     network = Hybrid(recipe.parts).to("cuda" if torch.cuda.is_available() else "cpu")
     network.train()
     spread, precision = on_all_cards(network), _precision(network)

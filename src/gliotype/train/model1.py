@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 import multiprocessing as mp
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
+from contextlib import closing
 from dataclasses import dataclass, field
+from multiprocessing.context import SpawnProcess
 from pathlib import Path
+from queue import Empty
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gliotype.errors import InputError
+from gliotype.errors import GliotypeError, InputError
 from gliotype.networks.export import export_onnx, read_onnx_weights
 from gliotype.networks.unet import model1
 from gliotype.prepare import atlas
 from gliotype.segment.model1 import CHANNELS, GRID
-from gliotype.staging import check_writable, written_whole
+from gliotype.simulate.label_maps import label_map_hashes
+from gliotype.staging import check_writable, refuse_other_settings, write_text, written_whole
 from gliotype.train.anatomies import read_anatomies
 from gliotype.train.cases import GridPatient, augment, simulate_case
 from gliotype.train.precision import mixed_precision
@@ -93,23 +99,52 @@ def _simulate_forever(queue: mp.Queue[GridPatient], recipe: Recipe, run: Path, s
         queue.put(simulate_case(rng, anatomies))
 
 
-def stream(recipe: Recipe, run: Path, first_seed: int) -> Iterator[list[GridPatient]]:
-    """Yield a list of simulated patients that workers keep renewing."""
+def stream(recipe: Recipe, run: Path, first_seed: int) -> Generator[list[GridPatient]]:
+    """Yield a list of simulated patients that workers keep renewing, until the generator is closed.
+
+    Raises:
+        GliotypeError: if a worker has ended.
+    """
     context = mp.get_context("spawn")
     queue: mp.Queue[GridPatient] = context.Queue(maxsize=8)
-    for worker in range(recipe.workers):
-        args = (queue, recipe, run, first_seed + worker)
-        context.Process(target=_simulate_forever, args=args, daemon=True).start()
-    pool = [queue.get() for _ in range(min(16, recipe.pool))]
-    oldest = 0
+    simulating = [
+        context.Process(target=_simulate_forever, args=(queue, recipe, run, first_seed + worker), daemon=True)
+        for worker in range(recipe.workers)
+    ]
+    for process in simulating:
+        process.start()
+    try:
+        pool = [_next(queue, simulating) for _ in range(min(16, recipe.pool))]
+        oldest = 0
+        while True:
+            if len(pool) < recipe.pool:
+                pool.append(_next(queue, simulating))
+            else:
+                pool[oldest] = _next(queue, simulating)
+                oldest = (oldest + 1) % recipe.pool
+            for _ in range(recipe.uses):
+                yield pool
+    finally:
+        for process in simulating:
+            process.terminate()
+
+
+LOOK_S = 5.0
+"""Seconds of waiting after which the workers are looked at."""
+
+
+def _next(queue: mp.Queue[GridPatient], simulating: list[SpawnProcess]) -> GridPatient:
+    """Wait for a patient as long as every worker lives."""
     while True:
-        if len(pool) < recipe.pool:
-            pool.append(queue.get())
-        else:
-            pool[oldest] = queue.get()
-            oldest = (oldest + 1) % recipe.pool
-        for _ in range(recipe.uses):
-            yield pool
+        try:
+            return queue.get(timeout=LOOK_S)
+        except Empty:
+            ended = [process for process in simulating if not process.is_alive()]
+            if ended:
+                raise GliotypeError(
+                    f"a process that simulates patients has ended (exit code {ended[0].exitcode}), for want of memory "
+                    "perhaps: run again with fewer --workers to go on from the last checkpoint"
+                ) from None
 
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -236,23 +271,20 @@ def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: 
 
     Args:
         recipe: what to do.
-        run: folder of checkpoints (``checkpoint.pt``), the record (``record.csv``, ``record.svg``) and the anatomy
-            cache.
+        run: folder of the checkpoint (``checkpoint.pt``), the recipe (``recipe.json``), the record (``record.csv``,
+            ``record.svg``) and the aligned label maps.
         tell: called with a line of progress now and then.
 
     Returns:
         The last checkpoint.
 
     Raises:
+        UsageError: if the folder holds a run of another recipe.
         InputError: if label maps or starting weights cannot be read.
         OutputError: if the run folder cannot be written.
     """
     checkpoint, record = run / "checkpoint.pt", run / "record.csv"
-    check_writable(run)
-    if recipe.start is not None and not recipe.start.is_file():
-        raise InputError(
-            f"{recipe.start} is not there: give the ONNX weight of an earlier run, or leave it out"
-        )
+    _claim(run, recipe)
     tell("read and align the anatomies")
     read_anatomies(recipe.anatomies, run)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -260,28 +292,46 @@ def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: 
     state.resume(checkpoint)
     rng = np.random.default_rng([recipe.seed, state.step])
     place = np.asarray(atlas.brain().resample(GRID, order=0).array, dtype=np.bool_)
-    pools = stream(recipe, run, 1000 * recipe.seed + state.step)
     entries = read_entries(record, state.step)
     watch = _Stopwatch(entries[-1].seconds if entries else 0.0)
-    while state.step < recipe.steps:
-        asked = time.monotonic()
-        pool = next(pools)
-        watch.waiting += time.monotonic() - asked
-        cases = [augment(rng, pool[rng.integers(len(pool))], place) for _ in range(recipe.batch)]
-        x = torch.from_numpy(np.stack([c[0] for c in cases])).to(device, memory_format=torch.channels_last_3d)
-        y = torch.from_numpy(np.stack([c[1] for c in cases])).to(device)
-        rate = learning_rate(recipe, state.step)
-        value, dice = state.learn(x, y, rate)
-        watch.losses.append(value)
-        watch.dices.append(dice)
-        if state.step % 25 == 0:
-            entries.append(watch.entry(state.step, rate))
-            write_entries(entries, record)
-            tell(_progress_line(entries, recipe.steps))
-        if state.step % 100 == 0 or state.step == recipe.steps:
-            state.save(checkpoint)
-            write_figure(entries, run / "record.svg")
+    with closing(stream(recipe, run, 1000 * recipe.seed + state.step)) as pools:
+        while state.step < recipe.steps:
+            asked = time.monotonic()
+            pool = next(pools)
+            watch.waiting += time.monotonic() - asked
+            cases = [augment(rng, pool[rng.integers(len(pool))], place) for _ in range(recipe.batch)]
+            x, y = (torch.from_numpy(np.stack(arrays)).to(device) for arrays in zip(*cases, strict=True))
+            rate = learning_rate(recipe, state.step)
+            value, dice = state.learn(x.to(memory_format=torch.channels_last_3d), y, rate)
+            watch.losses.append(value)
+            watch.dices.append(dice)
+            if state.step % 25 == 0:
+                entries.append(watch.entry(state.step, rate))
+                write_entries(entries, record)
+                tell(_progress_line(entries, recipe.steps))
+            if state.step % 100 == 0 or state.step == recipe.steps:
+                state.save(checkpoint)
+                write_figure(entries, run / "record.svg")
     return checkpoint
+
+
+def _claim(run: Path, recipe: Recipe) -> None:
+    """Note in a run's folder what decides its result, or make sure that it was begun with the same."""
+    check_writable(run)
+    if recipe.start is not None and not recipe.start.is_file():
+        raise InputError(
+            f"{recipe.start} is not there: give the ONNX weight of an earlier run, or leave it out"
+        )
+    asked = {
+        "anatomies": "template" if recipe.anatomies is None else label_map_hashes(recipe.anatomies),
+        "start": None if recipe.start is None else hashlib.sha256(recipe.start.read_bytes()).hexdigest()[:16],
+        **{name: getattr(recipe, name) for name in ("batch", "learning_rate", "warm_up", "average", "seed")},
+    }
+    file = run / "recipe.json"
+    if file.exists():
+        refuse_other_settings(run, "a run begun", json.loads(file.read_text(encoding="utf-8")), asked)
+    else:
+        write_text(file, json.dumps(asked, indent=1) + "\n")
 
 
 def _begin(recipe: Recipe, device: torch.device) -> Learner:

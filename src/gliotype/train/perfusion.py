@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +15,10 @@ from gliotype.networks.export import export_onnx
 from gliotype.networks.recurrent import CurveEnsemble, CurveNet
 from gliotype.predictors.curves import CHANNELS, POINTS
 from gliotype.staging import check_writable, written_together, written_whole
+from gliotype.train.bootstrap import bootstrap
 from gliotype.train.calibration import platt
 from gliotype.train.curve_network import CurveExample, CurveModel, Recipe, measured, train_member
+from gliotype.train.digest import digest
 from gliotype.train.perfusion_examples import CurveCohort, make_curve_examples
 from gliotype.train.perfusion_table import Tested, results_markdown, test_set
 
@@ -101,7 +103,7 @@ def train_perfusion(
     for name, cohort in design.cohorts.items():
         tell(f"simulate {name}, {cohort.patients} patients")
         sets[name] = make_curve_examples(cohort, run / "examples", jobs=jobs)
-    model = _kept_model(recipe, design, sets, run / "networks", tell)
+    model = _kept_model(recipe, sets, run / "networks", tell)
     tested = tuple(
         test_set(name, sets[name], model, training=sets["training"], tuning=sets["tuning"], seed=recipe.seed)
         for name in ("test", "larger test", "external")
@@ -112,7 +114,6 @@ def train_perfusion(
 
 def _kept_model(
     recipe: Recipe,
-    design: Design,
     sets: dict[str, list[CurveExample]],
     folder: Path,
     tell: Callable[[str], None],
@@ -120,10 +121,11 @@ def _kept_model(
     """Train the members that are not there yet, and calibrate them."""
     training, tuning = measured(sets["training"]), measured(sets["tuning"])
     rng = np.random.default_rng(recipe.seed)
+    place = folder / _name(recipe, [*training, *tuning])
     members = []
     for number in range(1, recipe.members + 1):
-        sample = [training[i] for i in rng.integers(len(training), size=len(training))]
-        file = folder / f"{design.training}-{design.seed}-{recipe.seed}-{number}.pt"
+        sample = [training[i] for i in bootstrap([e.mutant for e in training], rng)]
+        file = place / f"member-{number}.pt"
         if not file.exists():
             note = _note(number, recipe, tell)
             member = train_member(recipe, sample, tuning, 1000 * recipe.seed + number, note)
@@ -136,6 +138,13 @@ def _kept_model(
     model = CurveModel(tuple(members), np.asarray(average, dtype=np.float32))
     slope, offset = platt(np.array([e.mutant for e in tuning]), model.log_odds(tuning))
     return replace(model, slope=slope, offset=offset)
+
+
+def _name(recipe: Recipe, patients: list[CurveExample]) -> str:
+    """Name the trainings of all members after everything that decides their results."""
+    settings = {name: value for name, value in asdict(recipe).items() if name != "members"}
+    settings["patients"] = [(e.subject, e.mutant) for e in patients]
+    return digest(settings, (array for e in patients for array in (e.curves, e.numbers)))
 
 
 def _note(number: int, recipe: Recipe, tell: Callable[[str], None]) -> Callable[[int, float], None]:

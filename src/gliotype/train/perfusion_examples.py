@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from gliotype import __version__
 from gliotype.dsc import TUMOUR_REGIONS, Region, RegionCurve
 from gliotype.measure.dsc import NoPerfusion, VoxelPerfusion, analyse
 from gliotype.measure.dsc.bolus import relative_signal
@@ -21,6 +22,7 @@ from gliotype.simulate.sites import draw_disease, draw_site_age, site_named
 from gliotype.simulate.tumour import GliomaType
 from gliotype.staging import written_whole
 from gliotype.train.curve_network import CurveExample
+from gliotype.train.digest import digest
 from gliotype.train.workers import workers
 
 NUMBERS: tuple[str, ...] = tuple(f"{region}_{name}" for region in TUMOUR_REGIONS for name in REGION_UNITS)
@@ -55,13 +57,17 @@ def make_curve_examples(cohort: CurveCohort, kept: Path, *, jobs: int = 1) -> li
 
     Args:
         cohort: who, and how scanned.
-        kept: folder in which the examples are kept, in one file for each cohort.
+        kept: folder in which the examples are kept, in one file for each cohort, named after all that they depend on.
         jobs: processes.
 
     Returns:
         An example of each patient; one whose perfusion cannot be measured has no curves.
     """
-    file = kept / f"{cohort.name}-{cohort.site}-{cohort.patients}-{cohort.seed}.npz"
+    settings = {
+        "cohort": repr((cohort, dsc_site_named(cohort.site), site_named(CLASSES))),
+        "version": __version__,
+    }
+    file = kept / f"{cohort.name}-{digest(settings)}.npz"
     if not file.exists():
         make = partial(curve_example, cohort)
         with workers(jobs) as pool:

@@ -1,0 +1,33 @@
+"""Names for what is kept on disk, after everything that it depends on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def digest(settings: Mapping[str, Any], arrays: Iterable[NDArray[np.generic]] = ()) -> str:
+    """Shorten settings, and arrays, to a name that other ones do not have.
+
+    Args:
+        settings: plain values, as JSON knows them.
+        arrays: of any shapes.
+
+    Returns:
+        16 hexadecimal digits.
+
+    Example:
+        >>> digest({"seed": 1, "site": "snuh"}) == digest({"site": "snuh", "seed": 1})
+        True
+        >>> digest({"seed": 1}, [np.zeros(2)]) == digest({"seed": 1}, [np.ones(2)])
+        False
+    """
+    found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
+    for array in arrays:
+        found.update(array.tobytes())
+    return found.hexdigest()[:16]
