@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -169,8 +170,6 @@ def test_a_given_mask_takes_the_place_of_model_1(result: Result, study: Path, tm
     assert given.tumour.source == "given"
     overlap = 2 * (given.tumour.mask & result.tumour.mask).sum()
     assert overlap / (given.tumour.mask.sum() + result.tumour.mask.sum()) > 0.7
-    with pytest.raises(InputError, match="nothing"):
-        gliotype.predict(study, mask=tmp_path / "nothing.nii.gz")
 
 
 @pytest.mark.parametrize(
@@ -190,6 +189,17 @@ def test_arguments_out_of_range_are_refused_before_any_work(
 ) -> None:
     with pytest.raises(UsageError, match=sentence):
         gliotype.predict(**arguments)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("argument", ["mask", "aif"])
+def test_a_mask_that_cannot_be_read_is_refused_before_any_work(
+    argument: str, study: Path, tmp_path: Path
+) -> None:
+    stages: list[str] = []
+    wrong: dict[str, Any] = {argument: tmp_path / "nothing.nii.gz"}
+    with pytest.raises(InputError, match=r"nothing\.nii\.gz"):
+        gliotype.predict(study, progress=stages.append, **wrong)
+    assert stages == ["read"]
 
 
 def test_a_real_raw_study_is_answered(shared_data: Path, tmp_path: Path) -> None:

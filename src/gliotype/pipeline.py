@@ -67,12 +67,13 @@ def predict(
     clock = Clock(progress)
     with clock("read"):
         study = read_study(source, files=files, subject=subject, study_uid=study_uid)
+        outline, arteries = (None if file is None else read_mask(file) for file in (mask, aif))
     with clock("prepare"):
         prepared = prepare(study, find_brain)
     with clock("segment"):
-        tumour = given_tumour(read_mask(mask), prepared) if mask is not None else segment(prepared)
+        tumour = segment(prepared) if outline is None else given_tumour(outline, prepared)
     with clock("measure"):
-        measurements = measure(prepared, tumour, None if aif is None else read_mask(aif))
+        measurements = measure(prepared, tumour, arteries)
     with clock("predict"):
         findings, not_applicable = predict_all(prepared, tumour, measurements, study.subject, prevalence)
         prediction = fuse(findings, tumour, prevalence)

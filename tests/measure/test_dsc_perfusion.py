@@ -200,6 +200,9 @@ def test_without_dsc_nothing_changes(study: tuple[PreparedStudy, Tumour]) -> Non
     prepared, tumour = study
     without = replace(prepared, dsc=None)
     measurements = measure(without, tumour)
+    assert measurements.warnings == ()
+    arteries = tumour.labels.with_array(tumour.mask)
+    assert "arteries were given" in measure(without, tumour, arteries).warnings[0]
     assert measurements.perfusion == {}
     assert measurements.dsc is None
     assert measurements.warnings == ()

@@ -31,6 +31,10 @@ __all__ = [
 ]
 
 
+ARTERIES_UNUSED = "arteries were given, but there is no DSC series to measure: they were not used"
+"""What is said where the caller's arterial input has no series."""
+
+
 def measure(prepared: PreparedStudy, tumour: Tumour, arteries: Volume | None = None) -> Measurements:
     """Measure shape, place, signal and T2-FLAIR mismatch of the whole tumour, and its perfusion.
 
@@ -52,7 +56,7 @@ def measure(prepared: PreparedStudy, tumour: Tumour, arteries: Volume | None = N
         units={**SHAPE_UNITS, **LOCI_UNITS, **SIGNAL_UNITS, **MISMATCH_UNITS},
     )
     if prepared.dsc is None:
-        return measurements
+        return measurements if arteries is None else replace(measurements, warnings=(ARTERIES_UNUSED,))
     return _with_perfusion(measurements, perfusion(prepared, tumour, arteries))
 
 
