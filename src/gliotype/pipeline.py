@@ -12,7 +12,7 @@ from pathlib import Path
 from gliotype import __version__
 from gliotype.errors import UsageError
 from gliotype.measure import measure
-from gliotype.predictors import fuse, predict_all, subject_warnings
+from gliotype.predictors import DEFAULT_PREVALENCE, fuse, predict_all, subject_warnings
 from gliotype.prepare import prepare
 from gliotype.read import read_mask, read_study
 from gliotype.runtime import weight_hashes
@@ -32,7 +32,7 @@ def predict(
     age: float | None = None,
     sex: str | None = None,
     id: str | None = None,  # noqa: A002
-    prevalence: float = 0.3,
+    prevalence: float = DEFAULT_PREVALENCE,
     study_uid: str | None = None,
     mask: Path | None = None,
     aif: Path | None = None,

@@ -74,6 +74,8 @@ def test_info_tells_versions_and_weights() -> None:
     assert {"numpy", "simpleitk", "openvino"} <= {name.lower() for name in found["libraries"]}
     assert "torch" not in found["libraries"]
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in found["weights"].values())
+    assert found["methods"]["mismatch"] == "FLAIR and T2"
+    assert found["methods"]["age"] == "age"
     plain = RUNNER.invoke(app, ["info"])
     assert plain.exit_code == 0
     assert f"version: {__version__}" in plain.stdout

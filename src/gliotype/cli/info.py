@@ -1,4 +1,4 @@
-"""``gliotype info``: versions and weights, for bug reports and for the record."""
+"""``gliotype info``: versions, methods and weights, for bug reports and for the record."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 def info(
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print versions, and the weights with their hashes."""
+    """Print versions, what each method needs, and the weights with their hashes."""
     found = _gathered()
     if as_json:
         typer.echo(json.dumps(found, indent=2))
@@ -29,6 +29,7 @@ def _gathered() -> dict[str, str | dict[str, str]]:
     from importlib import metadata
 
     from gliotype import __version__
+    from gliotype.predictors import PREDICTORS
     from gliotype.runtime import weight_hashes
 
     needed = [
@@ -41,5 +42,6 @@ def _gathered() -> dict[str, str | dict[str, str]]:
         "python": platform.python_version(),
         "platform": platform.platform(),
         "libraries": {name: metadata.version(name) for name in sorted(needed, key=str.lower)},
+        "methods": {each.name: str(each.needs) for each in PREDICTORS},
         "weights": weight_hashes(),
     }

@@ -18,10 +18,22 @@ class Needs:
     Attributes:
         sequences: alternatives, each a set of sequences that suffices; an empty set means no image is needed.
         age: whether the subject's age must be known.
+
+    Example:
+        >>> str(Needs((frozenset({Sequence.T2, Sequence.FLAIR}), frozenset({Sequence.T1C}))))
+        'FLAIR and T2, or T1C'
+        >>> str(Needs((frozenset(),), age=True))
+        'age'
     """
 
     sequences: tuple[frozenset[Sequence], ...]
     age: bool = False
+
+    def __str__(self) -> str:
+        """Put it into words."""
+        sets = [" and ".join(sorted(names)) for names in self.sequences if names]
+        images = (", or " if any(" and " in each for each in sets) else " or ").join(sets)
+        return ", ".join(filter(None, [images, "age" if self.age else ""])) or "any structural image"
 
 
 class Predictor(Protocol):

@@ -62,7 +62,7 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
         grids, with their transforms.
     """
     reference = study.reference
-    views = {s: _view(image.volume) for s, image in study.chosen.items() if s in Sequence}
+    views = {s: _view(image.volume) for s, image in study.chosen.items()}
     structural = {s: views[s] for s in STRUCTURAL if s in views}
     aligned = _align(views, reference)
     grid = prepared_grid(views[reference].volume.grid, aligned.mni_from_reference)

@@ -53,7 +53,7 @@ def read_nifti(found: Found, sidecar: Sidecar) -> Series:
     grid, problem = None, _unusable(found.relative, image, shape)
     if problem is None:
         try:
-            grid = Grid(shape[:3], _affine(found.relative, image.header))  # type: ignore[arg-type]
+            grid = Grid(shape[:3], _affine(image.header))  # type: ignore[arg-type]
         except GeometryError as error:
             problem = GeometryError(f"{found.relative}: {error}")
     times = _frame_times(image.header, sidecar, frames) if frames > 1 else None
@@ -105,7 +105,7 @@ def _unusable(source: str, image: Any, shape: tuple[int, ...]) -> InputError | N
     return None
 
 
-def _affine(source: str, header: Any) -> Matrix:
+def _affine(header: Any) -> Matrix:
     """Take sform or qform, in mm."""
     try:
         affine, code = header.get_sform(coded=True)

@@ -24,10 +24,9 @@ from gliotype.simulate.perfusion_tissue import (
     TissuePerfusion,
     draw_deviates,
     draw_tissue_perfusion,
-    solid_tissue,
 )
 from gliotype.simulate.tissue import Tissue, draw_parameters
-from gliotype.simulate.tumour import GliomaType, TumourPlan, draw_plan
+from gliotype.simulate.tumour import GliomaType, TumourPlan, draw_plan, solid_tissue
 
 VOXEL_ML = 0.0162
 """Volume of a voxel of 1.8 x 1.8 x 5 mm."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from gliotype.simulate.perfusion import Haemodynamics
 from gliotype.simulate.tissue import Tissue, TissueParameters
-from gliotype.simulate.tumour import GliomaType, TumourPlan
+from gliotype.simulate.tumour import GliomaType, TumourPlan, solid_tissue
 
 LogNormal = tuple[float, float]
 """Median, and standard deviation of the logarithm."""
@@ -225,15 +225,6 @@ def draw_tissue_perfusion(
             over_white *= typical_solid * (keeps if tissue in _SOLID else 1.0)
         drawn[tissue] = TissuePerfusion({**each.median, "cbv": min(over_white * white, 0.3)}, each.uneven)
     return drawn
-
-
-def solid_tissue(plan: TumourPlan) -> Tissue:
-    """Name the ordinary solid tissue of a tumour."""
-    if plan.type is GliomaType.ASTROCYTOMA:
-        return Tissue.ASTROCYTOMA
-    if plan.type is GliomaType.OLIGODENDROGLIOMA:
-        return Tissue.OLIGODENDROGLIOMA
-    return Tissue.NON_ENHANCING_WILDTYPE
 
 
 def _drawn(

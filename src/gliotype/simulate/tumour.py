@@ -291,7 +291,7 @@ def grow(
     solid = np.isin(compartment, [Tissue.ENHANCING, Tissue.NECROSIS, Tissue.CYST, Tissue.CALCIFICATION])
     infiltration = np.where(solid, 1.0, infiltration).astype(np.float32)
     outer = (compartment == 0) & (infiltration > 0.01)
-    rim = Tissue.OEDEMA if plan.core_fraction < 0.9 else _solid_tissue(plan)
+    rim = Tissue.OEDEMA if plan.core_fraction < 0.9 else _core_tissue(plan)
     labels = np.zeros(shape, np.uint8)
     labels[whole] = Label.CORE
     labels[compartment == Tissue.OEDEMA] = Label.OEDEMA
@@ -315,14 +315,17 @@ def _efface_sulci(
     return np.where(sulci & (weight > 0.02), around / np.maximum(weight, 0.02), time).astype(np.float32)
 
 
-def _solid_tissue(plan: TumourPlan) -> Tissue:
-    if plan.mismatch:
-        return Tissue.MISMATCH_CORE
+def solid_tissue(plan: TumourPlan) -> Tissue:
+    """Name the solid tissue of a tumour, but for the core of one with mismatch."""
     if plan.type is GliomaType.ASTROCYTOMA:
         return Tissue.ASTROCYTOMA
     if plan.type is GliomaType.OLIGODENDROGLIOMA:
         return Tissue.OLIGODENDROGLIOMA
     return Tissue.NON_ENHANCING_WILDTYPE
+
+
+def _core_tissue(plan: TumourPlan) -> Tissue:
+    return Tissue.MISMATCH_CORE if plan.mismatch else solid_tissue(plan)
 
 
 def _compartments(
@@ -342,7 +345,7 @@ def _compartments(
         + 0.06 * smooth_noise(rng, shape, 2.5 / spacing_mm)
     )
     core = whole & (rough <= np.quantile(rough[whole], plan.core_fraction)) if whole.any() else whole
-    compartment[core] = _solid_tissue(plan)
+    compartment[core] = _core_tissue(plan)
     if plan.mismatch:  # a rim of ordinary astrocytoma around the mismatch core
         inner = ndimage.binary_erosion(core, iterations=max(1, round(4 / spacing_mm)))
         compartment[core & ~inner] = Tissue.ASTROCYTOMA
