@@ -38,10 +38,11 @@ from gliotype.read import read_study
 from gliotype.segment import find_brain, model1
 from gliotype.segment.tumour import stripped_on_grid
 from gliotype.study import Sequence, Subject
-from gliotype.train import model1 as training
 from gliotype.train.anatomies import read_anatomies
 from gliotype.train.cases import GridPatient, augment, simulate_case
-from gliotype.train.model1 import Learner, Loss, Recipe, learning_rate
+from gliotype.train.learner import Learner
+from gliotype.train.loss import CLASS_WEIGHTS, Loss, loss
+from gliotype.train.model1 import Recipe, learning_rate
 from gliotype.train.workers import workers
 from gliotype.volume import Volume
 
@@ -62,13 +63,13 @@ def by_mean_and_sd(image: NDArray[np.float32], place: NDArray[np.bool_]) -> NDAr
 
 def cross_entropy(logits: Tensor, labels: Tensor) -> Tensor:
     """The loss without its Dice."""
-    weights = torch.tensor(training.CLASS_WEIGHTS)
+    weights = torch.tensor(CLASS_WEIGHTS)
     return nn.functional.cross_entropy(logits, labels, weights, label_smoothing=0.02)
 
 
 def dice_alone(logits: Tensor, labels: Tensor) -> Tensor:
     """The loss without its cross-entropy."""
-    return training.loss(logits, labels) - cross_entropy(logits, labels)
+    return loss(logits, labels) - cross_entropy(logits, labels)
 
 
 @dataclass(frozen=True)
@@ -88,7 +89,7 @@ class Choice:
     shape: tuple[int, int, int] = (48, 64, 48)
     channels: int = 8
     scale: Scale = model1.scale
-    loss: Loss = training.loss
+    loss: Loss = loss
     length: float = 1.0
 
 

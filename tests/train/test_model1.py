@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 import multiprocessing as mp
-from collections.abc import Iterator
+from collections.abc import Generator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -15,9 +15,10 @@ from gliotype.errors import GliotypeError, InputError, OutputError, UsageError
 from gliotype.segment.model1 import CHANNELS, GRID
 from gliotype.simulate.template import template_anatomy
 from gliotype.study import Sequence
-from gliotype.train import model1
+from gliotype.train import model1, stream
 from gliotype.train.cases import GridPatient, augment, simulate_case
-from gliotype.train.model1 import Recipe, loss, train, whole_tumour_dice
+from gliotype.train.loss import loss, whole_tumour_dice
+from gliotype.train.model1 import Recipe, train
 from gliotype.train.record import Entry, read_entries, write_entries, write_figure
 
 T1C = CHANNELS.index(Sequence.T1C)
@@ -66,7 +67,7 @@ def test_the_loss_prefers_the_truth() -> None:
 def test_a_run_resumes_where_it_stopped(
     case: GridPatient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def one_case(recipe: Recipe, cache: Path, first_seed: int) -> Iterator[list[GridPatient]]:
+    def one_case(*_: object, **__: object) -> Generator[list[GridPatient]]:
         while True:
             yield [case]
 
@@ -93,10 +94,10 @@ def test_a_run_says_what_is_wrong_with_its_folder_and_start(tmp_path: Path) -> N
 
 
 def test_a_worker_that_ended_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(model1, "LOOK_S", 0.01)
+    monkeypatch.setattr(stream, "LOOK_S", 0.01)
     killed: Any = SimpleNamespace(is_alive=lambda: False, exitcode=-9)
     with pytest.raises(GliotypeError, match=r"has ended \(exit code -9\)"):
-        model1._next(mp.get_context("spawn").Queue(), [killed])
+        stream._next(mp.get_context("spawn").Queue(), [killed])
 
 
 def test_a_folder_without_label_maps_is_not_claimed(tmp_path: Path) -> None:

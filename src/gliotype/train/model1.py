@@ -5,31 +5,29 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import multiprocessing as mp
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass, field
-from multiprocessing.context import SpawnProcess
 from pathlib import Path
-from queue import Empty
 
 import numpy as np
 import torch
-from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
-from gliotype.errors import GliotypeError, InputError
+from gliotype.errors import InputError
 from gliotype.networks.export import export_onnx, read_onnx_weights
 from gliotype.networks.unet import model1
 from gliotype.prepare import atlas
 from gliotype.segment.model1 import CHANNELS, GRID
 from gliotype.simulate.label_maps import label_map_hashes
-from gliotype.staging import check_writable, refuse_other_settings, write_text, written_whole
+from gliotype.staging import check_writable, refuse_other_settings, write_text
 from gliotype.train.anatomies import read_anatomies
-from gliotype.train.cases import GridPatient, augment, simulate_case
-from gliotype.train.precision import mixed_precision
+from gliotype.train.cases import augment
+from gliotype.train.learner import Learner
 from gliotype.train.record import Entry, read_entries, write_entries, write_figure
+from gliotype.train.stream import stream
 
 
 @dataclass(frozen=True)
@@ -61,170 +59,6 @@ class Recipe:
     average: float = 0.995
     seed: int = 1
     start: Path | None = None
-
-
-CLASS_WEIGHTS = (0.5, 0.5, 3.0, 3.0, 3.0)
-"""Weight of each class in the cross-entropy; tumour is rare."""
-
-
-def loss(logits: Tensor, labels: Tensor) -> Tensor:
-    """Weighted cross-entropy plus soft Dice of brain, whole tumour, tumour core, oedema and enhancing tumour."""
-    weights = torch.tensor(CLASS_WEIGHTS, device=logits.device)
-    entropy = nn.functional.cross_entropy(logits, labels, weights, label_smoothing=0.02)
-    p, t = logits.softmax(dim=1), nn.functional.one_hot(labels, 5).movedim(-1, 1).float()
-    brain = _dice_loss(1 - p[:, 0], 1 - t[:, 0])
-    whole = _dice_loss(p[:, 2] + p[:, 3] + p[:, 4], t[:, 2] + t[:, 3] + t[:, 4])
-    core = _dice_loss(p[:, 2] + p[:, 4], t[:, 2] + t[:, 4])
-    parts = _dice_loss(p[:, 3], t[:, 3]) + _dice_loss(p[:, 4], t[:, 4])
-    return entropy + 0.5 * brain + 1.5 * whole + 0.5 * core + 0.5 * parts
-
-
-def _dice_loss(predicted: Tensor, truth: Tensor) -> Tensor:
-    """Soft Dice loss where a region is there; a logarithmic price of false alarm where it is not.
-
-    The gradient of Dice on an absent region fades with the square of the false alarm, so that healthy heads would
-    hardly teach; that of the logarithm is about as large as Dice's on a tumour of the same size.
-    """
-    smooth = 100.0  # voxels
-    found, there = predicted.flatten(1).sum(dim=1), truth.flatten(1).sum(dim=1)
-    overlap = (predicted * truth).flatten(1).sum(dim=1)
-    dice = 1 - (2 * overlap + smooth) / (found + there + smooth)
-    return torch.where(there > 0, dice, 0.3 * torch.log1p(found / smooth)).mean()
-
-
-def _simulate_forever(queue: mp.Queue[GridPatient], recipe: Recipe, run: Path, seed: int) -> None:
-    anatomies = read_anatomies(recipe.anatomies, run)
-    rng = np.random.default_rng(seed)
-    while True:
-        queue.put(simulate_case(rng, anatomies))
-
-
-def stream(recipe: Recipe, run: Path, first_seed: int) -> Generator[list[GridPatient]]:
-    """Yield a list of simulated patients that workers keep renewing, until the generator is closed.
-
-    Raises:
-        GliotypeError: if a worker has ended.
-    """
-    context = mp.get_context("spawn")
-    queue: mp.Queue[GridPatient] = context.Queue(maxsize=8)
-    simulating = [
-        context.Process(target=_simulate_forever, args=(queue, recipe, run, first_seed + worker), daemon=True)
-        for worker in range(recipe.workers)
-    ]
-    for process in simulating:
-        process.start()
-    try:
-        pool = [_next(queue, simulating) for _ in range(min(16, recipe.pool))]
-        oldest = 0
-        while True:
-            if len(pool) < recipe.pool:
-                pool.append(_next(queue, simulating))
-            else:
-                pool[oldest] = _next(queue, simulating)
-                oldest = (oldest + 1) % recipe.pool
-            for _ in range(recipe.uses):
-                yield pool
-    finally:
-        for process in simulating:
-            process.terminate()
-
-
-LOOK_S = 5.0
-"""Seconds of waiting after which the workers are looked at."""
-
-
-def _next(queue: mp.Queue[GridPatient], simulating: list[SpawnProcess]) -> GridPatient:
-    """Wait for a patient as long as every worker lives."""
-    while True:
-        try:
-            return queue.get(timeout=LOOK_S)
-        except Empty:
-            ended = [process for process in simulating if not process.is_alive()]
-            if ended:
-                raise GliotypeError(
-                    f"a process that simulates patients has ended (exit code {ended[0].exitcode}), for want of memory "
-                    "perhaps: run again with fewer --workers to go on from the last checkpoint"
-                ) from None
-
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""Maps logits (n, 5, i, j, k) and labels (n, i, j, k) to a scalar."""
-
-
-@dataclass(eq=False)
-class Learner:
-    """What a run carries from step to step.
-
-    Attributes:
-        network: maps inputs (n, channels, i, j, k) to logits (n, 5, i, j, k).
-        average: running average of its weights.
-        optimiser: of its weights.
-        loss: what it lowers.
-        step: steps taken so far.
-    """
-
-    network: nn.Module
-    average: AveragedModel
-    optimiser: torch.optim.Optimizer
-    loss: Loss = loss
-    step: int = 0
-
-    @classmethod
-    def of(cls, network: nn.Module, decay: float, device: torch.device, loss: Loss = loss) -> Learner:
-        """Make a network ready to learn.
-
-        Args:
-            network: to be trained; it is moved to the device.
-            decay: of the running average.
-            device: where to compute.
-            loss: to be lowered.
-        """
-        network = network.to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
-        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))
-        return cls(network, average, torch.optim.AdamW(network.parameters(), weight_decay=1e-3), loss)
-
-    def resume(self, checkpoint: Path) -> None:
-        """Go on from a checkpoint, if there is one."""
-        if checkpoint.exists():
-            kept = torch.load(checkpoint, weights_only=True)
-            self.network.load_state_dict(kept["network"])
-            self.average.load_state_dict(kept["average"])
-            self.optimiser.load_state_dict(kept["optimiser"])
-            self.step = kept["step"]
-
-    def save(self, checkpoint: Path) -> None:
-        """Write a checkpoint, replaced at once when complete."""
-        parts = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimiser")}
-        with written_whole(checkpoint) as aside:
-            torch.save({**parts, "step": self.step}, aside)
-
-    def learn(self, x: Tensor, y: Tensor, rate: float) -> tuple[float, float]:
-        """Take one optimiser step at a learning rate; return loss and whole-tumour Dice before it."""
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
-        with mixed_precision(x.device):
-            logits = self.network(x)
-        value = self.loss(logits.float(), y)
-        self.optimiser.zero_grad()
-        value.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
-        self.optimiser.step()
-        self.average.update_parameters(self.network)
-        self.step += 1
-        return float(value.detach()), whole_tumour_dice(logits.detach(), y)
-
-
-def whole_tumour_dice(logits: Tensor, labels: Tensor) -> float:
-    """Dice of the whole tumour over a batch; NaN where no case has one.
-
-    Args:
-        logits: (n, 5, i, j, k).
-        labels: (n, i, j, k).
-    """
-    found, truth = logits.argmax(dim=1) >= 2, labels >= 2
-    if not truth.any():
-        return math.nan
-    return float(2 * (found & truth).sum() / (found.sum() + truth.sum()))
 
 
 @dataclass
@@ -294,7 +128,15 @@ def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: 
     place = np.asarray(atlas.brain().resample(GRID, order=0).array, dtype=np.bool_)
     entries = read_entries(record, state.step)
     watch = _Stopwatch(entries[-1].seconds if entries else 0.0)
-    with closing(stream(recipe, run, 1000 * recipe.seed + state.step)) as pools:
+    pools = stream(
+        recipe.anatomies,
+        run,
+        workers=recipe.workers,
+        pool=recipe.pool,
+        uses=recipe.uses,
+        seed=1000 * recipe.seed + state.step,
+    )
+    with closing(pools):
         while state.step < recipe.steps:
             asked = time.monotonic()
             pool = next(pools)
