@@ -80,7 +80,12 @@ def test_a_run_resumes_where_it_stopped(
     before = checkpoint.stat().st_mtime_ns
     train(Recipe(None, steps=2, warm_up=1), tmp_path)
     assert checkpoint.stat().st_mtime_ns == before
-    assert {path.name for path in tmp_path.iterdir()} == {"checkpoint.pt", "recipe.json", "record.svg"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        "checkpoint.pt",
+        "recipe.json",
+        "record.csv",
+        "record.svg",
+    }
     with pytest.raises(UsageError, match="run begun with seed 1, and this call asks for seed 2"):
         train(Recipe(None, steps=2, warm_up=1, seed=2), tmp_path)
 

@@ -147,7 +147,7 @@ def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: 
             value, dice = state.learn(x.to(memory_format=torch.channels_last_3d), y, rate)
             watch.losses.append(value)
             watch.dices.append(dice)
-            if state.step % 25 == 0:
+            if state.step % 25 == 0 or state.step == recipe.steps:
                 entries.append(watch.entry(state.step, rate))
                 write_entries(entries, record)
                 tell(_progress_line(entries, recipe.steps))
