@@ -8,21 +8,18 @@ grid of 3.3 mm, so that a dozen fit into hours of a CPU: they compare choices, a
 shipped network reaches. Each is judged by the network alone, without the steps around it (model1_choices.py has
 those), on the shipped grid of 2 mm: on the development patients of BraTS and TCGA-LGG, and on simulated ones that no
 training saw. As a short training leaves probabilities that depend on the loss, the cut is the one that is best on
-those simulated patients. RUN keeps patients, checkpoints and results; an interrupted run goes on. Other --patients,
---held-out or --steps need another RUN.
+those simulated patients. RUN keeps patients, checkpoints and results; an interrupted run goes on.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import cache, partial
 from pathlib import Path
-from typing import Any
 from unittest.mock import patch
 
 import nibabel as nib
@@ -37,6 +34,7 @@ from gliotype.prepare import atlas, prepare
 from gliotype.read import read_study
 from gliotype.segment import find_brain, model1
 from gliotype.segment.tumour import stripped_on_grid
+from gliotype.staging import refuse_other_settings, write_text, written_whole
 from gliotype.study import Sequence, Subject
 from gliotype.train.anatomies import read_anatomies
 from gliotype.train.cases import GridPatient, augment, simulate_case
@@ -185,11 +183,14 @@ class Run:
         return self.folder / "results" / f"{name}, seed {seed}.json"
 
 
-def write(file: Path, **arrays: Any) -> None:
-    """Write arrays aside and move them into place."""
-    aside = file.with_name(f"{file.stem}.part{os.getpid()}.npz")
-    np.savez(aside, **arrays)
-    aside.replace(file)
+def claim(run: Run) -> None:
+    """Note with what a run was begun, or make sure that it goes on with the same."""
+    asked = {name: value for name, value in asdict(run).items() if name not in ("folder", "label_maps")}
+    file = run.folder / "run.json"
+    if file.exists():
+        refuse_other_settings(run.folder, "trainings begun", json.loads(file.read_text()), asked)
+    else:
+        write_text(file, json.dumps(asked))
 
 
 def simulate(run: Run, number: int) -> None:
@@ -197,7 +198,8 @@ def simulate(run: Run, number: int) -> None:
     if run.simulated(number).exists():
         return
     case = simulate_case(np.random.default_rng([2026, number]), read_anatomies(run.label_maps, run.folder))
-    write(run.simulated(number), images=case.images, labels=case.labels, brain=case.brain)
+    with written_whole(run.simulated(number)) as aside:
+        np.savez(aside, images=case.images, labels=case.labels, brain=case.brain)
 
 
 def read_simulated(run: Run, number: int) -> GridPatient:
@@ -215,7 +217,8 @@ def prepare_real(run: Run, case: Case) -> None:
     there = prepared.acquired_from_prepared[prepared.reference]
     truth = Volume((np.asarray(file.dataobj) > 0).astype(np.float32), file.affine)
     on_grid = truth.resample(model1.GRID, there @ np.linalg.inv(prepared.mni_from_prepared))
-    write(run.real(case), place=place, truth=np.asarray(on_grid.array) > 0.5, **images)
+    with written_whole(run.real(case)) as aside:
+        np.savez(aside, place=place, truth=np.asarray(on_grid.array) > 0.5, **images)
 
 
 def read_real(run: Run, case: Case) -> Real:
@@ -298,9 +301,7 @@ def compare(run: Run, patients: list[Case], seed_and_name: tuple[int, str]) -> N
     with patch.object(model1, "scale", CHOICES[name].scale):
         network, seconds = train(run, name, seed)
         row = judge(run, network, patients, seconds)
-    aside = run.result(name, seed).with_suffix(".part")
-    aside.write_text(json.dumps(asdict(row), indent=1))
-    aside.replace(run.result(name, seed))
+    write_text(run.result(name, seed), json.dumps(asdict(row), indent=1))
 
 
 def rows_of(run: Run, name: str, seeds: Iterable[int]) -> list[Row]:
@@ -347,8 +348,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CHOICES, help=f"these choices, and always: {BASE}")
     arguments = parser.parse_args()
     run = Run(arguments.output, arguments.anatomies, arguments.patients, arguments.held_out, arguments.steps)
-    for folder in ("simulated", "real", "checkpoints", "results"):
-        (run.folder / folder).mkdir(parents=True, exist_ok=True)
+    claim(run)
     patients = with_truth(arguments.data, arguments.limit)
     names = [name for name in CHOICES if name == BASE or name in (arguments.only or CHOICES)]
     seeds = range(1, arguments.seeds + 1)
