@@ -15,6 +15,7 @@ from gliotype.measure import measure
 from gliotype.predictors import DEFAULT_PREVALENCE, fuse, predict_all, subject_warnings
 from gliotype.prepare import prepare
 from gliotype.read import read_mask, read_study
+from gliotype.read.files import printable
 from gliotype.runtime import weight_hashes
 from gliotype.segment import find_brain, given_tumour, segment
 from gliotype.study import Result, Sequence, Subject
@@ -63,7 +64,7 @@ def predict(
     """
     _check(age, sex, prevalence)
     source = None if source is None else Path(source)
-    subject = Subject(id or DEFAULT_ID, age, sex)
+    subject = Subject(printable(id or DEFAULT_ID), age, sex)
     clock = Clock(progress)
     with clock("read"):
         study = read_study(source, files=files, subject=subject, study_uid=study_uid)

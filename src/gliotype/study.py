@@ -218,10 +218,17 @@ class Tumour:
         return float(self.mask.sum()) * self.labels.grid.voxel_ml
 
     @property
-    def regions_ml(self) -> dict[str, float]:
-        """Volume of each sub-region in ml, by lower-case label name."""
+    def parted(self) -> bool:
+        """Whether its sub-regions are known: a given mask of one value outlines the whole tumour alone."""
+        return self.source == "model1" or len(np.unique(np.asarray(self.labels.array)[self.mask])) > 1
+
+    @property
+    def regions_ml(self) -> dict[str, float | None]:
+        """Volume of each sub-region in ml, by lower-case label name; None where they are not known."""
         return {
             label.name.lower(): float((self.labels.array == label).sum()) * self.labels.grid.voxel_ml
+            if self.parted
+            else None
             for label in Label
         }
 

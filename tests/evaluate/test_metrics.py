@@ -13,6 +13,7 @@ from gliotype.errors import InputError
 from gliotype.evaluate.calibration import calibration
 from gliotype.evaluate.decisions import at_cut, net_benefit, probability_of_age, share, treat_all
 from gliotype.evaluate.metrics import Metrics, average_precision, evaluate
+from gliotype.evaluate.predictive import at_prevalence
 from gliotype.evaluate.roc import Estimate, auroc, compare_aurocs
 from gliotype.evaluate.table import Labels, Patients, Predictions, join
 
@@ -286,3 +287,17 @@ def test_published_scores_of_mri_gnp_give_the_known_answers(shared_data: Path) -
 def benefit_at_30_percent(metrics: Metrics) -> tuple[float, float]:
     (row,) = (row for row in metrics.net_benefit if row.threshold == 0.3)
     return row.value.value, row.treat_all.value
+
+
+def test_predictive_values_at_a_prevalence_are_those_of_the_decisions() -> None:
+    perfect = at_prevalence(4, 4, 20, 20, 0.3)
+    assert perfect.ppv is not None
+    assert perfect.npv is not None
+    assert (perfect.ppv.value, perfect.npv.value) == (1.0, 1.0)
+    assert perfect.ppv.low < 0.9 < perfect.ppv.high == 1.0
+    nobody = at_prevalence(0, 5, 20, 20, 0.3)
+    assert nobody.ppv is None
+    assert nobody.npv is not None
+    assert nobody.npv.value == pytest.approx(0.7), (
+        "who calls everybody wildtype is right as often as they are"
+    )

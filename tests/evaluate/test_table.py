@@ -53,6 +53,13 @@ def test_columns_with_few_values_part_the_patients_and_the_others_are_named(tmp_
     assert np.array_equal(patients.age, [44.9, 61, np.nan, 45, 60.9], equal_nan=True)
 
 
+def test_a_column_that_names_the_patients_is_not_strata(tmp_path: Path) -> None:
+    predictions = "subject,probability\na,0.1\nb,0.2\nc,0.3\nd,0.4\n"
+    labels = "subject,idh,name,site\na,0,Ann,x\nb,0,Bob,x\nc,1,Cid,y\nd,1,Dan,y\n"
+    patients = joined(tmp_path, predictions, labels)
+    assert (set(patients.strata), patients.unused_columns) == ({"site"}, ("name",))
+
+
 def test_a_column_with_many_values_is_not_strata(tmp_path: Path) -> None:
     subjects = range(21)
     predictions = "subject,probability\n" + "".join(f"{each},0.5\n" for each in subjects)

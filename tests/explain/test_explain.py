@@ -73,3 +73,12 @@ def test_occlusion_finds_the_voxels_that_count() -> None:
     np.testing.assert_allclose(found, expected, atol=1e-5)
     with pytest.raises(ValueError, match="2 axes"):
         occlusion_map(lambda x: 0.0, image, (2, 2, 2))
+
+
+def test_without_sub_regions_no_share_is_called_enhancing() -> None:
+    labels = np.zeros((12, 12, 12), np.uint8)
+    labels[4:7, 4:7, 4:7] = Label.CORE
+    tumour = Tumour(Volume(labels, np.eye(4)), "given")
+    shares = saliency_shares(Volume((labels > 0).astype(np.float32), np.eye(4)), tumour)
+    assert shares.enhancing is None
+    assert shares.non_enhancing == 1.0

@@ -13,8 +13,9 @@ from gliotype.dsc import DscSeries, Perfusion, Region
 from gliotype.errors import InputError
 from gliotype.measure import PERFUSION_UNITS, NoPerfusion, measure, perfusion
 from gliotype.measure.dsc.regions import covered, opposite_side, regions_on
+from gliotype.predictors.perfusion import PerfusionPredictor
 from gliotype.prepare import atlas
-from gliotype.study import Label, PreparedStudy, Sequence, Tumour
+from gliotype.study import Finding, Label, PreparedStudy, Sequence, Subject, Tumour
 from gliotype.volume import Grid, Volume
 from voxel_curves import TE_MS, fine_times, gamma_variate, signal_of
 
@@ -228,3 +229,19 @@ def test_no_tumour_still_has_maps(study: tuple[PreparedStudy, Tumour]) -> None:
     assert found.numbers["whole_nrcbv_mean"] is None
     assert found.numbers["tumour_coverage"] is None
     assert np.isfinite(found.maps["rcbv"].array).any()
+
+
+def test_a_tumour_without_sub_regions_has_the_curve_of_the_whole_alone(
+    study: tuple[PreparedStudy, Tumour],
+) -> None:
+    prepared, tumour = study
+    outline = Tumour(tumour.labels.with_array(tumour.mask.astype(np.uint8)), "given")
+    found = perfusion(prepared, outline)
+    assert isinstance(found, Perfusion)
+    assert set(found.curves) == {Region.WHOLE, Region.WHITE_MATTER}
+    assert found.numbers["enhancing_nrcbv_mean"] is None
+    assert found.numbers["whole_nrcbv_mean"] is not None
+    answer = PerfusionPredictor(0.3).predict(
+        prepared, outline, measure(prepared, outline), Subject("a", 50.0)
+    )
+    assert isinstance(answer, Finding)

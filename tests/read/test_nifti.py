@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 import shutil
 import zipfile
 from pathlib import Path
@@ -354,3 +355,13 @@ def test_masks_are_read_as_labels(small: Volume, tmp_path: Path) -> None:
         read_mask(fractions)
     with pytest.raises(InputError, match=r"does not exist: check the path"):
         read_mask(tmp_path / "none.nii.gz")
+
+
+def test_names_that_are_no_utf8_are_written_as_text(tmp_path: Path) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/M\xfcller"))
+    folder.mkdir()
+    array = np.random.default_rng(0).integers(0, 500, (12, 14, 10)).astype(np.int16)
+    nib.Nifti1Image(array, np.diag([3.0, 3.0, 3.0, 1.0])).to_filename(folder / "T2.nii.gz")
+    (image,) = read_study(tmp_path, subject=Subject("case")).images
+    assert image.source == "M\ufffdller/T2.nii.gz"
+    assert json.dumps(image.source, ensure_ascii=False).encode("utf-8")

@@ -131,6 +131,8 @@ def test_a_given_mask_is_moved_by_its_affine_and_old_labels_are_understood(prepa
     assert moved.labels.array[13, 12, 15] == Label.OEDEMA
     assert not moved.labels.array[30:].any()
     assert moved.source == "given"
+    assert moved.warnings == ()
+    assert moved.regions_ml["enhancing"] is not None
 
 
 def test_a_mask_of_one_value_is_whole_tumour(prepared: PreparedStudy) -> None:
@@ -138,6 +140,9 @@ def test_a_mask_of_one_value_is_whole_tumour(prepared: PreparedStudy) -> None:
     mask[5:9, 5:9, 5:9] = 255
     moved = given_tumour(Volume(mask, np.eye(4)), prepared)
     assert set(np.unique(moved.labels.array)) == {0, Label.CORE}
+    assert moved.volume_ml > 0
+    assert set(moved.regions_ml.values()) == {None}, "what was not drawn is not known"
+    assert any("sub-regions are not known" in warning for warning in moved.warnings)
 
 
 def test_masks_with_other_labels_or_elsewhere_are_refused(prepared: PreparedStudy) -> None:

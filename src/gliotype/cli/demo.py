@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 def demo(
     *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the results.")],
-    seed: Annotated[int, typer.Option(help="Another seed, another patient.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Another seed, another patient.")] = 0,
     as_json: Annotated[bool, typer.Option("--json", help="Print prediction.json on stdout.")] = False,
 ) -> None:
     """Simulate a raw study into OUT/study, and predict from it."""

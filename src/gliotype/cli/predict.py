@@ -44,7 +44,10 @@ def predict(
     flair: Annotated[Path | None, typer.Option(help="Take this as FLAIR.")] = None,
     dsc: Annotated[Path | None, typer.Option(help="Take this as DSC perfusion series.")] = None,
     adc: Annotated[Path | None, typer.Option(help="Take this as ADC map.")] = None,
-    mask: Annotated[Path | None, typer.Option(help="Tumour mask to use instead of Model 1's.")] = None,
+    mask: Annotated[
+        Path | None,
+        typer.Option(help="Tumour mask on the reference image to use instead of Model 1's."),
+    ] = None,
     aif: Annotated[
         Path | None,
         typer.Option(help="Mask of arterial voxels of the DSC series to use instead of those found."),

@@ -22,13 +22,13 @@ class AtPrevalence:
 
     Attributes:
         prevalence: stated.
-        ppv: share of mutants among those called mutant.
-        npv: share of wildtypes among those called wildtype.
+        ppv: share of mutants among those called mutant; None if nobody would be.
+        npv: share of wildtypes among those called wildtype; None if nobody would be.
     """
 
     prevalence: float
-    ppv: Estimate
-    npv: Estimate
+    ppv: Estimate | None
+    npv: Estimate | None
 
 
 def at_prevalence(
@@ -36,8 +36,8 @@ def at_prevalence(
 ) -> AtPrevalence:
     """Carry sensitivity and specificity over to another prevalence (Bayes), as if both stayed the same.
 
-    Sensitivity and specificity are taken after Agresti and Coull, and the intervals are those of the logits
-    (Mercaldo, Lau & Zhou, Stat Med 2007;26:2170), so that 0 and 1 have an interval, too.
+    The intervals are those of the logits, from sensitivity and specificity after Agresti and Coull (Mercaldo, Lau &
+    Zhou, Stat Med 2007;26:2170), so that 0 and 1 have an interval, too, whose end they then are.
 
     Args:
         hits: mutants called mutant.
@@ -48,8 +48,9 @@ def at_prevalence(
 
     Example:
         >>> print(at_prevalence(90, 100, 80, 100, 0.5).ppv)
-        0.807 (0.742-0.860)
+        0.818 (0.742-0.860)
     """
+    found, spared = hits / mutants, rejections / wildtypes
     sensitivity = (hits + _Z**2 / 2) / (mutants + _Z**2)
     specificity = (rejections + _Z**2 / 2) / (wildtypes + _Z**2)
     odds = float(logit(prevalence))
@@ -62,9 +63,17 @@ def at_prevalence(
     npv_error = np.sqrt(
         sensitivity / (1 - sensitivity) / of_mutants + (1 - specificity) / specificity / of_wildtypes
     )
-    return AtPrevalence(prevalence, _estimate(ppv, ppv_error), _estimate(npv, npv_error))
+    return AtPrevalence(
+        prevalence,
+        _estimate(prevalence * found, (1 - prevalence) * (1 - spared), ppv, ppv_error),
+        _estimate((1 - prevalence) * spared, prevalence * (1 - found), npv, npv_error),
+    )
 
 
-def _estimate(log_odds: float, error: float) -> Estimate:
-    low, value, high = (float(expit(log_odds + shift)) for shift in (-_Z * error, 0.0, _Z * error))
-    return Estimate(value, low, high)
+def _estimate(right: float, wrong: float, log_odds: float, error: float) -> Estimate | None:
+    """Take the share of right calls among all of a kind, with the interval of its adjusted log-odds."""
+    if right + wrong == 0:
+        return None
+    value = right / (right + wrong)
+    low, high = (float(expit(log_odds + shift)) for shift in (-_Z * error, _Z * error))
+    return Estimate(value, min(low, value), max(high, value))

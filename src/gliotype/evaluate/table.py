@@ -133,7 +133,8 @@ def join(predictions: Predictions, labels: Labels) -> Patients:
     """Put predictions and labels of the same subjects together.
 
     A column of the labels with 2 to `MOST_STRATA` distinct values among these patients parts them into strata,
-    and so does age, into 0-44, 45-60, and 61 or more completed years.
+    unless each has a value of their own, as a name is; and so does age, into 0-44, 45-60, and 61 or more completed
+    years.
 
     Raises:
         InputError: if fewer than two mutant or two wildtype patients have a prediction.
@@ -155,7 +156,11 @@ def join(predictions: Predictions, labels: Labels) -> Patients:
     }
     if np.isfinite(age).any():
         columns["age"] = tuple(_age_band(years) for years in age)
-    strata = {name: values for name, values in columns.items() if 2 <= len(set(values)) <= MOST_STRATA}
+    strata = {
+        name: values
+        for name, values in columns.items()
+        if 2 <= len(set(values)) <= min(MOST_STRATA, len(subjects) - 1)
+    }
     return Patients(
         subjects=subjects,
         mutant=mutant,

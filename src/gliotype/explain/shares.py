@@ -22,13 +22,13 @@ class SaliencyShares:
     """Shares of a map's absolute values; they add up to 1, or are all 0 for an empty map.
 
     Attributes:
-        enhancing: in enhancing tumour.
+        enhancing: in enhancing tumour; None where the tumour's sub-regions are not known.
         non_enhancing: in the rest of the tumour.
         around: outside the tumour, within `AROUND_MM`.
         elsewhere: farther away.
     """
 
-    enhancing: float
+    enhancing: float | None
     non_enhancing: float
     around: float
     elsewhere: float
@@ -43,22 +43,22 @@ def saliency_shares(saliency: Volume, tumour: Tumour) -> SaliencyShares:
 
     Example:
         >>> labels = np.zeros((20, 20, 20), np.uint8); labels[5:10, 5:10, 5:10] = Label.ENHANCING
-        >>> tumour = Tumour(Volume(labels, np.eye(4)), "given")
+        >>> tumour = Tumour(Volume(labels, np.eye(4)), "model1")
         >>> saliency_shares(Volume((labels > 0).astype(np.float32), np.eye(4)), tumour).enhancing
         1.0
     """
     strength = np.abs(np.asarray(saliency.array, dtype=np.float64))
     total = float(strength.sum())
     if total == 0:
-        return SaliencyShares(0.0, 0.0, 0.0, 0.0)
+        return SaliencyShares(0.0 if tumour.parted else None, 0.0, 0.0, 0.0)
     near = _within(tumour.mask, AROUND_MM, tumour.labels.grid.spacing)
-    enhancing = np.asarray(tumour.labels.array) == Label.ENHANCING
+    enhancing = (np.asarray(tumour.labels.array) == Label.ENHANCING) & tumour.parted
 
     def share(where: NDArray[np.bool_]) -> float:
         return float(strength[where].sum()) / total
 
     return SaliencyShares(
-        share(enhancing),
+        share(enhancing) if tumour.parted else None,
         share(tumour.mask & ~enhancing),
         share(near & ~tumour.mask),
         share(~near),

@@ -230,9 +230,13 @@ def _where(shares: SaliencyShares) -> str:
         >>> _where(SaliencyShares(0.1, 0.2, 0.3, 0.4))
         'Of its map lie 10 % in enhancing tumour, 20 % in the rest of it, 30 % within 5 mm around, 40 % elsewhere.'
     """
+    inside = (
+        ((shares.non_enhancing, "in the tumour"),)
+        if shares.enhancing is None
+        else ((shares.enhancing, "in enhancing tumour"), (shares.non_enhancing, "in the rest of it"))
+    )
     places = (
-        (shares.enhancing, "in enhancing tumour"),
-        (shares.non_enhancing, "in the rest of it"),
+        *inside,
         (shares.around, f"within {AROUND_MM:.0f} mm around"),
         (shares.elsewhere, "elsewhere"),
     )

@@ -43,6 +43,16 @@ class Found:
     format: Format
 
 
+def printable(name: str) -> str:
+    r"""Return a file name that every text can hold: bytes that are no UTF-8, as old exports have, become U+FFFD.
+
+    Example:
+        >>> printable("M\udcfcller/T1.nii.gz") == "M\ufffdller/T1.nii.gz"
+        True
+    """
+    return os.fsencode(name).decode("utf-8", errors="replace")
+
+
 @contextmanager
 def opened(source: Path) -> Iterator[tuple[Found, ...]]:
     """List the files of a folder, of a zip (unpacked for as long as the context lasts), or one file.
@@ -63,7 +73,7 @@ def opened(source: Path) -> Iterator[tuple[Found, ...]]:
             f"{source} is not a readable zip: it is damaged or incomplete, copy or pack it again"
         )
     else:
-        found = Found(source, source.name, sniff(source))
+        found = Found(source, printable(source.name), sniff(source))
         if found.format is Format.OTHER:
             raise InputError(
                 f"{source} is neither DICOM nor NIfTI nor a zip: "
@@ -112,7 +122,7 @@ def _listed(root: Path, name: str) -> tuple[Found, ...]:
         for file in sorted(files):
             path = Path(folder, file)
             if not file.startswith(".") and path.is_file():
-                found.append(Found(path, path.relative_to(root).as_posix(), sniff(path)))
+                found.append(Found(path, printable(path.relative_to(root).as_posix()), sniff(path)))
     if not found:
         raise InputError(f"{name} is empty: give the folder or zip that holds the images")
     if all(f.format is Format.OTHER for f in found):

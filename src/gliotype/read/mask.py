@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gliotype.errors import GeometryError, InputError
-from gliotype.read.files import Format, Found, sniff
+from gliotype.read.files import Format, Found, printable, sniff
 from gliotype.read.geometry import MAX_SKEW_MM, skew_mm
 from gliotype.read.nifti import read_nifti, read_voxels
 from gliotype.volume import Volume
@@ -30,7 +30,7 @@ def read_mask(path: Path) -> Volume:
         raise InputError(f"the mask {path} does not exist: check the path")
     if sniff(path) is not Format.NIFTI:
         raise InputError(f"the mask {path} is not NIfTI: give a .nii or .nii.gz file")
-    found = Found(path, path.name, Format.NIFTI)
+    found = Found(path, printable(path.name), Format.NIFTI)
     series = read_nifti(found, {})
     if series.problem is not None or series.grid is None:
         raise series.problem or InputError(f"the mask {path} has no geometry: give it with an affine")

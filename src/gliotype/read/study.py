@@ -14,7 +14,7 @@ from gliotype.read.choose import HEAD_MM, Candidate, preference, ranked, reach_m
 from gliotype.read.content import decided_by_content
 from gliotype.read.dicom import read_dicom
 from gliotype.read.examinations import by_format, of_one_examination, refuse_folders_side_by_side
-from gliotype.read.files import Format, Found, opened
+from gliotype.read.files import Format, Found, opened, printable
 from gliotype.read.identify import Identity, identify, surgery_remark
 from gliotype.read.nifti import read_nifti
 from gliotype.read.series import Loaded, Series, unread_volume
@@ -187,7 +187,11 @@ def _named(sequence: Sequence, path: Path, source: Path | None, stack: ExitStack
 def _sidecar_beside(path: Path) -> list[Found]:
     """Return the JSON file that belongs to a NIfTI file, if there is one."""
     sidecar = path.with_name(f"{stem_of(path.name)}.json")
-    return [Found(sidecar, sidecar.name, Format.OTHER)] if path.is_file() and sidecar.is_file() else []
+    return (
+        [Found(sidecar, printable(sidecar.name), Format.OTHER)]
+        if path.is_file() and sidecar.is_file()
+        else []
+    )
 
 
 def _relative(file: Path, named: Path, source: Path | None) -> str:

@@ -49,6 +49,7 @@ def render_html(result: Result) -> str:
     )
     environment.filters |= {
         "percent": words.percent,
+        "share": words.share,
         "interval": words.interval_words,
         "number": words.number,
         "label": words.label_words,

@@ -52,6 +52,16 @@ def percent(probability: float) -> str:
     return f"{100 * probability:.0f} %"
 
 
+def share(value: float) -> str:
+    """Write a share in percent.
+
+    Example:
+        >>> share(0.874), share(0.0), share(1.0)
+        ('87 %', '0 %', '100 %')
+    """
+    return f"{100 * value:.0f} %"
+
+
 def interval_words(interval: tuple[float, float] | None) -> str:
     """Write a 95 % interval of a probability.
 
@@ -68,14 +78,16 @@ def number(value: float | None, unit: str = "") -> str:
     """Write a measured number with about three significant digits and its unit; None is a dash.
 
     Example:
-        >>> number(118083.2, "mm3"), number(0.7), number(None, "ml"), number(-42.13, "mm")
-        ('118,083 mm³', '0.7', '–', '-42.1 mm')
+        >>> number(118083.2, "mm3"), number(0.7), number(None, "ml"), number(-0.000342, "1/s")
+        ('118,083 mm³', '0.7', '–', '-0.000342 1/s')
     """
     if value is None:
         return "–"
     size = abs(value)
-    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
-    written = f"{value:,.{digits}f}"
+    digits = (
+        0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3 if size >= 0.1 or size == 0 else None
+    )
+    written = f"{value:.3g}" if digits is None else f"{value + 0.0:,.{digits}f}"
     if digits:
         written = written.rstrip("0").rstrip(".")
     return f"{written} {_UNIT_WORDS.get(unit, unit)}".strip()

@@ -47,6 +47,12 @@ NOT_FLUID_BRIGHT = "neither T2 nor FLAIR is there: without them tumours are miss
 """What is said where all `FLUID_BRIGHT` sequences are missing."""
 
 
+WHOLE_ALONE = (
+    "the mask that was given has one value: it is taken for the whole tumour, whose sub-regions are not known"
+)
+"""What is said of a mask without sub-regions."""
+
+
 def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Volume:
     """Find the brain, tumour included, with Model 1.
 
@@ -246,4 +252,4 @@ def given_tumour(mask: Volume, prepared: PreparedStudy) -> Tumour:
     moved = mask.with_array(labels).resample(prepared.grid, order=0)
     if values.size and not np.asarray(moved.array).any():
         raise InputError("the mask lies outside the images: give one in the space of the reference image")
-    return Tumour(moved, "given")
+    return Tumour(moved, "given", warnings=(WHOLE_ALONE,) if values.size == 1 else ())

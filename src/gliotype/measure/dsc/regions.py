@@ -49,13 +49,15 @@ def regions_on(series: DscSeries, prepared: PreparedStudy, tumour: Tumour) -> di
         tumour: label map on the same grid.
 
     Returns:
-        A boolean mask on the grid of the series for each region.
+        A boolean mask on the grid of the series for each region; of a tumour whose sub-regions are not known, for
+        the whole and white matter alone.
     """
     inside = covered(series, prepared)
     labels = tumour.labels.with_array(np.where(inside, np.asarray(tumour.labels.array, dtype=np.uint8), 0))
     prepared_from_dsc = np.asarray(np.linalg.inv(series.dsc_from_prepared))
     found = np.asarray(read_whole(labels, series.brain.grid, prepared_from_dsc).array)
-    regions: dict[Region, Mask] = {region: np.asarray(found == label) for label, region in REGION_OF.items()}
+    parts = REGION_OF.items() if tumour.parted else ()
+    regions: dict[Region, Mask] = {region: np.asarray(found == label) for label, region in parts}
     return regions | {
         Region.WHOLE: np.asarray(found > 0),
         Region.WHITE_MATTER: _normal_white(series, prepared, tumour, prepared_from_dsc) & (found == 0),
