@@ -128,6 +128,13 @@ def test_linear_resampling_reads_the_world(
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-2)
 
 
+def test_a_vanishing_direction_cosine_does_not_empty_the_image() -> None:
+    affine = np.eye(4)
+    affine[:3, :3] = [[0.404, -1e-305, 0.0425], [4e-306, 1.0, 4e-307], [-0.0425, 0.0, 0.404]]
+    volume = linear_pattern(Grid((12, 13, 14), affine), np.array([0.3, -0.7, 0.5]))
+    np.testing.assert_allclose(volume.resample(volume.grid).array, volume.array, rtol=1e-4)
+
+
 @settings(deadline=None)
 @given(affines(), angles, offsets)
 def test_resampling_through_a_transform_reads_the_moved_place(

@@ -256,10 +256,16 @@ def lps_from_ras(b_from_a: Matrix) -> Matrix:
     return LPS_FROM_RAS @ np.asarray(b_from_a, dtype=np.float64) @ LPS_FROM_RAS
 
 
+_UNDERFLOWS = 1e-100
+"""Direction cosines below this are 0: their squares vanish, and ITK then fails to invert the direction."""
+
+
 def _set_sitk_geometry(image: sitk.Image, affine: Matrix) -> None:
     lps = LPS_FROM_RAS @ affine
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     u, _, vt = np.linalg.svd(lps[:3, :3] / spacing)
+    direction = u @ vt
+    direction[np.abs(direction) < _UNDERFLOWS] = 0.0
     image.SetSpacing(spacing.tolist())
-    image.SetDirection((u @ vt).ravel().tolist())
+    image.SetDirection(direction.ravel().tolist())
     image.SetOrigin(lps[:3, 3].tolist())

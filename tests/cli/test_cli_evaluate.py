@@ -74,7 +74,7 @@ def test_against_other_predictions(run: Run, folder: Path) -> None:
         ("predictions", "", "no rows"),
         ("predictions", "subject,probability\nother,0.1\n", "no subject of predictions.csv"),
         ("labels", "subject,idh\ns1,1\ns2,1\n", "2 mutant and 0 wildtype"),
-        ("labels", "subject,idh\ns1,perhaps\n", "idh is 'perhaps'"),
+        ("labels", "subject,idh\ns1,perhaps\n", "the IDH status is 'perhaps'"),
         ("labels", None, "cannot read"),
         ("other", "subject,probability\ns1,2\n", "other.csv, line 2"),
     ],

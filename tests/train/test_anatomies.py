@@ -47,7 +47,7 @@ def test_label_maps_are_aligned_once_and_kept(tmp_path: Path, aligned: list[str]
         np.testing.assert_array_equal(one.tissue.array, other.tissue.array)
         np.testing.assert_array_equal(one.tissue.affine, other.tissue.affine)
         np.testing.assert_array_equal(one.mni_from_world, other.mni_from_world)
-    assert not list(tmp_path.glob("*.part*"))
+    assert not list(tmp_path.glob(".gliotype-*"))
 
 
 def test_other_label_maps_are_not_mistaken_for_those_kept(tmp_path: Path, aligned: list[str]) -> None:

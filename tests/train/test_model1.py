@@ -129,7 +129,7 @@ def test_the_record_keeps_what_the_checkpoint_knows(tmp_path: Path) -> None:
     assert read_entries(tmp_path / "none.csv", 50) == []
     write_figure(entries, tmp_path / "record.svg")
     assert "<svg" in (tmp_path / "record.svg").read_text()
-    assert not list(tmp_path.glob("*.part"))
+    assert not list(tmp_path.glob(".gliotype-*"))
 
 
 def test_leftovers_of_skull_stripping_are_no_brain(case: GridPatient) -> None:

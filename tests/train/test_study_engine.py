@@ -128,7 +128,7 @@ def test_a_study_writes_its_tables_and_goes_on_after_a_kill(protocol: Path, tmp_
     assert "| internal | auroc |" in outcome.markdown
     assert "0.960" in outcome.markdown
     assert "age alone, no model" in outcome.markdown
-    assert not list(out.rglob("*.part*"))
+    assert not list(out.rglob(".gliotype-*"))
     assert {file.name for file in (out / "weights").iterdir()} == {"model2.onnx", "model2.md", "model2.json"}
 
     lines: list[str] = []
