@@ -134,8 +134,9 @@ def test_a_vanishing_direction_cosine_does_not_empty_the_image() -> None:
     affine[1, :3] = [4.11022808e-306, 1.0, 4.32002380e-307]
     affine[2, :3] = [-4.24646882e-002, 0.0, 4.04024520e-001]
     volume = Volume(np.full((12, 13, 14), 300.0, np.float32), affine)
-    grid = Grid((4, 4, 4), np.diag([0.2, 0.2, 0.2, 1.0]))
-    grid.affine[:3, 3] = volume.grid.centre - 0.3
+    inner = np.diag([0.2, 0.2, 0.2, 1.0])
+    inner[:3, 3] = volume.grid.centre - 0.3
+    grid = Grid((4, 4, 4), inner)
     np.testing.assert_allclose(volume.resample(grid, antialias=False).array, 300.0)
 
 
