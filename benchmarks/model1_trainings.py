@@ -18,7 +18,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from unittest.mock import patch
 
@@ -30,11 +30,12 @@ from real_cases import Case, case_parser, dice, interval, with_truth
 from torch import Tensor, nn
 
 from gliotype.networks.unet import UNet3d
-from gliotype.prepare import atlas, prepare
+from gliotype.prepare import prepare
 from gliotype.read import read_study
 from gliotype.segment import find_brain, model1
 from gliotype.segment.tumour import stripped_on_grid
-from gliotype.staging import refuse_other_settings, write_text, written_whole
+from gliotype.simulate.label_maps import label_map_hashes
+from gliotype.staging import claim, write_text, written_whole
 from gliotype.study import Sequence, Subject
 from gliotype.train.anatomies import read_anatomies
 from gliotype.train.cases import GridPatient, augment, simulate_case
@@ -183,16 +184,6 @@ class Run:
         return self.folder / "results" / f"{name}, seed {seed}.json"
 
 
-def claim(run: Run) -> None:
-    """Note with what a run was begun, or make sure that it goes on with the same."""
-    asked = {name: value for name, value in asdict(run).items() if name not in ("folder", "label_maps")}
-    file = run.folder / "run.json"
-    if file.exists():
-        refuse_other_settings(run.folder, "trainings begun", json.loads(file.read_text()), asked)
-    else:
-        write_text(file, json.dumps(asked))
-
-
 def simulate(run: Run, number: int) -> None:
     """Simulate a patient as `gliotype train model1` does."""
     if run.simulated(number).exists():
@@ -227,12 +218,6 @@ def read_real(run: Run, case: Case) -> Real:
         return Real(case.cohort, images, file["place"], file["truth"])
 
 
-@cache
-def expected_place() -> NDArray[np.bool_]:
-    """Where the atlas has the brain."""
-    return np.asarray(atlas.brain().resample(model1.GRID, order=0).array, dtype=np.bool_)
-
-
 def train(run: Run, name: str, seed: int) -> tuple[nn.Module, float]:
     """Train a choice, or go on; return the averaged network and the seconds that a step took."""
     choice = CHOICES[name]
@@ -244,7 +229,7 @@ def train(run: Run, name: str, seed: int) -> tuple[nn.Module, float]:
     began, first = time.process_time(), learner.step
     while learner.step < steps:
         rng = np.random.default_rng([seed, learner.step])
-        x, y = augment(rng, read_simulated(run, int(rng.integers(run.patients))), expected_place())
+        x, y = augment(rng, read_simulated(run, int(rng.integers(run.patients))), model1.expected_place())
         rate = learning_rate(recipe, learner.step)
         loss, _ = learner.learn(torch.from_numpy(x[None]), torch.from_numpy(y[None]), rate)
         if learner.step % 25 == 0:
@@ -275,7 +260,9 @@ def judge(run: Run, network: nn.Module, patients: Iterable[Case], seconds: float
     network.eval()
     overlaps, alarms = [], []
     for number in range(run.patients, run.patients + run.held_out):
-        stack, labels = augment(np.random.default_rng(number), read_simulated(run, number), expected_place())
+        stack, labels = augment(
+            np.random.default_rng(number), read_simulated(run, number), model1.expected_place()
+        )
         found = probability(network, stack)
         if (labels >= 2).any():
             overlaps.append([dice(found >= cut, labels >= 2) for cut in CUTS])
@@ -348,7 +335,10 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CHOICES, help=f"these choices, and always: {BASE}")
     arguments = parser.parse_args()
     run = Run(arguments.output, arguments.anatomies, arguments.patients, arguments.held_out, arguments.steps)
-    claim(run)
+    settings = {name: value for name, value in asdict(run).items() if name not in ("folder", "label_maps")}
+    claim(
+        run.folder / "run.json", "trainings begun", settings | {"anatomies": label_map_hashes(run.label_maps)}
+    )
     patients = with_truth(arguments.data, arguments.limit)
     names = [name for name in CHOICES if name == BASE or name in (arguments.only or CHOICES)]
     seeds = range(1, arguments.seeds + 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -93,6 +94,24 @@ def write_text(file: Path, text: str) -> Path:
     with written_whole(file) as aside:
         aside.write_text(text, encoding="utf-8")
     return file
+
+
+def claim(file: Path, what: str, asked: Mapping[str, object]) -> None:
+    """Note in a folder with what its content was begun, or make sure that it goes on with the same.
+
+    Args:
+        file: JSON file in that folder that holds the settings.
+        what: the folder holds, such as "a run begun".
+        asked: settings of this call, plain values.
+
+    Raises:
+        UsageError: if it was begun with other settings.
+        OutputError: if the file cannot be written.
+    """
+    if file.exists():
+        refuse_other_settings(file.parent, what, json.loads(file.read_text(encoding="utf-8")), asked)
+    else:
+        write_text(file, json.dumps(asked, indent=1) + "\n")
 
 
 def refuse_other_settings(

@@ -84,11 +84,9 @@ def number(value: float | None, unit: str = "") -> str:
     if value is None:
         return "–"
     size = abs(value)
-    digits = (
-        0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3 if size >= 0.1 or size == 0 else None
-    )
-    written = f"{value:.3g}" if digits is None else f"{value + 0.0:,.{digits}f}"
-    if digits:
+    digits = 0 if size >= 100 else 1 if size >= 10 else 2 if size >= 1 else 3
+    written = f"{value:.3g}" if 0 < size < 0.1 else f"{value + 0.0:,.{digits}f}"
+    if "." in written and "e" not in written:
         written = written.rstrip("0").rstrip(".")
     return f"{written} {_UNIT_WORDS.get(unit, unit)}".strip()
 

@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
+from gliotype.prepare import atlas
 from gliotype.runtime import Network, load_network
 from gliotype.study import Sequence
 from gliotype.volume import Grid, Matrix, Volume
@@ -72,6 +73,12 @@ def network_input(
     empty = np.zeros(GRID.shape, np.float32)
     stack = np.stack([scale(images[s], place) if s in images else empty for s in CHANNELS])
     return np.concatenate([stack, stack[:, ::-1]])
+
+
+@cache
+def expected_place() -> NDArray[np.bool_]:
+    """Return where the atlas has the brain, on `GRID`."""
+    return np.asarray(atlas.brain().resample(GRID, order=0).array, dtype=np.bool_)
 
 
 @cache

@@ -15,7 +15,7 @@ from gliotype.errors import InputError
 from gliotype.prepare import atlas
 from gliotype.segment.appearance import sharpen
 from gliotype.segment.evidence import Evidence, EvidenceModel, evidence_model, evidence_of
-from gliotype.segment.model1 import CLASSES, GRID, Look, look, on_network_grid
+from gliotype.segment.model1 import CLASSES, GRID, Look, expected_place, look, on_network_grid
 from gliotype.study import Label, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Matrix, Volume
 
@@ -80,8 +80,7 @@ def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vol
 @cache
 def _reachable() -> NDArray[np.bool_]:
     """Mask the voxels of the network's grid within `REACH_MM` of the atlas's brain."""
-    brain = np.asarray(atlas.brain().resample(GRID, order=0).array, dtype=np.bool_)
-    return np.asarray(ndimage.distance_transform_edt(~brain, sampling=GRID.spacing) <= REACH_MM)
+    return np.asarray(ndimage.distance_transform_edt(~expected_place(), sampling=GRID.spacing) <= REACH_MM)
 
 
 def segment(prepared: PreparedStudy) -> Tumour:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import math
 import time
 from collections.abc import Callable
@@ -19,10 +18,9 @@ from torch.optim.swa_utils import AveragedModel
 from gliotype.errors import InputError
 from gliotype.networks.export import export_onnx, read_onnx_weights
 from gliotype.networks.unet import model1
-from gliotype.prepare import atlas
-from gliotype.segment.model1 import CHANNELS, GRID
+from gliotype.segment.model1 import CHANNELS, GRID, expected_place
 from gliotype.simulate.label_maps import label_map_hashes
-from gliotype.staging import check_writable, refuse_other_settings, write_text
+from gliotype.staging import check_writable, claim
 from gliotype.train.anatomies import read_anatomies
 from gliotype.train.cases import augment
 from gliotype.train.learner import Learner
@@ -125,7 +123,7 @@ def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: 
     state = _begin(recipe, device)
     state.resume(checkpoint)
     rng = np.random.default_rng([recipe.seed, state.step])
-    place = np.asarray(atlas.brain().resample(GRID, order=0).array, dtype=np.bool_)
+    place = expected_place()
     entries = read_entries(record, state.step)
     watch = _Stopwatch(entries[-1].seconds if entries else 0.0)
     pools = stream(
@@ -169,11 +167,7 @@ def _claim(run: Path, recipe: Recipe) -> None:
         "start": None if recipe.start is None else hashlib.sha256(recipe.start.read_bytes()).hexdigest()[:16],
         **{name: getattr(recipe, name) for name in ("batch", "learning_rate", "warm_up", "average", "seed")},
     }
-    file = run / "recipe.json"
-    if file.exists():
-        refuse_other_settings(run, "a run begun", json.loads(file.read_text(encoding="utf-8")), asked)
-    else:
-        write_text(file, json.dumps(asked, indent=1) + "\n")
+    claim(run / "recipe.json", "a run begun", asked)
 
 
 def _begin(recipe: Recipe, device: torch.device) -> Learner:
