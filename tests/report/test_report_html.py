@@ -9,7 +9,7 @@ import pytest
 
 from factory import PREPARED, make_no_tumour, make_result
 from gliotype.report.html import render_html
-from gliotype.study import Call, Finding, Result, Sequence, Subject
+from gliotype.study import Call, Finding, Result, Sequence, Subject, Tumour
 from gliotype.volume import Volume
 
 VOID = {"meta", "input", "br"}
@@ -169,3 +169,10 @@ def test_an_indeterminate_answer_and_numbers_that_are_missing_have_their_words(r
     assert "> 99 % (no interval)" in page.text
     assert "age not given, sex not given" in page.text
     assert "gives no probability" in page.text
+
+
+def test_an_outline_alone_has_no_sub_regions(result: Result) -> None:
+    whole = result.tumour.labels.with_array(result.tumour.mask.astype(np.uint8))
+    page = Page(render_html(replace(result, tumour=Tumour(whole, "given"))))
+    assert "Non-enhancing or necrotic core" not in page.text
+    assert "Whole tumour" in page.text
