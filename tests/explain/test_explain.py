@@ -28,10 +28,26 @@ def test_an_activation_lies_where_its_cell_lies() -> None:
     assert array.max() <= 0.0
     voxel = np.unravel_index(array.argmin(), array.shape)
     mni = prepared.mni_from_prepared @ found.affine @ [*voxel, 1.0]
-    corner = slices.grid.affine @ [16 * i + 7.5, 16 * j + 7.5, 2, 1]
-    np.testing.assert_allclose(mni[:2], corner[:2], atol=13.0)  # within half a cell of 24 mm
-    assert abs(mni[2] - corner[2]) <= 3.0
+    centre = slices.grid.affine @ [16 * i, 16 * j, 2, 1]
+    np.testing.assert_allclose(mni[:2], centre[:2], atol=1.5)
+    assert abs(mni[2] - centre[2]) <= 3.0
     assert not array[~np.asarray(prepared.brain.array, dtype=bool)].any()
+
+
+def test_a_cell_is_placed_where_the_network_looks() -> None:
+    torch = pytest.importorskip("torch")
+    from gliotype.networks.resnet import ActivationMapNet
+
+    network = ActivationMapNet(1).eval()
+    with torch.no_grad():
+        for weight in network.parameters():
+            weight.abs_()
+    image = torch.ones(1, 1, 128, 128, requires_grad=True)
+    network(image)[0, 0, 3, 4].backward()
+    seen = image.grad[0, 0].abs().numpy()
+    voxels = np.arange(128)
+    assert float(seen.sum(axis=1) @ voxels / seen.sum()) == pytest.approx(16 * 3, abs=1.0)
+    assert float(seen.sum(axis=0) @ voxels / seen.sum()) == pytest.approx(16 * 4, abs=1.0)
 
 
 def test_an_empty_map_stays_empty() -> None:

@@ -157,6 +157,24 @@ def test_augmentation_moves_mask_and_image_together() -> None:
     assert (out[:, 0][out[:, 3] == 0] == 0).all()
 
 
+def test_augmentation_mirrors_left_and_right_and_never_front_and_back() -> None:
+    slices = torch.zeros(60, 4, 128, 128)
+    slices[:, 3, 90:110, 90:110] = 1.0  # on the right, in front
+    mask = augment(slices, torch.Generator().manual_seed(3), Recipe())[:, 3]
+    place = torch.arange(128.0)
+    right = (mask.sum(dim=2) @ place) / mask.sum(dim=(1, 2))
+    front = (mask.sum(dim=1) @ place) / mask.sum(dim=(1, 2))
+    assert (front > 64).all()
+    assert 0.3 < (right > 64).float().mean() < 0.7
+
+
+@pytest.mark.parametrize(("epochs", "patients_in_all"), [(10, 16), (5, 40), (1, 8)])
+def test_any_number_of_steps_can_be_trained(epochs: int, patients_in_all: int) -> None:
+    train = patients(patients_in_all)
+    recipe = Recipe(parts=frozenset({"age"}), members=1, epochs=epochs)
+    assert torch.isfinite(train_member(recipe, train, Standard.of(train), 1).numbers.weight).all()
+
+
 def test_the_same_seed_gives_the_same_network() -> None:
     train = patients(20)
     recipe = Recipe(parts=frozenset({"age"}), members=1, epochs=2)

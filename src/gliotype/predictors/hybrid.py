@@ -204,6 +204,9 @@ def _reasons(shares: Shares, numbers: Floats, units: Mapping[str, str]) -> tuple
 def activation_map(maps: Floats, slices: Slices, prepared: PreparedStudy) -> Volume:
     """Bring the slices' maps to the patient.
 
+    Cell (i, j) of a map is centred on voxel (16 i, 16 j) of its slice, since each convolution of stride 2 pads evenly
+    and begins at the first voxel; the last cells speak for the rim beyond them, too.
+
     Args:
         maps: (5, h, w) log-odds of each place of each slice.
         slices: the input, with its place in MNI152.
@@ -216,8 +219,8 @@ def activation_map(maps: Floats, slices: Slices, prepared: PreparedStudy) -> Vol
     arranged = np.moveaxis(maps, 0, -1)
     factor = slices.grid.shape[0] / arranged.shape[0]
     affine = slices.grid.affine @ np.diag([factor, factor, 1.0, 1.0])
-    affine[:3, 3] += slices.grid.affine[:3, :2].sum(axis=1) * (factor - 1) / 2
-    volume = Volume(arranged.astype(np.float32), affine).resample(prepared.grid, prepared.mni_from_prepared)
+    to_the_rim = np.pad(arranged, ((0, 1), (0, 1), (0, 0)), mode="edge").astype(np.float32)
+    volume = Volume(to_the_rim, affine).resample(prepared.grid, prepared.mni_from_prepared)
     array = np.where(np.asarray(prepared.brain.array, dtype=np.bool_), volume.array, 0)
     largest = float(np.abs(array).max())
     return volume.with_array((array / largest if largest > 0 else array).astype(np.float32))

@@ -19,6 +19,9 @@ from gliotype.train.precision import mixed_precision
 
 Schedule = torch.optim.lr_scheduler.OneCycleLR
 
+WARM_UP = 0.1
+"""Share of the steps in which the learning rate rises."""
+
 
 @dataclass(frozen=True, eq=False)
 class Batch:
@@ -103,12 +106,13 @@ def train_member(
     network = Hybrid(recipe.parts).to("cuda" if torch.cuda.is_available() else "cpu")
     network.train()
     spread, precision = on_all_cards(network), _precision(network)
+    steps = recipe.epochs * math.ceil(len(patients) / recipe.batch)
     optimiser = _optimiser(network, recipe)
     schedule = Schedule(
         optimiser,
         [group["lr"] for group in optimiser.param_groups],
-        total_steps=recipe.epochs * math.ceil(len(patients) / recipe.batch),
-        pct_start=0.1,
+        total_steps=steps,
+        pct_start=WARM_UP if steps * WARM_UP != 1 else 1.1 * WARM_UP,  # a warm-up of one step divides by zero
     )
     for epoch in range(recipe.epochs):
         losses = []
@@ -166,10 +170,10 @@ def _precision(network: Hybrid) -> AbstractContextManager[None]:
 
 
 def augment(slices: Tensor, generator: torch.Generator, recipe: Recipe) -> Tensor:
-    """Turn, scale, shift, mirror and rescale slices at random, and leave sequences out.
+    """Turn, scale, shift and rescale slices at random, mirror left and right, and leave sequences out.
 
     Args:
-        slices: (n, 4, 128, 128); the last channel is the mask.
+        slices: (n, 4, 128, 128), to the right and to the front; the last channel is the mask.
         generator: source of randomness.
         recipe: how often a sequence is left out.
     """
@@ -181,8 +185,8 @@ def augment(slices: Tensor, generator: torch.Generator, recipe: Recipe) -> Tenso
     angle, size = torch.deg2rad(uniform(-15, 15)), uniform(0.9, 1.1)
     side = torch.where(torch.rand(n, generator=generator) < 0.5, -1.0, 1.0)
     turn = torch.stack(
-        [torch.cos(angle) * side, -torch.sin(angle), torch.sin(angle) * side, torch.cos(angle)]
-    )
+        [torch.cos(angle), -torch.sin(angle) * side, torch.sin(angle), torch.cos(angle) * side]
+    )  # affine_grid names the last axis first
     theta = torch.cat(
         [(turn.T.reshape(n, 2, 2) * size[:, None, None]), uniform(-0.06, 0.06, 2)[:, :, None]], dim=2
     )
