@@ -101,7 +101,7 @@ def age_elsewhere(cohorts: tuple[Cohort, ...]) -> Table:
                 str(group.mutant.sum()),
                 str(auroc(group.mutant, probabilities)),
                 known.get((cohort.name, name), ""),
-                f"{brier(group.mutant, probabilities):.3f}",
+                f"{brier(group.mutant, probabilities).value:.3f}",
                 f"{line.slope:.2f}",
                 f"{line.intercept:+.2f}",
             )

@@ -274,7 +274,7 @@ def _print_idh(rows: list[Row]) -> None:
         line = calibration_line(truth, score)
         print(
             f"        {name:18s} AUROC {found.value:.3f} ({found.low:.3f}-{found.high:.3f}), minus age alone "
-            f"{beyond.value:+.3f} ({beyond.low:+.3f} to {beyond.high:+.3f}), Brier {brier(truth, score):.3f}, "
+            f"{beyond.value:+.3f} ({beyond.low:+.3f} to {beyond.high:+.3f}), Brier {brier(truth, score).value:.3f}, "
             f"slope {line.slope:.2f}, intercept {line.intercept:+.2f}, n={len(truth)}"
         )
     print(f"        called at a precision of 90 %: {_called(truth, scores['probability'], 0.9):.0%}")

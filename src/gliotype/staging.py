@@ -4,15 +4,40 @@ from __future__ import annotations
 
 import json
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from pickle import UnpicklingError
 from tempfile import TemporaryDirectory, TemporaryFile
+from zipfile import BadZipFile
 
-from gliotype.errors import OutputError, UsageError
+from gliotype.errors import InputError, OutputError, UsageError
 
 ASIDE = ".gliotype-"
 """Begins the name of every file and folder that is not complete yet."""
+
+
+@contextmanager
+def expect_whole(file: Path) -> Iterator[None]:
+    """Tell that a file which an earlier run kept is damaged, where the block cannot read it.
+
+    Raises:
+        InputError: instead of whatever the reader of arrays or networks raises.
+    """
+    try:
+        yield
+    except (
+        OSError,
+        EOFError,
+        ValueError,
+        KeyError,
+        RuntimeError,
+        BadZipFile,
+        UnpicklingError,
+        zlib.error,
+    ) as error:
+        raise InputError(f"the kept file {file} is damaged ({error}): delete it and run again") from error
 
 
 @contextmanager

@@ -47,7 +47,11 @@ def ucsf(root: Path) -> None:
 
 
 def upenn(root: Path) -> None:
+    for name in ("UPENN-GBM-00001_11", "UPENN-GBM-00002_11"):
+        for kind, file in (("DSC", "DSC"), ("DTI", "DTI_FA")):
+            image(root / f"images_{kind}" / name / f"{name}_{file}.nii.gz")
     for name in ("UPENN-GBM-00001_11", "UPENN-GBM-00002_11", "UPENN-GBM-00002_21", "UPENN-GBM-00003_11"):
+        images(root / "images_structural_unstripped" / name, f"{name}_T1_unstripped")
         folder = root / "images_structural" / name
         images(folder, *(f"{name}_{kind}" for kind in ("T1", "T1GD", "T2", "FLAIR")))
     image(root / "images_segm" / "UPENN-GBM-00001_11_segm.nii.gz")
@@ -107,6 +111,83 @@ def test_facts_and_aliases_come_along(tmp_path: Path) -> None:
     egd(tmp_path / "egd")
     (mutant, _) = read_cohort(tmp_path / "egd", "egd")
     assert (mutant.mutant, mutant.subject.age, mutant.strata["grade"]) == (True, 39.0, "2")
+
+
+def test_the_structural_images_are_taken_and_not_those_beside_them(tmp_path: Path) -> None:
+    upenn(tmp_path)
+    for patient in read_cohort(tmp_path, "upenn-gbm"):
+        assert {file.parts[-3] for file in patient.files.values()} == {"images_structural"}
+
+
+def test_a_patient_is_read_from_the_first_examination(tmp_path: Path) -> None:
+    for name in ("BraTS-GLI-00017-001", "BraTS-GLI-00017-000", "BraTS-GLI-00639-000", "BraTS-GLI-00557-000"):
+        images(tmp_path / name, f"{name}-t1n", f"{name}-t2f", f"{name}-seg")
+    (tmp_path / "labels.csv").write_text(
+        "Subject,IDH,Age\nBraTS-GLI-00017-000,1,41\nBraTS-GLI-00017-001,1,42\n"
+        "BraTS-GLI-00557-000,0,58.5\nBraTS-GLI-00639-000,0,58\n"
+    )
+    first, second = read_cohort(tmp_path, "brats")
+    assert (first.subject.id, first.subject.age, first.mutant) == ("BraTS-GLI-00017-000", 41.0, True)
+    assert first.mask is not None
+    assert {first.mask.parent.name, first.files[Sequence.FLAIR].parent.name} == {"BraTS-GLI-00017-000"}
+    assert (second.subject.id, second.subject.age) == ("BraTS-GLI-00639-000", 58.0)
+
+
+def test_the_follow_up_of_a_patient_names_the_twin(tmp_path: Path) -> None:
+    ucsf(tmp_path)
+    images(tmp_path / "UCSF-PDGM-0004_FU007d_nifti", "UCSF-PDGM-0004_FU007d_T1")
+    with (tmp_path / "UCSF-PDGM-metadata_v5.csv").open("a") as table:
+        table.write("UCSF-PDGM-0004_FU007d,M,67,4,wildtype,BraTS2021_00758\n")
+    first, _ = read_cohort(tmp_path, "ucsf-pdgm")
+    assert first.aliases == ("BraTS2021_00097", "BraTS2021_00758")
+    assert first.subject.age == 66.0
+    assert first.files[Sequence.T1].parent.name == "UCSF-PDGM-0004_nifti"
+
+
+def test_two_examinations_of_one_patient_agree(tmp_path: Path) -> None:
+    ucsf(tmp_path)
+    with (tmp_path / "UCSF-PDGM-metadata_v5.csv").open("a") as table:
+        table.write("UCSF-PDGM-0004_FU007d,M,67,4,IDH1 p.R132H,\n")
+    with pytest.raises(InputError, match="UCSF-PDGM-0004 is labelled mutant and wildtype"):
+        read_cohort(tmp_path, "ucsf-pdgm")
+
+
+@pytest.mark.parametrize(("text", "age"), [("41.5", 41.5), ("041Y", 41.0), ("89+", 89.0), ("Unknown", None)])
+def test_an_age_is_read_as_tables_write_it(tmp_path: Path, text: str, age: float | None) -> None:
+    bids(tmp_path)
+    table = tmp_path / "participants.tsv"
+    table.write_text(table.read_text().replace("44.5", text).replace("\tage", "\tAge"))
+    assert read_cohort(tmp_path, "bids")[0].subject.age == age
+
+
+@pytest.mark.parametrize("text", ["41,5", "adult", "410"])
+def test_an_age_is_never_dropped(tmp_path: Path, text: str) -> None:
+    bids(tmp_path)
+    table = tmp_path / "participants.tsv"
+    table.write_text(table.read_text().replace("44.5", text))
+    with pytest.raises(InputError, match=f"sub-01: the age is '{text}': write years"):
+        read_cohort(tmp_path, "bids")
+
+
+def test_the_tumour_is_not_taken_for_tissue(tmp_path: Path) -> None:
+    bids(tmp_path)
+    image(tmp_path / "derivatives" / "fmriprep" / "sub-01" / "anat" / "sub-01_dseg.nii.gz")
+    first, _ = read_cohort(tmp_path, "bids")
+    assert first.mask is not None
+    assert "truth" in first.mask.parts
+    image(tmp_path / "derivatives" / "z" / "sub-01" / "anat" / "sub-01_label-tumor_mask.nii.gz")
+    first, _ = read_cohort(tmp_path, "bids")
+    assert first.mask is not None
+    assert "z" in first.mask.parts, "one that says what it is comes first"
+
+
+def test_the_masks_of_the_tcga_collections_are_found(tmp_path: Path) -> None:
+    for name in ("TCGA-02-0003", "TCGA-02-0006"):
+        images(tmp_path / name, "x_t1", "x_GlistrBoost", "x_GlistrBoost_ManuallyCorrected")
+    (tmp_path / "labels.csv").write_text("subject,idh\nTCGA-02-0003,0\nTCGA-02-0006,1\n")
+    for patient in read_cohort(tmp_path, "brats"):
+        assert patient.mask is not None
+        assert patient.mask.name == "x_GlistrBoost_ManuallyCorrected.nii.gz"
 
 
 def test_an_unknown_layout_is_named_with_those_that_there_are(tmp_path: Path) -> None:

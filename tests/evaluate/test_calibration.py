@@ -10,7 +10,7 @@ from gliotype.evaluate.calibration import brier, calibration_line, flexible_cali
 
 
 def test_brier_by_hand():
-    assert brier([1, 0, 1, 0], [1.0, 0.0, 0.5, 0.2]) == pytest.approx((0.25 + 0.04) / 4)
+    assert brier([1, 0, 1, 0], [1.0, 0.0, 0.5, 0.2]).value == pytest.approx((0.25 + 0.04) / 4)
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def test_published_scores_have_the_known_calibration(shared_data):
     line = calibration_line(labels, scores)
     assert line.slope == pytest.approx(0.44, abs=0.01)
     assert line.intercept == pytest.approx(1.59, abs=0.02)
-    assert brier(labels, scores) == pytest.approx(0.131, abs=0.001)
+    assert brier(labels, scores).value == pytest.approx(0.131, abs=0.001)
 
 
 def test_the_curve_of_true_probabilities_is_the_diagonal_within_its_band(cohort):

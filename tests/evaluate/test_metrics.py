@@ -82,6 +82,14 @@ def test_average_precision_by_hand() -> None:
     assert numbers(average_precision(np.array([True, False]), np.array([0.9, 0.8]))) == (1, 1, 1)
 
 
+def test_a_set_without_error_has_an_average_precision_of_one_whatever_is_rounded() -> None:
+    rng = np.random.default_rng(1)
+    for mutants in range(2, 60):
+        mutant = np.arange(mutants + 5) < mutants
+        score = np.where(mutant, 0.6 + 0.4 * rng.random(len(mutant)), 0.5 * rng.random(len(mutant)))
+        assert numbers(average_precision(mutant, score)) == (1, 1, 1)
+
+
 def test_interval_of_the_average_precision_covers_the_truth_as_often_as_it_says() -> None:
     rng = np.random.default_rng(3)
     mutant = rng.random(200_000) < 0.4

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import nibabel as nib
 import numpy as np
 import pytest
 
 from gliotype.cohorts import CohortPatient
-from gliotype.errors import InputError
+from gliotype.errors import GliotypeError, InputError
 from gliotype.simulate.cohort import write_cohort
 from gliotype.study import Sequence, Subject
 from gliotype.train import study as engine
@@ -55,7 +58,7 @@ role = "test"
 cohort = "abroad"
 role = "test"
 [model]
-members = 1
+members = 2
 epochs = 2
 fusion = "image alone"
 [ablations]
@@ -83,6 +86,9 @@ class Synthetic:
 
     def strata(self, subject: str) -> Mapping[str, str]:
         return {"grade": str(2 + int(subject[-3:]) % 3)}
+
+    def key(self, subject: str) -> str:
+        return subject
 
     def identities(self, subject: str) -> frozenset[str]:
         return frozenset({subject})
@@ -166,6 +172,18 @@ def test_too_few_patients_are_named(protocol: Path) -> None:
         ("[model]", "[model", "no TOML"),
         ('simulated = "tcia"', 'simulated = "tcia"\npath = "x"', "either simulated"),
         ('role = "tuning"', 'role = "test"', "exactly one set needs the role tuning"),
+        ("members = 2", "members = 1", "model.members"),
+        ('"age alone" = ["age"]', '"hybrid" = ["age"]', "'hybrid' is the name of another model"),
+        ('"age alone" = ["age"]', '"a/b" = ["age"]', "no slash"),
+        ('"age alone" = ["age"]', '"age alone" = []', "'age alone' keeps nothing"),
+        ("[published.internal]", "[published.intern]", "there is no test set intern"),
+        ("auroc = 0.96", "AUROC = 0.96", "published.internal.AUROC"),
+        ("auroc = 0.96", "auroc = 96", "published.internal.auroc"),
+        ('"1.5" = 1.0', '"1.5T" = 1.0', "scanner.field_t"),
+        ('"1.5" = 1.0', '"1.5" = 0.7, "3.0" = 0.5', "add up to 1"),
+        ("[3.0, 6.0]", "[6.0, 3.0]", "thinnest and the thickest"),
+        ('simulated = "tcia"', 'path = "x"', "patients, scanner, seed: has no meaning beside path"),
+        ("seed = 1", 'seed = 1\nlayout = "bids"', "layout: has no meaning beside simulated"),
     ],
 )
 def test_a_wrong_protocol_is_told_where(protocol: Path, old: str, new: str, complaint: str) -> None:
@@ -173,6 +191,11 @@ def test_a_wrong_protocol_is_told_where(protocol: Path, old: str, new: str, comp
     protocol.write_text(PROTOCOL.replace(old, new))
     with pytest.raises(InputError, match=complaint):
         read_protocol(protocol)
+
+
+def test_a_protocol_may_begin_with_a_byte_order_mark(protocol: Path) -> None:
+    protocol.write_text(PROTOCOL, encoding="utf-8-sig")
+    assert read_protocol(protocol).title == "A small study"
 
 
 def test_a_missing_protocol_is_named(tmp_path: Path) -> None:
@@ -208,6 +231,35 @@ def test_a_patient_that_cannot_be_read_is_named_and_ends_the_run(tmp_path: Path)
         InputError, match=r"the patient bad-00\d cannot be prepared: the image of bad-00\d is"
     ):
         make_examples(source, tmp_path)
+
+
+class Defective(Synthetic):
+    """Patients on whom the software fails; and one whose process is killed."""
+
+    def example(self, subject: str) -> Example:
+        if subject.startswith("killed"):
+            os._exit(9)
+        raise ZeroDivisionError("by zero")
+
+
+def test_a_defect_names_the_patient(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="the patient odd-000: ZeroDivisionError: by zero"):
+        make_examples(Defective("odd", 1, {"name": "odd"}), tmp_path)
+
+
+def test_a_killed_process_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(GliotypeError, match="run again with fewer --jobs"):
+        make_examples(Defective("killed", 2, {"name": "killed"}), tmp_path)
+
+
+def test_a_damaged_example_is_named(tmp_path: Path) -> None:
+    source = Synthetic("mine", 1, {"name": "mine"})
+    make_examples(source, tmp_path)
+    (kept,) = tmp_path.rglob("*.npz")
+    for content in (b"", kept.read_bytes()[:-200]):
+        kept.write_bytes(content)
+        with pytest.raises(InputError, match=f"the kept file .*{kept.name} is damaged .*: delete it"):
+            make_examples(source, tmp_path)
 
 
 def test_each_class_is_held_out_in_its_share() -> None:
@@ -251,7 +303,7 @@ def test_a_set_may_take_the_patients_of_a_value(protocol: Path) -> None:
 
 def folder(monkeypatch: pytest.MonkeyPatch, **names: tuple[str, ...]) -> FolderPatients:
     """A cohort on disk whose patients have the names and aliases given."""
-    cohort = FolderPatients(Path("nowhere"), "bids")
+    cohort = FolderPatients(Path("nowhere"), "brats")
     members = {
         name: CohortPatient(Subject(name), True, {Sequence.T1: Path("a")}, aliases=aliases)
         for name, aliases in ((key.replace("_", "-"), value) for key, value in names.items())
@@ -285,7 +337,7 @@ def test_brats_patients_without_other_names_do_not_meet_those_whom_brats_took_in
         InputError, match=r"twins in external cannot be told: put BraTS2021_MappingToTCIA\.csv"
     ):
         refuse_leakage(read, {"home": nameless, "abroad": tcga}, chosen)
-    named = folder(monkeypatch, BraTS2021_00097=("TCGA-02-0007",))
+    named = folder(monkeypatch, BraTS2021_00097=("TCGA-02-0007",))  # BraTS's own table gives such names
     refuse_leakage(read, {"home": named, "abroad": tcga}, chosen)
     ours = folder(monkeypatch, sub_01=())
     refuse_leakage(read, {"home": nameless, "abroad": ours}, {**chosen, "external": ("sub-01",)})
@@ -298,6 +350,32 @@ def test_two_simulated_cohorts_of_one_seed_are_the_same_patients(protocol: Path)
     with pytest.raises(InputError, match="1 patients are in two sets"):
         refuse_leakage(read, {"home": home, "abroad": twin}, chosen)
     refuse_leakage(read, {"home": home, "abroad": other}, chosen)
+    elsewhere = SimulatedPatients("severance", 5, 3)
+    chosen["external"] = elsewhere.subjects[:1]
+    with pytest.raises(
+        InputError, match=r"tcia-0001 of training is severance-0001 of external.*seeds of their own"
+    ):
+        refuse_leakage(read, {"home": home, "abroad": elsewhere}, chosen)
+
+
+def test_numbered_patients_of_two_hospitals_are_others_and_copies_are_not(
+    protocol: Path, tmp_path: Path
+) -> None:
+    for hospital, size in (("north", 5), ("south", 6)):
+        for name, status in (("sub-01", "mutant"), ("sub-02", "wildtype")):
+            image = np.random.default_rng(size).normal(size=(size, 4, 3)).astype(np.float32)
+            file = tmp_path / hospital / name / "anat" / f"{name}_T2w.nii.gz"
+            file.parent.mkdir(parents=True)
+            nib.Nifti1Image(image, np.eye(4)).to_filename(file)
+            with (tmp_path / hospital / "participants.tsv").open("a") as table:
+                table.write("participant_id\tidh\n" * (name == "sub-01") + f"{name}\t{status}\n")
+    shutil.copytree(tmp_path / "north", tmp_path / "copy")
+    north, south, copy = (FolderPatients(tmp_path / name, "bids") for name in ("north", "south", "copy"))
+    read = read_protocol(protocol)
+    chosen = {"training": north.subjects, "external": south.subjects}
+    refuse_leakage(read, {"home": north, "abroad": south}, chosen)
+    with pytest.raises(InputError, match="sub-01 of training is sub-01 of external"):
+        refuse_leakage(read, {"home": north, "abroad": copy}, chosen)
 
 
 def test_a_patient_on_disk_becomes_an_example(tmp_path: Path) -> None:
@@ -309,9 +387,11 @@ def test_a_patient_on_disk_becomes_an_example(tmp_path: Path) -> None:
     assert example.dice > 0.3, "the true mask lies on the image that it is compared with"
     assert np.isfinite(example.numbers).all()
     assert example.strata["site"] == "severance"
-    before = source.settings
+    before = source.key(subject)
     (tmp_path / "cohort" / subject / "anat" / f"{subject}_T2w.nii.gz").unlink()
-    assert FolderPatients(tmp_path / "cohort", "bids").settings != before
+    again = FolderPatients(tmp_path / "cohort", "bids")
+    assert again.key(subject) != before
+    assert again.settings == source.settings, "what changes of one patient is no reason to prepare all again"
 
 
 def test_a_simulated_patient_becomes_an_example(tmp_path: Path) -> None:

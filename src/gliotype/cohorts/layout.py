@@ -6,7 +6,7 @@ A further layout is one more entry of `LAYOUTS`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from types import MappingProxyType
 
 from gliotype.study import Sequence
@@ -24,7 +24,8 @@ class Layout:
     Attributes:
         name: what the caller calls it.
         source: what it is, one sentence.
-        folders: pattern of the patients' folders below the cohort's.
+        folders: pattern of the patients' folders below the cohort's; of several folders of a patient the first that
+            holds an image counts.
         subject: regular expression whose first group, in a folder's name, is the patient.
         images: patterns of each sequence's file, below the patient's (or the examination's) folder; the first that
             is there counts.
@@ -35,6 +36,7 @@ class Layout:
         aliases: patterns of the patient's names in other data sets, filled in from columns in braces.
         examinations: pattern of the examinations' folders below the patient's, of which a patient may have none;
             the first that holds an image counts.
+        numbered: whether patients only have numbers (``sub-001``), so that another cohort may have the same names.
     """
 
     name: str
@@ -46,8 +48,9 @@ class Layout:
     tables: tuple[str, ...]
     identity: tuple[str, ...]
     columns: Mapping[str, str]
-    aliases: tuple[str, ...] = field(default=())
+    aliases: tuple[str, ...] = ()
     examinations: str = ""
+    numbered: bool = False
 
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(
@@ -65,17 +68,23 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
                     T2: ("anat/{id}*_T2w.nii.gz",),
                     FLAIR: ("anat/{id}*_FLAIR.nii.gz",),
                 },
-                ("derivatives/*/{id}/**/{id}*_dseg.nii.gz",),
+                (
+                    "derivatives/*/{id}/**/{id}*_label-tumo*_*.nii.gz",
+                    "derivatives/*/{id}/**/{id}*_label-lesion_*.nii.gz",
+                    "derivatives/*/{id}/**/{id}*_dseg.nii.gz",
+                    *(f"!{tool}*/{'*/' * depth}*" for tool in ("fmriprep", "smriprep") for depth in (2, 3)),
+                ),
                 ("participants.tsv",),
                 ("participant_id",),
                 {"idh": "idh", "age": "age", "sex": "sex", "grade": "grade", "site": "site"},
                 examinations="ses-*",
+                numbered=True,
             ),
             Layout(
                 "ucsf-pdgm",
                 "UCSF-PDGM on TCIA (Calabrese 2022)",
                 "**/UCSF-PDGM-*_nifti",
-                r"(UCSF-PDGM-\d+)(?!_?\d*_FU)",
+                r"(UCSF-PDGM-\d+)_nifti",
                 {
                     T1: ("*_T1.nii.gz",),
                     T1C: ("*_T1gad.nii.gz", "*_T1c.nii.gz"),
@@ -107,8 +116,8 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
             Layout(
                 "egd",
                 "Erasmus Glioma Database (van der Voort 2021), with its tables saved as CSV",
-                "**/EGD-*",
-                r"(EGD-\d{4})",
+                "**/*EGD-*",
+                r"(?:MR_)?(EGD-\d{4})",
                 {
                     T1: ("**/T1.nii.gz",),
                     T1C: ("**/T1GD.nii.gz",),
@@ -131,7 +140,12 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
                     T2: ("*_t2.nii.gz", "*-t2w.nii.gz", "T2.nii.gz"),
                     FLAIR: ("*_flair.nii.gz", "*-t2f.nii.gz", "FLAIR.nii.gz"),
                 },
-                ("**/{id}/*seg*.nii.gz", "**/{id}/mask.nii.gz"),
+                (
+                    "**/{id}/*seg*.nii.gz",
+                    "**/{id}/mask.nii.gz",
+                    "**/{id}/*GlistrBoost_ManuallyCorrected.nii.gz",
+                    "**/{id}/*GlistrBoost.nii.gz",
+                ),
                 ("labels.csv", "*MappingToTCIA*.csv"),
                 ("subject", "BraTS2021 ID"),
                 {"idh": "idh", "age": "age", "sex": "sex", "grade": "grade"},

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import csv
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from gliotype.cohorts.layout import LAYOUTS, Layout
-from gliotype.cohorts.names import canonical
+from gliotype.cohorts.names import canonical, examination
 from gliotype.cohorts.patient import CohortPatient
 from gliotype.cohorts.status import is_mutant
 from gliotype.errors import InputError, UsageError
 from gliotype.study import Sequence, Subject
 
 _SEX = {"m": "M", "male": "M", "f": "F", "female": "F"}
+
+_UNKNOWN = ("", "-1", "n/a", "na", "nan", "none", "unknown", "not available")
+"""What tables write, in lower case, where a fact is not known."""
 
 Row = Mapping[str, str]
 
@@ -32,7 +35,7 @@ def read_cohort(folder: Path, layout: str) -> tuple[CohortPatient, ...]:
     Raises:
         UsageError: for an unknown layout.
         InputError: if the folder, its tables, a needed column or the images of a labelled patient are missing, no
-            label matches a patient, a label has no meaning, or a patient is labelled twice.
+            label matches a patient, a label or an age has no meaning, or a patient is labelled twice.
     """
     if layout not in LAYOUTS:
         raise UsageError(f"there is no layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
@@ -46,11 +49,11 @@ def read_cohort(folder: Path, layout: str) -> tuple[CohortPatient, ...]:
     patients: list[CohortPatient] = []
     without: list[CohortPatient] = []
     for name in sorted(places):
-        row = rows.get(canonical(name))
-        mutant = None if row is None else _status(name, row.get(chosen.columns["idh"], ""))
-        if row is None or mutant is None:
+        own = rows.get(canonical(name), [])
+        mutant = _status(name, own, chosen.columns["idh"])
+        if mutant is None:
             continue
-        patient = _patient(folder, places[name], name, mutant, row, chosen)
+        patient = _patient(folder, places[name], name, mutant, own, chosen)
         (patients if patient.files else without).append(patient)
     if without:
         names = ", ".join(p.subject.id for p in without[:5])
@@ -65,61 +68,80 @@ def read_cohort(folder: Path, layout: str) -> tuple[CohortPatient, ...]:
     return tuple(patients)
 
 
-def _status(name: str, text: str) -> bool | None:
+def _status(name: str, rows: list[Row], column: str) -> bool | None:
     try:
-        return is_mutant(text)
+        told = {is_mutant(_cell(row, column)) for row in rows} - {None}
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
+    if len(told) > 1:
+        raise InputError(f"{name} is labelled mutant and wildtype: mend the tables")
+    return next(iter(told), None)
 
 
-def _patient(cohort: Path, folder: Path, name: str, mutant: bool, row: Row, layout: Layout) -> CohortPatient:
-    examinations = sorted(folder.glob(layout.examinations)) if layout.examinations else []
-    examination, files = _images(folder, examinations or [folder], layout)
-    others = {each.name for each in examinations if each != examination}
+def _cell(row: Row, column: str) -> str:
+    """Return what a row tells in a column, whose name may be written in any case."""
+    return row.get(column.casefold(), "")
+
+
+def _patient(
+    cohort: Path, folders: list[Path], name: str, mutant: bool, rows: list[Row], layout: Layout
+) -> CohortPatient:
+    """Join a patient's first examination that has images with the facts of the first row that tells each."""
+    folder, place, files = _images(folders, layout)
+    others = {each.name for each in _examinations(folder, layout) if each != place}
     masks = _matching(cohort, layout.mask, folder.name)
-    known = {fact: row.get(column, "").strip() for fact, column in layout.columns.items()}
-    facts = {fact: text for fact, text in known.items() if text and text.lower() not in ("n/a", "unknown")}
+    facts = {
+        fact: text
+        for fact, column in layout.columns.items()
+        for text in reversed([_cell(row, column) for row in rows])
+        if text.lower() not in _UNKNOWN
+    }
     return CohortPatient(
-        Subject(name, _age(facts.get("age", "")), _SEX.get(facts.get("sex", "").lower())),
+        Subject(name, _age(name, facts.get("age")), _SEX.get(facts.get("sex", "").lower())),
         mutant,
         files,
         next((mask for mask in masks if others.isdisjoint(mask.parts)), None),
-        _aliases(row, layout),
+        tuple(alias for row in rows for alias in _aliases(row, layout)),
         {fact: text for fact, text in facts.items() if fact not in ("idh", "age", "sex")},
     )
 
 
-def _aliases(row: Row, layout: Layout) -> tuple[str, ...]:
-    """Return the names in other data sets; one without a number, such as ``not in TCIA``, is nobody's."""
-    names = []
+def _aliases(row: Row, layout: Layout) -> Iterator[str]:
+    """Yield the names in other data sets; one without a number, such as ``not in TCIA``, is nobody's."""
     for pattern in layout.aliases:
-        known = {column: row.get(column, "") for column in re.findall(r"{(.*?)}", pattern)}
+        known = {column: _cell(row, column) for column in re.findall(r"{(.*?)}", pattern)}
         if all(known.values()) and re.search(r"\d", [*known.values()][-1]):
-            names.append(pattern.format_map(known))
-    return tuple(names)
+            yield pattern.format_map(known)
 
 
-def _folders(cohort: Path, layout: Layout) -> dict[str, Path]:
-    """Return the patients' folders by the patient's name; the first in order where one has several."""
-    found: dict[str, Path] = {}
-    for path in sorted(cohort.glob(layout.folders)):
+def _folders(cohort: Path, layout: Layout) -> dict[str, list[Path]]:
+    """Return the patients' folders, the first examination's first, by the name of the first."""
+    found: dict[str, list[tuple[tuple[str, bool, str], Path, str]]] = {}
+    for path in cohort.glob(layout.folders):
         match = re.match(layout.subject, path.name)
         if match and path.is_dir() and "derivatives" not in path.relative_to(cohort).parts:
-            found.setdefault(match.group(1), path)
-    return found
+            name = match.group(1)
+            found.setdefault(canonical(name), []).append((examination(name), path, name))
+    return {min(places)[2]: [path for _, path, _ in sorted(places)] for places in found.values()}
 
 
-def _images(folder: Path, examinations: Iterable[Path], layout: Layout) -> tuple[Path, dict[Sequence, Path]]:
-    """Find a patient's first examination that has images, and these."""
-    for examination in examinations:
-        found = {
-            sequence: file
-            for sequence, patterns in layout.images.items()
-            if (file := next(_matching(examination, patterns, folder.name), None))
-        }
-        if found:
-            return examination, found
-    return folder, {}
+def _examinations(folder: Path, layout: Layout) -> list[Path]:
+    """Return the folders of a patient's examinations in order; the patient's own where there are none."""
+    return (sorted(folder.glob(layout.examinations)) if layout.examinations else []) or [folder]
+
+
+def _images(folders: list[Path], layout: Layout) -> tuple[Path, Path, dict[Sequence, Path]]:
+    """Find a patient's first folder and examination that have images, and these."""
+    for folder in folders:
+        for place in _examinations(folder, layout):
+            found = {
+                sequence: file
+                for sequence, patterns in layout.images.items()
+                if (file := next(_matching(place, patterns, folder.name), None))
+            }
+            if found:
+                return folder, place, found
+    return folders[0], folders[0], {}
 
 
 def _matching(folder: Path, patterns: tuple[str, ...], name: str) -> Iterator[Path]:
@@ -131,31 +153,34 @@ def _matching(folder: Path, patterns: tuple[str, ...], name: str) -> Iterator[Pa
             yield from (file for file in files if not any(file.match(each) for each in unwanted))
 
 
-def _rows(folder: Path, layout: Layout) -> dict[str, dict[str, str]]:
-    """Join all tables of a cohort by the patient's name."""
+def _rows(folder: Path, layout: Layout) -> dict[str, list[Row]]:
+    """Join all tables of a cohort by the patient's name: the rows of a patient's examinations, the first one first."""
     tables = [file for pattern in layout.tables for file in sorted(folder.glob(pattern))]
     if not tables:
         raise InputError(
             f"{folder} holds no table ({' or '.join(layout.tables)}): put the cohort's table there"
         )
-    joined: dict[str, dict[str, str]] = {}
+    joined: dict[tuple[str, bool, str], dict[str, str]] = {}
     for table in tables:
-        seen: set[str] = set()
+        seen: set[tuple[str, bool, str]] = set()
         for row in _table(table):
-            name = next((row[column] for column in layout.identity if row.get(column)), None)
+            name = next(filter(None, (_cell(row, column) for column in layout.identity)), None)
             if name is None:
                 continue
-            key = canonical(name)
+            key = examination(name)
             if key in seen:
                 raise InputError(f"{table.name} names {name} twice: give each patient one line")
             seen.add(key)
             joined.setdefault(key, {}).update(row)
-    if not any(layout.columns["idh"] in row for row in joined.values()):
+    if not any(layout.columns["idh"].casefold() in row for row in joined.values()):
         raise InputError(
             f"no table of {folder} has the columns {layout.identity[0]!r} and {layout.columns['idh']!r}: "
             f"found {', '.join(table.name for table in tables)}"
         )
-    return joined
+    patients: dict[str, list[Row]] = {}
+    for key in sorted(joined):
+        patients.setdefault(key[0], []).append(joined[key])
+    return patients
 
 
 def _table(file: Path) -> list[dict[str, str]]:
@@ -163,7 +188,7 @@ def _table(file: Path) -> list[dict[str, str]]:
         with file.open(encoding="utf-8-sig", newline="") as text:
             separator = "\t" if file.suffix == ".tsv" else ","
             return [
-                {str(key).strip(): (value or "").strip() for key, value in row.items() if key}
+                {str(key).strip().casefold(): (value or "").strip() for key, value in row.items() if key}
                 for row in csv.DictReader(text, delimiter=separator)
             ]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
@@ -172,13 +197,20 @@ def _table(file: Path) -> list[dict[str, str]]:
         ) from error
 
 
-def _age(text: str) -> float | None:
-    try:
-        years = float(text.rstrip("+"))
-    except ValueError:
+def _age(name: str, text: str | None) -> float | None:
+    """Read an age in years; ``89+`` and ``041Y`` are such."""
+    if text is None:
         return None
-    return years if 0 <= years <= 120 else None
+    try:
+        years = float(text.rstrip("+Yy"))
+    except ValueError:
+        years = -1.0
+    if not 0 <= years <= 120:
+        raise InputError(
+            f"{name}: the age is {text!r}: write years such as 41.5, or leave it empty if not known"
+        )
+    return years
 
 
-def _example(rows: Mapping[str, Row]) -> str:
+def _example(rows: Mapping[str, list[Row]]) -> str:
     return repr(next(iter(rows), "none at all"))

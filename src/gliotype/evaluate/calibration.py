@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,8 +13,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer
 
-from gliotype.evaluate.decisions import Bools, around, share
-from gliotype.evaluate.roc import Estimate
+from gliotype.evaluate.decisions import Bools, mean_of, share
+from gliotype.evaluate.roc import Estimate, around
 
 Floats = NDArray[np.float64]
 
@@ -93,14 +93,15 @@ class Calibration:
     reliability: tuple[ReliabilityBin, ...]
 
 
-def brier(labels: ArrayLike, probabilities: ArrayLike) -> float:
-    """Return the mean squared difference between outcome (0 or 1) and probability.
+def brier(labels: ArrayLike, probabilities: ArrayLike) -> Estimate:
+    """Estimate the mean squared difference between outcome (0 or 1) and probability (Brier 1950).
 
     Example:
-        >>> round(brier([0, 1], [0.1, 0.7]), 6)
+        >>> round(brier([0, 1], [0.1, 0.7]).value, 6)
         0.05
     """
-    return float(np.mean((np.asarray(labels, dtype=float) - np.asarray(probabilities)) ** 2))
+    error = mean_of((np.asarray(labels, dtype=float) - np.asarray(probabilities)) ** 2)
+    return replace(error, low=max(0.0, error.low))
 
 
 def calibration_line(labels: ArrayLike, probabilities: ArrayLike) -> CalibrationLine:

@@ -9,12 +9,10 @@ from numpy.typing import NDArray
 from scipy import stats
 from sklearn.linear_model import LogisticRegression
 
-from gliotype.evaluate.roc import Estimate
+from gliotype.evaluate.roc import Estimate, around
 
 Bools = NDArray[np.bool_]
 Floats = NDArray[np.float64]
-
-_Z = float(stats.norm.ppf(0.975))
 
 
 @dataclass(frozen=True)
@@ -78,11 +76,6 @@ def share(count: int, of: int) -> Estimate:
 def mean_of(values: Floats) -> Estimate:
     """Estimate a mean with its normal interval."""
     return around(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
-
-
-def around(value: float, standard_error: float) -> Estimate:
-    """Return the normal 95 % interval of a number."""
-    return Estimate(value, value - _Z * standard_error, value + _Z * standard_error)
 
 
 def at_cut(mutant: Bools, score: Floats, cut: float) -> AtCut:

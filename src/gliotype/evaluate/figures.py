@@ -12,7 +12,7 @@ from sklearn.metrics import precision_recall_curve, roc_curve
 
 from gliotype.evaluate.decisions import Bools, net_benefit, probability_of_age, treat_all
 from gliotype.evaluate.metrics import Beside, Metrics
-from gliotype.evaluate.table import Floats, Patients, paired
+from gliotype.evaluate.table import Floats, Patients, has_both_classes, paired
 
 MINE, OTHER, SOFT = "#0072b2", "#d55e00", "#7d8a96"
 CURVE_THRESHOLDS = np.arange(5, 81) / 100
@@ -134,7 +134,7 @@ def _decision_curve(patients: Patients, theirs: Paired | None) -> str:
     if theirs is not None:
         _benefit(axes, theirs[0], theirs[2], OTHER, "other")
     known = np.isfinite(patients.age)
-    if len(set(mutant[known])) == 2:
+    if has_both_classes(mutant[known]):
         alone = probability_of_age(mutant[known], patients.age[known])
         _benefit(axes, mutant[known], alone, SOFT, "age alone, fitted here")
     axes.set(xlim=(0, 0.85), ylim=(DOWN_TO, max(0.1, 1.4 * float(mutant.mean()))))

@@ -1,39 +1,36 @@
 """All that is said about a set of predictions: discrimination, decisions at a cut, calibration, net benefit.
 
 Every number has its 95 % interval: DeLong's for areas, Wilson's for shares, a normal one for means, Wald's for the
-calibration line, and the logit interval for the average precision.
+calibration line, the logit's for the average precision and for predictive values at a prevalence, and a bootstrap's for
+the calibration curve and its index.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score
 
-from gliotype.evaluate.calibration import Calibration, calibration
+from gliotype.evaluate.calibration import Calibration, brier, calibration
 from gliotype.evaluate.decisions import (
     AtCut,
     Bools,
     NetBenefit,
     at_cut,
-    mean_of,
     net_benefit,
     probability_of_age,
     share,
     treat_all,
 )
 from gliotype.evaluate.predictive import PREVALENCES, AtPrevalence, at_prevalence
-from gliotype.evaluate.roc import Comparison, Estimate, auroc, compare_aurocs
-from gliotype.evaluate.table import Floats, Patients, check_both_classes, paired
+from gliotype.evaluate.roc import Z95, Comparison, Estimate, auroc, compare_aurocs
+from gliotype.evaluate.table import Floats, Patients, check_both_classes, has_both_classes, paired
 
 CUT = 0.5
 THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)
-
-_Z = float(stats.norm.ppf(0.975))
 
 
 @dataclass(frozen=True)
@@ -143,7 +140,7 @@ def evaluate(patients: Patients, other: Patients | None = None, *, cut: float = 
         without_prediction=patients.without_prediction,
         auroc=auroc(mutant, score),
         average_precision=average_precision(mutant, score),
-        brier=mean_squared_error(mutant, score),
+        brier=brier(mutant, score),
         age_alone=_beside_age(patients, np.full(len(mutant), True)),
         at_cut=decisions,
         at_prevalence=tuple(
@@ -174,17 +171,11 @@ def average_precision(mutant: Bools, score: Floats) -> Estimate:
 
     Where every mutant scores above every wildtype, the interval has no width, as DeLong's.
     """
-    value = float(average_precision_score(mutant, score))
-    if value == 1:
+    if score[mutant].min() > score[~mutant].max():
         return Estimate(1.0, 1.0, 1.0)
-    half = _Z / np.sqrt(mutant.sum() * value * (1 - value))
+    value = float(average_precision_score(mutant, score))
+    half = Z95 / np.sqrt(mutant.sum() * value * (1 - value))
     return Estimate(value, float(expit(logit(value) - half)), float(expit(logit(value) + half)))
-
-
-def mean_squared_error(mutant: Bools, score: Floats) -> Estimate:
-    """Estimate the Brier score."""
-    error = mean_of((mutant - score) ** 2)
-    return replace(error, low=max(0.0, error.low))
 
 
 def _beside(mutant: Bools, score: Floats, other: Floats) -> Beside:
@@ -199,7 +190,7 @@ def _beside(mutant: Bools, score: Floats, other: Floats) -> Beside:
 
 def _beside_age(patients: Patients, within: Bools) -> Beside | None:
     known = within & np.isfinite(patients.age)
-    if not _has_both_classes(patients.mutant[known]):
+    if not has_both_classes(patients.mutant[known]):
         return None
     return _beside(patients.mutant[known], patients.score[known], -patients.age[known])
 
@@ -207,7 +198,7 @@ def _beside_age(patients: Patients, within: Bools) -> Beside | None:
 def _net_benefit(patients: Patients, threshold: float) -> NetBenefit:
     known = np.isfinite(patients.age)
     mutant, age = patients.mutant[known], patients.age[known]
-    alone = probability_of_age(mutant, age) if _has_both_classes(mutant) else None
+    alone = probability_of_age(mutant, age) if has_both_classes(mutant) else None
     return NetBenefit(
         threshold,
         net_benefit(patients.mutant, patients.score, threshold),
@@ -236,7 +227,7 @@ def _stratum(patients: Patients, column: str, value: str) -> Stratum:
         value=value,
         n=len(mutant),
         mutants=int(mutant.sum()),
-        auroc=auroc(mutant, patients.score[within]) if _has_both_classes(mutant) else None,
+        auroc=auroc(mutant, patients.score[within]) if has_both_classes(mutant) else None,
         age_alone=_beside_age(patients, within),
     )
 
@@ -247,7 +238,3 @@ def _order(value: str) -> tuple[float, str]:
         return float(value), value
     except ValueError:
         return float("inf"), value
-
-
-def _has_both_classes(mutant: Bools) -> bool:
-    return min(int(mutant.sum()), int((~mutant).sum())) >= 2

@@ -5,15 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import stats
 from scipy.special import expit, logit
 
-from gliotype.evaluate.roc import Estimate
+from gliotype.evaluate.roc import Z95, Estimate
 
 PREVALENCES = (0.1, 0.2, 0.3, 0.5)
 """Of IDH mutation: about that of glioblastomas, of mixed cohorts, of this tool's default, of mixed lower grades."""
-
-_Z = float(stats.norm.ppf(0.975))
 
 
 @dataclass(frozen=True)
@@ -51,12 +48,12 @@ def at_prevalence(
         0.818 (0.742-0.860)
     """
     found, spared = hits / mutants, rejections / wildtypes
-    sensitivity = (hits + _Z**2 / 2) / (mutants + _Z**2)
-    specificity = (rejections + _Z**2 / 2) / (wildtypes + _Z**2)
+    sensitivity = (hits + Z95**2 / 2) / (mutants + Z95**2)
+    specificity = (rejections + Z95**2 / 2) / (wildtypes + Z95**2)
     odds = float(logit(prevalence))
     ppv = np.log(sensitivity / (1 - specificity)) + odds
     npv = np.log(specificity / (1 - sensitivity)) - odds
-    of_mutants, of_wildtypes = mutants + _Z**2, wildtypes + _Z**2
+    of_mutants, of_wildtypes = mutants + Z95**2, wildtypes + Z95**2
     ppv_error = np.sqrt(
         (1 - sensitivity) / sensitivity / of_mutants + specificity / (1 - specificity) / of_wildtypes
     )
@@ -75,5 +72,5 @@ def _estimate(right: float, wrong: float, log_odds: float, error: float) -> Esti
     if right + wrong == 0:
         return None
     value = right / (right + wrong)
-    low, high = (float(expit(log_odds + shift)) for shift in (-_Z * error, _Z * error))
+    low, high = (float(expit(log_odds + shift)) for shift in (-Z95 * error, Z95 * error))
     return Estimate(value, min(low, value), max(high, value))

@@ -14,6 +14,9 @@ from scipy import stats
 
 Floats = NDArray[np.float64]
 
+Z95 = float(stats.norm.ppf(0.975))
+"""Standard errors on either side of a normal 95 % interval."""
+
 
 @dataclass(frozen=True)
 class Estimate:
@@ -31,6 +34,11 @@ class Estimate:
 
     def __str__(self) -> str:
         return f"{self.value:.3f} ({self.low:.3f}-{self.high:.3f})"
+
+
+def around(value: float, standard_error: float) -> Estimate:
+    """Return the normal 95 % interval of a number."""
+    return Estimate(value, value - Z95 * standard_error, value + Z95 * standard_error)
 
 
 @dataclass(frozen=True)
@@ -61,9 +69,8 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> Estimate:
         0.778 (0.291-1.000)
     """
     areas, covariance = _areas_and_covariance(labels, [scores])
-    half = float(stats.norm.ppf(0.975) * np.sqrt(covariance[0, 0]))
-    value = float(areas[0])
-    return Estimate(value, max(0.0, value - half), min(1.0, value + half))
+    found = around(float(areas[0]), float(np.sqrt(covariance[0, 0])))
+    return Estimate(found.value, max(0.0, found.low), min(1.0, found.high))
 
 
 def compare_aurocs(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> Comparison:
@@ -75,9 +82,8 @@ def compare_aurocs(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> Co
     areas, covariance = _areas_and_covariance(labels, [first, second])
     difference = float(areas[0] - areas[1])
     spread = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0)))
-    half = float(stats.norm.ppf(0.975)) * spread
     p_value = float(2 * stats.norm.sf(abs(difference) / spread)) if spread > 0 else float(difference == 0)
-    return Comparison(Estimate(difference, difference - half, difference + half), p_value)
+    return Comparison(around(difference, spread), p_value)
 
 
 def _areas_and_covariance(labels: ArrayLike, scores: list[ArrayLike]) -> tuple[Floats, Floats]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -175,17 +175,26 @@ def join(predictions: Predictions, labels: Labels) -> Patients:
     )
 
 
-def check_both_classes(mutant: NDArray[np.bool_], which: str) -> None:
-    """Make sure that there are two mutant and two wildtype patients, the least for an AUROC.
+def has_both_classes(mutant: NDArray[np.bool_]) -> bool:
+    """Tell whether there are two mutant and two wildtype patients, the least for an AUROC."""
+    return min(int(mutant.sum()), int((~mutant).sum())) >= 2
+
+
+def check_both_classes(mutant: Iterable[bool], which: str) -> None:
+    """Make sure that there are two mutant and two wildtype patients.
+
+    Args:
+        mutant: whether each is IDH-mutant.
+        which: completes "the patients ...".
 
     Raises:
-        InputError: if not; `which` completes "the patients ...".
+        InputError: if not.
     """
-    mutants, wildtypes = int(mutant.sum()), int((~mutant).sum())
-    if min(mutants, wildtypes) < 2:
+    status = np.array([bool(each) for each in mutant], dtype=np.bool_)
+    if not has_both_classes(status):
         raise InputError(
-            f"the patients {which} are {mutants} mutant and {wildtypes} wildtype: two of each are the least "
-            "for an evaluation, so add patients"
+            f"the patients {which} are {status.sum()} mutant and {(~status).sum()} wildtype: two of each are the "
+            "least, so add patients"
         )
 
 

@@ -12,7 +12,7 @@ from gliotype.prepare import atlas
 from gliotype.simulate.anatomy import Anatomy
 from gliotype.simulate.label_maps import label_map_files, label_map_hashes, read_label_map
 from gliotype.simulate.template import template_anatomy
-from gliotype.staging import written_whole
+from gliotype.staging import expect_whole, written_whole
 from gliotype.train.digest import digest
 from gliotype.volume import Volume
 
@@ -43,7 +43,7 @@ def read_anatomies(folder: Path | None, keep: Path | None) -> tuple[Anatomy, ...
 
 
 def _read(file: Path) -> tuple[Anatomy, ...]:
-    with np.load(file) as kept:
+    with expect_whole(file), np.load(file) as kept:
         n = len(kept.files) // 3
         return tuple(Anatomy(Volume(kept[f"t{i}"], kept[f"a{i}"]), kept[f"m{i}"]) for i in range(n))
 

@@ -9,8 +9,9 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import as_completed
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,11 +21,12 @@ from numpy.typing import NDArray
 
 from gliotype import __version__
 from gliotype.errors import GliotypeError, InputError
+from gliotype.evaluate.table import check_both_classes
 from gliotype.measure import measure
 from gliotype.predictors.slices import IMAGES, NUMBERS, OFFSETS_MM, SIZE, numbers_of, slices_of
 from gliotype.runtime import checked_weights
 from gliotype.segment import segment
-from gliotype.staging import written_whole
+from gliotype.staging import expect_whole, written_whole
 from gliotype.study import PreparedStudy, Subject
 from gliotype.train.digest import digest
 from gliotype.train.workers import workers
@@ -63,7 +65,7 @@ class Patients(Protocol):
 
     Attributes:
         subjects: names, in order.
-        settings: all that the examples depend on, as plain values; it names the folder in which they are kept.
+        settings: what all examples depend on, as plain values; it names the folder in which they are kept.
     """
 
     @property
@@ -73,7 +75,11 @@ class Patients(Protocol):
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """All that the examples depend on."""
+        """What all examples depend on."""
+        ...
+
+    def key(self, subject: str) -> str:
+        """Return what names a patient's example in that folder: all else that it depends on."""
         ...
 
     def mutant(self, subject: str) -> bool:
@@ -139,28 +145,9 @@ def folder_of(patients: Patients, cache: Path) -> Path:
     return cache / digest(settings)
 
 
-def check_classes(which: str, mutant: Sequence[bool]) -> None:
-    """Make sure that there are two patients of each class.
-
-    Args:
-        which: begins the sentence, such as "the patients of the set tuning".
-        mutant: whether each is IDH-mutant.
-
-    Raises:
-        InputError: if not.
-    """
-    mutants, wildtypes = sum(mutant), len(mutant) - sum(mutant)
-    if min(mutants, wildtypes) < 2:
-        raise InputError(
-            f"{which} are {mutants} mutant and {wildtypes} wildtype: two of each are the least, so add patients"
-        )
-
-
-def check_found(which: str, examples: Sequence[Example]) -> None:
-    """Make sure that Model 1 found the tumour of two patients of each class (see `check_classes`)."""
-    check_classes(
-        f"the patients of {which} in whom a tumour was found", [e.mutant for e in examples if e.found]
-    )
+def check_found(which: str, examples: Iterable[Example]) -> None:
+    """Make sure that Model 1 found the tumour of two patients of each class (see `check_both_classes`)."""
+    check_both_classes((e.mutant for e in examples if e.found), f"of {which} in whom a tumour was found")
 
 
 def make_examples(
@@ -186,37 +173,53 @@ def make_examples(
     Raises:
         InputError: if a patient cannot be read or prepared; it names the patient, and those begun are finished and
             kept.
+        GliotypeError: if a process has ended.
     """
     names = patients.subjects if subjects is None else tuple(subjects)
     folder = folder_of(patients, cache)
-    missing = [name for name in names if not _file(folder, name).exists()]
+    missing = [name for name in names if not _file(patients, name, folder).exists()]
     if missing:
         began = time.monotonic()
         with workers(jobs) as pool:
             made = {pool.submit(_make, patients, name, folder): name for name in missing}
-            for done, future in enumerate(as_completed(made), start=1):
-                try:
-                    future.result()
-                except GliotypeError as error:
-                    pool.shutdown(cancel_futures=True)
-                    raise InputError(f"the patient {made[future]} cannot be prepared: {error}") from error
-                left = (time.monotonic() - began) / done * (len(missing) - done) / 60
-                tell(f"example {done} of {len(missing)}, {left:.0f} min left")
+            try:
+                for done, future in enumerate(as_completed(made), start=1):
+                    _check_made(future, made[future])
+                    left = (time.monotonic() - began) / done * (len(missing) - done) / 60
+                    tell(f"example {done} of {len(missing)}, {left:.0f} min left")
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
     return [_kept(patients, name, folder) for name in names]
+
+
+def _check_made(future: Future[None], subject: str) -> None:
+    """Tell why an example was not made, if it was not."""
+    try:
+        future.result()
+    except BrokenProcessPool as error:
+        raise GliotypeError(
+            "a process that prepares patients has ended, for want of memory perhaps: run again with fewer --jobs to "
+            "go on"
+        ) from error
+    except GliotypeError as error:
+        raise InputError(f"the patient {subject} cannot be prepared: {error}") from error
+    except Exception as error:
+        raise RuntimeError(f"the patient {subject}: {type(error).__name__}: {error}") from error
 
 
 def _kept(patients: Patients, subject: str, folder: Path) -> Example:
     """Read an example, with what the source says of the patient now."""
-    example = read_example(_file(folder, subject))
+    example = read_example(_file(patients, subject, folder))
     return replace(example, strata={**example.strata, **patients.strata(subject)})
 
 
 def _make(patients: Patients, subject: str, folder: Path) -> None:
-    write_example(patients.example(subject), _file(folder, subject))
+    write_example(patients.example(subject), _file(patients, subject, folder))
 
 
-def _file(folder: Path, subject: str) -> Path:
-    return folder / f"{hashlib.sha256(subject.encode()).hexdigest()[:16]}.npz"
+def _file(patients: Patients, subject: str, folder: Path) -> Path:
+    return folder / f"{hashlib.sha256(patients.key(subject).encode()).hexdigest()[:16]}.npz"
 
 
 def write_example(example: Example, file: Path) -> None:
@@ -238,19 +241,16 @@ def read_example(file: Path) -> Example:
     Raises:
         InputError: if the file is damaged.
     """
-    try:
-        with np.load(file) as kept:
-            about = json.loads(str(kept["about"]))
-            mutant, age, found, dice = kept["scalars"].tolist()
-            return Example(
-                about["subject"],
-                bool(mutant),
-                age,
-                kept["slices"],
-                kept["numbers"],
-                bool(found),
-                dice,
-                about["strata"],
-            )
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"the kept example {file} is damaged ({error}): delete it and run again") from error
+    with expect_whole(file), np.load(file) as kept:
+        about = json.loads(str(kept["about"]))
+        mutant, age, found, dice = kept["scalars"].tolist()
+        return Example(
+            about["subject"],
+            bool(mutant),
+            age,
+            kept["slices"],
+            kept["numbers"],
+            bool(found),
+            dice,
+            about["strata"],
+        )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -11,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gliotype.cohorts import CohortPatient, read_cohort
+from gliotype.cohorts import LAYOUTS, CohortPatient, read_cohort
 from gliotype.cohorts.names import canonical
 from gliotype.prepare import prepare
 from gliotype.read import read_mask, read_study
@@ -39,12 +40,14 @@ class FolderPatients:
 
     @property
     def settings(self) -> Mapping[str, Any]:
-        """All that the examples depend on: labels, and the size and time of every image."""
-        patients = {
-            name: [p.mutant, p.subject.age, {str(s): _stamp(f) for s, f in p.files.items()}, _stamp(p.mask)]
-            for name, p in self.members.items()
-        }
-        return {"layout": self.layout, "patients": patients}
+        """What all examples depend on."""
+        return {"layout": self.layout}
+
+    def key(self, subject: str) -> str:
+        """Name a patient after the label, the age, and the size and time of every image."""
+        p = self.members[subject]
+        images = {str(sequence): _stamp(file) for sequence, file in p.files.items()}
+        return json.dumps([subject, p.mutant, p.subject.age, images, _stamp(p.mask)], sort_keys=True)
 
     def mutant(self, subject: str) -> bool:
         """Tell whether a patient is IDH-mutant."""
@@ -55,8 +58,13 @@ class FolderPatients:
         return self.members[subject].strata
 
     def identities(self, subject: str) -> frozenset[str]:
-        """Return the patient's name and its aliases."""
-        return frozenset(canonical(name) for name in (subject, *self.members[subject].aliases))
+        """Return the patient's name and its aliases; a mere number with the sizes of the images, as of a copy."""
+        patient = self.members[subject]
+        own = canonical(subject)
+        if LAYOUTS[self.layout].numbered:
+            sizes = sorted(file.stat().st_size for file in patient.files.values())
+            own = f"{own} with images of {sizes} bytes"
+        return frozenset({own, *map(canonical, patient.aliases)})
 
     def example(self, subject: str) -> Example:
         """Read and prepare a patient and find the tumour."""

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import torch
+from torch import nn
 
-from gliotype.staging import written_whole
+from gliotype import __version__
+from gliotype.staging import expect_whole, write_text, written_whole
 from gliotype.train.digest import digest
 from gliotype.train.examples import Example
 from gliotype.train.member import train_member
 from gliotype.train.model2 import Hybrid, Model2, Recipe, Standard, calibrated
+
+N = TypeVar("N", bound=nn.Module)
 
 
 def kept_model(
@@ -38,24 +43,37 @@ def kept_model(
     standard = Standard.of(training)
     members = []
     for number in range(recipe.members):
-        file = place / f"member-{number + 1}.pt"
-        if not file.exists():
-            note = _note(place / "record.csv", number + 1, recipe, tell)
-            member = train_member(
-                recipe, training, standard, 1000 * recipe.seed + number, note, resampled=recipe.members > 1
-            )
-            with written_whole(file) as aside:
-                torch.save(member.state_dict(), aside)
-        member = Hybrid(recipe.parts)
-        member.load_state_dict(torch.load(file, weights_only=True))
-        members.append(member.eval())
+        note = _note(place / "record.csv", number + 1, recipe, tell)
+        seed = 1000 * recipe.seed + number
+        train = partial(train_member, recipe, training, standard, seed, note, resampled=recipe.members > 1)
+        members.append(kept_network(place / f"member-{number + 1}.pt", Hybrid(recipe.parts), train))
     return calibrated(Model2(recipe, tuple(members), standard), tuning)
+
+
+def kept_network(file: Path, network: N, train: Callable[[], N]) -> N:
+    """Read a network's numbers from its file; train it first if it was not kept.
+
+    Args:
+        file: of the numbers.
+        network: without them.
+        train: makes the trained network.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    if not file.exists():
+        with written_whole(file) as aside:
+            torch.save(train().state_dict(), aside)
+    with expect_whole(file):
+        network.load_state_dict(torch.load(file, weights_only=True))
+    return network.eval()
 
 
 def _name(recipe: Recipe, training: list[Example]) -> str:
     """Name a training run after everything that decides its result."""
     settings = {
         **asdict(recipe),
+        "version": __version__,
         "parts": sorted(recipe.parts),
         "patients": [(e.subject, e.mutant) for e in training],
     }
@@ -65,17 +83,18 @@ def _name(recipe: Recipe, training: list[Example]) -> str:
 def _note(
     record: Path, member: int, recipe: Recipe, tell: Callable[[str], None]
 ) -> Callable[[int, float], None]:
-    """Make a function that writes an epoch's loss to the record and tells how long it will take."""
+    """Make a function that writes an epoch's loss to the record and tells how long it will take.
+
+    What a killed run noted of this epoch and of later ones is dropped.
+    """
     began = time.monotonic()
 
     def note(epoch: int, loss: float) -> None:
         seconds = time.monotonic() - began
-        new = not record.exists()
-        with record.open("a", newline="") as table:
-            writer = csv.writer(table, lineterminator="\n")
-            if new:
-                writer.writerow(["member", "epoch", "loss", "seconds"])
-            writer.writerow([member, epoch, f"{loss:.5f}", f"{seconds:.1f}"])
+        lines = record.read_text(encoding="utf-8").splitlines()[1:] if record.exists() else []
+        before = [line for line in lines if tuple(map(int, line.split(",")[:2])) < (member, epoch)]
+        lines = ["member,epoch,loss,seconds", *before, f"{member},{epoch},{loss:.5f},{seconds:.1f}"]
+        write_text(record, "\n".join(lines) + "\n")
         epochs = recipe.epochs * (recipe.members - member + 1) - epoch
         left = seconds / epoch * epochs / 60
         tell(

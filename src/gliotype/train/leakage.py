@@ -18,8 +18,9 @@ def refuse_leakage(
     """Make sure that no two sets share a patient.
 
     Names are compared without case and leading zeros, TCGA names by their barcode, and by every alias that a cohort's
-    tables give (the BraTS names of UCSF-PDGM patients, the TCIA names of BraTS patients). Simulated patients
-    are compared by site, seed and number.
+    tables give (the BraTS names of UCSF-PDGM patients and of their follow-ups, the TCIA names of BraTS patients).
+    BIDS patients, who may be ``sub-001`` in every hospital, are compared by the sizes of their images, too, and
+    simulated ones by seed and number.
 
     Raises:
         InputError: if two sets share patients (it names them), or if this cannot be told since a cohort with BraTS
@@ -41,8 +42,8 @@ def refuse_leakage(
     if twice:
         shown = "; ".join(list(twice)[:5])
         raise InputError(
-            f"{len(twice)} patients are in two sets ({shown}): leave them out of one, since a model that has seen a "
-            "patient is not tested on it"
+            f"{len(twice)} patients are in two sets ({shown}): leave them out of one, or give simulated cohorts seeds "
+            "of their own, since a model that has seen a patient is not tested on it"
         )
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gliotype.staging import written_whole
+from gliotype.staging import expect_whole, written_whole
 from gliotype.train.loss import Loss, loss, whole_tumour_dice
 from gliotype.train.precision import mixed_precision
 
@@ -49,11 +49,12 @@ class Learner:
     def resume(self, checkpoint: Path) -> None:
         """Go on from a checkpoint, if there is one."""
         if checkpoint.exists():
-            kept = torch.load(checkpoint, weights_only=True)
-            self.network.load_state_dict(kept["network"])
-            self.average.load_state_dict(kept["average"])
-            self.optimiser.load_state_dict(kept["optimiser"])
-            self.step = kept["step"]
+            with expect_whole(checkpoint):
+                kept = torch.load(checkpoint, weights_only=True)
+                self.network.load_state_dict(kept["network"])
+                self.average.load_state_dict(kept["average"])
+                self.optimiser.load_state_dict(kept["optimiser"])
+                self.step = kept["step"]
 
     def save(self, checkpoint: Path) -> None:
         """Write a checkpoint, replaced at once when complete."""

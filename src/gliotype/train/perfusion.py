@@ -5,20 +5,23 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import nn
 
+from gliotype.evaluate.table import check_both_classes
 from gliotype.networks.export import export_onnx
 from gliotype.networks.recurrent import CurveEnsemble, CurveNet
 from gliotype.predictors.curves import CHANNELS, POINTS
-from gliotype.staging import check_writable, written_together, written_whole
+from gliotype.staging import check_writable, written_together
 from gliotype.train.bootstrap import bootstrap
 from gliotype.train.calibration import platt
 from gliotype.train.curve_network import CurveExample, CurveModel, Recipe, measured, train_member
 from gliotype.train.digest import digest
+from gliotype.train.kept import kept_network
 from gliotype.train.perfusion_examples import CurveCohort, make_curve_examples
 from gliotype.train.perfusion_table import Tested, results_markdown, test_set
 
@@ -96,6 +99,7 @@ def train_perfusion(
         tell: told how far it is.
 
     Raises:
+        InputError: if a set has fewer than two patients of a class.
         OutputError: if the folder cannot be written.
     """
     check_writable(run)
@@ -103,6 +107,7 @@ def train_perfusion(
     for name, cohort in design.cohorts.items():
         tell(f"simulate {name}, {cohort.patients} patients")
         sets[name] = make_curve_examples(cohort, run / "examples", jobs=jobs)
+        check_both_classes((example.mutant for example in measured(sets[name])), f"of {name}")
     model = _kept_model(recipe, sets, run / "networks", tell)
     tested = tuple(
         test_set(name, sets[name], model, training=sets["training"], tuning=sets["tuning"], seed=recipe.seed)
@@ -125,15 +130,9 @@ def _kept_model(
     members = []
     for number in range(1, recipe.members + 1):
         sample = [training[i] for i in bootstrap([e.mutant for e in training], rng)]
-        file = place / f"member-{number}.pt"
-        if not file.exists():
-            note = _note(number, recipe, tell)
-            member = train_member(recipe, sample, tuning, 1000 * recipe.seed + number, note)
-            with written_whole(file) as aside:
-                torch.save(member.state_dict(), aside)
-        member = CurveNet(len(CHANNELS))
-        member.load_state_dict(torch.load(file, weights_only=True))
-        members.append(member.eval())
+        note, seed = _note(number, recipe, tell), 1000 * recipe.seed + number
+        train = partial(train_member, recipe, sample, tuning, seed, note)
+        members.append(kept_network(place / f"member-{number}.pt", CurveNet(len(CHANNELS)), train))
     average = np.stack([example.curves[0] for example in training]).mean(axis=0)
     model = CurveModel(tuple(members), np.asarray(average, dtype=np.float32))
     slope, offset = platt(np.array([e.mutant for e in tuning]), model.log_odds(tuning))

@@ -20,7 +20,7 @@ from gliotype.simulate.perfusion_curves import VoxelCurves, VoxelRegion, draw_pe
 from gliotype.simulate.perfusion_sites import dsc_site_named
 from gliotype.simulate.sites import draw_disease, draw_site_age, site_named
 from gliotype.simulate.tumour import GliomaType
-from gliotype.staging import written_whole
+from gliotype.staging import expect_whole, written_whole
 from gliotype.train.curve_network import CurveExample
 from gliotype.train.digest import digest
 from gliotype.train.workers import workers
@@ -158,7 +158,7 @@ def _save(examples: list[CurveExample], file: Path) -> None:
 
 
 def _load(file: Path) -> list[CurveExample]:
-    with np.load(file) as kept:
+    with expect_whole(file), np.load(file) as kept:
         curves = np.split(kept["curves"].astype(np.float32), np.cumsum(kept["counts"])[:-1])
         columns = (kept[name] for name in ("phases", "numbers", "mutant", "age"))
         rows = zip(kept["subjects"], curves, *columns, strict=True)

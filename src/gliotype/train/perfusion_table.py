@@ -123,7 +123,7 @@ def test_set(
         unmeasured=len(examples) - len(measured(examples)),
         auroc=auroc(truth, score),
         decisions=at_cut(truth, probability, cut),
-        brier=brier(truth, probability),
+        brier=brier(truth, probability).value,
         slope=calibration_line(truth, probability).slope,
         rivals=rivals,
         explanation=explain(measured(examples), model),

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import tomllib
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
 from gliotype.cohorts import LAYOUTS
 from gliotype.errors import InputError
 from gliotype.simulate.sites import SITES
+
+FULL = "hybrid"
+"""Name of the model with all parts."""
+
+FUSION = "forest and image (2019)"
+"""Name of the hybrid's first form."""
+
+Metric = Literal["accuracy", "auroc", "auprc", "dice"]
+"""What a paper may have published of a test set."""
 
 Part = Literal["image", "T1C", "T2", "FLAIR", "outline", "shape", "loci", "age"]
 """What an ablation may keep; the image is T1c, T2, FLAIR and the outline together."""
@@ -23,9 +32,17 @@ class _Strict(BaseModel):
 class ScannerSettings(_Strict):
     """How a simulated hospital scans; see `gliotype.train.simulated.Scanner`."""
 
-    field_t: dict[str, float]
-    thickness_mm: tuple[float, float]
+    field_t: dict[Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?$")], Annotated[float, Field(ge=0)]]
+    thickness_mm: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(le=20)]]
     missing: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _possible(self) -> ScannerSettings:
+        if abs(sum(self.field_t.values()) - 1) > 1e-6:
+            raise ValueError("the shares of field_t add up to 1")
+        if self.thickness_mm[0] > self.thickness_mm[1]:
+            raise ValueError("thickness_mm is the thinnest and the thickest slice")
+        return self
 
 
 class CohortSettings(_Strict):
@@ -47,6 +64,11 @@ class CohortSettings(_Strict):
             raise ValueError(f"there is no site {self.simulated!r}: choose one of {', '.join(SITES)}")
         if self.simulated is not None and self.patients is None:
             raise ValueError("a simulated cohort needs patients, their number")
+        foreign = {"layout"} if self.path is None else {"patients", "seed", "anatomies", "scanner"}
+        if idle := sorted(foreign & self.model_fields_set):
+            raise ValueError(
+                f"{', '.join(idle)}: has no meaning beside {'simulated' if self.simulated else 'path'}"
+            )
         if self.layout not in LAYOUTS:
             raise ValueError(f"there is no layout {self.layout!r}: choose one of {', '.join(LAYOUTS)}")
         return self
@@ -68,7 +90,7 @@ class ModelSettings(_Strict):
     (`gliotype.train.fusion`).
     """
 
-    members: int = Field(default=3, ge=1)
+    members: int = Field(default=3, ge=2)
     ablation_members: int = Field(default=1, ge=1)
     epochs: int = Field(default=40, ge=1)
     learning_rate: float = Field(default=2e-3, gt=0)
@@ -96,7 +118,7 @@ class Protocol(_Strict):
     sets: dict[str, SetSettings] = Field(min_length=3)
     model: ModelSettings = ModelSettings()
     ablations: dict[str, tuple[Part, ...]] = Field(default_factory=dict)
-    published: dict[str, dict[str, float]] = Field(default_factory=dict)
+    published: dict[str, dict[Metric, Annotated[float, Field(ge=0, le=1)]]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _sets_fit(self) -> Protocol:
@@ -108,8 +130,22 @@ class Protocol(_Strict):
                 raise ValueError(f"exactly one set needs the role {role}")
         if self.model.fusion is not None and self.ablations.get(self.model.fusion) != ("image",):
             raise ValueError(f"model.fusion: no ablation {self.model.fusion!r} has the image alone")
-        if not any(chosen.role == "test" for chosen in self.sets.values()):
+        if not self.named("test"):
             raise ValueError("at least one set needs the role test")
+        if unknown := sorted(self.published.keys() - set(self.named("test"))):
+            raise ValueError(f"published: there is no test set {', '.join(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Protocol:
+        for name in (*self.sets, *self.ablations):
+            if not name.strip() or set(name) & set("/\\"):
+                raise ValueError(f"the name {name!r} becomes that of a file: give it letters, and no slash")
+        for name, parts in self.ablations.items():
+            if name in (FULL, FUSION):
+                raise ValueError(f"ablations: {name!r} is the name of another model")
+            if not parts:
+                raise ValueError(f"ablations: {name!r} keeps nothing")
         return self
 
     def named(self, role: str) -> tuple[str, ...]:
@@ -124,7 +160,7 @@ def read_protocol(file: Path) -> Protocol:
         InputError: if the file is missing, no TOML, or holds unknown keys or values; it names each.
     """
     try:
-        text = file.read_bytes().decode("utf-8")
+        text = file.read_bytes().decode("utf-8-sig")
         protocol = Protocol.model_validate(tomllib.loads(text))
     except OSError as error:
         raise InputError(

@@ -152,7 +152,7 @@ def _external(model: LogisticModel, cohorts: tuple[Cohort, ...]) -> list[dict[st
                     "patients": len(group),
                     "mutants": int(group.mutant.sum()),
                     "auroc": _ends(estimate),
-                    "brier": round(brier(group.mutant, probabilities), 3),
+                    "brier": round(brier(group.mutant, probabilities).value, 3),
                     "calibration_slope": round(line.slope, 2),
                     "calibration_intercept": round(line.intercept, 2),
                 }

@@ -98,9 +98,13 @@ class SimulatedPatients:
         """Return the site and the field strength in tesla."""
         return {"site": self.site, "field_t": str(self.draw(subject).field_t)}
 
+    def key(self, subject: str) -> str:
+        """Return the name: all else is in the settings."""
+        return subject
+
     def identities(self, subject: str) -> frozenset[str]:
-        """Return the name with the seed: another cohort of this site and seed has the same patients."""
-        return frozenset({f"{subject} of seed {self.seed}"})
+        """Return number and seed: another cohort of this seed, of whatever site, has the same heads and tumours."""
+        return frozenset({f"simulated {subject.rpartition('-')[2]} of seed {self.seed}"})
 
     def member(self, subject: str) -> Member:
         """Simulate a patient."""

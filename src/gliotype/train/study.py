@@ -19,26 +19,20 @@ from gliotype import __version__
 from gliotype.errors import InputError
 from gliotype.evaluate.figures import draw_figures
 from gliotype.evaluate.metrics import Metrics, evaluate
-from gliotype.evaluate.table import join, read_labels, read_predictions
+from gliotype.evaluate.table import check_both_classes, join, read_labels, read_predictions
 from gliotype.evaluate.write import write_evaluation
 from gliotype.staging import check_writable, write_text
 from gliotype.train.anatomies import read_anatomies
-from gliotype.train.examples import Example, Patients, check_classes, check_found, make_examples
+from gliotype.train.examples import Example, Patients, check_found, make_examples
 from gliotype.train.folder import FolderPatients
 from gliotype.train.fusion import fit_fusion
 from gliotype.train.kept import kept_model
 from gliotype.train.leakage import refuse_leakage
 from gliotype.train.model2 import ALL_PARTS, Model2, Recipe
-from gliotype.train.protocol import CohortSettings, Protocol
+from gliotype.train.protocol import FULL, FUSION, CohortSettings, Protocol
 from gliotype.train.simulated import Scanner, SimulatedPatients
 from gliotype.train.study_table import Row, study_markdown
 from gliotype.train.weight import write_weight
-
-FULL = "hybrid"
-"""Name of the model with all parts."""
-
-FUSION = "forest and image (2019)"
-"""Name of the hybrid's first form."""
 
 
 class Scorer(typing.Protocol):
@@ -100,7 +94,7 @@ def run_study(
     refuse_leakage(protocol, sources, names)
     for name, subjects in names.items():
         source = sources[protocol.sets[name].cohort]
-        check_classes(f"the patients of the set {name}", [source.mutant(subject) for subject in subjects])
+        check_both_classes(map(source.mutant, subjects), f"of the set {name}")
     for cohort in protocol.cohorts.values():
         if cohort.anatomies is not None:
             tell(f"align the label maps of {cohort.anatomies}")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import get_args
 
 import numpy as np
 
 from gliotype.evaluate.roc import Estimate
 from gliotype.train.examples import Example
-from gliotype.train.protocol import Protocol
+from gliotype.train.protocol import Metric, Protocol
 
 
 @dataclass(frozen=True)
@@ -83,9 +84,6 @@ def _sets(protocol: Protocol, sets: Mapping[str, list[Example]]) -> list[str]:
     return ["\n".join(lines)]
 
 
-_METRICS = ("accuracy", "auroc", "auprc", "dice")
-
-
 def _tests(rows: list[Row], protocol: Protocol) -> list[str]:
     lines = [
         "| set | n | accuracy | sensitivity | specificity | AUROC | AUPRC | Brier | calibration slope "
@@ -110,7 +108,7 @@ def _tests(rows: list[Row], protocol: Protocol) -> list[str]:
     if protocol.published:
         beside = ["| set | metric | here | published |", "| --- | --- | --- | --- |"]
         for row in rows:
-            for metric in _METRICS:
+            for metric in get_args(Metric):
                 published = protocol.published.get(row.set_name, {}).get(metric)
                 if published is not None:
                     here = getattr(row, metric)
