@@ -1,10 +1,11 @@
 """Whether patients simulated straight onto one grid, as Model 2 is trained on, stand for raw studies.
 
-    python benchmarks/model2_ways.py [--patients N] [--jobs N]
+    python benchmarks/model2_ways.py KEEP [--patients N] [--jobs N]
 
 Each simulated patient is imaged twice: registered, on one grid, as `gliotype.train.simulated` does; and raw,
 oblique and thick-sliced, through the whole of `gliotype predict`. Prints how far tumour volume, numbers and
-Model 2's log-odds agree.
+Model 2's log-odds agree. What Model 2 sees of a patient is kept in the folder KEEP, so that an interrupted run goes
+on and another weight answers at once; delete it when anything before Model 2 changes.
 """
 
 from __future__ import annotations
@@ -14,16 +15,18 @@ import sys
 import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import numpy as np
 
 import gliotype
 from gliotype.evaluate.roc import auroc, compare_aurocs
+from gliotype.evaluate.table import has_both_classes
 from gliotype.evaluate.write import estimate_words
 from gliotype.measure import measure
 from gliotype.predictors.hybrid import shares_of
-from gliotype.predictors.slices import NUMBERS, numbers_of
+from gliotype.predictors.slices import NUMBERS, Slices, numbers_of, slices_of
 from gliotype.prepare import prepare_registered
 from gliotype.segment import find_brain, segment
 from gliotype.simulate.patient import acquire
@@ -31,23 +34,70 @@ from gliotype.simulate.raw import NAMES, raw_patient, scanner_units, write_raw_s
 from gliotype.simulate.scanner import draw_protocol
 from gliotype.simulate.sites import SITES, draw_disease
 from gliotype.simulate.tissue import draw_parameters
-from gliotype.study import STRUCTURAL, Subject
-from gliotype.volume import Volume
+from gliotype.staging import written_whole
+from gliotype.study import STRUCTURAL, Measurements, PreparedStudy, Subject, Tumour
+from gliotype.volume import Grid, Volume
 
 SHOWN = ("VoxelVolume", "Sphericity", "Flatness", "Frontal", "Temporal")
 
 
+WAYS = ("registered", "raw")
+
+
+@dataclass(frozen=True, eq=False)
+class Seen:
+    """What Model 2 sees of a patient in one way; without slices where no tumour was found."""
+
+    numbers: np.ndarray
+    slices: np.ndarray
+    affine: np.ndarray
+
+    @classmethod
+    def of(
+        cls, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements | None, subject: Subject
+    ) -> Seen:
+        """Cut the slices and line up the numbers; `measurements` is None where no tumour was found."""
+        if measurements is None:
+            return cls(np.zeros(0), np.zeros(0), np.eye(4))
+        slices = slices_of(prepared, tumour)
+        return cls(numbers_of(measurements, subject), slices.array, slices.grid.affine)
+
+    @property
+    def found(self) -> bool:
+        """Whether a tumour was found."""
+        return self.slices.size > 0
+
+    def log_odds(self) -> tuple[float, float]:
+        """Of the image's share, and of all."""
+        shape = (*self.slices.shape[2:], len(self.slices))
+        shares = shares_of(Slices(self.slices, Grid(shape, self.affine)), self.numbers)
+        return float(shares.image.mean()), float(shares.log_odds.mean())
+
+
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Numbers, image's share and log-odds of one patient in both ways; None where no tumour was found."""
+    """One patient in both ways."""
 
     mutant: bool
-    registered: tuple[np.ndarray, float, float] | None
-    raw: tuple[np.ndarray, float, float] | None
+    registered: Seen
+    raw: Seen
+
+
+def kept_pair(seed: int, keep: Path) -> Pair:
+    """Read a patient; simulate, image and prepare it first if it was not kept."""
+    file = keep / f"{seed}.npz"
+    if not file.exists():
+        pair = both_ways(seed)
+        arrays = {f"{way}_{name}": array for way in WAYS for name, array in vars(getattr(pair, way)).items()}
+        with written_whole(file) as aside:
+            np.savez_compressed(aside, mutant=pair.mutant, **arrays)
+    with np.load(file) as kept:
+        ways = [Seen(*(kept[f"{way}_{name}"] for name in Seen.__dataclass_fields__)) for way in WAYS]
+        return Pair(bool(kept["mutant"]), *ways)
 
 
 def both_ways(seed: int) -> Pair:
-    """Simulate one patient and answer in both ways."""
+    """Simulate, image and prepare one patient in both ways."""
     rng = np.random.default_rng([seed, 7])
     disease = draw_disease(rng, SITES["severance"])
     patient = raw_patient(seed, disease)
@@ -60,24 +110,14 @@ def both_ways(seed: int) -> Pair:
     }
     prepared = prepare_registered(images, np.eye(4), None, find_brain)
     tumour = segment(prepared)
-    registered = None
-    if tumour.found:
-        measured = measure(prepared, tumour)
-        shares = shares_of(prepared, tumour, measured, subject)
-        registered = (
-            numbers_of(measured, subject),
-            float(shares.image.mean()),
-            float(shares.log_odds.mean()),
-        )
+    measurements = measure(prepared, tumour) if tumour.found else None
+    registered = Seen.of(prepared, tumour, measurements, subject)
     with tempfile.TemporaryDirectory() as folder:
         write_raw_study(patient, Path(folder), seed)
         files = {s: Path(folder) / f"{NAMES[s]}.nii.gz" for s in STRUCTURAL}
         result: gliotype.Result = gliotype.predict(files=files, age=patient.age)
-    raw = None
-    if result.tumour.found:
-        shares = shares_of(result.prepared, result.tumour, result.measurements, subject)
-        numbers = numbers_of(result.measurements, subject)
-        raw = (numbers, float(shares.image.mean()), float(shares.log_odds.mean()))
+    measurements = result.measurements if result.tumour.found else None
+    raw = Seen.of(result.prepared, result.tumour, measurements, subject)
     return Pair(bool(getattr(disease, "idh_mutant", False)), registered, raw)
 
 
@@ -93,27 +133,28 @@ def line(name: str, first: np.ndarray, second: np.ndarray) -> str:
 
 
 def tell(pairs: list[Pair]) -> None:
-    """Print how far both ways agree, where both found a tumour."""
-    found = [
-        sum(way is not None for way in ways)
-        for ways in zip(*((p.registered, p.raw) for p in pairs), strict=True)
-    ]
+    """Print how far both ways agree, where both found a tumour; with fewer than two of a class not their AUROC."""
+    found = [sum(getattr(pair, way).found for pair in pairs) for way in WAYS]
     print(
         f"Simulated patients, each imaged twice. Tumour found of {len(pairs)}: registered {found[0]}, raw {found[1]}"
     )
-    both = [(p.mutant, p.registered, p.raw) for p in pairs if p.registered and p.raw]
-    truth = np.array([mutant for mutant, _, _ in both])
+    both = [pair for pair in pairs if pair.registered.found and pair.raw.found]
+    truth = np.array([pair.mutant for pair in both])
     print(
         f"{f'n = {len(both)}, {truth.sum()} mutant':16s} {'registered':>12s} {'raw':>12s} {'difference':>12s}"
     )
     for name in SHOWN:
         place = NUMBERS.index(name)
-        numbers = [np.array([row[way][0][place] for row in both]) for way in (1, 2)]
+        numbers = [np.array([getattr(pair, way).numbers[place] for pair in both]) for way in WAYS]
         print(line(name, *numbers))
-        print(f"{'':16s} AUROC registered {auroc(truth, numbers[0])}, raw {auroc(truth, numbers[1])}")
-    for index, name in ((1, "image, log-odds"), (2, "all, log-odds")):
-        ways = [np.array([row[way][index] for row in both]) for way in (1, 2)]
+        if has_both_classes(truth):
+            print(f"{'':16s} AUROC registered {auroc(truth, numbers[0])}, raw {auroc(truth, numbers[1])}")
+    answers = np.array([[getattr(pair, way).log_odds() for way in WAYS] for pair in both])
+    for index, name in enumerate(("image, log-odds", "all, log-odds")):
+        ways = list(answers[:, :, index].T)
         print(line(name, *ways))
+        if not has_both_classes(truth):
+            continue
         beyond = compare_aurocs(truth, ways[1], ways[0]).difference
         print(
             f"{'':16s} AUROC registered {auroc(truth, ways[0])}, raw {auroc(truth, ways[1])}, "
@@ -123,12 +164,13 @@ def tell(pairs: list[Pair]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("keep", type=Path, metavar="KEEP")
     parser.add_argument("--patients", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=1, help="patients at the same time")
     arguments = parser.parse_args()
     pairs = []
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        for pair in pool.map(both_ways, range(5000, 5000 + arguments.patients)):
+        for pair in pool.map(kept_pair, range(5000, 5000 + arguments.patients), repeat(arguments.keep)):
             pairs.append(pair)
             print(f"{len(pairs)} of {arguments.patients}", file=sys.stderr, flush=True)
     tell(pairs)

@@ -31,6 +31,7 @@ from gliotype.errors import GliotypeError
 from gliotype.evaluate.calibration import brier, calibration_line
 from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.predictors.hybrid import shares_of
+from gliotype.predictors.slices import numbers_of, slices_of
 from gliotype.prepare import to_acquired
 from gliotype.study import Call, Label, Sequence, Subject
 
@@ -178,7 +179,8 @@ def _parts(result: gliotype.Result) -> dict[str, float]:
     """Model 2's answer without age, and from its image's share alone, at the prior of 0.3."""
     if "hybrid" not in {finding.method for finding in result.findings}:
         return {}
-    shares = shares_of(result.prepared, result.tumour, result.measurements, Subject("without age"))
+    numbers = numbers_of(result.measurements, Subject("without age"))
+    shares = shares_of(slices_of(result.prepared, result.tumour), numbers)
     resting = shares.resting.mean() + logit(PRIOR)
     return {
         "hybrid_without_age": float(expit(shares.log_odds.mean() + logit(PRIOR))),

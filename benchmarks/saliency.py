@@ -24,6 +24,7 @@ from real_cases import with_truth
 import gliotype
 from gliotype.explain import occlusion_map, saliency_shares
 from gliotype.predictors.hybrid import Shares, activation_map, shares_of
+from gliotype.predictors.slices import numbers_of, slices_of
 from gliotype.runtime import checked_weights
 
 PLACES = ("enhancing", "non-enhancing", "5 mm around", "elsewhere")
@@ -79,7 +80,8 @@ def main() -> None:
         result: gliotype.Result = gliotype.predict(files=case.files, age=case.age, id=case.name)
         if not result.tumour.found:
             continue
-        shares = shares_of(result.prepared, result.tumour, result.measurements, result.subject)
+        numbers = numbers_of(result.measurements, result.subject)
+        shares = shares_of(slices_of(result.prepared, result.tumour), numbers)
         mean = shares.maps.mean(axis=0)
         rows["map"].append(place_shares(result, mean, shares))
         rows["occlusion"].append(place_shares(result, occluded(shares, trained), shares))

@@ -13,7 +13,7 @@ from factory import make_result
 from gliotype import runtime
 from gliotype.errors import WeightsError
 from gliotype.predictors.hybrid import HybridPredictor, load_weights, shares_of
-from gliotype.predictors.slices import IMAGES, NUMBERS
+from gliotype.predictors.slices import IMAGES, NUMBERS, numbers_of, slices_of
 from gliotype.study import Finding, NotApplicable, PreparedStudy, Sequence, Subject
 from gliotype.train.manifest import write_manifest
 
@@ -39,7 +39,8 @@ def found(answer: Finding | NotApplicable) -> Finding:
 def test_the_answer_is_the_sum_of_its_shares() -> None:
     result = make_result()
     finding = found(ask(0.3))
-    shares = shares_of(result.prepared, result.tumour, result.measurements, Subject("a", 44.0))
+    slices = slices_of(result.prepared, result.tumour)
+    shares = shares_of(slices, numbers_of(result.measurements, Subject("a", 44.0)))
     assert finding.probability is not None
     assert logit(finding.probability) == pytest.approx(shares.log_odds.mean() + logit(0.3))
     np.testing.assert_allclose(shares.image, shares.maps.mean(axis=(1, 2, 3)))

@@ -126,22 +126,18 @@ class Shares:
         return np.asarray(self.image + self.numbers.sum(axis=1) + self.resting)
 
 
-def shares_of(
-    prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
-) -> Shares:
+def shares_of(slices: Slices, numbers: Floats) -> Shares:
     """Run Model 2 and part its log-odds.
 
     Args:
-        prepared: with any of T1c, T2 and FLAIR.
-        tumour: not empty.
-        measurements: of this tumour.
-        subject: for the age.
+        slices: of a patient, with any of T1c, T2 and FLAIR (`slices_of`).
+        numbers: (20,), NaN where one is missing (`numbers_of`).
     """
-    slices, weights = slices_of(prepared, tumour), load_weights()
+    weights = load_weights()
     maps = np.moveaxis(np.asarray(_network()(slices.array), dtype=np.float64), 1, 0)
     return Shares(
         weights.slope * maps,
-        weights.shares(numbers_of(measurements, subject)),
+        weights.shares(numbers),
         weights.slope * weights.intercepts + weights.offset,
         slices,
     )
@@ -164,7 +160,8 @@ class HybridPredictor:
         used = tuple(s for s in IMAGES if s in prepared.images)
         if not used:
             return NotApplicable(self.name, "it needs at least one of T1c, T2 and FLAIR")
-        shares = shares_of(prepared, tumour, measurements, subject)
+        numbers = numbers_of(measurements, subject)
+        shares = shares_of(slices_of(prepared, tumour), numbers)
         reasons_map = activation_map(shares.maps.mean(axis=0), shares.slices, prepared)
         probability, interval = ensemble_answer(shares.log_odds + float(logit(self.prevalence)))
         return Finding(
@@ -172,7 +169,7 @@ class HybridPredictor:
             probability=probability,
             interval=interval,
             sequences=used,
-            reasons=_reasons(shares, numbers_of(measurements, subject), measurements.units),
+            reasons=_reasons(shares, numbers, measurements.units),
             limits=LIMITS,
             summary=f"{_summary(used, subject)} {_where(saliency_shares(reasons_map, tumour))}",
             map=reasons_map,
