@@ -278,7 +278,9 @@ class Reason:
         name: of the measurement, or ``"age"``.
         value: as measured.
         unit: of the value.
-        contribution: change of the log-odds of IDH mutation against the average patient, or None.
+        contribution: change of the log-odds of IDH mutation against the number's average in the training patients, an
+            empty map, or the average course of a phase of the bolus; None for a sign, and for a number
+            that stands beside the answer.
         note: one short sentence for the reader.
     """
 
@@ -299,7 +301,7 @@ class Finding:
         interval: 95 % interval of the probability, or None.
         likelihood_ratio: of IDH mutation, for a sign, or None.
         sequences: images used.
-        reasons: numbers that moved the answer, largest first.
+        reasons: numbers that moved the answer, largest first, then those without a contribution.
         limits: one or two sentences, what the method cannot know.
         summary: one sentence for the reader.
         map: where in the images the reasons lie, or None.

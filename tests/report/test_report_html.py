@@ -86,6 +86,7 @@ def test_the_answer_stands_with_its_interval_prevalence_and_grounds(page: Page) 
         "likelihood ratio 0.7",
         "strong enhancement <speaks> for wildtype",
         "-1.74",
+        "against its average in the training patients; the image, against an empty map",
         "Enhancing tumour 6.8",  # volumes
         "Whole tumour 65 ml",
         "Frontal 61.2 %",  # loci
