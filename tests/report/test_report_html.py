@@ -7,12 +7,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from factory import PREPARED, make_no_tumour, make_result
+from factory import PREPARED, make_no_tumour, make_result, make_result_with_perfusion
 from gliotype.report.html import render_html
 from gliotype.study import Call, Finding, Result, Sequence, Subject, Tumour
 from gliotype.volume import Volume
 
-VOID = {"meta", "input", "br"}
+VOID = {"meta", "input", "br", "img"}
 
 
 class Page(HTMLParser):
@@ -177,3 +177,18 @@ def test_an_outline_alone_has_no_sub_regions(result: Result) -> None:
     page = Page(render_html(replace(result, tumour=Tumour(whole, "given"))))
     assert "Non-enhancing or necrotic core" not in page.text
     assert "Whole tumour" in page.text
+
+
+def test_a_series_from_which_nothing_is_computed_is_listed() -> None:
+    measured = make_result_with_perfusion()
+    kinds = (Sequence.DSC, Sequence.ADC)
+    extra = tuple(replace(measured.study.images[0], sequence=sequence) for sequence in kinds)
+    study = replace(measured.study, images=(*measured.study.images, *extra))
+    words = "read, but nothing was computed from it"
+    text = Page(render_html(replace(measured, study=study))).text
+    assert f"ADC {words}" in text
+    assert text.count(words) == 1
+    unmeasured = replace(measured, study=study, measurements=replace(measured.measurements, dsc=None))
+    text = Page(render_html(unmeasured)).text
+    assert f"DSC {words}" in text
+    assert f"ADC {words}" in text

@@ -28,7 +28,7 @@ MARGIN_MM = 12
 STRIP_MARGIN_MM = 25
 STRIP_SLICES = 8
 PIXELS_PER_MM = 2
-DISPLAY_ORDER = (Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR, Sequence.ADC, Sequence.DSC)
+DISPLAY_ORDER = (Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR)
 TOWARDS_MUTANT = (0, 114, 178)
 TOWARDS_WILDTYPE = (213, 94, 0)
 
