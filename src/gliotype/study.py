@@ -218,7 +218,7 @@ class Tumour:
         return float(self.mask.sum()) * self.labels.grid.voxel_ml
 
     @property
-    def parted(self) -> bool:
+    def regions_known(self) -> bool:
         """Whether its sub-regions are known: a given mask of one value outlines the whole tumour alone."""
         return self.source == "model1" or len(np.unique(np.asarray(self.labels.array)[self.mask])) > 1
 
@@ -227,7 +227,7 @@ class Tumour:
         """Volume of each sub-region in ml, by lower-case label name; None where they are not known."""
         return {
             label.name.lower(): float((self.labels.array == label).sum()) * self.labels.grid.voxel_ml
-            if self.parted
+            if self.regions_known
             else None
             for label in Label
         }

@@ -53,7 +53,7 @@ def _paragraphs(result: Result, files: tuple[Path, ...]) -> Iterator[tuple[str, 
         regions = ", ".join(
             f"{words.REGION_WORDS[name].lower()} {words.number(tumour.regions_ml[name], 'ml')}"
             for name in words.REGION_WORDS
-            if tumour.parted
+            if tumour.regions_known
         )
         yield "Tumour", [": ".join(filter(None, [words.number(tumour.volume_ml, "ml"), regions]))]
     yield "Warnings", [unsourced(warning) for warning in result.warnings]
