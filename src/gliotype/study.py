@@ -28,6 +28,16 @@ class Sequence(StrEnum):
     DSC = "DSC"
     ADC = "ADC"
 
+    @property
+    def word(self) -> str:
+        """As radiologists write it.
+
+        Example:
+            >>> Sequence.T1C.word, Sequence.FLAIR.word
+            ('T1c', 'FLAIR')
+        """
+        return "T1c" if self is Sequence.T1C else self.value
+
 
 STRUCTURAL: tuple[Sequence, ...] = (Sequence.T1C, Sequence.FLAIR, Sequence.T2, Sequence.T1)
 """Structural sequences in the order in which one is taken as the reference image."""

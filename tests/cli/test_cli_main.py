@@ -76,6 +76,7 @@ def test_info_tells_versions_and_weights() -> None:
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in found["weights"].values())
     assert found["methods"]["mismatch"] == "FLAIR and T2"
     assert found["methods"]["age"] == "age"
+    assert found["methods"]["hybrid"] == "T1c or T2 or FLAIR"
     plain = RUNNER.invoke(app, ["info"])
     assert plain.exit_code == 0
     assert f"version: {__version__}" in plain.stdout

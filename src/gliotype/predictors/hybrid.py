@@ -247,8 +247,7 @@ def _where(shares: SaliencyShares) -> str:
 
 
 def _summary(used: tuple[Sequence, ...], subject: Subject) -> str:
-    words = {Sequence.T1C: "T1c", Sequence.T2: "T2", Sequence.FLAIR: "FLAIR"}
-    sentence = f"Slices of {', '.join(words[s] for s in used)} with the tumour's outline, shape and place"
-    missing = [words[s] for s in IMAGES if s not in used] + (["age"] if subject.age is None else [])
+    sentence = f"Slices of {', '.join(s.word for s in used)} with the tumour's outline, shape and place"
+    missing = [s.word for s in IMAGES if s not in used] + (["age"] if subject.age is None else [])
     sentence += "" if subject.age is None else ", and age"
     return f"{sentence}; without {', '.join(missing)}." if missing else f"{sentence}."

@@ -101,7 +101,7 @@ def _limits(answer: Answer) -> str:
 
 
 def _summary(model: LogisticModel, used: list[str]) -> str:
-    words = {"shape": "shape", "T1C": "T1c", "T2": "T2", "FLAIR": "FLAIR", "age": "age"}
+    words = {part: Sequence(part).word if part in Sequence.__members__ else part for part in PARTS}
     missing = [words[part] for part in PARTS if part not in used]
     value, low, high = model.auroc
     sentence = (

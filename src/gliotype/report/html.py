@@ -54,7 +54,6 @@ def render_html(result: Result) -> str:
         "number": words.number,
         "label": words.label_words,
         "age": words.age_words,
-        "sequence": words.sequence_word,
         "largest_contribution": _largest_contribution,
         "unsourced": words.without_sources(result.study.images),
     }
@@ -122,7 +121,7 @@ def _groups(measurements: Measurements) -> list[Group]:
 def _series(number: int, image: Image) -> Series:
     return Series(
         number=number,
-        sequence="other" if image.sequence is None else words.sequence_word(image.sequence),
+        sequence="other" if image.sequence is None else image.sequence.word,
         reason=image.reason,
         confidence=image.confidence,
         spacing=" × ".join(f"{s:.3g}" for s in image.volume.grid.spacing),
