@@ -92,7 +92,6 @@ class Acquisition:
         spin_echo: whether it is a spin echo; False for a gradient echo.
         frame_times_s: time of each frame of a time series, from the first.
         description: series description or file name, as found.
-        series_uid: DICOM SeriesInstanceUID.
         study_uid: DICOM StudyInstanceUID.
     """
 
@@ -105,7 +104,6 @@ class Acquisition:
     spin_echo: bool | None = None
     frame_times_s: tuple[float, ...] | None = None
     description: str | None = None
-    series_uid: str | None = None
     study_uid: str | None = None
 
 

@@ -152,7 +152,6 @@ class HybridPredictor:
 
     name: ClassVar[str] = "hybrid"
     needs: ClassVar[Needs] = Needs(sequences=tuple(frozenset({s}) for s in IMAGES))
-    weights: ClassVar[tuple[str, ...]] = ("model2.onnx", "model2.json")
 
     def __init__(self, prevalence: float = DEFAULT_PREVALENCE) -> None:
         self.prevalence = prevalence

@@ -61,7 +61,6 @@ class MismatchPredictor:
 
     name: ClassVar[str] = "mismatch"
     needs: ClassVar[Needs] = Needs(sequences=(frozenset({Sequence.T2, Sequence.FLAIR}),))
-    weights: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, prevalence: float = DEFAULT_PREVALENCE) -> None:
         self.prevalence = prevalence

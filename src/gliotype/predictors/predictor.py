@@ -42,12 +42,10 @@ class Predictor(Protocol):
     Attributes:
         name: short and stable; it is the key in results.
         needs: what the method must have.
-        weights: file names, in the package ``gliotype.weights``, of what it was fitted to.
     """
 
     name: ClassVar[str]
     needs: ClassVar[Needs]
-    weights: ClassVar[tuple[str, ...]]
 
     def __init__(self, prevalence: float = DEFAULT_PREVALENCE) -> None: ...
 
