@@ -1,7 +1,6 @@
 """The errors that Gliotype raises: each says what was found and what to do about it.
 
-Every error has the exit code with which the command line ends (see the contracts in
-``docs/explanation/architecture.md``).
+Every error has the exit code with which the command line ends (``docs/reference/cli.md``).
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ class NoStructuralImageError(GliotypeError):
 
 
 class WeightsError(GliotypeError):
-    """A network's or model's weights are missing, or their hash is not the one in the card."""
+    """A network's or model's weights are missing, or their hash is not the one in the manifest."""
 
     exit_code = 5
 

@@ -42,7 +42,7 @@ def predict(
     """Predict the IDH status of one patient's glioma from a pre-operative study.
 
     Args:
-        source: folder or zip of DICOM or of NIfTI; may be None where files are named.
+        source: folder or zip of DICOM or of NIfTI, or one file; may be None where files are named.
         files: files (or folders of DICOM) to take as a sequence, whatever identification would say.
         age: years.
         sex: ``"M"`` or ``"F"``.

@@ -27,13 +27,9 @@ class Network:
     """A compiled network.
 
     Attributes:
-        name: of the weights.
-        sha256: of the ONNX file.
         run: maps one input batch to the first output.
     """
 
-    name: str
-    sha256: str
     run: Callable[[FloatArray], FloatArray]
 
     def __call__(self, batch: FloatArray) -> FloatArray:
@@ -117,7 +113,7 @@ def load_network(name: str) -> Network:
     """
     import openvino as ov
 
-    file, sha256 = checked_weights(name)
+    file, _ = checked_weights(name)
     try:
         compiled = ov.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     except RuntimeError as error:
@@ -128,4 +124,4 @@ def load_network(name: str) -> Network:
     def run(batch: FloatArray) -> FloatArray:
         return np.asarray(compiled(batch)[0], dtype=np.float32)
 
-    return Network(name, sha256, run)
+    return Network(run)

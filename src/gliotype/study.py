@@ -28,6 +28,16 @@ class Sequence(StrEnum):
     DSC = "DSC"
     ADC = "ADC"
 
+    @property
+    def word(self) -> str:
+        """As radiologists write it.
+
+        Example:
+            >>> Sequence.T1C.word, Sequence.FLAIR.word
+            ('T1c', 'FLAIR')
+        """
+        return "T1c" if self is Sequence.T1C else self.value
+
 
 STRUCTURAL: tuple[Sequence, ...] = (Sequence.T1C, Sequence.FLAIR, Sequence.T2, Sequence.T1)
 """Structural sequences in the order in which one is taken as the reference image."""
@@ -82,7 +92,6 @@ class Acquisition:
         spin_echo: whether it is a spin echo; False for a gradient echo.
         frame_times_s: time of each frame of a time series, from the first.
         description: series description or file name, as found.
-        series_uid: DICOM SeriesInstanceUID.
         study_uid: DICOM StudyInstanceUID.
     """
 
@@ -95,7 +104,6 @@ class Acquisition:
     spin_echo: bool | None = None
     frame_times_s: tuple[float, ...] | None = None
     description: str | None = None
-    series_uid: str | None = None
     study_uid: str | None = None
 
 
@@ -218,7 +226,7 @@ class Tumour:
         return float(self.mask.sum()) * self.labels.grid.voxel_ml
 
     @property
-    def parted(self) -> bool:
+    def regions_known(self) -> bool:
         """Whether its sub-regions are known: a given mask of one value outlines the whole tumour alone."""
         return self.source == "model1" or len(np.unique(np.asarray(self.labels.array)[self.mask])) > 1
 
@@ -227,7 +235,7 @@ class Tumour:
         """Volume of each sub-region in ml, by lower-case label name; None where they are not known."""
         return {
             label.name.lower(): float((self.labels.array == label).sum()) * self.labels.grid.voxel_ml
-            if self.parted
+            if self.regions_known
             else None
             for label in Label
         }
@@ -278,7 +286,9 @@ class Reason:
         name: of the measurement, or ``"age"``.
         value: as measured.
         unit: of the value.
-        contribution: change of the log-odds of IDH mutation against the average patient, or None.
+        contribution: change of the log-odds of IDH mutation against the number's average in the training patients, an
+            empty map, or the average course of a phase of the bolus; None for a sign, and for a number
+            that stands beside the answer.
         note: one short sentence for the reader.
     """
 
@@ -299,7 +309,7 @@ class Finding:
         interval: 95 % interval of the probability, or None.
         likelihood_ratio: of IDH mutation, for a sign, or None.
         sequences: images used.
-        reasons: numbers that moved the answer, largest first.
+        reasons: numbers that moved the answer, largest first, then those without a contribution.
         limits: one or two sentences, what the method cannot know.
         summary: one sentence for the reader.
         map: where in the images the reasons lie, or None.

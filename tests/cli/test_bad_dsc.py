@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,9 +10,9 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from command_line import Run
 from dicom_writer import PROTOCOLS, write_dicom_series
 from dsc_phantom import TE_MS, TR_S, dsc, epi_grid
-from gliotype.cli.main import main
 from gliotype.prepare import atlas
 from gliotype.study import Sequence
 from gliotype.volume import Grid, Volume
@@ -48,15 +47,6 @@ def nifti(volume: Volume, folder: Path, sidecar: dict[str, object] | None = None
     known = {"EchoTime": TE_MS / 1000, "RepetitionTime": TR_S, "ScanningSequence": "EP_GR"}
     (folder / "dsc_perf.json").write_text(json.dumps(known if sidecar is None else sidecar))
     return folder / "dsc_perf.nii.gz"
-
-
-def predicted(
-    arguments: list[object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> tuple[int, str]:
-    monkeypatch.setattr(sys, "argv", ["gliotype", "predict", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0), capsys.readouterr().err
 
 
 def as_acquired(series: Volume, folder: Path) -> None:
@@ -118,15 +108,10 @@ def missing_frames(series: Volume, folder: Path) -> None:
 Spoil = Callable[[Volume, Path], None]
 
 
-def run(
-    spoil: Spoil,
-    series: Volume,
-    study: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> dict[str, object]:
+def predicted(run: Run, spoil: Spoil, series: Volume, study: Path) -> dict[str, object]:
+    """Spoil the series in a study, predict from it, and read the prediction."""
     spoil(series, study)
-    code, err = predicted([study, "-o", study / "out"], monkeypatch, capsys)
+    code, _, err = run("predict", study, "-o", study / "out")
     assert code == 0, err
     found: dict[str, object] = json.loads((study / "out" / "prediction.json").read_text())
     return found
@@ -137,10 +122,9 @@ def test_a_good_series_is_measured_whatever_its_orientation(
     spoil: Spoil,
     series: Volume,
     study: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Run,
 ) -> None:
-    found = run(spoil, series, study, monkeypatch, capsys)
+    found = predicted(run, spoil, series, study)
     assert "DSC" in found["sequences"]  # type: ignore[operator]
     assert not [w for w in found["warnings"] if "not measured" in w]  # type: ignore[attr-defined]
 
@@ -164,10 +148,9 @@ def test_a_bad_series_is_told_once_and_the_study_goes_on(
     sentence: str,
     series: Volume,
     study: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Run,
 ) -> None:
-    found = run(spoil, series, study, monkeypatch, capsys)
+    found = predicted(run, spoil, series, study)
     told = [warning for warning in found["warnings"] if sentence in warning]  # type: ignore[attr-defined]
     assert len(told) == 1, found["warnings"]
     assert "perfusion" in found["not_applicable"]  # type: ignore[operator]
@@ -175,10 +158,8 @@ def test_a_bad_series_is_told_once_and_the_study_goes_on(
     assert not any(value for value in found["measurements"]["perfusion"].values())  # type: ignore[index]
 
 
-def test_one_image_is_not_taken_for_a_series(
-    series: Volume, study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    found = run(one_image, series, study, monkeypatch, capsys)
+def test_one_image_is_not_taken_for_a_series(run: Run, series: Volume, study: Path) -> None:
+    found = predicted(run, one_image, series, study)
     assert found["not_applicable"]["perfusion"] == "it needs a DSC perfusion series"  # type: ignore[index]
     report = (study / "out" / "report.html").read_text()
     assert "a single image, where DSC perfusion is a time series" in report
@@ -189,21 +170,18 @@ def test_a_named_series_that_is_none_ends_the_run(
     spoil: Spoil,
     series: Volume,
     study: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    run: Run,
 ) -> None:
     spoil(series, study)
     named = ["--t2", study / "AX_T2.nii.gz", "--dsc", study / "dsc_perf.nii.gz"]
-    code, err = predicted([*named, "-o", study / "out"], monkeypatch, capsys)
+    code, _, err = run("predict", *named, "-o", study / "out")
     assert code == 3, err
     assert not (study / "out" / "prediction.json").exists()
 
 
-def test_a_named_series_with_missing_frames_ends_the_run(
-    series: Volume, study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_named_series_with_missing_frames_ends_the_run(run: Run, series: Volume, study: Path) -> None:
     missing_frames(series, study)
     named = ["--t2", study / "t2", "--dsc", study / "perf", "-o", study / "out"]
-    code, err = predicted(named, monkeypatch, capsys)
+    code, _, err = run("predict", *named)
     assert code == 3, err
     assert "frames 17 and 18 of 28 are missing" in " ".join(err.split())

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import numpy as np
 import pytest
 from pydicom.uid import generate_uid
 
+from command_line import Run
 from dicom_writer import CT, PROTOCOLS, write_dicom_series
 from gliotype import runtime
-from gliotype.cli.main import main
 from gliotype.segment import model1
 from gliotype.volume import Volume
 
@@ -108,54 +107,40 @@ CASES: list[tuple[Callable[[Path], None], int]] = [
 ]
 
 
-def run(
-    arguments: list[object], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> tuple[int, str]:
-    monkeypatch.setattr(sys, "argv", ["gliotype", "predict", *map(str, arguments)])
-    with pytest.raises(SystemExit) as ended:
-        main()
-    return int(ended.value.code or 0), capsys.readouterr().err
-
-
 @pytest.mark.parametrize(("spoil", "exit_code"), CASES, ids=lambda case: getattr(case, "__name__", None))
 def test_a_bad_study_ends_with_a_sentence_and_its_code(
     spoil: Callable[[Path], None],
     exit_code: int,
+    run: Run,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
 ) -> None:
     study, out = tmp_path / "study", tmp_path / "out"
     study.mkdir()
     spoil(study)
-    code, err = run([study, "-o", out], monkeypatch, capsys)
+    code, _, err = run("predict", study, "-o", out)
     assert code == exit_code, err
     assert "defect" not in err
     assert ": " in err.strip().splitlines()[-1], "what was found: what to do"
     assert not (out / "prediction.json").exists()
 
 
-def test_a_4d_file_named_as_t1_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_4d_file_named_as_t1_is_refused(run: Run, tmp_path: Path) -> None:
     nifti(np.stack([head()] * 5, axis=-1), tmp_path / "series.nii.gz")
-    code, err = run(["--t1", tmp_path / "series.nii.gz", "-o", tmp_path / "out"], monkeypatch, capsys)
+    code, _, err = run("predict", "--t1", tmp_path / "series.nii.gz", "-o", tmp_path / "out")
     assert code == 3, err
     assert not (tmp_path / "out" / "prediction.json").exists()
 
 
 @pytest.mark.parametrize("age", [-3, 400])
-def test_an_impossible_age_is_a_usage_error(
-    age: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_impossible_age_is_a_usage_error(age: float, run: Run, tmp_path: Path) -> None:
     nifti(head(), tmp_path / "t1.nii.gz")
-    code, err = run([tmp_path / "t1.nii.gz", "--age", age, "-o", tmp_path / "out"], monkeypatch, capsys)
+    code, _, err = run("predict", tmp_path / "t1.nii.gz", "--age", age, "-o", tmp_path / "out")
     assert code == 2
     assert f"age is {age}" in err
 
 
 def test_a_corrupt_weight_file_has_its_own_code(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     nifti(head(), tmp_path / "t1.nii.gz")
     (tmp_path / "weights").mkdir()
@@ -164,7 +149,7 @@ def test_a_corrupt_weight_file_has_its_own_code(
     (tmp_path / "weights" / "model1.onnx").write_bytes(b"spoiled")
     monkeypatch.setattr(runtime, "weights_folder", lambda: tmp_path / "weights")
     monkeypatch.setattr(model1, "_network", model1._network.__wrapped__)  # not the one loaded before
-    code, err = run([tmp_path / "t1.nii.gz", "-o", tmp_path / "out"], monkeypatch, capsys)
+    code, _, err = run("predict", tmp_path / "t1.nii.gz", "-o", tmp_path / "out")
     assert code == 5, err
     assert "model1.onnx are corrupt" in err
     assert not (tmp_path / "out" / "prediction.json").exists()

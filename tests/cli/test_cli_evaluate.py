@@ -1,31 +1,13 @@
 from __future__ import annotations
 
 import json
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gliotype.cli.main import main
+from command_line import Run
 from gliotype.evaluate.write import OUTPUTS
-
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run `gliotype evaluate`; returns its exit code and what it wrote on stdout and stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gliotype", "evaluate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
 
 
 @pytest.fixture
@@ -44,7 +26,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_it_tells_the_area_beside_age_alone_and_writes_the_files(run: Run, folder: Path) -> None:
-    code, out, err = run(folder / "predictions.csv", "--labels", folder / "labels.csv", "-o", folder / "out")
+    code, out, err = run(
+        "evaluate", folder / "predictions.csv", "--labels", folder / "labels.csv", "-o", folder / "out"
+    )
     assert (code, err) == (0, "")
     metrics = json.loads((folder / "out" / "metrics.json").read_text(encoding="utf-8"))
     assert f"{metrics['auroc']['value']:.3f} (" in out
@@ -58,7 +42,9 @@ def test_it_tells_the_area_beside_age_alone_and_writes_the_files(run: Run, folde
 
 def test_against_other_predictions(run: Run, folder: Path) -> None:
     against = ("--against", folder / "other.csv")
-    code, out, _ = run(folder / "predictions.csv", "--labels", folder / "labels.csv", *against, "-o", folder)
+    code, out, _ = run(
+        "evaluate", folder / "predictions.csv", "--labels", folder / "labels.csv", *against, "-o", folder
+    )
     assert code == 0
     found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["against"]
     assert found["difference"]["value"] > 0.1
@@ -89,7 +75,7 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     before = sorted(folder.iterdir())
     against = ("--against", folder / "other.csv")
     paths = (folder / "predictions.csv", "--labels", folder / "labels.csv", *against)
-    code, out, err = run(*paths, "-o", folder / "out")
+    code, out, err = run("evaluate", *paths, "-o", folder / "out")
     assert (code, out) == (3, "")
     assert err.startswith("gliotype: ")
     assert says in err
@@ -98,12 +84,12 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
 
 
 def test_an_output_that_cannot_be_written_is_found_first(run: Run, folder: Path) -> None:
-    code, _, err = run("missing.csv", "--labels", "missing.csv", "-o", folder / "labels.csv")
+    code, _, err = run("evaluate", "missing.csv", "--labels", "missing.csv", "-o", folder / "labels.csv")
     assert code == 3
     assert err.startswith("gliotype: cannot write the results to")
 
 
 def test_labels_are_needed(run: Run, folder: Path) -> None:
-    code, _, err = run(folder / "predictions.csv", "-o", folder)
+    code, _, err = run("evaluate", folder / "predictions.csv", "-o", folder)
     assert code == 2
     assert "--labels" in err

@@ -5,8 +5,10 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
+from typer.main import get_command
 from typer.testing import CliRunner
 
 from gliotype import __version__
@@ -76,16 +78,39 @@ def test_info_tells_versions_and_weights() -> None:
     assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in found["weights"].values())
     assert found["methods"]["mismatch"] == "FLAIR and T2"
     assert found["methods"]["age"] == "age"
+    assert found["methods"]["hybrid"] == "T1c or T2 or FLAIR"
     plain = RUNNER.invoke(app, ["info"])
     assert plain.exit_code == 0
     assert f"version: {__version__}" in plain.stdout
     assert all(version in plain.stdout for version in found["libraries"].values())
 
 
-@pytest.mark.parametrize("command", ["predict", "demo", "evaluate", "simulate", "info"])
-def test_every_option_is_documented(command: str) -> None:
+def every_command(group: Any, above: str = "") -> dict[str, Any]:
+    """The commands of the command line by their words, such as ``"train model1"``."""
+    found = {}
+    for name, command in group.commands.items():
+        nested = every_command(command, f"{above}{name} ") if hasattr(command, "commands") else {}
+        found |= nested or {f"{above}{name}": command}
+    return found
+
+
+COMMANDS = every_command(get_command(app))
+
+
+def test_every_command_is_checked() -> None:
+    trainings = {"train model1", "train model2", "train perfusion"}
+    assert set(COMMANDS) == {"predict", "demo", "evaluate", "simulate", "study", "info"} | trainings
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_option_and_its_default_are_documented_in_the_section_of_the_command(command: str) -> None:
     text = REFERENCE.read_text(encoding="utf-8")
-    assert f"gliotype {command}" in text
-    options = set(re.findall(r"--[a-z0-9-]+", RUNNER.invoke(app, [command, "--help"]).stdout)) - {"--help"}
-    assert options
-    assert sorted(option for option in options if f"`{option}" not in text) == []
+    section = text.partition(f"\n## `gliotype {command}`\n")[2].partition("\n## ")[0]
+    rows = [line.split("|")[1:3] for line in section.splitlines() if line.startswith("| `-")]
+    meanings = {name: meaning for names, meaning in rows for name in re.findall(r"`(-[\w-]+)`", names)}
+    options = [each for each in COMMANDS[command].params if each.param_type_name == "option"]
+    assert set(meanings) == {name for option in options for name in option.opts}
+    for option in options:
+        if option.default not in (None, False):
+            told = re.findall(r"[\w.-]*\w", meanings[option.opts[0]])
+            assert str(option.default) in told, f"{option.opts[0]} is {option.default} if not given"

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,31 +9,15 @@ from typing import Any
 import numpy as np
 import pytest
 
+from command_line import Run
 from factory import make_no_tumour, make_result
 from gliotype import errors
-from gliotype.cli.main import main
 from gliotype.study import Result, Sequence
-
-Run = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture(scope="module")
 def result() -> Result:
     return make_result((Sequence.T1, Sequence.FLAIR))
-
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command line; returns its exit code and what it wrote on stdout and stderr."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gliotype", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
 
 
 class Pipeline(ModuleType):

@@ -1,47 +1,34 @@
 from __future__ import annotations
 
 import csv
-import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
-from gliotype.cli.main import main
+from command_line import Run
 from gliotype.simulate import cohort
 
-Run = Callable[..., tuple[int, str, str]]
 
-
-@pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run `gliotype simulate` on a coarse grid; returns its exit code and what it wrote on stdout and stderr."""
+@pytest.fixture(autouse=True)
+def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let simulations lie on a coarse grid, for speed."""
     monkeypatch.setattr(cohort, "write_cohort", partial(cohort.write_cohort, spacing_mm=3.0))
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["gliotype", "simulate", *map(str, arguments)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out, err = capsys.readouterr()
-        return int(ended.value.code or 0), out, err
-
-    return call
 
 
 def test_it_writes_a_cohort_says_where_and_goes_on_with_it(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "cohort"
-    code, out, err = run("-n", 1, "-o", folder, "--site", "tcia", "--seed", 2)
+    code, out, err = run("simulate", "-n", 1, "-o", folder, "--site", "tcia", "--seed", 2)
     assert code == 0
     assert err.splitlines() == ["simulate sub-0001 of 1"]
     assert "1 simulated patients" in out
     assert str(folder / "participants.tsv") in out
-    code, out, err = run("-n", 2, "-o", folder, "--site", "tcia", "--seed", 2)
+    code, out, err = run("simulate", "-n", 2, "-o", folder, "--site", "tcia", "--seed", 2)
     assert (code, err.splitlines()) == (0, ["simulate sub-0002 of 2"])
     assert "2 simulated patients, 1 of them there already" in out
     with (folder / "participants.tsv").open(encoding="utf-8", newline="") as file:
         assert [row["site"] for row in csv.DictReader(file, delimiter="\t")] == ["tcia", "tcia"]
-    code, _, err = run("-n", 2, "-o", folder)
+    code, _, err = run("simulate", "-n", 2, "-o", folder)
     assert code == 2
     assert "site tcia, seed 2" in err
     assert "site severance, seed 0" in err
@@ -59,7 +46,7 @@ def test_it_writes_a_cohort_says_where_and_goes_on_with_it(run: Run, tmp_path: P
 def test_wrong_calls_end_with_a_sentence(
     run: Run, tmp_path: Path, arguments: tuple[object, ...], exit_code: int, says: str
 ) -> None:
-    code, out, err = run(*arguments, "-o", tmp_path / "cohort")
+    code, out, err = run("simulate", *arguments, "-o", tmp_path / "cohort")
     assert (code, out) == (exit_code, "")
     assert err.startswith("gliotype: ")
     assert says in err
@@ -69,10 +56,10 @@ def test_wrong_calls_end_with_a_sentence(
 
 def test_folders_that_cannot_be_used(run: Run, tmp_path: Path) -> None:
     (tmp_path / "thesis.txt").write_text("here")
-    code, _, err = run("-n", 1, "-o", tmp_path)
+    code, _, err = run("simulate", "-n", 1, "-o", tmp_path)
     assert code == 2
     assert "choose an empty or a new folder" in err
-    code, _, err = run("-n", 1, "-o", tmp_path / "thesis.txt")
+    code, _, err = run("simulate", "-n", 1, "-o", tmp_path / "thesis.txt")
     assert code == 3
     assert "cannot write the results" in err
     assert len(err.splitlines()) == 1
@@ -80,7 +67,7 @@ def test_folders_that_cannot_be_used(run: Run, tmp_path: Path) -> None:
 
 def test_it_adds_perfusion_on_demand(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "perfusion"
-    code, _, _ = run("-n", 1, "-o", folder, "--raw", "--dsc", "--site", "snuh")
+    code, _, _ = run("simulate", "-n", 1, "-o", folder, "--raw", "--dsc", "--site", "snuh")
     assert code == 0
     assert (folder / "sub-0001" / "perf" / "sub-0001_dsc.nii.gz").is_file()
     assert (

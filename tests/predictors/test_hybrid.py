@@ -51,7 +51,7 @@ def test_the_answer_is_the_sum_of_its_shares() -> None:
     assert sizes == sorted(sizes, reverse=True)
     assert set(named) == {"image", *NUMBERS}
     told = sum(reason.contribution or 0 for reason in finding.reasons)
-    assert told + shares.resting.mean() + logit(0.3) == pytest.approx(logit(finding.probability))
+    assert told + shares.intercept.mean() + logit(0.3) == pytest.approx(logit(finding.probability))
 
 
 def test_the_interval_holds_the_probability() -> None:

@@ -48,6 +48,7 @@ def test_strong_mismatch_is_a_finding_without_a_probability():
     assert set(finding.sequences) == {Sequence.T2, Sequence.FLAIR}
     assert finding.reasons[0].name == "mismatch_fraction"
     assert finding.reasons[0].value > 42
+    assert "would move 30 % to" in finding.summary
 
 
 def test_no_mismatch_lowers_the_odds_a_little():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from gliotype.prepare import atlas, prepare, to_acquired
+from gliotype.prepare.study import prepare_registered
 from gliotype.study import Image, PreparedStudy, Sequence, Study
 from gliotype.volume import Grid, Matrix, Volume
 from template_head import AXIAL, apart, brain_points, head, moved, study_of, tumour_in
@@ -146,9 +147,18 @@ def test_stripped_and_registered_input_is_not_damaged(brats_like: Study) -> None
 def test_noise_is_reported_and_does_not_stop() -> None:
     rng = np.random.default_rng(0)
     noise = Volume(rng.rayleigh(20, (64, 64, 20)).astype(np.float32), np.diag([3.5, 3.5, 7.0, 1.0]))
-    prepared = prepare(study_of({Sequence.T2: noise}))
-    assert any("T2 to MNI152 is doubtful" in warning for warning in prepared.warnings)
-    assert prepared.quality["T2 to MNI152: similarity"] < 0.4
+    prepared = prepare(study_of({Sequence.T1C: noise}))
+    assert any("T1c to MNI152 is doubtful" in warning for warning in prepared.warnings)
+    assert prepared.quality["T1C to MNI152: similarity"] < 0.4
+
+
+def test_an_image_without_signal_is_not_scaled_and_named_as_readers_do() -> None:
+    brain = atlas.brain()
+    inside = np.asarray(brain.array, dtype=np.float32)
+    images = {Sequence.T2: brain.with_array(inside), Sequence.T1C: brain.with_array(0 * inside)}
+    prepared = prepare_registered(images, np.eye(4), support=brain)
+    assert "T1c has no signal in the brain: it was not scaled" in prepared.warnings
+    assert prepared.quality["T1C: white matter as acquired"] == 0
 
 
 def load(path: Path, sequence: Sequence) -> Image:

@@ -265,15 +265,15 @@ def test_a_single_file_is_a_study(small: Volume, tmp_path: Path) -> None:
 
 def test_named_files_override_identification(small: Volume, tmp_path: Path) -> None:
     other = Volume(small.array[::-1].copy(), small.affine)
-    save(small, tmp_path / "T1.nii.gz")
+    save(small, tmp_path / "T1c.nii.gz")
     save(other, tmp_path / "T2.nii.gz")
-    study = read(tmp_path, files={Sequence.T1: tmp_path / "T2.nii.gz"})
-    assert set(study.chosen) == {Sequence.T1}
-    image = study.chosen[Sequence.T1]
+    study = read(tmp_path, files={Sequence.T1C: tmp_path / "T2.nii.gz"})
+    assert set(study.chosen) == {Sequence.T1C}
+    image = study.chosen[Sequence.T1C]
     assert (image.source, image.confidence, image.reason) == ("T2.nii.gz", 1.0, "Named by the caller.")
     assert_same_place(image.volume, other)
     reasons = {image.source: image.reason for image in study.images[1:]}
-    assert reasons["T1.nii.gz"] == "Not used: the caller named the T1."
+    assert reasons["T1c.nii.gz"] == "Not used: the caller named the T1c."
 
 
 def test_named_files_need_no_study(small: Volume, tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from factory import PREPARED, make_no_tumour, make_result
+from factory import PREPARED, make_no_tumour, make_result, make_result_with_perfusion
 from gliotype.report.html import render_html
 from gliotype.study import Call, Finding, Result, Sequence, Subject, Tumour
 from gliotype.volume import Volume
 
-VOID = {"meta", "input", "br"}
+VOID = {"meta", "input", "br", "img"}
 
 
 class Page(HTMLParser):
@@ -24,6 +24,7 @@ class Page(HTMLParser):
         self.links: list[str] = []
         self.tags: list[str] = []
         self.text = ""
+        self.markup = page
         self.feed(page)
         self.close()
 
@@ -86,8 +87,10 @@ def test_the_answer_stands_with_its_interval_prevalence_and_grounds(page: Page) 
         "likelihood ratio 0.7",
         "strong enhancement <speaks> for wildtype",
         "-1.74",
+        "against its average in the training patients; the image, against an empty map",
         "Enhancing tumour 6.8",  # volumes
         "Whole tumour 65 ml",
+        "Outline: Model 1; mean tumour probability inside it 93 %.",
         "Frontal 61.2 %",  # loci
         "Maximum 3D Diameter 87.2 mm",  # measurements, missing ones too
         "Mesh Volume 118,083 mm³",
@@ -174,5 +177,44 @@ def test_an_indeterminate_answer_and_numbers_that_are_missing_have_their_words(r
 def test_an_outline_alone_has_no_sub_regions(result: Result) -> None:
     whole = result.tumour.labels.with_array(result.tumour.mask.astype(np.uint8))
     page = Page(render_html(replace(result, tumour=Tumour(whole, "given"))))
-    assert "Non-enhancing or necrotic core" not in page.text
+    for absent in ("Non-enhancing or necrotic core", "Volume Share"):
+        assert absent not in page.text
+    assert "Outline: the mask that was given." in page.text
     assert "Whole tumour" in page.text
+    assert 'class="stack"' not in page.markup
+
+
+def test_a_series_from_which_nothing_is_computed_is_listed() -> None:
+    measured = make_result_with_perfusion()
+    kinds = (Sequence.DSC, Sequence.ADC)
+    extra = tuple(replace(measured.study.images[0], sequence=sequence) for sequence in kinds)
+    study = replace(measured.study, images=(*measured.study.images, *extra))
+    words = "read, but nothing was computed from it"
+    text = Page(render_html(replace(measured, study=study))).text
+    assert f"ADC {words}" in text
+    assert text.count(words) == 1
+    unmeasured = replace(measured, study=study, measurements=replace(measured.measurements, dsc=None))
+    text = Page(render_html(unmeasured)).text
+    assert f"DSC {words}" in text
+    assert f"ADC {words}" in text
+
+
+def contrast_on_white(colour: str) -> float:
+    """Contrast ratio of a colour such as ``#0072b2`` (WCAG 2)."""
+    parts = np.array([int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)])
+    linear = np.where(parts <= 0.04045, parts / 12.92, ((parts + 0.055) / 1.055) ** 2.4)
+    return float(1.05 / (linear @ (0.2126, 0.7152, 0.0722) + 0.05))
+
+
+def test_coloured_words_can_be_read(markup: str) -> None:
+    style = markup.partition("<style>")[2].partition("</style>")[0]
+    meanings = re.findall(r"--([\w-]+): ([^;]+);", style)
+
+    def colours(name: str) -> set[str]:
+        values = {value for other, value in meanings if other == name}
+        return {c for v in values for c in (colours(v[6:-1]) if v.startswith("var(") else {v})}
+
+    used = set(re.findall(r"[ {]color: var\(--([\w-]+)\)", style))
+    found = {colour: contrast_on_white(colour) for name in used for colour in colours(name)}
+    assert len(found) >= 4
+    assert {colour: contrast for colour, contrast in found.items() if contrast < 4.5} == {}

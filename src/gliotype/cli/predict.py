@@ -24,7 +24,8 @@ def predict(
     study: Annotated[
         Path | None,
         typer.Argument(
-            metavar="STUDY", help="Folder or zip of DICOM or NIfTI; not needed where files are named below."
+            metavar="STUDY",
+            help="Folder or zip of DICOM or NIfTI, or one file; not needed where files are named below.",
         ),
     ] = None,
     *,

@@ -1,4 +1,4 @@
-"""What a person sees on the terminal: progress on stderr, the answer on stdout."""
+"""What a person sees on the terminal: progress on stderr, the answer on stdout, and what to install."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
+from gliotype.errors import UsageError
 from gliotype.report import words
 from gliotype.study import Call, Result
 
@@ -29,6 +30,24 @@ def progress() -> Iterator[Callable[[str], None]]:
         return
     with console.status("start") as status:
         yield lambda stage: status.update(Text(stage))
+
+
+@contextmanager
+def extra(name: str) -> Iterator[None]:
+    """Say what to install where a package of an extra is missing among the imports within.
+
+    Args:
+        name: of the extra.
+
+    Raises:
+        UsageError: if a package is missing; a missing module of Gliotype's own is a defect, and passes.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.startswith("gliotype"):
+            raise
+        raise UsageError(f"{error.name} is not installed: pip install 'gliotype[{name}]'") from error
 
 
 def print_summary(result: Result, files: tuple[Path, ...]) -> None:
@@ -53,7 +72,7 @@ def _paragraphs(result: Result, files: tuple[Path, ...]) -> Iterator[tuple[str, 
         regions = ", ".join(
             f"{words.REGION_WORDS[name].lower()} {words.number(tumour.regions_ml[name], 'ml')}"
             for name in words.REGION_WORDS
-            if tumour.parted
+            if tumour.regions_known
         )
         yield "Tumour", [": ".join(filter(None, [words.number(tumour.volume_ml, "ml"), regions]))]
     yield "Warnings", [unsourced(warning) for warning in result.warnings]

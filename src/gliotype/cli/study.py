@@ -22,14 +22,11 @@ def study(
     jobs: Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")] = 1,
 ) -> None:
     """Train Model 2 on cohorts, test it on others, and take it apart."""
-    from gliotype.cli.show import progress
-    from gliotype.errors import UsageError
+    from gliotype.cli.show import extra, progress
 
-    try:
+    with extra("train"):
         from gliotype.train.protocol import read_protocol
         from gliotype.train.study import run_study
-    except ImportError as error:
-        raise UsageError(f"{error.name} is not installed: pip install 'gliotype[train]'") from error
     with progress() as tell:
         outcome = run_study(read_protocol(protocol), output, jobs=jobs, tell=tell)
     typer.echo(outcome.markdown)

@@ -44,14 +44,11 @@ def model1(
     ] = None,
 ) -> None:
     """Train Model 1, which finds the brain and the tumour, on simulated patients alone."""
-    from gliotype.cli.show import progress
-    from gliotype.errors import UsageError
+    from gliotype.cli.show import extra, progress
 
-    try:
+    with extra("train"):
         from gliotype.train.model1 import Recipe, export
         from gliotype.train.model1 import train as train_model1
-    except ImportError as error:
-        raise UsageError(f"{error.name} is not installed: pip install 'gliotype[train]'") from error
     recipe = Recipe(anatomies, steps=steps, learning_rate=rate, seed=seed, workers=workers, start=start)
     with progress() as tell:
         checkpoint = train_model1(recipe, run, tell)
@@ -75,21 +72,18 @@ def model2(
     layout: Annotated[
         str, typer.Option(help="How the cohort's files are named: bids, ucsf-pdgm, upenn-gbm, egd or brats.")
     ] = "bids",
-    members: Annotated[int, typer.Option(min=1, help="Networks, whose spread is the interval.")] = 3,
+    members: Annotated[int, typer.Option(min=2, help="Networks, whose spread is the interval.")] = 3,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the patients.")] = 40,
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")] = 1,
 ) -> None:
     """Train Model 2, which predicts IDH status, on a cohort of your own."""
-    from gliotype.cli.show import progress
-    from gliotype.errors import UsageError
+    from gliotype.cli.show import extra, progress
 
-    try:
+    with extra("train"):
         from gliotype.train.cohort import train_on_cohort
         from gliotype.train.folder import FolderPatients
         from gliotype.train.model2 import Recipe
-    except ImportError as error:
-        raise UsageError(f"{error.name} is not installed: pip install 'gliotype[train]'") from error
     patients = FolderPatients(cohort, layout)
     recipe = Recipe(members=members, epochs=epochs, seed=seed)
     with progress() as tell:
@@ -114,15 +108,12 @@ def perfusion(
     jobs: Annotated[int, typer.Option(min=1, help="Patients simulated at the same time.")] = 1,
 ) -> None:
     """Train the network on DSC perfusion curves, on simulated patients alone."""
-    from gliotype.cli.show import progress
-    from gliotype.errors import UsageError
+    from gliotype.cli.show import extra, progress
 
-    try:
+    with extra("train"):
         from gliotype.train.curve_network import Recipe
         from gliotype.train.perfusion import Design, train_perfusion
-    except ImportError as error:
-        raise UsageError(f"{error.name} is not installed: pip install 'gliotype[train]'") from error
-    design = Design(training=patients, tuning=round(patients / 7.9), seed=seed)
+    design = Design.of(patients, seed)
     recipe = Recipe(members=members, epochs=epochs, seed=seed)
     with progress() as tell:
         outcome = train_perfusion(design, recipe, run, jobs=jobs, tell=tell)

@@ -11,16 +11,13 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float32]
 
 
-def occlusion_map(
-    answer: Callable[[Floats], float], image: Floats, patch: tuple[int, ...], *, cover: float = 0.0
-) -> Floats:
-    """Cover one patch after the other and note how far the answer falls (Zeiler & Fergus 2014).
+def occlusion_map(answer: Callable[[Floats], float], image: Floats, patch: tuple[int, ...]) -> Floats:
+    """Cover one patch after the other with zeros and note how far the answer falls (Zeiler & Fergus 2014).
 
     Args:
         answer: maps one input to a number, such as the log-odds of IDH mutation.
         image: (channels, ...): all channels of a patch are covered together.
         patch: size of a patch along each axis but the first, in voxels.
-        cover: value that stands for nothing.
 
     Returns:
         Array of the shape of one channel: answer of the whole image minus answer without the patch at each
@@ -42,6 +39,6 @@ def occlusion_map(
     for corner in product(*starts):
         place = tuple(slice(c, c + step) for c, step in zip(corner, patch, strict=True))
         covered = image.copy()
-        covered[(slice(None), *place)] = cover
+        covered[(slice(None), *place)] = 0.0
         result[place] = whole - answer(covered)
     return result

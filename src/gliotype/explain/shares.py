@@ -50,15 +50,15 @@ def saliency_shares(saliency: Volume, tumour: Tumour) -> SaliencyShares:
     strength = np.abs(np.asarray(saliency.array, dtype=np.float64))
     total = float(strength.sum())
     if total == 0:
-        return SaliencyShares(0.0 if tumour.parted else None, 0.0, 0.0, 0.0)
+        return SaliencyShares(0.0 if tumour.regions_known else None, 0.0, 0.0, 0.0)
     near = _within(tumour.mask, AROUND_MM, tumour.labels.grid.spacing)
-    enhancing = (np.asarray(tumour.labels.array) == Label.ENHANCING) & tumour.parted
+    enhancing = (np.asarray(tumour.labels.array) == Label.ENHANCING) & tumour.regions_known
 
     def share(where: NDArray[np.bool_]) -> float:
         return float(strength[where].sum()) / total
 
     return SaliencyShares(
-        share(enhancing) if tumour.parted else None,
+        share(enhancing) if tumour.regions_known else None,
         share(tumour.mask & ~enhancing),
         share(near & ~tumour.mask),
         share(~near),

@@ -84,7 +84,7 @@ def mismatch(prepared: PreparedStudy, tumour: Tumour) -> dict[str, float | None]
     share = 100 / float(tumour.mask.sum())
     assessed_ml = float(assessed.sum()) * prepared.grid.voxel_ml
     found |= {"cystic_fraction": share * float(cystic.sum()), "assessed_volume": assessed_ml}
-    if tumour.parted and Sequence.T1C in prepared.images:
+    if tumour.regions_known and Sequence.T1C in prepared.images:
         found["enhancing_fraction"] = share * float(enhancing.sum())
     if assessed_ml >= MIN_ASSESSED_ML and contrast.normal.sum() >= _MIN_VOXELS:
         found |= _of_assessed_part(contrast, assessed, _centre(tumour.mask, prepared.grid.spacing))

@@ -19,7 +19,6 @@ class AgePredictor:
 
     name: ClassVar[str] = "age"
     needs: ClassVar[Needs] = Needs(sequences=(frozenset(),), age=True)
-    weights: ClassVar[tuple[str, ...]] = ("age.json",)
 
     def __init__(self, prevalence: float = DEFAULT_PREVALENCE) -> None:
         self.prevalence = prevalence
@@ -30,7 +29,7 @@ class AgePredictor:
         """Give the probability for the subject's age."""
         if subject.age is None:
             return NotApplicable(self.name, "the age is not known")
-        (model,) = load_models(*self.weights)
+        (model,) = load_models("age.json")
         answer = model.answer({"age": subject.age}, self.prevalence)
         mean = float(model.mean[0])
         return Finding(

@@ -106,13 +106,13 @@ class Shares:
     Attributes:
         maps: (members, slices, h, w) of the image; their mean is the image's share.
         numbers: (members, 20), in the order of `NUMBERS`; 0 for a missing one.
-        resting: (members,) log-odds of the average patient at a prevalence of one half.
+        intercept: (members,) log-odds of an empty map and average numbers, at a prevalence of one half.
         slices: the image input.
     """
 
     maps: Floats
     numbers: Floats
-    resting: Floats
+    intercept: Floats
     slices: Slices
 
     @property
@@ -123,7 +123,7 @@ class Shares:
     @property
     def log_odds(self) -> Floats:
         """The sum, (members,)."""
-        return np.asarray(self.image + self.numbers.sum(axis=1) + self.resting)
+        return np.asarray(self.image + self.numbers.sum(axis=1) + self.intercept)
 
 
 def shares_of(slices: Slices, numbers: Floats) -> Shares:
@@ -148,7 +148,6 @@ class HybridPredictor:
 
     name: ClassVar[str] = "hybrid"
     needs: ClassVar[Needs] = Needs(sequences=tuple(frozenset({s}) for s in IMAGES))
-    weights: ClassVar[tuple[str, ...]] = ("model2.onnx", "model2.json")
 
     def __init__(self, prevalence: float = DEFAULT_PREVALENCE) -> None:
         self.prevalence = prevalence
@@ -179,7 +178,7 @@ class HybridPredictor:
 def _reasons(shares: Shares, numbers: Floats, units: Mapping[str, str]) -> tuple[Reason, ...]:
     """List the share of the image and of each known number, largest first.
 
-    Together with `Shares.resting` and the prior log-odds they add up to the answer.
+    Together with `Shares.intercept` and the prior log-odds they add up to the answer.
     """
     weights = load_weights()
     reasons = [Reason("image", None, "", float(shares.image.mean()), "mean of the map over five slices")]
@@ -244,8 +243,7 @@ def _where(shares: SaliencyShares) -> str:
 
 
 def _summary(used: tuple[Sequence, ...], subject: Subject) -> str:
-    words = {Sequence.T1C: "T1c", Sequence.T2: "T2", Sequence.FLAIR: "FLAIR"}
-    sentence = f"Slices of {', '.join(words[s] for s in used)} with the tumour's outline, shape and place"
-    missing = [words[s] for s in IMAGES if s not in used] + (["age"] if subject.age is None else [])
+    sentence = f"Slices of {', '.join(s.word for s in used)} with the tumour's outline, shape and place"
+    missing = [s.word for s in IMAGES if s not in used] + (["age"] if subject.age is None else [])
     sentence += "" if subject.age is None else ", and age"
     return f"{sentence}; without {', '.join(missing)}." if missing else f"{sentence}."

@@ -61,7 +61,6 @@ class MismatchPredictor:
 
     name: ClassVar[str] = "mismatch"
     needs: ClassVar[Needs] = Needs(sequences=(frozenset({Sequence.T2, Sequence.FLAIR}),))
-    weights: ClassVar[tuple[str, ...]] = ()
 
     def __init__(self, prevalence: float = DEFAULT_PREVALENCE) -> None:
         self.prevalence = prevalence
@@ -95,8 +94,8 @@ class MismatchPredictor:
             limits=_limits(enhancing, subject),
             summary=(
                 f"{fraction:.0f} % of the tumour is mismatched: likelihood ratio {ratio:.1f} "
-                f"({low:.1f} to {high:.1f}), which alone would move {self.prevalence:.0%} to "
-                f"{odds / (1 + odds):.0%}."
+                f"({low:.1f} to {high:.1f}), which alone would move {100 * self.prevalence:.0f} % to "
+                f"{100 * odds / (1 + odds):.0f} %."
             ),
         )
 
@@ -126,7 +125,7 @@ def likelihood_ratio(stratum: Stratum) -> tuple[float, tuple[float, float]]:
 
 
 def _obstacle(prepared: PreparedStudy, enhancing: float | None, subject: Subject) -> str | None:
-    missing = [s.value for s in (Sequence.T2, Sequence.FLAIR) if s not in prepared.images]
+    missing = [s.word for s in (Sequence.T2, Sequence.FLAIR) if s not in prepared.images]
     if missing:
         return f"{' and '.join(missing)} missing"
     if subject.age is not None and subject.age < ADULT:

@@ -146,7 +146,6 @@ class PerfusionPredictor:
 
     name: ClassVar[str] = "perfusion"
     needs: ClassVar[Needs] = Needs(sequences=(frozenset({Sequence.DSC}),))
-    weights: ClassVar[tuple[str, ...]] = ("perfusion.onnx", "perfusion.json")
 
     def __init__(self, prevalence: float = DEFAULT_PREVALENCE) -> None:
         self.prevalence = prevalence

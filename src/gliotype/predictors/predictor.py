@@ -21,7 +21,7 @@ class Needs:
 
     Example:
         >>> str(Needs((frozenset({Sequence.T2, Sequence.FLAIR}), frozenset({Sequence.T1C}))))
-        'FLAIR and T2, or T1C'
+        'FLAIR and T2, or T1c'
         >>> str(Needs((frozenset(),), age=True))
         'age'
     """
@@ -31,7 +31,7 @@ class Needs:
 
     def __str__(self) -> str:
         """Put it into words."""
-        sets = [" and ".join(sorted(names)) for names in self.sequences if names]
+        sets = [" and ".join(sorted(name.word for name in names)) for names in self.sequences if names]
         images = (", or " if any(" and " in each for each in sets) else " or ").join(sets)
         return ", ".join(filter(None, [images, "age" if self.age else ""])) or "any structural image"
 
@@ -42,12 +42,10 @@ class Predictor(Protocol):
     Attributes:
         name: short and stable; it is the key in results.
         needs: what the method must have.
-        weights: file names, in the package ``gliotype.weights``, of what it was fitted to.
     """
 
     name: ClassVar[str]
     needs: ClassVar[Needs]
-    weights: ClassVar[tuple[str, ...]]
 
     def __init__(self, prevalence: float = DEFAULT_PREVALENCE) -> None: ...
 

@@ -44,7 +44,6 @@ class RadiomicsPredictor:
 
     name: ClassVar[str] = "radiomics"
     needs: ClassVar[Needs] = Needs(sequences=(frozenset(),))
-    weights: ClassVar[tuple[str, ...]] = ("radiomics.json",)
 
     def __init__(self, prevalence: float = DEFAULT_PREVALENCE) -> None:
         self.prevalence = prevalence
@@ -54,7 +53,7 @@ class RadiomicsPredictor:
     ) -> Finding | NotApplicable:
         """Give the probability from all parts that could be measured."""
         values = _available(measurements, subject)
-        applicable = [model for model in load_models(*self.weights) if set(model.features) <= set(values)]
+        applicable = [model for model in load_models("radiomics.json") if set(model.features) <= set(values)]
         if not applicable:
             return NotApplicable(self.name, "neither the tumour's shape nor its signal could be measured")
         model = max(applicable, key=lambda candidate: len(candidate.features))
@@ -101,7 +100,7 @@ def _limits(answer: Answer) -> str:
 
 
 def _summary(model: LogisticModel, used: list[str]) -> str:
-    words = {"shape": "shape", "T1C": "T1c", "T2": "T2", "FLAIR": "FLAIR", "age": "age"}
+    words = {part: Sequence(part).word if part in Sequence.__members__ else part for part in PARTS}
     missing = [words[part] for part in PARTS if part not in used]
     value, low, high = model.auroc
     sentence = (

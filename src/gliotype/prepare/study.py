@@ -124,7 +124,7 @@ def prepare_registered(
         scaled[sequence] = even.with_array((even.array / np.float32(level or 1.0)).astype(np.float32))
         levels[f"{sequence}: white matter as acquired"] = round(level, 4)
         if level <= 0:
-            unscaled.append(f"{sequence} has no signal in the brain: it was not scaled")
+            unscaled.append(f"{sequence.word} has no signal in the brain: it was not scaled")
     volume = float(np.asarray(brain.mask.array).sum()) * grid.voxel_ml
     numbers = {"brain: agreement with the atlas": round(brain.agreement, 4), "brain: ml": round(volume, 1)}
     return PreparedStudy(
@@ -201,7 +201,7 @@ def _align(views: Mapping[Sequence, _View], reference: Sequence) -> _Alignments:
             trusted.append(sequence)
         quality |= _numbers(found, f"{sequence} to {reference}")
         stays = "it stays where its header has it, " if keep_header else ""
-        warnings += _doubtful(found, f"{sequence} to {reference}", stays)
+        warnings += _doubtful(found, f"{sequence.word} to {reference.word}", stays)
     pairs = [
         Pair(views[s].side, _template(s, views[s].stripped), None if s is reference else matrices[s])
         for s in trusted
@@ -209,7 +209,7 @@ def _align(views: Mapping[Sequence, _View], reference: Sequence) -> _Alignments:
     ]
     to_mni = affine(pairs)
     quality |= _numbers(to_mni, f"{reference} to MNI152")
-    warnings += _doubtful(to_mni, f"{reference} to MNI152")
+    warnings += _doubtful(to_mni, f"{reference.word} to MNI152")
     return _Alignments(matrices, to_mni.moving_from_fixed, quality, tuple(warnings))
 
 

@@ -131,7 +131,6 @@ def acquisition_of(sidecar: Sidecar, description: str) -> Acquisition:
         field_t=_number(sidecar.get("MagneticFieldStrength")),
         contrast=contrast_given(str(agent)) if agent else None,
         description=description,
-        series_uid=_text(sidecar.get("SeriesInstanceUID")),
         study_uid=_text(sidecar.get("StudyInstanceUID")),
     )
 

@@ -253,7 +253,6 @@ def _evidence(dataset: Dataset, found: Found, pictured: bool) -> Evidence:
             field_t=_positive(_number(dataset.get("MagneticFieldStrength"))),
             contrast=agent,
             description=description or None,
-            series_uid=_text(dataset, "SeriesInstanceUID") or None,
             study_uid=_text(dataset, "StudyInstanceUID") or None,
         ),
         texts=tuple(text for key in texts if (text := _text(dataset, key))),

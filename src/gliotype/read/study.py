@@ -110,7 +110,9 @@ def _gather(gathered: _Gathered, found: list[Found], study_uid: str | None) -> N
     for sequence in Sequence:
         alike = ranked([c for c in candidates if c.identity.sequence is sequence])
         if sequence in gathered.used:
-            gathered.unused += [c.dismissed(f"Not used: the caller named the {sequence}.") for c in alike]
+            gathered.unused += [
+                c.dismissed(f"Not used: the caller named the {sequence.word}.") for c in alike
+            ]
         else:
             _use_first_readable(gathered, sequence, alike, loaded)
     gathered.unused += [c for c in candidates if c.identity.sequence is None]
@@ -173,7 +175,7 @@ def _named(sequence: Sequence, path: Path, source: Path | None, stack: ExitStack
     fitting = ranked([c for c in candidates if c.identity.sequence is sequence])
     if len(candidates) > 1 and not fitting:
         raise UsageError(
-            f"{path} holds {len(candidates)} images: name the folder or file of the {sequence} alone"
+            f"{path} holds {len(candidates)} images: name the folder or file of the {sequence.word} alone"
         )
     chosen = fitting[0] if fitting else candidates[0]
     frames = chosen.series.evidence.frames
@@ -278,9 +280,9 @@ def _remarks(candidate: Candidate) -> list[str]:
         remarks.append(
             f"{series.source}: it covers only {reach_mm(series):.0f} mm along one of its axes, not the whole head."
         )
-    if identity.confidence < 0.6:
+    if identity.sequence is not None and identity.confidence < 0.6:
         remarks.append(
-            f"{series.source} was taken for {identity.sequence} with confidence {identity.confidence:.2f} only: "
+            f"{series.source} was taken for {identity.sequence.word} with confidence {identity.confidence:.2f} only: "
             f"name the files (--t1, --t1c, --t2, --flair) if that is wrong."
         )
     return remarks

@@ -1,4 +1,4 @@
-"""Write a `Result` as files. Knows values only.
+"""Write a `Result` as files. Knows values, and the way back to the acquired grid (`prepare.to_acquired`).
 
     Result -> prediction.json, tumour.nii.gz, brain.nii.gz, saliency.nii.gz, perfusion_*.nii.gz, report.html
 

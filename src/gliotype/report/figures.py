@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 from scipy import ndimage
 
-from gliotype.report import words
 from gliotype.report.nifti import saliency_map
 from gliotype.study import Label, Result, Sequence
 from gliotype.volume import Volume
@@ -28,7 +27,7 @@ MARGIN_MM = 12
 STRIP_MARGIN_MM = 25
 STRIP_SLICES = 8
 PIXELS_PER_MM = 2
-DISPLAY_ORDER = (Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR, Sequence.ADC, Sequence.DSC)
+DISPLAY_ORDER = (Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR)
 TOWARDS_MUTANT = (0, 114, 178)
 TOWARDS_WILDTYPE = (213, 94, 0)
 
@@ -63,7 +62,7 @@ class Panel:
     """One picture.
 
     Attributes:
-        title: of the picture, for example ``"T1C"``.
+        title: of the picture, for example ``"T1c"``.
         size_mm: width and height.
         edges: letters at the left, right, top and bottom edge.
         image: JPEG as a data URI.
@@ -194,10 +193,7 @@ def draw_planes(scene: Scene) -> tuple[Row, ...]:
     return tuple(
         Row(
             f"{plane.name.capitalize()}, {scene.place(plane, index)}",
-            tuple(
-                scene.panel(plane, index, sequence, words.sequence_word(sequence))
-                for sequence in scene.images
-            ),
+            tuple(scene.panel(plane, index, sequence, sequence.word) for sequence in scene.images),
         )
         for plane, index in scene.largest_sections()
     )
@@ -229,7 +225,7 @@ def _three_planes(scene: Scene, sequence: Sequence, *, salient: bool = False) ->
         )
         for plane, index in scene.largest_sections()
     )
-    return Row(words.sequence_word(sequence), panels)
+    return Row(sequence.word, panels)
 
 
 def draw_strips(scene: Scene) -> tuple[Row, ...]:
@@ -249,7 +245,7 @@ def draw_strips(scene: Scene) -> tuple[Row, ...]:
     shown = [next((s for s in pair if s in scene.images), None) for pair in pairs]
     return tuple(
         Row(
-            words.sequence_word(sequence),
+            sequence.word,
             tuple(close.panel(AXIAL, k, sequence, close.place(AXIAL, k)) for k in slices),
         )
         for sequence in shown

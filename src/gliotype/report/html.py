@@ -54,12 +54,11 @@ def render_html(result: Result) -> str:
         "number": words.number,
         "label": words.label_words,
         "age": words.age_words,
-        "sequence": words.sequence_word,
         "largest_contribution": _largest_contribution,
         "unsourced": words.without_sources(result.study.images),
     }
     scene = look_at(result)
-    used = list(result.study.chosen.values())
+    chosen = list(result.study.chosen.values())
     series = [_series(n, image) for n, image in enumerate(result.study.images, start=1)]
     return environment.get_template("report.html.j2").render(
         result=result,
@@ -74,9 +73,12 @@ def render_html(result: Result) -> str:
         perfusion=draw_perfusion(result, scene),
         findings=_answering_first(result),
         missing=[sequence for sequence in Sequence if sequence not in result.study.chosen],
-        series_used=[line for line, image in zip(series, result.study.images, strict=True) if image in used],
+        unmeasured=_unmeasured(result),
+        series_chosen=[
+            line for line, image in zip(series, result.study.images, strict=True) if image in chosen
+        ],
         series_other=[
-            line for line, image in zip(series, result.study.images, strict=True) if image not in used
+            line for line, image in zip(series, result.study.images, strict=True) if image not in chosen
         ],
         groups=_groups(result.measurements),
         research_use=words.RESEARCH_USE,
@@ -87,6 +89,14 @@ def render_html(result: Result) -> str:
 def _answering_first(result: Result) -> list[Finding]:
     """Put the finding on which the answer rests first."""
     return sorted(result.findings, key=lambda finding: finding.method != result.prediction.method)
+
+
+def _unmeasured(result: Result) -> list[Sequence]:
+    """List the sequences that are there, but from which nothing was computed."""
+    measured = set(result.prepared.images)
+    if result.measurements.dsc is not None:
+        measured.add(Sequence.DSC)
+    return [sequence for sequence in Sequence if sequence in result.study.chosen and sequence not in measured]
 
 
 def _largest_contribution(finding: Finding) -> float:
@@ -111,7 +121,7 @@ def _groups(measurements: Measurements) -> list[Group]:
 def _series(number: int, image: Image) -> Series:
     return Series(
         number=number,
-        sequence="other" if image.sequence is None else words.sequence_word(image.sequence),
+        sequence="other" if image.sequence is None else image.sequence.word,
         reason=image.reason,
         confidence=image.confidence,
         spacing=" × ".join(f"{s:.3g}" for s in image.volume.grid.spacing),

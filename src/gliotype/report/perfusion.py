@@ -164,7 +164,7 @@ def _draw_attention(axes: Axes, attention: Attention) -> None:
 def _draw_maps(perfusion: Perfusion, series: DscSeries, prepared: PreparedStudy, scene: Scene) -> Row:
     """Colour the maps over the reference image in the tumour's largest axial section."""
     index = next(index for plane, index in scene.largest_sections() if plane is AXIAL)
-    first = scene.panel(AXIAL, index, scene.reference, words.sequence_word(scene.reference))
+    first = scene.panel(AXIAL, index, scene.reference, scene.reference.word)
     panels = [first]
     for name, shown in MAPS.items():
         if name in perfusion.maps:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Iterable
 from pathlib import PurePosixPath
 
-from gliotype.study import Call, Image, Sequence
+from gliotype.study import Call, Image
 
 CALL_WORDS = {
     Call.MUTANT: "IDH-mutant",
@@ -21,21 +21,9 @@ REGION_WORDS = {
     "oedema": "Oedema and infiltrated tissue",
 }
 
-_SEQUENCE_WORDS = {Sequence.T1C: "T1c"}
-
 _UNIT_WORDS = {"1": "", "mm2": "mm²", "mm3": "mm³"}
 
 RESEARCH_USE = "Research use only: not a medical device, not for diagnosis or treatment decisions."
-
-
-def sequence_word(sequence: Sequence | str) -> str:
-    """Name a sequence as radiologists write it.
-
-    Example:
-        >>> sequence_word(Sequence.T1C), sequence_word("FLAIR")
-        ('T1c', 'FLAIR')
-    """
-    return _SEQUENCE_WORDS.get(Sequence(sequence), str(sequence))
 
 
 def percent(probability: float) -> str:

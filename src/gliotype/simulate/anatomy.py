@@ -12,6 +12,11 @@ from gliotype.simulate.fields import smooth_noise
 from gliotype.simulate.tissue import PARENCHYMA, Tissue
 from gliotype.volume import Grid, Matrix, Volume
 
+TURN_DEG = 5.0
+"""Standard deviation of a reshaped head's turn about each axis."""
+BEND_MM = 2.0
+"""Standard deviation of its smooth displacement."""
+
 _FREESURFER: dict[Tissue, tuple[int, ...]] = {
     Tissue.WHITE_MATTER: (2, 41, 7, 46, 85),
     Tissue.GREY_MATTER: (3, 42, 8, 47, 17, 53, 18, 54),
@@ -85,21 +90,17 @@ class Reshaping:
     displacement: NDArray[np.float32]
 
 
-def draw_reshaping(
-    rng: np.random.Generator, grid: Grid, *, scale: float = 0.06, turn_deg: float = 5.0, bend_mm: float = 2.0
-) -> Reshaping:
+def draw_reshaping(rng: np.random.Generator, grid: Grid, scale: float) -> Reshaping:
     """Draw a random affine and a smooth random deformation of a head.
 
     Args:
         rng: source of randomness.
         grid: of the new head.
         scale: standard deviation of the log-scale of each axis.
-        turn_deg: standard deviation of the turn about each axis.
-        bend_mm: standard deviation of the smooth displacement.
     """
     matrix = np.diag([*np.exp(scale * rng.standard_normal(3)), 1.0])
     for axis in range(3):
-        angle = np.radians(turn_deg) * rng.standard_normal()
+        angle = np.radians(TURN_DEG) * rng.standard_normal()
         i, j = [(1, 2), (2, 0), (0, 1)][axis]
         turn = np.eye(4)
         turn[i, i] = turn[j, j] = np.cos(angle)
@@ -107,7 +108,7 @@ def draw_reshaping(
         matrix = turn @ matrix
     matrix[:3, 3] = 3.0 * rng.standard_normal(3)
     length = rng.uniform(25.0, 50.0) / float(np.mean(grid.spacing))
-    strength = bend_mm * min(abs(rng.standard_normal()), 2.0)
+    strength = BEND_MM * min(abs(rng.standard_normal()), 2.0)
     bend = strength * np.stack([smooth_noise(rng, grid.shape, length) for _ in range(3)])
     return Reshaping(matrix, bend.astype(np.float32))
 

@@ -95,7 +95,7 @@ def draw_patient(
         reshape_scale: standard deviation of the log-scale of the head's axes.
     """
     spacing = grid.spacing[0]
-    reshaping = draw_reshaping(rng, grid, scale=reshape_scale)
+    reshaping = draw_reshaping(rng, grid, reshape_scale)
     old_from_mni = np.linalg.inv(anatomy.mni_from_world)
     healthy = reshape(anatomy.tissue, old_from_mni, grid, reshaping)
     if not isinstance(disease, GliomaType):

@@ -125,11 +125,6 @@ class Haemodynamics:
         """Plasma volume, ml/ml."""
         return np.asarray(self.cbv, dtype=np.float64) * (1 - HAEMATOCRIT)
 
-    @property
-    def flow_per_s(self) -> Floats:
-        """Blood flow, ml/ml/s (the central volume theorem)."""
-        return np.asarray(self.cbv, dtype=np.float64) / np.asarray(self.mtt_s, dtype=np.float64)
-
     def take(self, index: NDArray[np.intp] | slice) -> Haemodynamics:
         """Take some of the voxels."""
         return Haemodynamics(**{name: array[index] for name, array in self.columns().items()})

@@ -48,6 +48,16 @@ class Design:
     external: int = 400
     seed: int = 1
 
+    @classmethod
+    def of(cls, patients: int, seed: int) -> Design:
+        """Make a design of so many patients to learn from, with the paper's ratio of patients for tuning.
+
+        Example:
+            >>> Design.of(395, 1) == Design(), Design.of(2000, 1).tuning
+            (True, 253)
+        """
+        return cls(training=patients, tuning=round(patients * cls.tuning / cls.training), seed=seed)
+
     @property
     def cohorts(self) -> dict[str, CurveCohort]:
         """The sets by name, each with patients of its own."""

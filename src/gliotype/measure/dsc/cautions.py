@@ -81,7 +81,7 @@ def _of_series(times_s: Floats, bolus: Bolus, brain: Floats, *, spin_echo: bool)
 def _of_arteries(arteries: Arteries, brain: Floats) -> tuple[str, ...]:
     height = float(arteries.input.delta_r2.max() / brain.max())
     said = {
-        f"{arteries.saturated:.0%} of the arterial voxels fall to the noise floor: the arterial input is cut off.": (
+        f"{100 * arteries.saturated:.0f} % of the arterial voxels fall to the noise floor: the input is cut off.": (
             arteries.saturated >= MANY_SATURATED
         ),
         f"The arterial input is only {height:.1f} times as high as the brain's mean curve: it holds much tissue.": (

@@ -56,7 +56,7 @@ def regions_on(series: DscSeries, prepared: PreparedStudy, tumour: Tumour) -> di
     labels = tumour.labels.with_array(np.where(inside, np.asarray(tumour.labels.array, dtype=np.uint8), 0))
     prepared_from_dsc = np.asarray(np.linalg.inv(series.dsc_from_prepared))
     found = np.asarray(read_whole(labels, series.brain.grid, prepared_from_dsc).array)
-    parts = REGION_OF.items() if tumour.parted else ()
+    parts = REGION_OF.items() if tumour.regions_known else ()
     regions: dict[Region, Mask] = {region: np.asarray(found == label) for label, region in parts}
     return regions | {
         Region.WHOLE: np.asarray(found > 0),
