@@ -181,10 +181,10 @@ def _parts(result: gliotype.Result) -> dict[str, float]:
         return {}
     numbers = numbers_of(result.measurements, Subject("without age"))
     shares = shares_of(slices_of(result.prepared, result.tumour), numbers)
-    resting = shares.resting.mean() + logit(PRIOR)
+    intercept = shares.intercept.mean() + logit(PRIOR)
     return {
         "hybrid_without_age": float(expit(shares.log_odds.mean() + logit(PRIOR))),
-        "image": float(expit(shares.image.mean() + resting)),
+        "image": float(expit(shares.image.mean() + intercept)),
     }
 
 
