@@ -1,9 +1,9 @@
 """The perfusion network on simulated patients, and simulated voxels beside simulated series.
 
-    python benchmarks/perfusion_network.py ways [--patients N] [--jobs N]
+    python benchmarks/perfusion_network.py [--patients N] [--jobs N]
     gliotype train perfusion -o RUN          # prints the network beside its baselines (choi2019.md)
 
-The network is trained on voxels that are simulated without a grid. `ways` measures whole simulated series (EPI, a
+The network is trained on voxels that are simulated without a grid. It measures whole simulated series (EPI, a
 moving head, vessels; the true outline) with the shipped network beside such voxels of other patients of the same site:
 if both ways agree, what the network learned holds for series. Everything printed is simulated.
 """
@@ -116,7 +116,6 @@ def summarise(name: str, rows: list[Row]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("part", choices=["ways"])
     parser.add_argument("--patients", type=int, default=60)
     parser.add_argument("--jobs", type=int, default=1)
     arguments = parser.parse_args()

@@ -30,6 +30,7 @@ import gliotype
 from gliotype.errors import GliotypeError
 from gliotype.evaluate.calibration import brier, calibration_line
 from gliotype.evaluate.roc import auroc, compare_aurocs
+from gliotype.masks import dice
 from gliotype.predictors.hybrid import shares_of
 from gliotype.predictors.slices import numbers_of, slices_of
 from gliotype.prepare import to_acquired
@@ -211,12 +212,6 @@ def _compare(result: gliotype.Result, truth: Path | None) -> dict[str, float | N
         "distance_95_mm": distance_95(found > 0, whole, grid.spacing),
         "outside_brain": float((whole & ~np.asarray(brain.array, dtype=bool)).sum() / max(1, whole.sum())),
     }
-
-
-def dice(found: np.ndarray, truth: np.ndarray) -> float:
-    """Dice overlap of two masks; 1 where both are empty."""
-    total = int(found.sum()) + int(truth.sum())
-    return 1.0 if total == 0 else float(2 * (found & truth).sum() / total)
 
 
 def distance_95(found: np.ndarray, truth: np.ndarray, spacing: tuple[float, float, float]) -> float | None:

@@ -17,6 +17,7 @@ FLOORS = {
     "staging": 0,
     "volume": 0,
     "dsc": 0,
+    "masks": 0,
     "study": 0,
     "weights": 0,
     "runtime": 1,

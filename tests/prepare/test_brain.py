@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import pytest
 
+from gliotype import masks
 from gliotype.prepare import atlas, atlas_brain
 from gliotype.prepare.brain import brain_of, brought_brain
 from gliotype.study import Sequence
@@ -18,8 +19,9 @@ BIGGER = np.diag([1.06, 1.06, 1.06, 1.0])
 
 
 def dice(one: Volume | np.ndarray, other: Volume | np.ndarray) -> float:
-    a, b = (np.asarray(v.array if isinstance(v, Volume) else v, dtype=bool) for v in (one, other))
-    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
+    return masks.dice(
+        *(np.asarray(v.array if isinstance(v, Volume) else v, dtype=bool) for v in (one, other))
+    )
 
 
 @pytest.fixture(scope="module")

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from gliotype.masks import dice
 from gliotype.segment.appearance import sharpen
 from gliotype.study import Sequence
 
@@ -32,10 +33,6 @@ def image(truth: np.ndarray, healthy: float, tumour: float, seed: int) -> np.nda
 
 def blurred(truth: np.ndarray) -> np.ndarray:
     return np.clip(ndimage.gaussian_filter(truth.astype(np.float32), 2.5) * 1.1, 0, 1)
-
-
-def dice(a: np.ndarray, b: np.ndarray) -> float:
-    return float(2 * (a & b).sum() / (a.sum() + b.sum()))
 
 
 @pytest.mark.parametrize("scale", [0.01, 1.0, 500.0])

@@ -156,7 +156,7 @@ def test_an_interrupted_cohort_goes_on(cohort: Path, copy: Path) -> None:
     (copy / "participants.tsv").unlink()
     told: list[str] = []
     kept = (copy / "sub-0001" / "anat" / "sub-0001_T1w.nii.gz").stat().st_mtime_ns
-    done = write(8, copy, seed=3, progress=told.append)
+    done = write(8, copy, seed=3, tell=told.append)
     assert (done.made, len(done.patients)) == (2, 8)
     assert told == ["simulate sub-0002 of 8", "simulate sub-0003 of 8"]
     assert (copy / "sub-0001" / "anat" / "sub-0001_T1w.nii.gz").stat().st_mtime_ns == kept

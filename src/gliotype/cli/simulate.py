@@ -43,7 +43,9 @@ def simulate(
     from gliotype.simulate.cohort import write_cohort
 
     with progress() as tell:
-        cohort = write_cohort(patients, output, site, seed, raw, anatomies, tell, dsc=dsc)
+        cohort = write_cohort(
+            patients, output, site=site, seed=seed, raw=raw, anatomies=anatomies, tell=tell, dsc=dsc
+        )
     kept = len(cohort.patients) - cohort.made
     there = f", {kept} of them there already" if kept else ""
     typer.echo(f"{len(cohort.patients)} simulated patients{there}")

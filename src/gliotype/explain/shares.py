@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from gliotype.measure.region import box_around
+from gliotype.masks import within_mm
 from gliotype.study import Label, Tumour
 from gliotype.volume import Volume
 
@@ -51,7 +49,7 @@ def saliency_shares(saliency: Volume, tumour: Tumour) -> SaliencyShares:
     total = float(strength.sum())
     if total == 0:
         return SaliencyShares(0.0 if tumour.regions_known else None, 0.0, 0.0, 0.0)
-    near = _within(tumour.mask, AROUND_MM, tumour.labels.grid.spacing)
+    near = within_mm(tumour.mask, AROUND_MM, tumour.labels.grid.spacing)
     enhancing = (np.asarray(tumour.labels.array) == Label.ENHANCING) & tumour.regions_known
 
     def share(where: NDArray[np.bool_]) -> float:
@@ -63,13 +61,3 @@ def saliency_shares(saliency: Volume, tumour: Tumour) -> SaliencyShares:
         share(near & ~tumour.mask),
         share(~near),
     )
-
-
-def _within(
-    mask: NDArray[np.bool_], distance_mm: float, spacing: tuple[float, float, float]
-) -> NDArray[np.bool_]:
-    """Mask what lies in a mask (not empty) or within a distance of it; only its surroundings are searched."""
-    box = box_around(mask, math.ceil(distance_mm / min(spacing)))
-    near = np.zeros_like(mask)
-    near[box] = ndimage.distance_transform_edt(~mask[box], sampling=spacing) <= distance_mm
-    return near

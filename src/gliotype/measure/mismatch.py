@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from gliotype.measure.region import box_around, within_city_block
+from gliotype.masks import box_around, within_city_block
 from gliotype.study import Label, PreparedStudy, Sequence, Tumour
 
 Mask = NDArray[np.bool_]

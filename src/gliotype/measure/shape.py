@@ -19,7 +19,7 @@ from scipy.spatial import ConvexHull
 from scipy.spatial.distance import pdist
 from scipy.spatial.transform import Rotation
 
-from gliotype.measure.region import box_around
+from gliotype.masks import box_around
 from gliotype.volume import Volume
 
 Floats = NDArray[np.float64]

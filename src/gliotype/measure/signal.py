@@ -14,7 +14,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from gliotype.measure.region import within_city_block
+from gliotype.masks import within_city_block
 from gliotype.study import STRUCTURAL, PreparedStudy, Sequence
 
 RING_VOXELS = 3

@@ -13,6 +13,7 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
+from gliotype.masks import dice
 from gliotype.prepare import atlas
 from gliotype.prepare.head import shrunk
 from gliotype.prepare.intensity import likely_white, white_matter_level
@@ -60,7 +61,7 @@ def brain_of(
     """
     expected = brought_brain(images, mni_from_world)
     mask = support if support is not None else find_brain(images, mni_from_world)
-    agreement = _dice(mask, expected)
+    agreement = dice(*(np.asarray(brain.array, dtype=np.bool_) for brain in (mask, expected)))
     if support is None and agreement < LEAST_AGREEMENT:
         note = f"the brain was not found (overlap with the atlas {agreement:.2f}): the atlas's brain is used instead"
         return FoundBrain(atlas_brain(images, mni_from_world), agreement, (note,))
@@ -190,8 +191,3 @@ def _mean_between(
 def _seen(images: Mapping[Sequence, Volume]) -> NDArray[np.bool_]:
     """Tell where any image has signal."""
     return np.asarray(np.any([np.asarray(image.array) != 0 for image in images.values()], axis=0))
-
-
-def _dice(one: Volume, other: Volume) -> float:
-    a, b = (np.asarray(v.array, dtype=np.bool_) for v in (one, other))
-    return float(2 * (a & b).sum() / max(1, int(a.sum()) + int(b.sum())))

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 from scipy import ndimage
 
+from gliotype.masks import Box, box_around
 from gliotype.report.nifti import saliency_map
 from gliotype.study import Label, Result, Sequence
 from gliotype.volume import Volume
@@ -30,9 +31,6 @@ PIXELS_PER_MM = 2
 DISPLAY_ORDER = (Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR)
 TOWARDS_MUTANT = (0, 114, 178)
 TOWARDS_WILDTYPE = (213, 94, 0)
-
-
-Box = tuple[slice, slice, slice]
 
 
 @dataclass(frozen=True)
@@ -176,11 +174,11 @@ def look_at(result: Result) -> Scene:
         labels=np.asarray(result.tumour.labels.array, dtype=np.uint8),
         brain=brain,
         saliency=None if saliency is None else _scaled(saliency, prepared.brain),
-        middle=np.array([(edge.start + edge.stop - 1) / 2 for edge in _box(brain, 0)]),
+        middle=np.array([(edge.start + edge.stop - 1) / 2 for edge in box_around(brain)]),
         reference=prepared.reference,
         box=(slice(0, None), slice(0, None), slice(0, None)),
     )
-    return whole.cropped(_box(brain, MARGIN_MM))
+    return whole.cropped(box_around(brain, MARGIN_MM))
 
 
 def draw_planes(scene: Scene) -> tuple[Row, ...]:
@@ -236,7 +234,7 @@ def draw_strips(scene: Scene) -> tuple[Row, ...]:
     """
     if not scene.labels.any():
         return ()
-    box = _box(scene.labels > 0, STRIP_MARGIN_MM)
+    box = box_around(scene.labels > 0, STRIP_MARGIN_MM)
     close = scene.cropped(box)
     filled = np.flatnonzero(close.labels.any(axis=(0, 1)))
     steps = np.linspace(filled[0], filled[-1], STRIP_SLICES + 2)[1:-1]
@@ -251,16 +249,6 @@ def draw_strips(scene: Scene) -> tuple[Row, ...]:
         for sequence in shown
         if sequence is not None
     )
-
-
-def _box(mask: NDArray[np.bool_], margin: int) -> Box:
-    """Bound a mask, with a margin in voxels (1 mm on the prepared grid)."""
-    found = ndimage.find_objects(mask.astype(np.uint8))[0]
-    grown = [
-        slice(max(0, edge.start - margin), min(size, edge.stop + margin))
-        for edge, size in zip(found, mask.shape, strict=True)
-    ]
-    return grown[0], grown[1], grown[2]
 
 
 def _within(outer: Box, inner: Box) -> Box:

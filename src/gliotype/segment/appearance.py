@@ -11,8 +11,8 @@ from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
+from gliotype.masks import within_mm
 from gliotype.study import Sequence
 
 SURE_TUMOUR, SURE_HEALTHY = 0.7, 0.1
@@ -63,6 +63,7 @@ def sharpen(
         Sharpened probability; as it was where no set of `TELLING` is there or too little is sure.
 
     Example:
+        >>> from scipy import ndimage
         >>> truth = np.zeros((32, 32, 32), bool); truth[8:22, 8:22, 8:22] = True
         >>> soft = ndimage.gaussian_filter(truth.astype(np.float32), 2.0)
         >>> image = np.random.default_rng(0).normal(100 + 60 * truth, 10).astype(np.float32)
@@ -75,7 +76,7 @@ def sharpen(
     tumour, healthy = brain & (whole >= SURE_TUMOUR), brain & (whole < SURE_HEALTHY)
     if not chosen or min(tumour.sum(), healthy.sum()) * spacing_mm**3 < LEAST_ML * 1000:
         return whole
-    near = brain & _within_reach(whole >= BORDER, spacing_mm)
+    near = brain & within_mm(whole >= BORDER, REACH_MM, (spacing_mm, spacing_mm, spacing_mm))
     spread = [max(float(images[name][healthy].std()), 1e-6) for name in chosen]
 
     def values(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -87,17 +88,6 @@ def sharpen(
     sharp = np.minimum(whole, SURE_HEALTHY)
     sharp[near] = 1 / (1 + np.exp(-odds))
     return sharp
-
-
-def _within_reach(mask: NDArray[np.bool_], spacing_mm: float) -> NDArray[np.bool_]:
-    """Mask the voxels within `REACH_MM` of a mask that is not empty; distances are taken around it alone."""
-    reach = int(np.ceil(REACH_MM / spacing_mm))
-    box = tuple(
-        slice(max(s.start - reach, 0), s.stop + reach) for s in ndimage.find_objects(mask.view(np.uint8))[0]
-    )
-    near = np.zeros(mask.shape, np.bool_)
-    near[box] = ndimage.distance_transform_edt(~mask[box]) * spacing_mm <= REACH_MM
-    return near
 
 
 def _log_likelihood(values: NDArray[np.float32], sample: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -60,12 +60,12 @@ class Cohort:
 def write_cohort(
     n: int,
     out: Path,
+    *,
     site: str = "severance",
     seed: int = 0,
     raw: bool = False,
     anatomies: Path | None = None,
-    progress: Callable[[str], None] | None = None,
-    *,
+    tell: Callable[[str], None] = lambda line: None,
     spacing_mm: float = 1.0,
     dsc: bool = False,
 ) -> Cohort:
@@ -83,7 +83,7 @@ def write_cohort(
             lie on one grid in MNI152 orientation, with the blur of their slices.
         anatomies: folder of whole-head label maps (``*.nii.gz``) with FreeSurfer numbers; the shipped template
             when None.
-        progress: told the name of each patient that is begun.
+        tell: told the name of each patient that is begun.
         spacing_mm: of the common grid; a raw cohort does not use it.
         dsc: whether each patient also has a DSC perfusion series, as the site acquires it, in a space of its own.
 
@@ -122,8 +122,7 @@ def write_cohort(
             name = f"sub-{number:04d}"
             if _truth_of_complete(out, name) is not None:
                 continue
-            if progress is not None:
-                progress(f"simulate {name} of {n}")
+            tell(f"simulate {name} of {n}")
             draw = Draw.of(seed, number, chosen)
             simulated = simulate_member(
                 name, draw, heads.chosen(draw.head), raw=raw, spacing_mm=spacing_mm, dsc=perfusion_site

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from gliotype import __version__
 from gliotype.errors import GliotypeError, InputError
 from gliotype.evaluate.table import check_both_classes
+from gliotype.masks import dice
 from gliotype.measure import measure
 from gliotype.predictors.slices import IMAGES, NUMBERS, OFFSETS_MM, SIZE, numbers_of, slices_of
 from gliotype.runtime import checked_weights
@@ -128,14 +129,9 @@ def example_of(
         slices.astype(np.float16),
         numbers,
         tumour.found,
-        np.nan if truth is None else _dice(tumour.mask, truth(prepared)),
+        np.nan if truth is None else dice(tumour.mask, truth(prepared)),
         dict(strata),
     )
-
-
-def _dice(found: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    total = int(found.sum()) + int(truth.sum())
-    return 1.0 if total == 0 else float(2 * (found & truth).sum() / total)
 
 
 def folder_of(patients: Patients, cache: Path) -> Path:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -173,16 +173,8 @@ def calibrated(model: Model2, tuning: list[Example]) -> Model2:
     log_odds = model.log_odds(found).mean(axis=0)
     slope, offset = platt(truth, log_odds)
     prevalence = float(truth.mean())
-    even = Model2(model.recipe, model.members, model.standard, slope, offset, 0.5, prevalence)
-    return Model2(
-        model.recipe,
-        model.members,
-        model.standard,
-        slope,
-        offset,
-        youden_cut(truth, even.probabilities(found, prevalence)),
-        prevalence,
-    )
+    even = replace(model, slope=slope, offset=offset, prevalence=prevalence)
+    return replace(even, cut=youden_cut(truth, even.probabilities(found, prevalence)))
 
 
 def export(model: Model2, folder: Path, about: dict[str, Any]) -> tuple[Path, Path]:

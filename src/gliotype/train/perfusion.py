@@ -79,13 +79,11 @@ class Outcome:
     """What a run found.
 
     Attributes:
-        model: the network.
         tested: one for each test set.
         markdown: the tables.
         files: weight, card and numbers.
     """
 
-    model: CurveModel
     tested: tuple[Tested, ...]
     markdown: str
     files: tuple[Path, ...]
@@ -124,7 +122,7 @@ def train_perfusion(
         for name in ("test", "larger test", "external")
     )
     markdown = results_markdown(tested, {name: sets[name] for name in sets})
-    return Outcome(model, tested, markdown, _write(model, design, recipe, sets["training"], markdown, run))
+    return Outcome(tested, markdown, _write(model, design, recipe, sets["training"], markdown, run))
 
 
 def _kept_model(

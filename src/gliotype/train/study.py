@@ -60,12 +60,10 @@ class Outcome:
     Attributes:
         rows: one per test set and model.
         markdown: the tables.
-        model: the model with all parts.
     """
 
     rows: tuple[Row, ...]
     markdown: str
-    model: Model2
 
 
 def run_study(
@@ -118,7 +116,7 @@ def run_study(
     hybrid = models[FULL]
     assert isinstance(hybrid, Model2)
     _write_weight(protocol, hybrid, sets, markdown, out)
-    return Outcome(tuple(rows), markdown, hybrid)
+    return Outcome(tuple(rows), markdown)
 
 
 def _write_weight(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gliotype.measure.region import box_around, within_city_block
+from gliotype.masks import box_around, within_city_block
 
 
 def test_within_city_block_is_every_voxel_near_enough():
