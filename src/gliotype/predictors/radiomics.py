@@ -103,8 +103,9 @@ def _summary(model: LogisticModel, used: list[str]) -> str:
     words = {part: Sequence(part).word if part in Sequence.__members__ else part for part in PARTS}
     missing = [words[part] for part in PARTS if part not in used]
     value, low, high = model.auroc
+    parts = ", ".join(words[part] for part in used)
     sentence = (
-        f"{', '.join(words[part] for part in used)} together "
+        f"{parts[0].upper()}{parts[1:]} together "
         f"(cross-validated AUROC {value:.2f}, {low:.2f} to {high:.2f}, n = {model.patients})"
     )
     return f"{sentence}; without {', '.join(missing)}." if missing else f"{sentence}."
