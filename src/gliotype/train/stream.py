@@ -13,9 +13,11 @@ import numpy as np
 from gliotype.errors import GliotypeError
 from gliotype.train.anatomies import read_anatomies
 from gliotype.train.cases import GridPatient, simulate_case
+from gliotype.train.workers import end_with_parent
 
 
 def _simulate_forever(queue: mp.Queue[GridPatient], folder: Path | None, keep: Path, seed: int) -> None:
+    end_with_parent()
     anatomies = read_anatomies(folder, keep)
     rng = np.random.default_rng(seed)
     while True:
