@@ -337,7 +337,7 @@ def test_brats_patients_without_other_names_do_not_meet_those_whom_brats_took_in
         InputError, match=r"twins in external cannot be told: put BraTS2021_MappingToTCIA\.csv"
     ):
         refuse_leakage(read, {"home": nameless, "abroad": tcga}, chosen)
-    named = folder(monkeypatch, BraTS2021_00097=("TCGA-02-0007",))  # BraTS's own table gives such names
+    named = folder(monkeypatch, BraTS2021_00097=("TCGA-02-0007",))
     refuse_leakage(read, {"home": named, "abroad": tcga}, chosen)
     ours = folder(monkeypatch, sub_01=())
     refuse_leakage(read, {"home": nameless, "abroad": ours}, {**chosen, "external": ("sub-01",)})

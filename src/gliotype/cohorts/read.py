@@ -83,6 +83,12 @@ def _cell(row: Row, column: str) -> str:
     return row.get(column.casefold(), "")
 
 
+def _first_told(rows: list[Row], column: str) -> str | None:
+    """Return what the first row that knows a fact tells of it; None where no row does."""
+    texts = (_cell(row, column) for row in rows)
+    return next((text for text in texts if text.lower() not in _UNKNOWN), None)
+
+
 def _patient(
     cohort: Path, folders: list[Path], name: str, mutant: bool, rows: list[Row], layout: Layout
 ) -> CohortPatient:
@@ -90,12 +96,8 @@ def _patient(
     folder, place, files = _images(folders, layout)
     others = {each.name for each in _examinations(folder, layout) if each != place}
     masks = _matching(cohort, layout.mask, folder.name)
-    facts = {
-        fact: text
-        for fact, column in layout.columns.items()
-        for text in reversed([_cell(row, column) for row in rows])
-        if text.lower() not in _UNKNOWN
-    }
+    told = {fact: _first_told(rows, column) for fact, column in layout.columns.items()}
+    facts = {fact: text for fact, text in told.items() if text is not None}
     return CohortPatient(
         Subject(name, _age(name, facts.get("age")), _SEX.get(facts.get("sex", "").lower())),
         mutant,
