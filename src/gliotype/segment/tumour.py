@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from gliotype.errors import InputError
+from gliotype.masks import within_mm
 from gliotype.prepare import atlas
 from gliotype.segment.appearance import sharpen
 from gliotype.segment.evidence import Evidence, EvidenceModel, evidence_model, evidence_of
@@ -80,7 +81,7 @@ def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vol
 @cache
 def _reachable() -> NDArray[np.bool_]:
     """Mask the voxels of the network's grid within `REACH_MM` of the atlas's brain."""
-    return np.asarray(ndimage.distance_transform_edt(~expected_place(), sampling=GRID.spacing) <= REACH_MM)
+    return within_mm(expected_place(), REACH_MM, GRID.spacing)
 
 
 def segment(prepared: PreparedStudy) -> Tumour:
