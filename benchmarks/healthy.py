@@ -21,10 +21,10 @@ import nibabel as nib
 import numpy as np
 
 import gliotype
+from gliotype.atlas import atlas
 from gliotype.errors import GliotypeError
-from gliotype.prepare import atlas
-from gliotype.simulate.distractors import Distractor
-from gliotype.simulate.raw import NAMES, raw_patient, write_raw_study
+from gliotype.simulate.cohort.raw_study import NAMES, raw_patient, write_raw_study
+from gliotype.simulate.lesion.distractors import Distractor
 from gliotype.study import STRUCTURAL, Call, Sequence
 
 

@@ -23,7 +23,7 @@ from real_cases import Case, case_parser, dice, interval, with_truth
 from gliotype.prepare import prepare, to_acquired
 from gliotype.read import read_study
 from gliotype.segment import find_brain, segment, tumour
-from gliotype.segment.evidence import evidence_model
+from gliotype.segment.candidates import evidence_model
 from gliotype.segment.model1 import Look
 from gliotype.study import PreparedStudy, Subject
 

@@ -29,20 +29,20 @@ from numpy.typing import NDArray
 from real_cases import Case, case_parser, dice, interval, with_truth
 from torch import Tensor, nn
 
+from gliotype.atomic_files import claim, write_text, written_whole
 from gliotype.networks.unet import UNet3d
 from gliotype.prepare import prepare
 from gliotype.read import read_study
 from gliotype.segment import find_brain, model1
 from gliotype.segment.tumour import stripped_on_grid
-from gliotype.simulate.label_maps import label_map_hashes
-from gliotype.staging import claim, write_text, written_whole
+from gliotype.simulate.head.label_maps import label_map_hashes
 from gliotype.study import Sequence, Subject
-from gliotype.train.anatomies import read_anatomies
-from gliotype.train.cases import GridPatient, augment, simulate_case
-from gliotype.train.learner import Learner
-from gliotype.train.loss import CLASS_WEIGHTS, Loss, loss
-from gliotype.train.model1 import Recipe, learning_rate
-from gliotype.train.workers import workers
+from gliotype.train.common.workers import workers
+from gliotype.train.data.anatomies import read_anatomies
+from gliotype.train.model1.cases import GridPatient, augment, simulate_case
+from gliotype.train.model1.learner import Learner
+from gliotype.train.model1.loss import CLASS_WEIGHTS, Loss, loss
+from gliotype.train.model1.train import Recipe, learning_rate
 from gliotype.volume import Volume
 
 Scale = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]

@@ -2,7 +2,7 @@
 
     python benchmarks/model2_ways.py KEEP [--patients N] [--jobs N]
 
-Each simulated patient is imaged twice: registered, on one grid, as `gliotype.train.simulated` does; and raw,
+Each simulated patient is imaged twice: registered, on one grid, as `gliotype.train.data.simulated` does; and raw,
 oblique and thick-sliced, through the whole of `gliotype predict`. Prints how far tumour volume, numbers and
 Model 2's log-odds agree. What Model 2 sees of a patient is kept in the folder KEEP, so that an interrupted run goes
 on and another weight answers at once; delete it when anything before Model 2 changes.
@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 
 import gliotype
+from gliotype.atomic_files import written_whole
 from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.evaluate.table import has_both_classes
 from gliotype.evaluate.write import estimate_words
@@ -29,12 +30,11 @@ from gliotype.predictors.hybrid import shares_of
 from gliotype.predictors.slices import NUMBERS, Slices, numbers_of, slices_of
 from gliotype.prepare import prepare_registered
 from gliotype.segment import find_brain, segment
+from gliotype.simulate.cohort.raw_study import NAMES, raw_patient, scanner_units, write_raw_study
+from gliotype.simulate.cohort.sites import SITES, draw_disease
 from gliotype.simulate.patient import acquire
-from gliotype.simulate.raw import NAMES, raw_patient, scanner_units, write_raw_study
 from gliotype.simulate.scanner import draw_protocol
-from gliotype.simulate.sites import SITES, draw_disease
 from gliotype.simulate.tissue import draw_parameters
-from gliotype.staging import written_whole
 from gliotype.study import STRUCTURAL, Measurements, PreparedStudy, Subject, Tumour
 from gliotype.volume import Grid, Volume
 

@@ -26,8 +26,8 @@ from gliotype.measure.dsc.bolus import delta_r2, find_bolus, find_bolus_in, rela
 from gliotype.measure.dsc.curves import area, signal_recovery
 from gliotype.measure.dsc.deconvolution import deconvolve
 from gliotype.measure.dsc.leakage import ORIGINAL, Leakage, Variants, fit_leakage
-from gliotype.simulate.perfusion import Haemodynamics, draw_circulation, exchange
-from gliotype.simulate.perfusion_signal import DscProtocol, tissue_signal
+from gliotype.simulate.dsc.kinetics import Haemodynamics, draw_circulation, exchange
+from gliotype.simulate.dsc.signal import DscProtocol, tissue_signal
 
 mpl.use("Agg")
 mpl.rcParams["svg.hashsalt"] = "gliotype"

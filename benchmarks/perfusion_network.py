@@ -23,14 +23,14 @@ from gliotype.measure.dsc import VoxelPerfusion, perfusion
 from gliotype.predictors.curves import curves_of, lacking
 from gliotype.predictors.perfusion import bolus_phases, read_curves
 from gliotype.prepare.dsc import dsc_series as prepared_series
-from gliotype.simulate.dsc import dsc_series
-from gliotype.simulate.perfusion_curves import draw_perfusion_patient
-from gliotype.simulate.perfusion_sites import dsc_site_named
-from gliotype.simulate.raw import raw_patient
-from gliotype.simulate.sites import draw_disease, site_named
-from gliotype.simulate.tumour import GliomaType
+from gliotype.simulate.cohort.raw_study import raw_patient
+from gliotype.simulate.cohort.sites import draw_disease, site_named
+from gliotype.simulate.dsc.protocols import dsc_site_named
+from gliotype.simulate.dsc.series import dsc_series
+from gliotype.simulate.dsc.voxels import draw_perfusion_patient
+from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.study import Acquisition, Image, PreparedStudy, Sequence, Tumour
-from gliotype.train.perfusion_examples import CLASSES, measure_voxels
+from gliotype.train.perfusion.examples import CLASSES, measure_voxels
 from gliotype.volume import Volume
 
 NUMBERS = ("whole_nrcbv_mean", "whole_nrcbv_p95", "enhancing_k2", "whole_psr", "whole_fwhm")

@@ -21,10 +21,10 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from gliotype.evaluate.roc import auroc
-from gliotype.simulate.perfusion_curves import VoxelCurves, VoxelRegion, draw_perfusion_patient
-from gliotype.simulate.perfusion_sites import DSC_SITES
-from gliotype.simulate.sites import SITES, draw_disease
-from gliotype.simulate.tumour import GliomaType
+from gliotype.simulate.cohort.sites import SITES, draw_disease
+from gliotype.simulate.dsc.protocols import DSC_SITES
+from gliotype.simulate.dsc.voxels import VoxelCurves, VoxelRegion, draw_perfusion_patient
+from gliotype.simulate.lesion.glioma import GliomaType
 
 TUMOUR = (VoxelRegion.NON_ENHANCING, VoxelRegion.OEDEMA, VoxelRegion.ENHANCING)
 FIRST_PASS_S = 25.0

@@ -21,9 +21,9 @@ from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.measure import SHAPE_UNITS
 from gliotype.predictors.logistic import load_models
 from gliotype.predictors.radiomics import PARTS
-from gliotype.train.radiomics import features_of
-from gliotype.train.ridge import mean_auroc, out_of_fold_log_odds
-from gliotype.train.tables import Cohort, read_tcga, read_ucsf, read_upenn
+from gliotype.train.common.ridge import mean_auroc, out_of_fold_log_odds
+from gliotype.train.radiomics.fit import features_of
+from gliotype.train.radiomics.public_tables import Cohort, read_tcga, read_ucsf, read_upenn
 
 KNOWN = {
     ("age",): "0.905",

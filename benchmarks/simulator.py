@@ -31,13 +31,13 @@ from gliotype.measure.mismatch import mismatch
 from gliotype.measure.shape import shape_features
 from gliotype.measure.signal import signal_ratios
 from gliotype.segment.model1 import CHANNELS, GRID
+from gliotype.simulate.head.template import template_anatomy
+from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.simulate.patient import SEVERANCE_MIX, DigitalPatient, acquire, draw_patient
 from gliotype.simulate.scanner import draw_protocol, inversion_recovery, spin_echo
-from gliotype.simulate.template import template_anatomy
 from gliotype.simulate.tissue import Tissue, draw_parameters
-from gliotype.simulate.tumour import GliomaType
 from gliotype.study import STRUCTURAL, PreparedStudy, Sequence, Tumour
-from gliotype.train.cases import simulate_case
+from gliotype.train.model1.cases import simulate_case
 from gliotype.volume import Volume
 
 SPACING_MM = 1.5

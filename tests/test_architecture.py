@@ -5,6 +5,8 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -12,61 +14,112 @@ import pytest
 import gliotype
 
 PACKAGE = Path(gliotype.__file__).parent
-FLOORS = {
-    "errors": 0,
-    "staging": 0,
-    "volume": 0,
-    "dsc": 0,
-    "masks": 0,
-    "study": 0,
-    "weights": 0,
-    "runtime": 1,
-    "read": 1,
-    "prepare": 1,
-    "segment": 1,
-    "measure": 1,
-    "report": 1,
-    "explain": 2,
-    "predictors": 2,
-    "pipeline": 3,
-    "cli": 4,
-    "__main__": 5,
-}
-WORKSHOP = {"simulate", "networks", "train", "evaluate", "cohorts"}
+FLOORS = (
+    {"_version", "errors", "text"},
+    {"volume", "weights"},
+    {"masks", "atomic_files", "runtime"},
+    {"dsc", "study"},
+    {"atlas"},
+    {"read", "prepare", "segment", "measure", "report"},
+    {"predictors", "explain"},
+    {"answer"},
+    {"pipeline"},
+    {"__init__"},
+    {"batch"},
+    {"serve", "cli"},
+    {"__main__"},
+)
+"""Rooms from the ground up: each may look into its own floor and into those below."""
+
+HEIGHT = {room: height for height, rooms in enumerate(FLOORS) for room in rooms}
+WORKSHOP = {"simulate", "networks", "train", "experiment", "evaluate", "cohorts"}
+TORCH_ROOMS = {"networks", "train"}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def dotted(file: Path) -> str:
+    """Name of a module, such as ``gliotype.read.study``; a package is named by its folder."""
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+KNOWN = {dotted(file) for file in MODULES}
 
 
 def room_of(module: str) -> str:
-    return module.split(".")[1] if "." in module else ""
+    """Room of a module of the package: the first part below ``gliotype``."""
+    return module.split(".")[1] if "." in module else "__init__"
 
 
-def imports_of(file: Path) -> set[str]:
-    """Rooms that a module imports when it is loaded, and modules of torch and onnx."""
+def statements(tree: ast.AST, *, deferred: bool) -> Iterator[ast.stmt]:
+    """Import statements, without those for type checkers; with those inside functions where `deferred`."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node
+        elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
+            continue
+        elif deferred or not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            yield from statements(node, deferred=deferred)
+
+
+def imports_of(file: Path, *, deferred: bool = True) -> set[str]:
+    """Modules that a module imports; of the package itself, the modules that the names come from."""
     found = set()
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ImportFrom) and node.module:
-            names = (
-                [f"{node.module}.{alias.name}" for alias in node.names] if node.module == "gliotype" else []
-            )
-            found |= {node.module, *names}
-        elif isinstance(node, ast.Import):
+    for node in statements(ast.parse(file.read_text(encoding="utf-8")), deferred=deferred):
+        if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            submodules = {f"{node.module}.{alias.name}" for alias in node.names} & KNOWN
+            found |= submodules or {node.module}
     return found
-
-
-MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
 @pytest.mark.parametrize("file", MODULES, ids=lambda f: str(f.relative_to(PACKAGE)))
 def test_nobody_imports_from_a_higher_floor(file: Path) -> None:
-    room = file.relative_to(PACKAGE).parts[0].removesuffix(".py")
+    room = room_of(dotted(file))
+    assert room in HEIGHT or room in WORKSHOP, f"{room} has no floor: give it one in this test"
     for name in imports_of(file):
         if name.split(".")[0] in ("torch", "onnx"):
-            assert room in ("networks", "train"), f"{name} is imported outside the workshop"
-        other = room_of(name) if name.startswith("gliotype.") else ""
-        if other not in FLOORS or room not in FLOORS:
-            assert other not in WORKSHOP or room in WORKSHOP | {"cli"}, f"{room} uses the workshop ({other})"
+            assert room in TORCH_ROOMS, f"{name} is imported outside the rooms that train"
+        if name.split(".")[0] != "gliotype":
             continue
-        assert FLOORS[other] <= FLOORS[room], f"{room} imports from the higher floor of {other}"
+        other = room_of(name)
+        if other in WORKSHOP:
+            assert room in WORKSHOP | {"cli"}, f"{room} uses the workshop ({other})"
+        elif room in HEIGHT:
+            assert HEIGHT[other] <= HEIGHT[room], f"{room} imports from the higher floor of {other}"
+
+
+@pytest.mark.parametrize("file", MODULES, ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_nobody_imports_the_package_face(file: Path) -> None:
+    assert "gliotype" not in imports_of(file), "import from the module that defines the name"
+
+
+@pytest.mark.parametrize(
+    "file", sorted((PACKAGE / "train").rglob("*.py")), ids=lambda f: str(f.relative_to(PACKAGE))
+)
+def test_training_does_not_use_the_experiment(file: Path) -> None:
+    assert not {name for name in imports_of(file) if name.startswith("gliotype.experiment")}
+
+
+def test_modules_import_one_another_without_a_circle() -> None:
+    graph = {
+        dotted(file): {name for name in imports_of(file, deferred=False) if name in KNOWN} - {dotted(file)}
+        for file in MODULES
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        pytest.fail(f"modules import one another in a circle: {' -> '.join(error.args[1])}")
+
+
+def test_every_package_holds_few_enough_modules_to_be_read() -> None:
+    crowded = {
+        str(folder.relative_to(PACKAGE)): n
+        for folder in PACKAGE.rglob("*")
+        if folder.is_dir() and (n := len(list(folder.glob("*.py")))) > 20
+    }
+    assert not crowded
 
 
 def test_importing_the_pipeline_loads_no_torch() -> None:

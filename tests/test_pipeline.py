@@ -12,14 +12,14 @@ import numpy as np
 import pytest
 
 import gliotype
-from dicom_writer import PROTOCOLS, write_dicom_series
 from gliotype.errors import InputError, UsageError
 from gliotype.read import read_study
 from gliotype.report import write_result
-from gliotype.simulate.raw import NAMES, raw_images, raw_patient, write_raw_study
-from gliotype.simulate.tumour import GliomaType
+from gliotype.simulate.cohort.raw_study import NAMES, raw_images, raw_patient, write_raw_study
+from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.study import STRUCTURAL, Call, Result, Sequence, Subject
 from gliotype.volume import Volume
+from support.dicom_writer import PROTOCOLS, write_dicom_series
 
 AGE = 61.0
 STAGES = {"read", "prepare", "segment", "measure", "predict"}

@@ -12,9 +12,9 @@ import pytest
 import gliotype
 from gliotype.errors import InputError
 from gliotype.report import write_result
-from gliotype.simulate.dsc import dsc_series, write_dsc
-from gliotype.simulate.raw import NAMES, raw_images, raw_patient, write_image
-from gliotype.simulate.tumour import GliomaType
+from gliotype.simulate.cohort.raw_study import NAMES, raw_images, raw_patient, write_image
+from gliotype.simulate.dsc.series import dsc_series, write_dsc
+from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.study import Finding, Result, Sequence
 
 SEED = 4

@@ -27,7 +27,7 @@ from matplotlib.path import Path as Polygon
 from numpy.typing import NDArray
 from scipy import ndimage
 
-DATA = Path(__file__).resolve().parents[1] / "src" / "gliotype" / "prepare" / "data"
+DATA = Path(__file__).resolve().parents[1] / "src" / "gliotype" / "atlas" / "data"
 ORIGIN = (98, 134, 72)
 """Voxel of the MNI origin in the source grid."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from gliotype.train.radiomics import fit
+from gliotype.train.radiomics.fit import fit
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "src" / "gliotype" / "weights"
 

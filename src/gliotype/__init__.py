@@ -10,12 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from gliotype._version import __version__
+
 if TYPE_CHECKING:
     from gliotype.pipeline import predict
     from gliotype.report import write_result
     from gliotype.study import Result, Sequence
 
-__version__ = "0.1.0"
 __all__ = ["Result", "Sequence", "__version__", "predict", "write_result"]
 
 _HOMES = {"predict": "pipeline", "write_result": "report", "Result": "study", "Sequence": "study"}

@@ -8,6 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from gliotype.volume import Grid, Matrix, Volume
+
 Box = tuple[slice, slice, slice]
 
 
@@ -79,3 +81,48 @@ def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
     """
     total = int(one.sum()) + int(other.sum())
     return 1.0 if total == 0 else float(2 * (one & other).sum() / total)
+
+
+def read_whole(labels: Volume, grid: Grid, labels_from_grid: Matrix) -> Volume:
+    """Read a mask or label map on a grid of thick slices without losing its thin parts.
+
+    Read at the centres of thick slices, a 1 mm mask would lose what is thinner than a slice. Instead the share
+    that a mask has in each voxel of the grid is computed, and the mask takes as many voxels as its volume fills,
+    those with its largest share first. Of the labels of a map the smallest chooses first; the largest takes what
+    is left of the union of all labels, so that no hole opens between two of them.
+
+    Args:
+        labels: boolean or integer; 0 is nothing.
+        grid: where labels are wanted.
+        labels_from_grid: transform, world (RAS mm) of the grid to that of the labels.
+
+    Returns:
+        A volume of the same type on the grid.
+    """
+    array = np.asarray(labels.array)
+    found = np.zeros(grid.shape, array.dtype)
+    names, sizes = np.unique(array[array != 0], return_counts=True)
+    if names.size == 0:
+        return Volume(found, grid.affine)
+
+    def share_of(region: NDArray[np.bool_]) -> NDArray[np.float32]:
+        share = labels.with_array(region.astype(np.float32)).resample(grid, labels_from_grid)
+        return np.where(found == 0, share.array, 0).astype(np.float32)
+
+    def count_of(voxels: int) -> int:
+        return max(1, round(voxels * labels.grid.voxel_ml / grid.voxel_ml))
+
+    order = np.argsort(sizes, kind="stable")
+    for n in order[:-1]:
+        found[_largest(share_of(array == names[n]), count_of(int(sizes[n])))] = names[n]
+    left = max(1, count_of(int(sizes.sum())) - int((found != 0).sum()))
+    found[_largest(share_of(array != 0), left)] = names[order[-1]]
+    return Volume(found, grid.affine)
+
+
+def _largest(share: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
+    """Pick the voxels with the largest share (the first among equals), none without any."""
+    candidates = np.flatnonzero(share > 1e-3)
+    taken = np.zeros(share.size, dtype=np.bool_)
+    taken[candidates[np.argsort(-share.ravel()[candidates], kind="stable")[:count]]] = True
+    return taken.reshape(share.shape)

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 
-from gliotype import __version__
+from gliotype._version import __version__
 from gliotype.errors import UsageError
 from gliotype.measure import measure
 from gliotype.predictors import DEFAULT_PREVALENCE, fuse, predict_all, subject_warnings

@@ -4,8 +4,8 @@ import sys
 
 import pytest
 
-from command_line import Run
 from gliotype.cli.main import main
+from support.command_line import Run
 
 
 @pytest.fixture

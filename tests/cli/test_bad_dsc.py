@@ -10,13 +10,13 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from command_line import Run
-from dicom_writer import PROTOCOLS, write_dicom_series
-from dsc_phantom import TE_MS, TR_S, dsc, epi_grid
-from gliotype.prepare import atlas
+from gliotype.atlas import atlas
 from gliotype.study import Sequence
 from gliotype.volume import Grid, Volume
-from template_head import head
+from support.command_line import Run
+from support.dicom_writer import PROTOCOLS, write_dicom_series
+from support.dsc_phantom import TE_MS, TR_S, dsc, epi_grid
+from support.template_head import head
 
 FRAMES = 28
 AXIAL = epi_grid((40, 40, 10), slice_mm=9.0)

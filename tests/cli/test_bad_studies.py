@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from pydicom.uid import generate_uid
 
-from command_line import Run
-from dicom_writer import CT, PROTOCOLS, write_dicom_series
 from gliotype import runtime
 from gliotype.segment import model1
 from gliotype.volume import Volume
+from support.command_line import Run
+from support.dicom_writer import CT, PROTOCOLS, write_dicom_series
 
 
 def head(shape: tuple[int, int, int] = (40, 48, 20)) -> np.ndarray:

@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from command_line import Run
 from gliotype.evaluate.write import OUTPUTS
+from support.command_line import Run
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from command_line import Run
-from factory import make_no_tumour, make_result
 from gliotype import errors
 from gliotype.study import Result, Sequence
+from support.command_line import Run
+from support.factory import make_no_tumour, make_result
 
 
 @pytest.fixture(scope="module")

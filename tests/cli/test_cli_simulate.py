@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from command_line import Run
 from gliotype.simulate import cohort
+from support.command_line import Run
 
 
 @pytest.fixture(autouse=True)

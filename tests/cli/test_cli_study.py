@@ -13,7 +13,7 @@ def run(*arguments: str) -> Exception | None:
 
 
 def test_the_shipped_protocol_is_valid() -> None:
-    from gliotype.train.protocol import read_protocol
+    from gliotype.experiment.protocol import read_protocol
 
     protocol = read_protocol(Path(__file__).parents[2] / "protocols" / "choi2021.toml")
     sizes = [protocol.sets[name].patients for name in ("training", "tuning", "internal")]

@@ -47,7 +47,7 @@ def test_without_torch_it_says_what_to_install(
 def test_a_module_of_our_own_that_is_missing_is_a_defect(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setitem(sys.modules, "gliotype.train.perfusion", None)
+    monkeypatch.setitem(sys.modules, "gliotype.train.perfusion.train", None)
     error = run("train", "perfusion", "-o", str(tmp_path / "run"))
     assert isinstance(error, ModuleNotFoundError)
 

@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from factory import make_result
 from gliotype.explain import occlusion_map, saliency_shares
 from gliotype.predictors.hybrid import activation_map
 from gliotype.predictors.slices import Slices, slices_of
 from gliotype.study import Label, Tumour
 from gliotype.volume import Volume
+from support.factory import make_result
 
 
 def test_an_activation_lies_where_its_cell_lies() -> None:

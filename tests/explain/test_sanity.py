@@ -8,9 +8,9 @@ import openvino as ov
 import pytest
 from onnx import numpy_helper
 
-from factory import make_result
 from gliotype.predictors.slices import slices_of
 from gliotype.runtime import checked_weights
+from support.factory import make_result
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 

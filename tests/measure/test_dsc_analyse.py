@@ -8,7 +8,15 @@ import pytest
 from gliotype.dsc import Region
 from gliotype.errors import InputError
 from gliotype.measure.dsc import PERFUSION_UNITS, NoPerfusion, VoxelPerfusion, analyse
-from voxel_curves import TE_MS, exchange, fine_times, gamma_variate, signal_of, t1_factor, with_residue
+from support.voxel_curves import (
+    TE_MS,
+    exchange,
+    fine_times,
+    gamma_variate,
+    signal_of,
+    t1_factor,
+    with_residue,
+)
 
 TR_S = 1.5
 WHITE, GREY, ENHANCING, OEDEMA, ARTERIES = (

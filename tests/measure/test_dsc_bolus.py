@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from gliotype.dsc import Bolus
 from gliotype.measure.dsc.bolus import delta_r2, find_bolus, find_bolus_in, noise_of, relative_signal
 from gliotype.measure.dsc.frames import voxels_with_signal
-from voxel_curves import gamma_variate, signal_of
+from support.voxel_curves import gamma_variate, signal_of
 
 TIMES = 1.5 * np.arange(60)
 

@@ -11,7 +11,7 @@ from gliotype.dsc import Bolus
 from gliotype.measure.dsc.curves import area, full_width, signal_recovery, time_to_peak
 from gliotype.measure.dsc.deconvolution import deconvolve
 from gliotype.measure.dsc.leakage import ORIGINAL, fit_leakage
-from voxel_curves import exchange, fine_times, gamma_variate, t1_factor, with_residue
+from support.voxel_curves import exchange, fine_times, gamma_variate, t1_factor, with_residue
 
 TIMES = 1.0 * np.arange(90)
 FINE = fine_times(89.0)

@@ -9,15 +9,15 @@ import numpy as np
 import pytest
 
 from conftest import oblique_affine
+from gliotype.atlas import atlas
 from gliotype.dsc import DscSeries, Perfusion, Region
 from gliotype.errors import InputError
 from gliotype.measure import PERFUSION_UNITS, NoPerfusion, measure, perfusion
 from gliotype.measure.dsc.regions import covered, opposite_side, regions_on
 from gliotype.predictors.perfusion import PerfusionPredictor
-from gliotype.prepare import atlas
 from gliotype.study import Finding, Label, PreparedStudy, Sequence, Subject, Tumour
 from gliotype.volume import Grid, Volume
-from voxel_curves import TE_MS, fine_times, gamma_variate, signal_of
+from support.voxel_curves import TE_MS, fine_times, gamma_variate, signal_of
 
 PREPARED = Grid((84, 100, 76), np.array([[2, 0, 0, -83], [0, 2, 0, -115], [0, 0, 2, -68], [0, 0, 0, 1.0]]))
 TIMES = 1.5 * np.arange(50)

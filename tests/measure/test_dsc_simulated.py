@@ -7,9 +7,9 @@ import pytest
 
 from gliotype.dsc import Region
 from gliotype.measure.dsc import VoxelPerfusion, analyse
-from gliotype.simulate.perfusion_curves import VoxelCurves, VoxelRegion, draw_perfusion_patient
-from gliotype.simulate.perfusion_sites import DSC_SITES
-from gliotype.simulate.tumour import GliomaType
+from gliotype.simulate.dsc.protocols import DSC_SITES
+from gliotype.simulate.dsc.voxels import VoxelCurves, VoxelRegion, draw_perfusion_patient
+from gliotype.simulate.lesion.glioma import GliomaType
 
 
 def measured(seed: int, glioma: GliomaType) -> tuple[VoxelCurves, VoxelPerfusion]:

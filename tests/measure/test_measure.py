@@ -9,7 +9,7 @@ import pytest
 from gliotype.measure import LOCI_UNITS, MISMATCH_UNITS, SHAPE_UNITS, SIGNAL_UNITS, measure, shape_features
 from gliotype.study import Tumour
 from gliotype.volume import Volume
-from head_phantom import head
+from support.head_phantom import head
 
 
 def test_every_number_has_a_unit_and_a_place():

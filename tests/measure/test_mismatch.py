@@ -7,7 +7,7 @@ import pytest
 
 from gliotype.measure.mismatch import MISMATCH_UNITS, mismatch
 from gliotype.study import Label, Sequence, Tumour
-from head_phantom import head
+from support.head_phantom import head
 
 MISMATCHED = {"t2": (3.0, 3.3), "flair": (1.9, 1.0)}
 MATCHED = {"t2": (2.3, 2.3), "flair": (1.8, 1.9)}

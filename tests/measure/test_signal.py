@@ -8,7 +8,7 @@ import pytest
 from gliotype.measure.signal import SIGNAL_UNITS, ring, signal_ratios
 from gliotype.study import PreparedStudy, Sequence
 from gliotype.volume import Volume
-from head_phantom import head
+from support.head_phantom import head
 
 
 def prepared_of(image: np.ndarray, brain: np.ndarray) -> PreparedStudy:

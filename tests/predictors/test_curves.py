@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from factory import make_perfusion
 from gliotype.dsc import TUMOUR_REGIONS, ArterialInput, Perfusion, Region, RegionCurve
 from gliotype.predictors.curves import BEFORE_S, CHANNELS, STEP_S, TIMES_S, curves_of, lacking
+from support.factory import make_perfusion
 
 
 @pytest.fixture

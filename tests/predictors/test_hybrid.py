@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 from scipy.special import logit
 
-from factory import make_result
 from gliotype import runtime
 from gliotype.errors import WeightsError
 from gliotype.predictors.hybrid import HybridPredictor, load_weights, shares_of
 from gliotype.predictors.slices import IMAGES, NUMBERS, numbers_of, slices_of
 from gliotype.study import Finding, NotApplicable, PreparedStudy, Sequence, Subject
-from gliotype.train.manifest import write_manifest
+from gliotype.train.common.manifest import write_manifest
+from support.factory import make_result
 
 
 def ask(

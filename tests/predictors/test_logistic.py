@@ -9,7 +9,7 @@ from scipy.special import expit, logit
 from gliotype import runtime
 from gliotype.errors import WeightsError
 from gliotype.predictors.logistic import LogisticModel, load_models
-from gliotype.train.manifest import write_manifest
+from gliotype.train.common.manifest import write_manifest
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from gliotype.measure import measure
 from gliotype.predictors.mismatch import STRATA, MismatchPredictor, likelihood_ratio
 from gliotype.study import Finding, Label, NotApplicable, Sequence, Subject
-from head_phantom import head
+from support.head_phantom import head
 
 MISMATCHED = {"t2": (3.0, 3.3), "flair": (1.9, 1.0)}
 

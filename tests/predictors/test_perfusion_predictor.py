@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from factory import make_perfusion, make_result
 from gliotype.dsc import Perfusion, Region
 from gliotype.explain.phases import Phase
 from gliotype.predictors.curves import CHANNELS, POINTS, curves_of
@@ -16,10 +15,11 @@ from gliotype.predictors.perfusion import (
     occluded,
     read_curves,
 )
-from gliotype.simulate.perfusion_curves import draw_perfusion_patient
-from gliotype.simulate.perfusion_sites import dsc_site_named
-from gliotype.simulate.tumour import GliomaType
+from gliotype.simulate.dsc.protocols import dsc_site_named
+from gliotype.simulate.dsc.voxels import draw_perfusion_patient
+from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.study import Finding, Measurements, NotApplicable, Subject
+from support.factory import make_perfusion, make_result
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +79,7 @@ def test_an_average_patient_loses_nothing_by_occlusion(perfusion: Perfusion) -> 
 
 def test_glioblastomas_look_less_mutant_than_oligodendrogliomas() -> None:
     from gliotype.measure.dsc import VoxelPerfusion
-    from gliotype.train.perfusion_examples import measure_voxels
+    from gliotype.train.perfusion.examples import measure_voxels
 
     pytest.importorskip("torch")
 

@@ -11,7 +11,7 @@ from gliotype.errors import UsageError
 from gliotype.measure import measure
 from gliotype.predictors import PREDICTORS, predict_all, subject_warnings
 from gliotype.study import Finding, Measurements, NotApplicable, Sequence, Subject, Tumour
-from head_phantom import head
+from support.head_phantom import head
 
 MUTANT_LIKE = {"t1c": (0.8, 0.75), "t2": (2.4, 2.9), "flair": (1.9, 1.8)}
 WILDTYPE_LIKE = {"t1c": (1.0, 2.4), "t2": (1.8, 2.0), "flair": (1.5, 1.5)}

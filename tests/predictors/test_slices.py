@@ -7,10 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from conftest import oblique_affine
-from factory import make_result
 from gliotype.predictors.slices import IMAGES, NUMBERS, OFFSETS_MM, numbers_of, slices_of
 from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
 from gliotype.volume import Grid, Volume
+from support.factory import make_result
 
 GRID = Grid((190, 220, 170), np.array([[1, 0, 0, -95], [0, 1, 0, -120], [0, 0, 1, -70], [0, 0, 0, 1.0]]))
 

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 
-from gliotype.prepare import atlas
+from gliotype.atlas import atlas
 from gliotype.prepare.bias import corrected, inhomogeneity
 from gliotype.study import Sequence
 from gliotype.volume import Grid, Volume
-from template_head import AXIAL, head, tumour_in
+from support.template_head import AXIAL, head, tumour_in
 
 GRID = AXIAL.bounding(3.0)
 

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from gliotype import masks
-from gliotype.prepare import atlas, atlas_brain
+from gliotype.atlas import atlas, atlas_brain
 from gliotype.prepare.brain import brain_of, brought_brain
 from gliotype.study import Sequence
 from gliotype.volume import Matrix, Volume
-from template_head import AXIAL, head, moved, tumour_in
+from support.template_head import AXIAL, head, moved, tumour_in
 
 TO_MNI = moved((-8.0, 3.0, 5.0), (3.0, -6.0, 8.0)) @ np.diag([1.1, 1.05, 1.05, 1.0])
 GRID = AXIAL.bounding(3.0)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
-from dsc_phantom import TE_MS, TR_S, dsc, epi_grid, jerks
+from gliotype.atlas import atlas, prepare
 from gliotype.dsc import DscSeries
 from gliotype.errors import InputError
-from gliotype.prepare import atlas, prepare
 from gliotype.prepare.dsc import dsc_series, resting
 from gliotype.study import Acquisition, Image, Sequence, Study, Subject
 from gliotype.volume import Volume
-from template_head import apart, brain_points, moved
+from support.dsc_phantom import TE_MS, TR_S, dsc, epi_grid, jerks
+from support.template_head import apart, brain_points, moved
 
 GRID = epi_grid((48, 48, 12), slice_mm=8.0)
 FRAMES = 32

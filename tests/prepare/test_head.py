@@ -5,11 +5,11 @@ from functools import cache
 import numpy as np
 import pytest
 
-from gliotype.prepare import atlas
+from gliotype.atlas import atlas
 from gliotype.prepare.head import head_mask, is_stripped, levelled, shrunk, support
 from gliotype.study import Sequence
 from gliotype.volume import Volume
-from template_head import AXIAL, head
+from support.template_head import AXIAL, head
 
 
 @cache

@@ -3,11 +3,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gliotype.prepare import atlas
+from gliotype.atlas import atlas
 from gliotype.prepare.intensity import likely_white, white_matter_level
 from gliotype.study import Sequence
 from gliotype.volume import Volume
-from template_head import AXIAL, head
+from support.template_head import AXIAL, head
 
 GRID = AXIAL.bounding(3.0)
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
-from dsc_phantom import ARRIVAL, dsc, epi_grid, jerks
-from gliotype.prepare import atlas
+from gliotype.atlas import atlas
 from gliotype.prepare.dsc import baseline_of
 from gliotype.prepare.motion import head_motion
 from gliotype.volume import Volume
+from support.dsc_phantom import ARRIVAL, dsc, epi_grid, jerks
 
 GRID = epi_grid((48, 48, 12), slice_mm=8.0)
 FRAMES = 32

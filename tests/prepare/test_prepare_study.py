@@ -6,11 +6,11 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from gliotype.prepare import atlas, prepare, to_acquired
+from gliotype.atlas import atlas, prepare, to_acquired
 from gliotype.prepare.study import prepare_registered
 from gliotype.study import Image, PreparedStudy, Sequence, Study
 from gliotype.volume import Grid, Matrix, Volume
-from template_head import AXIAL, apart, brain_points, head, moved, study_of, tumour_in
+from support.template_head import AXIAL, apart, brain_points, head, moved, study_of, tumour_in
 
 TO_MNI = moved((-10.0, 3.0, 4.0), (2.0, -6.0, 8.0)) @ np.diag([1.1, 1.05, 1.07, 1.0])
 MOVED = moved((5.0, -3.0, 6.0), (4.0, -6.0, 8.0))

@@ -8,7 +8,7 @@ from gliotype.prepare.similarity import Pair, Side, overlap, similarity
 from gliotype.prepare.study import _template
 from gliotype.study import Sequence
 from gliotype.volume import Grid, Matrix, Volume
-from template_head import AXIAL, apart, brain_points, head, moved
+from support.template_head import AXIAL, apart, brain_points, head, moved
 
 STUDY = moved((6.0, -4.0, 8.0), (4.0, -9.0, 12.0))
 """How the patient moved between two series."""

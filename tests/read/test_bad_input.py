@@ -11,11 +11,11 @@ import numpy as np
 import pydicom
 import pytest
 
-from dicom_writer import PROTOCOLS, write_dicom_series
 from gliotype.errors import GeometryError, GliotypeError, InputError, UsageError
 from gliotype.read import read_study
 from gliotype.study import Sequence, Study, Subject
 from gliotype.volume import Volume
+from support.dicom_writer import PROTOCOLS, write_dicom_series
 
 SUBJECT = Subject("case")
 AFFINE = np.diag([6.0, 7.0, 11.0, 1.0])

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from factory import PREPARED, make_result
 from gliotype.report.figures import AXIAL, CORONAL, SAGITTAL, Panel, Plane, draw_saliency, look_at
 from gliotype.study import Result, Sequence
 from gliotype.volume import Volume
+from support.factory import PREPARED, make_result
 
 SPOT = (100, 150, 90)  # voxel at the right, anterior and superior of the middle
 

@@ -7,10 +7,10 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 
-from factory import PREPARED, make_no_tumour, make_result, make_result_with_perfusion
 from gliotype.report.html import render_html
 from gliotype.study import Call, Finding, Result, Sequence, Subject, Tumour
 from gliotype.volume import Volume
+from support.factory import PREPARED, make_no_tumour, make_result, make_result_with_perfusion
 
 VOID = {"meta", "input", "br", "img"}
 

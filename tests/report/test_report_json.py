@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from factory import make_no_tumour, make_result, make_result_with_perfusion
 from gliotype.report.json import prediction_json
 from gliotype.study import Measurements, Result
+from support.factory import make_no_tumour, make_result, make_result_with_perfusion
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "reference" / "outputs.md"
 

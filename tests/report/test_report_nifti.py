@@ -9,11 +9,11 @@ import pytest
 from scipy import ndimage
 
 from conftest import oblique_affine
-from factory import PREPARED, make_no_tumour, make_result
 from gliotype.prepare import to_acquired
 from gliotype.report.nifti import save_nifti, volumes_as_acquired
 from gliotype.study import Label, PreparedStudy, Result, Sequence, Tumour
 from gliotype.volume import Volume
+from support.factory import PREPARED, make_no_tumour, make_result
 
 MOVED = oblique_affine((1, 1, 1), (3.0, -2.0, 4.0))
 MOVED[:3, 3] = (6.0, -9.0, 4.0)

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from PIL import Image as Picture
 
-from factory import DSC, make_result, make_result_with_perfusion
 from gliotype.report import write_result
 from gliotype.report.figures import Panel, look_at
 from gliotype.report.html import render_html
 from gliotype.report.perfusion import PerfusionPage, draw_perfusion
 from gliotype.study import Result
+from support.factory import DSC, make_result, make_result_with_perfusion
 
 
 @pytest.fixture(scope="module")

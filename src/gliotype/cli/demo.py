@@ -24,9 +24,9 @@ def demo(
     """Simulate a raw study into OUT/study, and predict from it."""
 
     def predicted(progress: Callable[[str], None]) -> Result:
+        from gliotype.atomic_files import output_errors
         from gliotype.pipeline import predict as predict_study
         from gliotype.simulate import demo_study
-        from gliotype.staging import output_errors
 
         progress("simulate")
         folder = output / "study"

@@ -32,11 +32,11 @@ def evaluate(
     ] = None,
 ) -> None:
     """Measure predictions against known IDH status."""
+    from gliotype.atomic_files import check_writable
     from gliotype.evaluate.figures import draw_figures
     from gliotype.evaluate.metrics import evaluate as measure
     from gliotype.evaluate.table import join, read_labels, read_predictions
     from gliotype.evaluate.write import estimate_words, notes, p_words, write_evaluation
-    from gliotype.staging import check_writable
 
     check_writable(output)
     known = read_labels(labels)

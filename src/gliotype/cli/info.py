@@ -28,7 +28,7 @@ def _gathered() -> dict[str, str | dict[str, str]]:
     import re
     from importlib import metadata
 
-    from gliotype import __version__
+    from gliotype._version import __version__
     from gliotype.predictors import PREDICTORS
     from gliotype.runtime import weight_hashes
 

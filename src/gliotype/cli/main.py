@@ -13,7 +13,7 @@ from typing import Annotated
 
 import typer
 
-from gliotype import __version__
+from gliotype._version import __version__
 from gliotype.cli.demo import demo
 from gliotype.cli.evaluate import evaluate
 from gliotype.cli.info import info

@@ -96,9 +96,9 @@ def run(predicted: Callable[[Callable[[str], None]], Result], output: Path, *, a
     Raises:
         GliotypeError: as `predicted` does, and `OutputError` if the results cannot be written.
     """
+    from gliotype.atomic_files import check_writable
     from gliotype.cli.show import print_summary, progress
     from gliotype.report import write_result
-    from gliotype.staging import check_writable
 
     check_writable(output)
     with progress() as tell:

@@ -40,7 +40,7 @@ def simulate(
 ) -> None:
     """Simulate a cohort of glioma patients in BIDS layout."""
     from gliotype.cli.show import progress
-    from gliotype.simulate.cohort import write_cohort
+    from gliotype.simulate.cohort.write import write_cohort
 
     with progress() as tell:
         cohort = write_cohort(

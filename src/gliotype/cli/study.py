@@ -25,8 +25,8 @@ def study(
     from gliotype.cli.show import extra, progress
 
     with extra("train"):
-        from gliotype.train.protocol import read_protocol
-        from gliotype.train.study import run_study
+        from gliotype.experiment.protocol import read_protocol
+        from gliotype.experiment.run import run_study
     with progress() as tell:
         outcome = run_study(read_protocol(protocol), output, jobs=jobs, tell=tell)
     typer.echo(outcome.markdown)

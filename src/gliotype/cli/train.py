@@ -47,8 +47,8 @@ def model1(
     from gliotype.cli.show import extra, progress
 
     with extra("train"):
-        from gliotype.train.model1 import Recipe, export
-        from gliotype.train.model1 import train as train_model1
+        from gliotype.train.model1.train import Recipe, export
+        from gliotype.train.model1.train import train as train_model1
     recipe = Recipe(anatomies, steps=steps, learning_rate=rate, seed=seed, workers=workers, start=start)
     with progress() as tell:
         checkpoint = train_model1(recipe, run, tell)
@@ -81,9 +81,9 @@ def model2(
     from gliotype.cli.show import extra, progress
 
     with extra("train"):
-        from gliotype.train.cohort import train_on_cohort
-        from gliotype.train.folder import FolderPatients
-        from gliotype.train.model2 import Recipe
+        from gliotype.train.data.on_disk import FolderPatients
+        from gliotype.train.model2.model import Recipe
+        from gliotype.train.model2.train import train_on_cohort
     patients = FolderPatients(cohort, layout)
     recipe = Recipe(members=members, epochs=epochs, seed=seed)
     with progress() as tell:
@@ -111,8 +111,8 @@ def perfusion(
     from gliotype.cli.show import extra, progress
 
     with extra("train"):
-        from gliotype.train.curve_network import Recipe
-        from gliotype.train.perfusion import Design, train_perfusion
+        from gliotype.train.perfusion.network import Recipe
+        from gliotype.train.perfusion.train import Design, train_perfusion
     design = Design.of(patients, seed)
     recipe = Recipe(members=members, epochs=epochs, seed=seed)
     with progress() as tell:

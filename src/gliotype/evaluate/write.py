@@ -17,11 +17,11 @@ from typing import Any
 
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
-from gliotype import __version__
+from gliotype._version import __version__
+from gliotype.atomic_files import written_together
 from gliotype.evaluate.metrics import Beside, Metrics
 from gliotype.evaluate.roc import Comparison, Estimate
 from gliotype.report.words import RESEARCH_USE
-from gliotype.staging import written_together
 
 SCHEMA = 1
 

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import nibabel as nib
 import numpy as np
 
-from gliotype.prepare.atlas import structures
+from gliotype.atlas.atlas import structures
 from gliotype.volume import Matrix, Volume
 
 LOCI_UNITS = MappingProxyType(

@@ -11,7 +11,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from gliotype.staging import written_whole
+from gliotype.atomic_files import written_whole
 
 
 def export_onnx(network: nn.Sequential, example: torch.Tensor, file: Path) -> None:

@@ -13,8 +13,8 @@ from scipy import ndimage
 from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
+from gliotype.atlas import atlas
 from gliotype.masks import dice
-from gliotype.prepare import atlas
 from gliotype.prepare.head import shrunk
 from gliotype.prepare.intensity import likely_white, white_matter_level
 from gliotype.study import Sequence

@@ -8,10 +8,11 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from gliotype.dsc import FEWEST_FRAMES, DscSeries, Floats
-from gliotype.errors import InputError, spans
+from gliotype.errors import InputError
 from gliotype.prepare.head import head_mask
 from gliotype.prepare.motion import head_motion
 from gliotype.study import Image
+from gliotype.text import spans
 from gliotype.volume import Matrix, Volume
 
 STILL_MM = 0.15

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy import ndimage
 
-from gliotype.prepare import atlas
+from gliotype.atlas import atlas
 from gliotype.volume import Grid, Matrix, Volume
 
 SURE_WHITE = 0.9

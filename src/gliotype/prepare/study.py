@@ -9,9 +9,9 @@ from functools import cache
 import numpy as np
 from scipy import ndimage
 
+from gliotype.atlas import atlas
 from gliotype.dsc import DscSeries
 from gliotype.errors import InputError
-from gliotype.prepare import atlas
 from gliotype.prepare.bias import corrected
 from gliotype.prepare.brain import BrainFinder, atlas_brain, brain_of
 from gliotype.prepare.dsc import dsc_series, resting

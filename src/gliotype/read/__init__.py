@@ -1,4 +1,4 @@
 """Read a study: files to `Study`."""
 
-from gliotype.read.mask import read_mask as read_mask
+from gliotype.read.nifti.mask import read_mask as read_mask
 from gliotype.read.study import read_study as read_study

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from gliotype.errors import InputError, UsageError
-from gliotype.read.choose import Candidate
+from gliotype.read.identify.choose import Candidate
 from gliotype.read.series import Series
 
 

@@ -8,15 +8,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gliotype.errors import InputError, NoStructuralImageError, UsageError
-from gliotype.read import words
-from gliotype.read.bids import sidecar_for, sidecars_of, stem_of
-from gliotype.read.choose import HEAD_MM, Candidate, preference, ranked, reach_mm
-from gliotype.read.content import decided_by_content
-from gliotype.read.dicom import read_dicom
+from gliotype.read.dicom.series import read_dicom
 from gliotype.read.examinations import by_format, of_one_examination, refuse_folders_side_by_side
 from gliotype.read.files import Format, Found, opened, printable
-from gliotype.read.identify import Identity, identify, surgery_remark
-from gliotype.read.nifti import read_nifti
+from gliotype.read.identify import keywords as words
+from gliotype.read.identify.by_header import Identity, identify, surgery_remark
+from gliotype.read.identify.by_voxels import decided_by_content
+from gliotype.read.identify.choose import HEAD_MM, Candidate, preference, ranked, reach_mm
+from gliotype.read.nifti.bids import sidecar_for, sidecars_of, stem_of
+from gliotype.read.nifti.image import read_nifti
 from gliotype.read.series import Loaded, Series, unread_volume
 from gliotype.study import STRUCTURAL, Image, Sequence, Study, Subject
 

@@ -10,10 +10,10 @@ from __future__ import annotations
 from pathlib import Path
 from time import perf_counter
 
+from gliotype.atomic_files import written_together
 from gliotype.report.html import render_html
 from gliotype.report.json import prediction_json
 from gliotype.report.nifti import PERFUSION_MAPS, perfusion_maps, save_nifti, volumes_as_acquired
-from gliotype.staging import written_together
 from gliotype.study import Result
 
 __all__ = ["OUTPUTS", "write_result"]

@@ -14,7 +14,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from gliotype.prepare import atlas
+from gliotype.atlas import atlas
 from gliotype.runtime import Network, load_network
 from gliotype.study import Sequence
 from gliotype.volume import Grid, Matrix, Volume

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from gliotype.atlas import atlas
 from gliotype.errors import InputError
 from gliotype.masks import within_mm
-from gliotype.prepare import atlas
 from gliotype.segment.appearance import sharpen
-from gliotype.segment.evidence import Evidence, EvidenceModel, evidence_model, evidence_of
+from gliotype.segment.candidates import Evidence, EvidenceModel, evidence_model, evidence_of
 from gliotype.segment.model1 import CLASSES, GRID, Look, expected_place, look, on_network_grid
 from gliotype.study import Label, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Matrix, Volume

@@ -1,5 +1,5 @@
 """Digital patients: anatomy, tumour, tissue, scanner."""
 
-from gliotype.simulate.raw import demo_study
+from gliotype.simulate.cohort.raw_study import demo_study
 
 __all__ = ["demo_study"]

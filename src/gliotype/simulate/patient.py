@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from gliotype.simulate.anatomy import Anatomy, brain_mask, draw_reshaping, reshape
-from gliotype.simulate.distractors import Distractor, draw_distractor
 from gliotype.simulate.fields import Field, smooth_noise
-from gliotype.simulate.location import draw_seeds
+from gliotype.simulate.head.anatomy import Anatomy, brain_mask, draw_reshaping, reshape
+from gliotype.simulate.lesion.distractors import Distractor, draw_distractor
+from gliotype.simulate.lesion.glioma import GliomaType, TumourMap, TumourPlan, draw_plan, grow, mass_effect
+from gliotype.simulate.lesion.location import draw_seeds
 from gliotype.simulate.scanner import (
     Protocol,
     degrade,
@@ -22,7 +23,6 @@ from gliotype.simulate.scanner import (
     white_matter_signal,
 )
 from gliotype.simulate.tissue import Tissue, TissueParameters
-from gliotype.simulate.tumour import GliomaType, TumourMap, TumourPlan, draw_plan, grow, mass_effect
 from gliotype.study import Sequence
 from gliotype.volume import Grid
 

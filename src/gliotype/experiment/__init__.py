@@ -1,0 +1,1 @@
+"""Train and test methods on cohorts: protocol, splits, leakage, runs, tables."""

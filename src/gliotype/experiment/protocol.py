@@ -1,0 +1,187 @@
+"""A study's protocol: cohorts, sets, models and ablations, as a TOML file that is checked before anything runs."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+
+from gliotype.cohorts import LAYOUTS
+from gliotype.errors import InputError
+from gliotype.simulate.cohort.sites import SITES
+
+FULL = "hybrid"
+"""Name of the model with all parts."""
+
+FUSION = "forest and image (2019)"
+"""Name of the hybrid's first form."""
+
+Metric = Literal["accuracy", "auroc", "auprc", "dice"]
+"""What a paper may have published of a test set."""
+
+Part = Literal["image", "T1C", "T2", "FLAIR", "outline", "shape", "loci", "age"]
+"""What an ablation may keep; the image is T1c, T2, FLAIR and the outline together."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ScannerSettings(_Strict):
+    """How a simulated hospital scans; see `gliotype.train.data.simulated.Scanner`."""
+
+    field_t: dict[Annotated[str, StringConstraints(pattern=r"^\d+(\.\d+)?$")], Annotated[float, Field(ge=0)]]
+    thickness_mm: tuple[Annotated[float, Field(gt=0)], Annotated[float, Field(le=20)]]
+    missing: float = Field(ge=0, le=1)
+
+    @model_validator(mode="after")
+    def _possible(self) -> ScannerSettings:
+        if abs(sum(self.field_t.values()) - 1) > 1e-6:
+            raise ValueError("the shares of field_t add up to 1")
+        if self.thickness_mm[0] > self.thickness_mm[1]:
+            raise ValueError("thickness_mm is the thinnest and the thickest slice")
+        return self
+
+
+class CohortSettings(_Strict):
+    """Where patients come from: `simulated` at a site, or read from a folder (`path`) in a `layout`."""
+
+    simulated: str | None = None
+    patients: int | None = Field(default=None, gt=0)
+    seed: int = Field(default=0, ge=0)
+    anatomies: Path | None = None
+    scanner: ScannerSettings | None = None
+    path: Path | None = None
+    layout: str = "bids"
+
+    @model_validator(mode="after")
+    def _one_source(self) -> CohortSettings:
+        if (self.simulated is None) == (self.path is None):
+            raise ValueError("give either simulated (a site) or path (a folder)")
+        if self.simulated is not None and self.simulated not in SITES:
+            raise ValueError(f"there is no site {self.simulated!r}: choose one of {', '.join(SITES)}")
+        if self.simulated is not None and self.patients is None:
+            raise ValueError("a simulated cohort needs patients, their number")
+        foreign = {"layout"} if self.path is None else {"patients", "seed", "anatomies", "scanner"}
+        if idle := sorted(foreign & self.model_fields_set):
+            raise ValueError(
+                f"{', '.join(idle)}: has no meaning beside {'simulated' if self.simulated else 'path'}"
+            )
+        if self.layout not in LAYOUTS:
+            raise ValueError(f"there is no layout {self.layout!r}: choose one of {', '.join(LAYOUTS)}")
+        return self
+
+
+class SetSettings(_Strict):
+    """Who is in a set: patients of a cohort, `patients` of them, those with the values of `where`."""
+
+    cohort: str
+    role: Literal["training", "tuning", "test"]
+    patients: int | None = Field(default=None, gt=0)
+    where: dict[str, str] = Field(default_factory=dict)
+
+
+class ModelSettings(_Strict):
+    """How Model 2 is trained; see `gliotype.train.model2.model.Recipe`.
+
+    `fusion` names the ablation with the image alone, whose score is then also joined with a forest
+    (`gliotype.train.model2.forest_fusion`).
+    """
+
+    members: int = Field(default=3, ge=2)
+    ablation_members: int = Field(default=1, ge=1)
+    epochs: int = Field(default=40, ge=1)
+    learning_rate: float = Field(default=2e-3, gt=0)
+    fusion: str | None = None
+
+
+class Protocol(_Strict):
+    """A study.
+
+    Attributes:
+        title: of the report.
+        note: what its numbers are and are not, one sentence.
+        seed: of splits and training.
+        cohorts: by name.
+        sets: by name, in the order of the tables.
+        model: how Model 2 is trained.
+        ablations: parts of each further model, by name.
+        published: the paper's number by set and metric, to stand beside.
+    """
+
+    title: str
+    note: str
+    seed: int = Field(default=1, ge=0)
+    cohorts: dict[str, CohortSettings] = Field(min_length=1)
+    sets: dict[str, SetSettings] = Field(min_length=3)
+    model: ModelSettings = ModelSettings()
+    ablations: dict[str, tuple[Part, ...]] = Field(default_factory=dict)
+    published: dict[str, dict[Metric, Annotated[float, Field(ge=0, le=1)]]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _sets_fit(self) -> Protocol:
+        for name, chosen in self.sets.items():
+            if chosen.cohort not in self.cohorts:
+                raise ValueError(f"sets.{name}: there is no cohort {chosen.cohort!r}")
+        for role in ("training", "tuning"):
+            if sum(chosen.role == role for chosen in self.sets.values()) != 1:
+                raise ValueError(f"exactly one set needs the role {role}")
+        if self.model.fusion is not None and self.ablations.get(self.model.fusion) != ("image",):
+            raise ValueError(f"model.fusion: no ablation {self.model.fusion!r} has the image alone")
+        if not self.named("test"):
+            raise ValueError("at least one set needs the role test")
+        if unknown := sorted(self.published.keys() - set(self.named("test"))):
+            raise ValueError(f"published: there is no test set {', '.join(unknown)}")
+        return self
+
+    @model_validator(mode="after")
+    def _names_fit(self) -> Protocol:
+        for name in (*self.sets, *self.ablations):
+            if not name.strip() or set(name) & set("/\\"):
+                raise ValueError(f"the name {name!r} becomes that of a file: give it letters, and no slash")
+        for name, parts in self.ablations.items():
+            if name in (FULL, FUSION):
+                raise ValueError(f"ablations: {name!r} is the name of another model")
+            if not parts:
+                raise ValueError(f"ablations: {name!r} keeps nothing")
+        return self
+
+    def named(self, role: str) -> tuple[str, ...]:
+        """Return the names of the sets of a role."""
+        return tuple(name for name, chosen in self.sets.items() if chosen.role == role)
+
+
+def read_protocol(file: Path) -> Protocol:
+    """Read and check a protocol; its paths are relative to the file.
+
+    Raises:
+        InputError: if the file is missing, no TOML, or holds unknown keys or values; it names each.
+    """
+    try:
+        text = file.read_bytes().decode("utf-8-sig")
+        protocol = Protocol.model_validate(tomllib.loads(text))
+    except OSError as error:
+        raise InputError(
+            f"the protocol {file} cannot be read ({error.strerror}): name a TOML file"
+        ) from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InputError(f"the protocol {file.name} is no TOML ({error}): mend that line") from error
+    except ValidationError as error:
+        wrong = "; ".join(
+            f"{'.'.join(str(part) for part in each['loc']) or 'protocol'}: {each['msg']}"
+            for each in error.errors()
+        )
+        raise InputError(f"the protocol {file.name} does not fit: {wrong}") from error
+    cohorts = {
+        name: cohort.model_copy(
+            update={
+                key: file.parent / path
+                for key in ("path", "anatomies")
+                if (path := getattr(cohort, key)) is not None
+            }
+        )
+        for name, cohort in protocol.cohorts.items()
+    }
+    return protocol.model_copy(update={"cohorts": cohorts})

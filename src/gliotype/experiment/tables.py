@@ -1,0 +1,137 @@
+"""A study's results as Markdown, with the paper's numbers beside."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+import numpy as np
+
+from gliotype.evaluate.roc import Estimate
+from gliotype.experiment.protocol import Metric, Protocol
+from gliotype.train.data.examples import Example
+
+
+@dataclass(frozen=True)
+class Row:
+    """One model on one test set; the cut was fixed on the tuning set.
+
+    Attributes:
+        set_name: of the test set.
+        model: name of the model or ablation.
+        n: patients.
+        mutants: of them IDH-mutant.
+        no_calls: patients without a tumour found; they count as the share of mutants.
+        accuracy: at the cut.
+        sensitivity: for IDH mutation, at the cut.
+        specificity: at the cut.
+        auroc: with DeLong's interval.
+        auprc: average precision.
+        brier: score.
+        slope: of the calibration, None where it is without bound.
+        age: AUROC of age alone.
+        minus_age: AUROC minus that of age alone, with the paired interval.
+        dice: mean of the whole tumour with the true masks.
+    """
+
+    set_name: str
+    model: str
+    n: int
+    mutants: int
+    no_calls: int
+    accuracy: Estimate
+    sensitivity: Estimate
+    specificity: Estimate
+    auroc: Estimate
+    auprc: Estimate
+    brier: Estimate
+    slope: Estimate | None
+    age: Estimate | None
+    minus_age: Estimate | None
+    dice: float | None
+
+
+def study_markdown(protocol: Protocol, rows: list[Row], sets: Mapping[str, list[Example]]) -> str:
+    """Write a study's tables: sets, tests, and ablation.
+
+    Args:
+        protocol: of the study.
+        rows: one per test set and model; the first model is the one with all parts.
+        sets: the examples of every set.
+    """
+    first = rows[0].model
+    parts = [f"# {protocol.title}", protocol.note, "## Sets", *_sets(protocol, sets)]
+    parts += ["## The model with all parts", *_tests([row for row in rows if row.model == first], protocol)]
+    if len({row.model for row in rows}) > 1:
+        parts += ["## Ablation", "AUROC (95 % interval).", *_ablation(rows, first)]
+    return "\n\n".join(parts) + "\n"
+
+
+def _sets(protocol: Protocol, sets: Mapping[str, list[Example]]) -> list[str]:
+    lines = ["| set | role | patients | IDH-mutant | mean age | no tumour found | Dice of whole tumour |"]
+    lines += ["| --- | --- | --- | --- | --- | --- | --- |"]
+    for name, examples in sets.items():
+        ages = [e.age for e in examples if not np.isnan(e.age)]
+        dices = [e.dice for e in examples if not np.isnan(e.dice)]
+        age = f"{np.mean(ages):.1f}" if ages else "–"
+        dice = f"{np.mean(dices):.3f}" if dices else "–"
+        mutants = sum(e.mutant for e in examples)
+        lost = sum(not e.found for e in examples)
+        lines.append(
+            f"| {name} | {protocol.sets[name].role} | {len(examples)} | {mutants} | {age} | {lost} | {dice} |"
+        )
+    return ["\n".join(lines)]
+
+
+def _tests(rows: list[Row], protocol: Protocol) -> list[str]:
+    lines = [
+        "| set | n | accuracy | sensitivity | specificity | AUROC | AUPRC | Brier | calibration slope "
+        "| age alone, AUROC | minus age alone |",
+        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for row in rows:
+        estimates = (
+            row.accuracy,
+            row.sensitivity,
+            row.specificity,
+            row.auroc,
+            row.auprc,
+            row.brier,
+            row.slope,
+            row.age,
+            row.minus_age,
+        )
+        cells = [row.set_name, str(row.n), *(_words(each) for each in estimates)]
+        lines.append(f"| {' | '.join(cells)} |")
+    tables = ["\n".join(lines)]
+    if protocol.published:
+        beside = ["| set | metric | here | published |", "| --- | --- | --- | --- |"]
+        for row in rows:
+            for metric in get_args(Metric):
+                published = protocol.published.get(row.set_name, {}).get(metric)
+                if published is not None:
+                    here = getattr(row, metric)
+                    value = here.value if isinstance(here, Estimate) else here
+                    beside.append(
+                        f"| {row.set_name} | {metric} | {'–' if value is None else f'{value:.3f}'} | {published:.3f} |"
+                    )
+        tables.append("\n".join(beside))
+    return tables
+
+
+def _ablation(rows: list[Row], first: str) -> list[str]:
+    names = list(dict.fromkeys(row.set_name for row in rows))
+    lines = [f"| model | {' | '.join(names)} |", f"| --- |{' --- |' * len(names)}"]
+    for model in dict.fromkeys(row.model for row in rows):
+        cells = [
+            _words(row.auroc) for name in names for row in rows if (row.set_name, row.model) == (name, model)
+        ]
+        lines.append(f"| {model} | {' | '.join(cells)} |")
+    ages = [_words(row.age) for name in names for row in rows if (row.set_name, row.model) == (name, first)]
+    lines.append(f"| age alone, no model | {' | '.join(ages)} |")
+    return ["\n".join(lines)]
+
+
+def _words(estimate: Estimate | None) -> str:
+    return "–" if estimate is None else str(estimate)

@@ -1,0 +1,1 @@
+"""DICOM files to series: headers, frames, stacks, mosaics, pixels."""

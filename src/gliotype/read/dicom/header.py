@@ -1,0 +1,319 @@
+"""Read the header of one DICOM file: what it says of the series, and where each of its frames lies."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pydicom
+from pydicom.dataset import Dataset
+from pydicom.multival import MultiValue
+
+from gliotype.errors import InputError
+from gliotype.read.dicom.frame import Frame
+from gliotype.read.dicom.mosaic import MOSAIC, tiles_of
+from gliotype.read.files import Found
+from gliotype.read.header_values import UNREADABLE_DICOM, age_in_years, contrast_given, sex_of
+from gliotype.read.series import Evidence, Examination
+from gliotype.study import Acquisition
+
+_MR_IMAGES = (
+    "1.2.840.10008.5.1.4.1.1.4",
+    "1.2.840.10008.5.1.4.1.1.4.1",
+    "1.2.840.10008.5.1.4.1.1.4.3",
+    "1.2.840.10008.5.1.4.1.1.4.4",
+)
+_SECONDARY_CAPTURE = "1.2.840.10008.5.1.4.1.1.7"
+_DIRECTORY = "1.2.840.10008.1.3.10"
+
+_KEYWORDS = [
+    "SOPClassUID",
+    "SOPInstanceUID",
+    "StudyInstanceUID",
+    "SeriesInstanceUID",
+    "StudyDescription",
+    "SeriesDescription",
+    "ProtocolName",
+    "SeriesNumber",
+    "Modality",
+    "BodyPartExamined",
+    "PatientID",
+    "PatientName",
+    "PatientAge",
+    "PatientSex",
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "NumberOfFrames",
+    "ImageType",
+    "AcquisitionContrast",
+    "ScanningSequence",
+    "SequenceName",
+    "PulseSequenceName",
+    "InversionRecovery",
+    "EchoPulseSequence",
+    "AngioFlag",
+    "EchoTime",
+    "RepetitionTime",
+    "InversionTime",
+    "FlipAngle",
+    "MagneticFieldStrength",
+    "ContrastBolusAgent",
+    "ContrastBolusAgentSequence",
+    "DiffusionBValue",
+    "ImagePositionPatient",
+    "ImageOrientationPatient",
+    "PixelSpacing",
+    "RescaleSlope",
+    "RescaleIntercept",
+    "TemporalPositionIdentifier",
+    "AcquisitionTime",
+    "ContentTime",
+    "TriggerTime",
+    "AcquisitionNumber",
+    "InstanceNumber",
+    "SharedFunctionalGroupsSequence",
+    "PerFrameFunctionalGroupsSequence",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class Header:
+    """What one file says.
+
+    Attributes:
+        source: its path inside the study.
+        uid: SOPInstanceUID.
+        series: StudyInstanceUID and SeriesInstanceUID.
+        evidence: about its sequence.
+        examination: whose it is.
+        number: SeriesNumber.
+        frames: its slices; none for a picture without a place in the patient.
+    """
+
+    source: str
+    uid: str
+    series: tuple[str, str]
+    evidence: Evidence
+    examination: Examination
+    number: float
+    frames: tuple[Frame, ...]
+
+
+def read_header(found: Found) -> Header | None:
+    """Read all of a file but its pixels.
+
+    Returns:
+        The header, or None for an object that is no image (a report, a directory, a presentation state).
+
+    Raises:
+        InputError: if the file is damaged, or no DICOM at all.
+    """
+    try:
+        return _header(found)
+    except UNREADABLE_DICOM as error:
+        raise InputError(
+            f"{found.relative} is cut off or damaged within its header: export or copy it again"
+        ) from error
+
+
+def _header(found: Found) -> Header | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        dataset = pydicom.dcmread(found.path, stop_before_pixels=True, force=True, specific_tags=_KEYWORDS)
+        kind = _text(dataset, "SOPClassUID") or str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
+        if kind == _DIRECTORY:
+            return None
+        if not kind:
+            raise InputError(f"{found.relative} is not a DICOM image: it is damaged or something else")
+        if "Rows" not in dataset:
+            if kind in _MR_IMAGES:
+                raise InputError(f"{found.relative} is cut off within its header: export or copy it again")
+            return None
+        pictured = kind.startswith(_SECONDARY_CAPTURE) or int(dataset.get("SamplesPerPixel", 1)) != 1
+        frames = () if pictured else tuple(_frames(dataset, found))
+        if len(frames) == 1 and MOSAIC in frames[0].image_type:
+            frames = tiles_of(frames[0])
+        return Header(
+            source=found.relative,
+            uid=_text(dataset, "SOPInstanceUID") or found.relative,
+            series=(_text(dataset, "StudyInstanceUID"), _text(dataset, "SeriesInstanceUID")),
+            evidence=_evidence(dataset, found, pictured=not frames),
+            examination=_examination(dataset),
+            number=_number(dataset.get("SeriesNumber")) or 0.0,
+            frames=frames,
+        )
+
+
+def _frames(dataset: Dataset, found: Found) -> Iterator[Frame]:
+    """List the frames of a file that say where they lie."""
+    shared = _first(dataset, "SharedFunctionalGroupsSequence")
+    per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or [None]
+    for index, own in enumerate(per_frame):
+        groups = _Groups(dataset, shared, own)
+        position = groups.numbers("PlanePositionSequence", "ImagePositionPatient")
+        orientation = groups.numbers("PlaneOrientationSequence", "ImageOrientationPatient")
+        spacing = groups.numbers("PixelMeasuresSequence", "PixelSpacing")
+        if len(position) != 3 or len(orientation) != 6 or len(spacing) != 2 or min(spacing) <= 0:
+            continue
+        slope = groups.number("PixelValueTransformationSequence", "RescaleSlope")
+        frame_type = groups.value("MRImageFrameTypeSequence", "FrameType") or dataset.get("ImageType")
+        yield Frame(
+            found=found,
+            index=index,
+            size=(int(dataset.Rows), int(dataset.Columns)),
+            position=(position[0], position[1], position[2]),
+            orientation=orientation,
+            spacing=(spacing[0], spacing[1]),
+            te_ms=_positive(
+                groups.number("MREchoSequence", "EffectiveEchoTime") or _number(dataset.get("EchoTime"))
+            ),
+            image_type=_values(frame_type),
+            b_value=groups.number("MRDiffusionSequence", "DiffusionBValue") or 0.0,
+            temporal=_integer(
+                groups.value("FrameContentSequence", "TemporalPositionIndex")
+                or dataset.get("TemporalPositionIdentifier")
+            ),
+            time_s=_seconds(
+                groups.value("FrameContentSequence", "FrameAcquisitionDateTime")
+                or dataset.get("AcquisitionTime")
+                or dataset.get("ContentTime")
+            ),
+            trigger_ms=_number(dataset.get("TriggerTime")),
+            number=(
+                _integer(dataset.get("AcquisitionNumber")) or 0,
+                _integer(dataset.get("InstanceNumber")) or 0,
+            ),
+            slope=1.0 if slope is None else slope,
+            intercept=groups.number("PixelValueTransformationSequence", "RescaleIntercept") or 0.0,
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class _Groups:
+    """Look-up of a frame's values: its own functional group, then the shared one, then the top level."""
+
+    dataset: Dataset
+    shared: Dataset | None
+    own: Dataset | None
+
+    def value(self, group: str, keyword: str) -> Any:
+        """Return the value, or None."""
+        for groups in (self.own, self.shared):
+            item = None if groups is None else _first(groups, group)
+            if item is not None and item.get(keyword) is not None:
+                return item.get(keyword)
+        return self.dataset.get(keyword)
+
+    def number(self, group: str, keyword: str) -> float | None:
+        """Return the value as a number, or None."""
+        return _number(self.value(group, keyword))
+
+    def numbers(self, group: str, keyword: str) -> tuple[float, ...]:
+        """Return a multiple value as numbers, empty where it is missing."""
+        value = self.value(group, keyword)
+        return tuple(float(v) for v in value) if isinstance(value, MultiValue | list) else ()
+
+
+def _evidence(dataset: Dataset, found: Found, pictured: bool) -> Evidence:
+    shared = _first(dataset, "SharedFunctionalGroupsSequence")
+    own = _first(dataset, "PerFrameFunctionalGroupsSequence")
+    groups = _Groups(dataset, shared, own)
+    description = _text(dataset, "SeriesDescription") or _text(dataset, "ProtocolName")
+    scanning = set(_values(dataset.get("ScanningSequence")))
+    if _text(dataset, "InversionRecovery").upper() == "YES":
+        scanning.add("IR")
+    scanning |= {"SPIN": {"SE"}, "GRADIENT": {"GR"}}.get(_text(dataset, "EchoPulseSequence").upper(), set())
+    agent = contrast_given(_text(dataset, "ContrastBolusAgent"))
+    administered = str(
+        groups.value("ContrastBolusUsageSequence", "ContrastBolusAgentAdministered") or ""
+    ).upper()
+    if administered in ("YES", "NO"):
+        agent = administered == "YES"
+    elif dataset.get("ContrastBolusAgentSequence"):
+        agent = True
+    texts = ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName", "BodyPartExamined")
+    folder = found.relative.rpartition("/")[0].rpartition("/")[2]
+    return Evidence(
+        acquisition=Acquisition(
+            te_ms=_positive(
+                groups.number("MREchoSequence", "EffectiveEchoTime") or _number(dataset.get("EchoTime"))
+            ),
+            tr_ms=_positive(groups.number("MRTimingAndRelatedParametersSequence", "RepetitionTime")),
+            ti_ms=_positive(
+                _number(groups.value("MRModifierSequence", "InversionTimes"))
+                or _number(dataset.get("InversionTime"))
+            ),
+            flip_angle_deg=groups.number("MRTimingAndRelatedParametersSequence", "FlipAngle"),
+            field_t=_positive(_number(dataset.get("MagneticFieldStrength"))),
+            contrast=agent,
+            description=description or None,
+            study_uid=_text(dataset, "StudyInstanceUID") or None,
+        ),
+        texts=tuple(text for key in texts if (text := _text(dataset, key))),
+        folder=folder,
+        scanning=frozenset(scanning),
+        weighting=str(groups.value("MRImageFrameTypeSequence", "AcquisitionContrast") or "").upper(),
+        angiography=_text(dataset, "AngioFlag").upper() == "Y",
+        modality=_text(dataset, "Modality").upper() or "MR",
+        image_type=_values(dataset.get("ImageType")),
+        pictured=pictured,
+    )
+
+
+def _examination(dataset: Dataset) -> Examination:
+    """Take patient and study; the patient's number or name leaves this function only as a hash."""
+    person = _text(dataset, "PatientID").strip() or str(dataset.get("PatientName") or "").strip("^ ")
+    return Examination(
+        patient=hashlib.sha256(person.lower().encode()).hexdigest()[:16] if person else "",
+        study=_text(dataset, "StudyInstanceUID"),
+        description=_text(dataset, "StudyDescription"),
+        age=age_in_years(_text(dataset, "PatientAge")),
+        sex=sex_of(_text(dataset, "PatientSex")),
+    )
+
+
+def _first(dataset: Dataset, keyword: str) -> Dataset | None:
+    sequence = dataset.get(keyword)
+    return sequence[0] if sequence else None
+
+
+def _text(dataset: Dataset, keyword: str) -> str:
+    value = dataset.get(keyword)
+    return "" if value is None else str(value)
+
+
+def _values(value: Any) -> tuple[str, ...]:
+    if value is None:
+        return ()
+    return tuple(str(v).strip().upper() for v in ([value] if isinstance(value, str) else value))
+
+
+def _number(value: Any) -> float | None:
+    if isinstance(value, MultiValue | list):
+        value = value[0] if value else None
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    return number if np.isfinite(number) else None
+
+
+def _positive(number: float | None) -> float | None:
+    return number if number is not None and number > 0 else None
+
+
+def _integer(value: Any) -> int | None:
+    number = _number(value)
+    return None if number is None else int(number)
+
+
+def _seconds(value: Any) -> float | None:
+    """Read the time of day in s from a DICOM time or date-time."""
+    match = re.match(r"(?:\d{8})?(\d\d)(\d\d)(\d\d(?:\.\d+)?)(?!\d)", str(value or "").strip())
+    return 3600 * int(match[1]) + 60 * int(match[2]) + float(match[3]) if match else None

@@ -1,0 +1,112 @@
+"""Gather DICOM files into the images of a study, and load their voxels when they are wanted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+import numpy as np
+
+from gliotype.errors import InputError
+from gliotype.read.dicom.frame import Frame
+from gliotype.read.dicom.header import Header, read_header
+from gliotype.read.dicom.pixels import decoded
+from gliotype.read.dicom.stack import MAX_MISSING, Stack, frame_times, repeats, separated, stacked
+from gliotype.read.files import Found
+from gliotype.read.geometry import evened
+from gliotype.read.series import Loaded, Series, broken_series
+from gliotype.read.voxels import checked, compact
+from gliotype.volume import Array, Volume
+
+
+def read_dicom(files: Iterable[Found]) -> list[Series]:
+    """Read the headers of DICOM files and gather them into images.
+
+    Files without an image (reports, directories, presentation states) are passed over; of files with the
+    same SOPInstanceUID the first counts.
+    A file that cannot be read stands as a series of its own, which is broken.
+    """
+    by_series: dict[tuple[str, str], list[Header]] = {}
+    seen: set[str] = set()
+    broken = []
+    for found in files:
+        try:
+            file = read_header(found)
+        except InputError as error:
+            broken.append(broken_series(found.relative, error))
+            continue
+        if file is not None and file.uid not in seen:
+            seen.add(file.uid)
+            by_series.setdefault(file.series, []).append(file)
+    return [series for group in by_series.values() for series in _images(group)] + broken
+
+
+def _images(files: list[Header]) -> Iterator[Series]:
+    """Turn the files of one DICOM series into its images."""
+    files = sorted(files, key=lambda file: file.frames[0].number if file.frames else (0, 0))
+    frames = [frame for file in files for frame in file.frames]
+    header = {frame.found.relative: file for file in files for frame in file.frames}
+    if not frames:
+        yield _picture(files[0])
+        return
+    for image in separated(frames):
+        yield _series(image, header[image[0].found.relative])
+
+
+def _picture(file: Header) -> Series:
+    problem = InputError(
+        f"{file.source} is a picture without a place in the patient: give the original series"
+    )
+
+    def load() -> Loaded:
+        raise problem
+
+    return Series(file.source, None, file.evidence, file.examination, load, problem)
+
+
+def _series(frames: list[Frame], file: Header) -> Series:
+    source = frames[0].found.relative
+    stack: Stack | None = None
+    problem: InputError | None = None
+    try:
+        stack = stacked(frames, source)
+    except InputError as error:
+        problem = error
+    evidence = replace(
+        file.evidence,
+        acquisition=replace(file.evidence.acquisition, te_ms=frames[0].te_ms),
+        image_type=frames[0].image_type,
+        max_b_value=max(frame.b_value for frame in frames),
+        frames=stack.times if stack else repeats(frames),
+    )
+    return Series(
+        source=source,
+        grid=stack.grid if stack else None,
+        evidence=evidence,
+        examination=file.examination,
+        load=lambda: _load(frames, source, evidence.acquisition.tr_ms),
+        problem=problem,
+        acquired=(file.number, float(frames[0].number[0])),
+    )
+
+
+def _load(frames: list[Frame], source: str, tr_ms: float | None) -> Loaded:
+    """Decode the frames and assemble the image; slices whose file is damaged count as missing."""
+    pixels, errors = decoded(frames)
+    readable = [frame for frame in frames if (frame.found.relative, frame.index) in pixels]
+    if len(readable) < max(1, (1 - MAX_MISSING) * len(frames)):
+        raise errors[0]
+    stack = stacked(readable, source)
+    slices = [
+        np.stack([pixels[frame.found.relative, frame.index] for frame in place], axis=-1)
+        for place in stack.frames
+    ]
+    array: Array = np.stack(slices, axis=2)
+    array = compact(array[..., 0] if stack.times == 1 else array)
+    if not stack.even:
+        array, _ = evened(array, stack.positions_mm)
+    loaded = checked(Volume(array, stack.grid.affine), source)
+    remarks = [stack.remark.strip()] if stack.remark else []
+    if errors:
+        remarks.append(f"{source}: {len(frames) - len(readable)} of its {len(frames)} slices cannot be read.")
+    return Loaded(loaded.volume, (*remarks, *loaded.warnings), frame_times(stack, tr_ms))

@@ -1,0 +1,1 @@
+"""Find out which series is which sequence, and why: by header, keywords, timing and voxels."""

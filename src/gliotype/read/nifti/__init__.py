@@ -1,0 +1,1 @@
+"""NIfTI images, BIDS sidecars and masks."""

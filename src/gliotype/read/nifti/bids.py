@@ -1,0 +1,163 @@
+"""What file names and JSON sidecars of NIfTI files say: patient, session, acquisition parameters."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import PurePosixPath
+from typing import Any
+
+from gliotype.read.files import Found
+from gliotype.read.header_values import age_in_years, contrast_given, sex_of
+from gliotype.read.series import Examination
+from gliotype.study import Acquisition
+
+Sidecar = Mapping[str, Any]
+
+_IDENTIFIERS = tuple(
+    re.compile(pattern, re.IGNORECASE)
+    for pattern in (
+        r"(?<![a-z0-9])(?P<patient>sub-[a-z0-9]+)(?:[_/](?P<session>ses-[a-z0-9]+))?",
+        r"(?P<patient>BraTS-[a-z]+-\d{5})-(?P<session>\d{3})",
+        r"(?P<patient>BraTS(?:20)?\d\d_(?:[a-z]+_)*\d+)",
+        r"(?P<patient>UCSF-PDGM-\d+)(?:_(?P<session>FU\d*d?))?",
+        r"(?P<patient>UPENN-GBM-\d{5})_(?P<session>\d\d)",
+        r"(?P<patient>TCGA-[a-z0-9]{2}-[a-z0-9]{4})",
+        r"(?P<patient>EGD-\d{4})",
+    )
+)
+
+
+def examination_of(relative: str, sidecar: Sidecar) -> Examination:
+    """Read patient and session from a path that follows BIDS or a public cohort's naming.
+
+    Example:
+        >>> e = examination_of("sub-07/ses-pre/anat/sub-07_ses-pre_T1w.nii.gz", {})
+        >>> e.patient, e.study
+        ('sub-07', 'sub-07/ses-pre')
+        >>> examination_of("BraTS2021_01478/BraTS2021_01478_t1ce.nii.gz", {}).study
+        'BraTS2021_01478'
+        >>> examination_of("img1.nii.gz", {}).patient
+        ''
+    """
+    for pattern in _IDENTIFIERS:
+        for part in reversed(relative.split("/")):
+            if match := pattern.search(part):
+                groups = match.groupdict()
+                patient = groups["patient"]
+                session = groups.get("session") or _session_folder(relative)
+                return Examination(
+                    patient.lower(),
+                    f"{patient}/{session}" if session else patient,
+                    age=age_in_years(str(sidecar.get("PatientAge", ""))),
+                    sex=sex_of(str(sidecar.get("PatientSex", ""))),
+                )
+    return Examination(
+        study=str(sidecar.get("StudyInstanceUID", "")),
+        age=age_in_years(str(sidecar.get("PatientAge", ""))),
+        sex=sex_of(str(sidecar.get("PatientSex", ""))),
+    )
+
+
+def _session_folder(relative: str) -> str:
+    """Return the BIDS session among the folders of a path, or empty."""
+    match = re.search(r"(?:^|/)(ses-[A-Za-z0-9]+)/", relative)
+    return match[1] if match else ""
+
+
+def sidecars_of(found: Iterable[Found]) -> dict[str, Sidecar]:
+    """Read every JSON file of a study that holds an object, by its path inside the study."""
+    sidecars: dict[str, Sidecar] = {}
+    for file in found:
+        if file.relative.lower().endswith(".json"):
+            try:
+                content = json.loads(file.path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                continue
+            if isinstance(content, dict):
+                sidecars[file.relative] = content
+    return sidecars
+
+
+def sidecar_for(relative: str, sidecars: Mapping[str, Sidecar]) -> Sidecar:
+    """Collect what the sidecars say about one NIfTI file, the nearest having the last word.
+
+    A sidecar belongs to the image if it has the image's name, or, by the inheritance principle of BIDS,
+    lies in the same folder or above, ends in the same suffix, and has no entity that the image has not.
+
+    Example:
+        >>> above = {"T1w.json": {"EchoTime": 0.003, "FlipAngle": 9}}
+        >>> own = {"sub-1/anat/sub-1_T1w.json": {"FlipAngle": 8}}
+        >>> sidecar_for("sub-1/anat/sub-1_T1w.nii.gz", above | own)
+        {'EchoTime': 0.003, 'FlipAngle': 8}
+    """
+    path = PurePosixPath(relative)
+    parts = set(stem_of(relative).split("_"))
+    suffix = stem_of(relative).rsplit("_", 1)[-1]
+    belonging = []
+    for name, content in sidecars.items():
+        other = PurePosixPath(name)
+        if other.parent != path.parent and other.parent not in path.parents:
+            continue
+        own = other.stem == stem_of(relative) and other.parent == path.parent
+        inherited = other.stem.rsplit("_", 1)[-1] == suffix and set(other.stem.split("_")) <= parts
+        if own or inherited:
+            belonging.append((len(other.parts), len(other.stem), content))
+    merged: dict[str, Any] = {}
+    for _, _, content in sorted(belonging, key=lambda item: item[:2]):
+        merged.update(content)
+    return merged
+
+
+def stem_of(relative: str) -> str:
+    """Return a file's name without folders and without ``.nii``, ``.nii.gz`` or ``.hdr``.
+
+    Example:
+        >>> stem_of("anat/sub-1_T1w.nii.gz")
+        'sub-1_T1w'
+    """
+    return re.sub(r"\.(nii|hdr|img)?(\.gz)?$", "", PurePosixPath(relative).name, flags=re.IGNORECASE)
+
+
+def acquisition_of(sidecar: Sidecar, description: str) -> Acquisition:
+    """Take the acquisition parameters from a sidecar as dcm2niix and BIDS write it (times in seconds)."""
+    agent = sidecar.get("ContrastBolusAgent") or sidecar.get("ContrastBolusIngredient")
+    return Acquisition(
+        te_ms=_milliseconds(sidecar.get("EchoTime"), longest_s=2.0),
+        tr_ms=_milliseconds(sidecar.get("RepetitionTime"), longest_s=60.0),
+        ti_ms=_milliseconds(sidecar.get("InversionTime"), longest_s=20.0),
+        flip_angle_deg=_number(sidecar.get("FlipAngle")),
+        field_t=_number(sidecar.get("MagneticFieldStrength")),
+        contrast=contrast_given(str(agent)) if agent else None,
+        description=description,
+        study_uid=_text(sidecar.get("StudyInstanceUID")),
+    )
+
+
+def numbers_of(value: Any) -> tuple[float, ...]:
+    """Read a list of numbers; empty where it is anything else.
+
+    Example:
+        >>> numbers_of([0, 1.5]), numbers_of(["soon"]), numbers_of(None)
+        ((0.0, 1.5), (), ())
+    """
+    numbers = [_number(entry) for entry in value] if isinstance(value, list) else []
+    known = tuple(number for number in numbers if number is not None)
+    return known if len(known) == len(numbers) else ()
+
+
+def _number(value: Any) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _text(value: Any) -> str | None:
+    return value if isinstance(value, str) and value else None
+
+
+def _milliseconds(value: Any, longest_s: float) -> float | None:
+    """Convert seconds to milliseconds; a number beyond any real duration was in milliseconds already."""
+    number = _number(value)
+    if number is None or number <= 0:
+        return None
+    return round(number * 1000.0 if number <= longest_s else number, 4)

@@ -1,0 +1,1 @@
+"""Write cohorts of digital patients, with the truth about each."""

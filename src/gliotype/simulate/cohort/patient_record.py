@@ -1,0 +1,187 @@
+"""One member of a cohort of digital patients: who it is, its images, and its truth."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+import numpy as np
+
+from gliotype.atlas import atlas
+from gliotype.masks import read_whole
+from gliotype.simulate.cohort.raw_study import SimulatedImage, raw_images, raw_patient, scanner_units
+from gliotype.simulate.cohort.sites import MALE, Disease, Site, draw_disease, draw_site_age
+from gliotype.simulate.cohort.truth import COLUMNS, TRUTH_SPACES, truth_of
+from gliotype.simulate.dsc.protocols import DscSite
+from gliotype.simulate.dsc.series import SimulatedDsc, dsc_series
+from gliotype.simulate.head.anatomy import Anatomy
+from gliotype.simulate.head.label_maps import label_map_files, read_label_map
+from gliotype.simulate.head.template import template_anatomy
+from gliotype.simulate.lesion.glioma import GliomaType
+from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
+from gliotype.simulate.scanner import draw_protocol
+from gliotype.simulate.tissue import draw_parameters
+from gliotype.study import STRUCTURAL, Sequence
+from gliotype.volume import Grid, Volume
+
+RAW_THICKNESS_MM = 3.0
+"""Slices of a raw cohort are no thinner than this, whatever the site."""
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What is drawn about a patient before any voxel."""
+
+    seed: int
+    site: str
+    disease: Disease
+    age: float | None
+    sex: str
+    field_t: float
+    sequences: tuple[Sequence, ...]
+    thickness_mm: tuple[float, float]
+    head: float
+
+    @classmethod
+    def of(cls, cohort_seed: int, number: int, site: Site) -> Draw:
+        """Draw the patient of a number (from 1) in a site's cohort of a seed."""
+        seed = int(np.random.SeedSequence([cohort_seed, number]).generate_state(1)[0])
+        rng = np.random.default_rng([seed, 0])
+        disease = draw_disease(rng, site)
+        glioma = disease if isinstance(disease, GliomaType) else None
+        fields = list(site.field_mix)
+        missing = STRUCTURAL[rng.integers(len(STRUCTURAL))] if rng.random() < site.missing else None
+        return cls(
+            seed=seed,
+            site=site.name,
+            disease=disease,
+            sex="M" if rng.random() < (0.5 if glioma is None else MALE[glioma]) else "F",
+            field_t=float(fields[rng.choice(len(fields), p=list(site.field_mix.values()))]),
+            sequences=tuple(s for s in STRUCTURAL if s is not missing),
+            thickness_mm=site.thickness_mm,
+            head=float(rng.random()),
+            age=None if glioma is None else draw_site_age(rng, site, glioma),
+        )
+
+
+class Heads:
+    """The anatomies to choose from; a label map is read and aligned when it is first needed."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._files = () if folder is None else label_map_files(folder)
+        self._read = lru_cache(maxsize=32)(read_label_map)
+        self._white_matter = atlas.tissue(atlas.Tissue.WHITE)
+
+    def chosen(self, part: float) -> Anatomy:
+        """Return the head at a part (0 to 1) of the list."""
+        if not self._files:
+            return template_anatomy()
+        return self._read(self._files[int(part * len(self._files))], self._white_matter)
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A patient with images and truth.
+
+    Attributes:
+        name: of the patient.
+        images: of each sequence that the patient has.
+        labels: the tumour (`gliotype.study.Label`) on the grid of the truth's sequence.
+        brain: mask, on the same grid.
+        truth: what is known, by the columns of `COLUMNS`.
+        dsc: the perfusion series, or None.
+    """
+
+    name: str
+    images: Mapping[Sequence, SimulatedImage]
+    labels: Volume
+    brain: Volume
+    truth: Mapping[str, str | int | float | None]
+    dsc: SimulatedDsc | None = None
+
+
+def simulate_member(
+    name: str,
+    draw: Draw,
+    anatomy: Anatomy,
+    *,
+    raw: bool,
+    spacing_mm: float = 1.0,
+    dsc: DscSite | None = None,
+) -> Member:
+    """Simulate a patient as drawn.
+
+    Args:
+        name: of the patient.
+        draw: who it is.
+        anatomy: the head to start from.
+        raw: whether each sequence lies in its own oblique, thick-sliced space; otherwise all lie on one grid in
+            MNI152 orientation, with the blur of their slices.
+        spacing_mm: of that grid; a raw patient does not use it.
+        dsc: where a perfusion series is acquired, in its own oblique space; None for no series.
+    """
+    if raw:
+        patient = raw_patient(draw.seed, draw.disease, anatomy)
+        low, high = draw.thickness_mm
+        thick = (max(low, RAW_THICKNESS_MM), max(high, RAW_THICKNESS_MM))
+        images = raw_images(
+            patient, draw.seed, sequences=draw.sequences, field_t=draw.field_t, thickness_mm=thick
+        )
+    else:
+        grid = template_anatomy().tissue.grid.bounding(spacing_mm)
+        rng = np.random.default_rng([draw.seed, 1])
+        patient = draw_patient(rng, anatomy, grid, draw.disease, reshape_scale=0.04)
+        images = _registered_images(patient, draw)
+    space = next(s for s in map(Sequence, TRUTH_SPACES) if s in images)
+    labels = np.zeros(patient.grid.shape, np.uint8) if patient.tumour is None else patient.tumour.labels
+    drawn_on = images[space]
+    age = patient.age if draw.age is None else draw.age
+    truth = {
+        **truth_of(patient, draw.disease),
+        "participant_id": name,
+        "age": round(age, 1),
+        "sex": draw.sex,
+        "site": draw.site,
+        "field_t": draw.field_t,
+        "sequences": " ".join([*draw.sequences, *([Sequence.DSC] if dsc else [])]),
+        "truth_space": str(space),
+        "seed": draw.seed,
+    }
+    return Member(
+        name,
+        images,
+        _read_on(labels, patient.grid, drawn_on),
+        _read_on(patient.brain.astype(np.uint8), patient.grid, drawn_on),
+        {column: truth[column] for column in COLUMNS},
+        dsc_series(patient, draw.seed, site=dsc, field_t=draw.field_t, lying=drawn_on.image_from_mni)
+        if dsc
+        else None,
+    )
+
+
+def _registered_images(patient: DigitalPatient, draw: Draw) -> dict[Sequence, SimulatedImage]:
+    """Acquire images on the patient's own grid, each with the blur of its slices."""
+    rng = np.random.default_rng([draw.seed, 2])
+    protocols = {
+        s: draw_protocol(rng, s, thickness_mm=float(rng.uniform(*draw.thickness_mm))) for s in STRUCTURAL
+    }
+    parameters = draw_parameters(rng, draw.field_t)
+    arrays = acquire(rng, patient, parameters, {s: protocols[s] for s in draw.sequences})
+    return {
+        sequence: SimulatedImage(
+            Volume(scanner_units(array, float(np.quantile(array, 0.995))), patient.grid.affine),
+            protocols[sequence],
+            draw.field_t,
+            np.eye(4),
+        )
+        for sequence, array in arrays.items()
+    }
+
+
+def _read_on(labels: np.ndarray, grid: Grid, image: SimulatedImage) -> Volume:
+    volume = Volume(labels, grid.affine)
+    if grid.same_as(image.volume.grid):
+        return volume
+    return read_whole(volume, image.volume.grid, np.linalg.inv(image.image_from_mni))

@@ -1,0 +1,1 @@
+"""Simulate DSC perfusion: kinetics, tissue, signal, noise, vessels, and whole series."""

@@ -1,0 +1,1 @@
+"""Head anatomies: label maps, the template, reshaping and pose."""

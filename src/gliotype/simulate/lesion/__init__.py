@@ -1,0 +1,1 @@
+"""Lesions: gliomas, where they grow, and what may be mistaken for them."""

@@ -1,0 +1,30 @@
+"""Small helpers that put values into words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+_MOST_SPANS = 5
+
+
+def spans(numbers: Iterable[int]) -> str:
+    """List whole numbers for a message, runs of them shortened; at most five spans.
+
+    Example:
+        >>> spans([7]), spans([17, 18]), spans([9, 3, 4, 5, 12])
+        ('7', '17 and 18', '3-5, 9 and 12')
+        >>> spans(range(0, 40, 2))
+        '0, 2, 4, 6, 8 and 15 more'
+    """
+    runs: list[list[int]] = []
+    for number in sorted(int(n) for n in numbers):
+        if runs and number == runs[-1][-1] + 1:
+            runs[-1].append(number)
+        else:
+            runs.append([number])
+    parts: list[str] = []
+    for run in runs:
+        parts += [f"{run[0]}-{run[-1]}"] if len(run) > 2 else [str(number) for number in run]
+    if len(parts) > _MOST_SPANS:
+        parts = [*parts[:_MOST_SPANS], f"{len(parts) - _MOST_SPANS} more"]
+    return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))

@@ -1,0 +1,1 @@
+"""Patients to train on, and the examples made from them."""

@@ -1,0 +1,252 @@
+"""Patients as Model 2 learns and is tested on them: slices and numbers, made with the *predicted* tumour, kept on disk.
+
+An example is a few hundred kilobytes; making one takes seconds (simulation or reading, preparation, Model 1),
+so each is made once and kept in a folder named after everything that it depends on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gliotype._version import __version__
+from gliotype.atomic_files import expect_whole, written_whole
+from gliotype.errors import GliotypeError, InputError
+from gliotype.evaluate.table import check_both_classes
+from gliotype.masks import dice
+from gliotype.measure import measure
+from gliotype.predictors.slices import IMAGES, NUMBERS, OFFSETS_MM, SIZE, numbers_of, slices_of
+from gliotype.runtime import checked_weights
+from gliotype.segment import segment
+from gliotype.study import PreparedStudy, Subject
+from gliotype.train.common.cache_key import digest
+from gliotype.train.common.workers import workers
+
+MODEL1 = ("model1.onnx", "model1.json")
+"""The weights by which the tumour is found."""
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One patient.
+
+    Attributes:
+        subject: unique in its cohort.
+        mutant: whether IDH-mutant.
+        age: years, NaN where not known.
+        slices: float16 (5, 4, 128, 128) as `slices_of` cuts them; all 0 where no tumour was found.
+        numbers: float64 (20,) as `numbers_of` lines them up; NaN where missing.
+        found: whether Model 1 found a tumour.
+        dice: of the whole tumour with the true mask, or NaN without one.
+        strata: what else is known, by name.
+    """
+
+    subject: str
+    mutant: bool
+    age: float
+    slices: NDArray[np.float16]
+    numbers: NDArray[np.float64]
+    found: bool
+    dice: float
+    strata: Mapping[str, str] = field(default_factory=dict)
+
+
+class Patients(Protocol):
+    """Where patients come from: a simulated cohort, or one on disk.
+
+    Attributes:
+        subjects: names, in order.
+        settings: what all examples depend on, as plain values; it names the folder in which they are kept.
+    """
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Names, in order."""
+        ...
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What all examples depend on."""
+        ...
+
+    def key(self, subject: str) -> str:
+        """Return what names a patient's example in that folder: all else that it depends on."""
+        ...
+
+    def mutant(self, subject: str) -> bool:
+        """Tell whether a patient is IDH-mutant, without any image."""
+        ...
+
+    def strata(self, subject: str) -> Mapping[str, str]:
+        """Return what else is known of a patient without any image, by name."""
+        ...
+
+    def identities(self, subject: str) -> frozenset[str]:
+        """Return all names, each written one way, under which a patient may be met elsewhere."""
+        ...
+
+    def example(self, subject: str) -> Example:
+        """Make the example of a patient."""
+        ...
+
+
+def example_of(
+    prepared: PreparedStudy,
+    subject: Subject,
+    mutant: bool,
+    strata: Mapping[str, str],
+    truth: Callable[[PreparedStudy], NDArray[np.bool_]] | None = None,
+) -> Example:
+    """Turn a prepared study into an example, with the tumour that Model 1 finds.
+
+    Args:
+        prepared: the study.
+        subject: its name and age.
+        mutant: whether IDH-mutant.
+        strata: what else is known.
+        truth: gives the true whole tumour on the prepared grid, if it is known.
+    """
+    tumour = segment(prepared)
+    slices = np.zeros((len(OFFSETS_MM), len(IMAGES) + 1, SIZE, SIZE), np.float32)
+    numbers = np.full(len(NUMBERS), np.nan)
+    if tumour.found:
+        slices = slices_of(prepared, tumour).array
+        numbers = numbers_of(measure(prepared, tumour), subject)
+    return Example(
+        subject.id,
+        mutant,
+        np.nan if subject.age is None else subject.age,
+        slices.astype(np.float16),
+        numbers,
+        tumour.found,
+        np.nan if truth is None else dice(tumour.mask, truth(prepared)),
+        dict(strata),
+    )
+
+
+def folder_of(patients: Patients, cache: Path) -> Path:
+    """Name the folder in which the examples of a source are kept, after all that they depend on."""
+    model1 = [checked_weights(name)[1] for name in MODEL1]
+    settings = {**patients.settings, "model1": model1, "version": __version__}
+    return cache / digest(settings)
+
+
+def check_found(which: str, examples: Iterable[Example]) -> None:
+    """Make sure that Model 1 found the tumour of two patients of each class (see `check_both_classes`)."""
+    check_both_classes((e.mutant for e in examples if e.found), f"of {which} in whom a tumour was found")
+
+
+def make_examples(
+    patients: Patients,
+    cache: Path,
+    *,
+    subjects: Iterable[str] | None = None,
+    jobs: int = 1,
+    tell: Callable[[str], None] = lambda line: None,
+) -> list[Example]:
+    """Make the examples of a source, or read those that were made before.
+
+    Args:
+        patients: the source.
+        cache: folder of all kept examples; safe to delete.
+        subjects: which of the source's patients; all when None.
+        jobs: patients at the same time.
+        tell: told how far it is.
+
+    Returns:
+        One example per subject, in order.
+
+    Raises:
+        InputError: if a patient cannot be read or prepared; it names the patient, and those begun are finished and
+            kept.
+        GliotypeError: if a process has ended.
+    """
+    names = patients.subjects if subjects is None else tuple(subjects)
+    folder = folder_of(patients, cache)
+    missing = [name for name in names if not _file(patients, name, folder).exists()]
+    if missing:
+        began = time.monotonic()
+        with workers(jobs) as pool:
+            made = {pool.submit(_make, patients, name, folder): name for name in missing}
+            try:
+                for done, future in enumerate(as_completed(made), start=1):
+                    _check_made(future, made[future])
+                    left = (time.monotonic() - began) / done * (len(missing) - done) / 60
+                    tell(f"example {done} of {len(missing)}, {left:.0f} min left")
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+    return [_kept(patients, name, folder) for name in names]
+
+
+def _check_made(future: Future[None], subject: str) -> None:
+    """Tell why an example was not made, if it was not."""
+    try:
+        future.result()
+    except BrokenProcessPool as error:
+        raise GliotypeError(
+            "a process that prepares patients has ended, for want of memory perhaps: run again with fewer --jobs to "
+            "go on"
+        ) from error
+    except GliotypeError as error:
+        raise InputError(f"the patient {subject} cannot be prepared: {error}") from error
+    except Exception as error:
+        raise RuntimeError(f"the patient {subject}: {type(error).__name__}: {error}") from error
+
+
+def _kept(patients: Patients, subject: str, folder: Path) -> Example:
+    """Read an example, with what the source says of the patient now."""
+    example = read_example(_file(patients, subject, folder))
+    return replace(example, strata={**example.strata, **patients.strata(subject)})
+
+
+def _make(patients: Patients, subject: str, folder: Path) -> None:
+    write_example(patients.example(subject), _file(patients, subject, folder))
+
+
+def _file(patients: Patients, subject: str, folder: Path) -> Path:
+    return folder / f"{hashlib.sha256(patients.key(subject).encode()).hexdigest()[:16]}.npz"
+
+
+def write_example(example: Example, file: Path) -> None:
+    """Write an example, replaced at once when complete."""
+    about = {"subject": example.subject, "strata": dict(example.strata)}
+    with written_whole(file) as aside:
+        np.savez_compressed(
+            aside,
+            slices=example.slices,
+            numbers=example.numbers,
+            about=json.dumps(about),
+            scalars=np.array([example.mutant, example.age, example.found, example.dice]),
+        )
+
+
+def read_example(file: Path) -> Example:
+    """Read an example.
+
+    Raises:
+        InputError: if the file is damaged.
+    """
+    with expect_whole(file), np.load(file) as kept:
+        about = json.loads(str(kept["about"]))
+        mutant, age, found, dice = kept["scalars"].tolist()
+        return Example(
+            about["subject"],
+            bool(mutant),
+            age,
+            kept["slices"],
+            kept["numbers"],
+            bool(found),
+            dice,
+            about["strata"],
+        )

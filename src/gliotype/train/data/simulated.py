@@ -1,0 +1,138 @@
+"""Simulated cohorts as a source of examples: patients simulated straight onto one grid, without registration."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gliotype.prepare import prepare_registered
+from gliotype.segment import find_brain
+from gliotype.simulate.cohort.patient_record import Draw, Member, simulate_member
+from gliotype.simulate.cohort.sites import Site, site_named
+from gliotype.simulate.head.label_maps import label_map_hashes
+from gliotype.study import PreparedStudy, Sequence, Subject
+from gliotype.train.data.anatomies import read_anatomies
+from gliotype.train.data.examples import Example, example_of
+from gliotype.volume import Volume
+
+SPACING_MM = 1.5
+"""Grid of the simulated patients; finer ones cost the cube and show Model 2's slices nothing more."""
+
+STRATA = ("grade", "enhancing", "mismatch", "site", "field_t", "sequences")
+"""Columns of the truth that part the patients."""
+
+
+@dataclass(frozen=True)
+class Scanner:
+    """How a simulated hospital scans, where that differs from `Site`.
+
+    Attributes:
+        field_mix: field strengths in tesla and their shares.
+        thickness_mm: range of slice thickness.
+        missing: share of patients that lack one of the four structural sequences.
+    """
+
+    field_mix: tuple[tuple[float, float], ...]
+    thickness_mm: tuple[float, float]
+    missing: float
+
+
+@dataclass(frozen=True)
+class SimulatedPatients:
+    """A simulated cohort.
+
+    Attributes:
+        site: name of the `Site`: who comes.
+        patients: how many.
+        seed: of everything random.
+        scanner: how they are scanned; as the site says when None.
+        anatomies: folder of whole-head label maps; the shipped template alone when None.
+        keep: folder in which the aligned label maps are kept (see `read_anatomies`).
+    """
+
+    site: str
+    patients: int
+    seed: int
+    scanner: Scanner | None = None
+    anatomies: Path | None = None
+    keep: Path | None = None
+
+    @property
+    def hospital(self) -> Site:
+        """The site with its scanner."""
+        site = site_named(self.site)
+        if self.scanner is None:
+            return site
+        mix = MappingProxyType(dict(self.scanner.field_mix))
+        return replace(
+            site, field_mix=mix, thickness_mm=self.scanner.thickness_mm, missing=self.scanner.missing
+        )
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        """Names, such as ``severance-0001``."""
+        return tuple(f"{self.site}-{number:04d}" for number in range(1, self.patients + 1))
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """All that the examples depend on."""
+        site = {each.name: _plain(getattr(self.hospital, each.name)) for each in fields(Site)}
+        heads = "template" if self.anatomies is None else label_map_hashes(self.anatomies)
+        return {"simulated": site, "seed": self.seed, "anatomies": heads, "spacing_mm": SPACING_MM}
+
+    def draw(self, subject: str) -> Draw:
+        """Return what is drawn about a patient before any voxel."""
+        return Draw.of(self.seed, int(subject.rpartition("-")[2]), self.hospital)
+
+    def mutant(self, subject: str) -> bool:
+        """Tell whether a patient is IDH-mutant."""
+        return bool(getattr(self.draw(subject).disease, "idh_mutant", False))
+
+    def strata(self, subject: str) -> Mapping[str, str]:
+        """Return the site and the field strength in tesla."""
+        return {"site": self.site, "field_t": str(self.draw(subject).field_t)}
+
+    def key(self, subject: str) -> str:
+        """Return the name: all else is in the settings."""
+        return subject
+
+    def identities(self, subject: str) -> frozenset[str]:
+        """Return number and seed: another cohort of this seed, of whatever site, has the same heads and tumours."""
+        return frozenset({f"simulated {subject.rpartition('-')[2]} of seed {self.seed}"})
+
+    def member(self, subject: str) -> Member:
+        """Simulate a patient."""
+        draw = self.draw(subject)
+        heads = read_anatomies(self.anatomies, self.keep)
+        anatomy = heads[int(draw.head * len(heads))]
+        return simulate_member(subject, draw, anatomy, raw=False, spacing_mm=SPACING_MM)
+
+    def example(self, subject: str) -> Example:
+        """Simulate a patient and make the example, with the brain and the tumour that Model 1 finds."""
+        member = self.member(subject)
+        images: dict[Sequence, Volume] = {s: image.volume for s, image in member.images.items()}
+        prepared = prepare_registered(images, np.eye(4), None, find_brain)
+
+        def truth(_: PreparedStudy) -> NDArray[np.bool_]:
+            return np.asarray(member.labels.array) > 0
+
+        return example_of(
+            prepared,
+            Subject(subject, float(str(member.truth["age"])), str(member.truth["sex"])),
+            member.truth["idh"] == "mutant",
+            {name: str(member.truth[name]) for name in STRATA},
+            truth,
+        )
+
+
+def _plain(value: object) -> object:
+    """Turn a site's mapping into text, whatever its keys are."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    return value

@@ -1,0 +1,1 @@
+"""Train Model 1, the segmentation network."""

@@ -1,0 +1,213 @@
+"""Fit how much each number of `gliotype.segment.candidates` counts, on simulated heads with and without tumour.
+
+The heads are simulated on the network's grid, so that neither registration nor resampling costs time, and go through
+preparation and Model 1 as any study does. None of them is among those of ``benchmarks/healthy.py``, whose random
+numbers come from other streams.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from collections.abc import Sequence as Many
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gliotype.atomic_files import write_text
+from gliotype.errors import InputError
+from gliotype.prepare import prepare_registered
+from gliotype.segment import find_brain
+from gliotype.segment.candidates import NUMBERS, Evidence
+from gliotype.segment.model1 import GRID
+from gliotype.segment.tumour import suspect
+from gliotype.simulate.cohort.raw_study import hospital_protocol
+from gliotype.simulate.cohort.sites import Disease
+from gliotype.simulate.head.anatomy import Anatomy
+from gliotype.simulate.head.label_maps import label_map_hashes
+from gliotype.simulate.head.template import template_anatomy
+from gliotype.simulate.lesion.glioma import GliomaType
+from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
+from gliotype.simulate.scanner import draw_protocol
+from gliotype.simulate.tissue import draw_parameters
+from gliotype.study import STRUCTURAL, PreparedStudy, Sequence
+from gliotype.train.common.ridge import choose_penalty, mean_auroc, out_of_fold_log_odds, ridge_logistic
+from gliotype.train.common.workers import workers
+from gliotype.train.data.anatomies import read_anatomies
+from gliotype.volume import Volume
+
+STREAM = 31
+"""Second part of the seed of every head here; raw heads have 1 and 2."""
+
+TEMPLATES = 5
+"""The shipped template counts so many times among the heads to choose from."""
+
+TUMOUR_SHARE = 0.2
+"""A component is tumour when at least this share of it lies within the true one."""
+
+SEQUENCE_SETS: tuple[tuple[Sequence, ...], ...] = (
+    *((STRUCTURAL,) * 4),
+    *(((Sequence.T1, Sequence.T1C, Sequence.FLAIR),) * 3),
+    (Sequence.T1, Sequence.T2, Sequence.FLAIR),
+    (Sequence.T1C, Sequence.T2, Sequence.FLAIR),
+    (Sequence.T1, Sequence.T1C, Sequence.T2),
+    (Sequence.T2, Sequence.FLAIR),
+    (Sequence.FLAIR,),
+    (Sequence.T2,),
+    (Sequence.T1,),
+    (Sequence.T1, Sequence.T2),
+)
+"""Which sequences a head has; each entry is equally frequent."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What is simulated.
+
+    Attributes:
+        anatomies: folder of whole-head label maps; the shipped template alone when None.
+        keep: folder in which the aligned label maps are kept (see `read_anatomies`).
+        healthy: heads without tumour, of the seeds 0, 1, ...
+        tumours: heads with a tumour, classes in turn, of the seeds 1000, 1001, ...
+    """
+
+    anatomies: Path | None
+    keep: Path
+    healthy: int = 200
+    tumours: int = 100
+
+    @property
+    def diseases(self) -> dict[int, Disease]:
+        """The disease of every seed."""
+        kinds = list(GliomaType)
+        return dict.fromkeys(range(self.healthy), None) | {
+            seed: kinds[seed % len(kinds)] for seed in range(1000, 1000 + self.tumours)
+        }
+
+
+def _heads(recipe: Recipe) -> Many[Anatomy]:
+    others = () if recipe.anatomies is None else read_anatomies(recipe.anatomies, recipe.keep)
+    return (*[template_anatomy()] * TEMPLATES, *others)
+
+
+def prepared_head(
+    seed: int, disease: Disease, heads: Many[Anatomy]
+) -> tuple[PreparedStudy, NDArray[np.bool_]]:
+    """Simulate a head on the network's grid and prepare it; also return where its tumour is.
+
+    Half of the heads are acquired as a raw study's, the others more variously; a quarter has lost its skull.
+    """
+    rng = np.random.default_rng([seed, STREAM])
+    anatomy = heads[int(rng.integers(len(heads)))]
+    patient = draw_patient(rng, anatomy, GRID, disease, reshape_scale=0.05)
+    images = _images(rng, patient)
+    support = Volume(patient.brain, GRID.affine) if rng.random() < 0.25 else None
+    if support is not None:
+        images = {s: v.with_array(np.where(patient.brain, v.array, 0)) for s, v in images.items()}
+    prepared = prepare_registered(images, np.eye(4), support, find_brain)
+    labels = np.zeros(GRID.shape, np.uint8) if patient.tumour is None else patient.tumour.labels
+    return prepared, labels > 0
+
+
+def _images(rng: np.random.Generator, patient: DigitalPatient) -> dict[Sequence, Volume]:
+    names = SEQUENCE_SETS[int(rng.integers(len(SEQUENCE_SETS)))]
+    field_t = 3.0 if rng.random() < 0.6 else 1.5
+    as_raw = rng.random() < 0.5
+    thickness_mm = (3.0, 6.0) if as_raw else (1.0, 6.0)
+    protocols = {
+        s: hospital_protocol(rng, s, thickness_mm)
+        if as_raw
+        else draw_protocol(rng, s, thickness_mm=float(rng.uniform(*thickness_mm)))
+        for s in STRUCTURAL
+    }
+    arrays = acquire(rng, patient, draw_parameters(rng, field_t), {s: protocols[s] for s in names})
+    return {s: Volume(array.astype(np.float32), GRID.affine) for s, array in arrays.items()}
+
+
+@dataclass(frozen=True)
+class Weighed:
+    """A component with what speaks for it, and whether it is tumour."""
+
+    evidence: Evidence
+    tumour: bool
+
+
+def weigh(prepared: PreparedStudy, truth: NDArray[np.bool_]) -> Iterator[Weighed]:
+    """Yield the candidates of a head and whether each is tumour."""
+    suspicion = suspect(prepared)
+    for candidate in suspicion.candidates:
+        share = float(truth[suspicion.parts == candidate.number].mean())
+        yield Weighed(candidate.evidence, share >= TUMOUR_SHARE)
+
+
+def _weighed(job: tuple[int, Disease, Recipe]) -> list[Weighed]:
+    seed, disease, recipe = job
+    return list(weigh(*prepared_head(seed, disease, _heads(recipe))))
+
+
+def simulate_evidence(recipe: Recipe, jobs: int = 1) -> list[Weighed]:
+    """Simulate all heads of a recipe and weigh their components."""
+    _heads(recipe)
+    work = [(seed, disease, recipe) for seed, disease in recipe.diseases.items()]
+    with workers(jobs) as pool:
+        return [each for found in pool.map(_weighed, work) for each in found]
+
+
+def fit(
+    weighed: Many[Weighed], recipe: Recipe, *, cut: float, most_symmetry: float, seed: int = 0
+) -> dict[str, Any]:
+    """Fit the model of evidence: ridge logistic regression, both kinds of component weighing the same.
+
+    Args:
+        weighed: components of simulated heads.
+        recipe: what was simulated, for the record.
+        cut: log-odds from which a component is to be taken for a tumour.
+        most_symmetry: share of itself that a tumour may mirror.
+        seed: of the folds.
+
+    Returns:
+        The content of ``model1.json``.
+
+    Raises:
+        InputError: if one kind of component is too rare to fit.
+    """
+    values = np.array([each.evidence.numbers for each in weighed]).reshape(-1, len(NUMBERS))
+    tumour = np.array([each.tumour for each in weighed], dtype=np.bool_)
+    if min(tumour.sum(), (~tumour).sum()) < 5:
+        raise InputError(
+            f"{tumour.sum()} components are tumour and {(~tumour).sum()} are not: simulate more heads"
+        )
+    mean, sd = values.mean(axis=0), values.std(axis=0)
+    standardised = (values - mean) / sd
+    beta = ridge_logistic(standardised, tumour, choose_penalty(standardised, tumour, seed))
+    estimate = mean_auroc(tumour, out_of_fold_log_odds(values, tumour, seed=seed))
+    return {
+        "schema": 1,
+        "name": "evidence of Model 1's components",
+        "data": _described(recipe),
+        "components": {"tumour": int(tumour.sum()), "none": int((~tumour).sum())},
+        "auroc": [round(end, 3) for end in (estimate.value, estimate.low, estimate.high)],
+        "numbers": list(NUMBERS),
+        **{key: _rounded(array) for key, array in (("mean", mean), ("sd", sd), ("coefficients", beta[1:]))},
+        "intercept": round(float(beta[0]) - float(np.log(tumour.sum() / (~tumour).sum())), 4),
+        "cut": cut,
+        "most_symmetry": most_symmetry,
+    }
+
+
+def _described(recipe: Recipe) -> dict[str, object]:
+    heads = {} if recipe.anatomies is None else label_map_hashes(recipe.anatomies)
+    return {"simulated": True, "healthy": recipe.healthy, "tumours": recipe.tumours, "label_maps": heads}
+
+
+def _rounded(values: NDArray[np.floating]) -> list[float]:
+    return [float(f"{value:.5g}") for value in values]
+
+
+def write_model(document: Mapping[str, Any], folder: Path) -> Path:
+    """Write ``model1.json`` into a folder, one line a key, replaced at once when complete."""
+    lines = ",\n".join(f" {json.dumps(key)}: {json.dumps(value)}" for key, value in document.items())
+    return write_text(folder / "model1.json", "{\n" + lines + "\n}\n")

@@ -1,0 +1,166 @@
+"""Training cases of Model 1: patients simulated on its grid, more widely than reality, and turned into inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Many
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from gliotype.segment.model1 import CHANNELS, GRID, network_input
+from gliotype.simulate.fields import smooth_noise
+from gliotype.simulate.head.anatomy import Anatomy
+from gliotype.simulate.lesion.distractors import Distractor
+from gliotype.simulate.lesion.glioma import GliomaType
+from gliotype.simulate.patient import acquire, draw_patient
+from gliotype.simulate.scanner import Protocol, draw_protocol
+from gliotype.simulate.tissue import draw_parameters
+from gliotype.study import Sequence
+
+CASE_MIX: dict[GliomaType | Distractor | None, float] = {
+    GliomaType.GLIOBLASTOMA: 0.25,
+    GliomaType.WILDTYPE_LOWER_GRADE: 0.12,
+    GliomaType.ASTROCYTOMA: 0.22,
+    GliomaType.OLIGODENDROGLIOMA: 0.13,
+    Distractor.INFARCT: 0.04,
+    Distractor.PLAQUES: 0.04,
+    None: 0.20,
+}
+"""What the segmenter trains on: classes more even than any hospital's, healthy heads, and lesions to leave alone.
+
+Metastases are not among them, since a single one cannot be told from a glioblastoma by its image.
+"""
+
+SEQUENCE_SETS: tuple[tuple[tuple[Sequence, ...], float], ...] = (
+    (CHANNELS, 0.34),
+    ((Sequence.T1, Sequence.T1C, Sequence.FLAIR), 0.26),
+    ((Sequence.T2, Sequence.FLAIR), 0.08),
+    ((Sequence.FLAIR,), 0.08),
+    ((Sequence.T2,), 0.06),
+    ((Sequence.T1C,), 0.04),
+    ((Sequence.T1,), 0.02),
+    ((Sequence.T1C, Sequence.FLAIR), 0.06),
+    ((Sequence.T1C, Sequence.T2), 0.03),
+    ((Sequence.T1, Sequence.T1C, Sequence.T2), 0.03),
+)
+"""Which sequences a training case has, and how often."""
+
+
+@dataclass(frozen=True, eq=False)
+class GridPatient:
+    """A simulated patient on the network's grid: images (4, i, j, k) float16, labels and brain uint8."""
+
+    images: NDArray[np.float16]
+    labels: NDArray[np.uint8]
+    brain: NDArray[np.bool_]
+
+
+def _wild_protocol(rng: np.random.Generator, sequence: Sequence, thickness_mm: float | None) -> Protocol:
+    """A protocol with wider image defects than hospitals accept."""
+    return replace(
+        draw_protocol(rng, sequence, thickness_mm=thickness_mm),
+        bias=float(rng.uniform(0.0, 0.24)),
+        noise=float(rng.choice([rng.uniform(0.0, 0.05), rng.uniform(0.02, 0.12)])),
+        gamma=float(np.exp(0.25 * rng.standard_normal())),
+        in_plane_mm=float(rng.uniform(0.8, 3.0)),
+        ghost=float(rng.uniform(0.0, 0.2)) if rng.random() < 0.3 else 0.0,
+    )
+
+
+def simulate_case(rng: np.random.Generator, anatomies: Many[Anatomy]) -> GridPatient:
+    """Simulate one patient on the network's grid, randomised more widely than reality."""
+    kinds = list(CASE_MIX)
+    disease = kinds[rng.choice(len(kinds), p=list(CASE_MIX.values()))]
+    anatomy = anatomies[int(rng.integers(len(anatomies)))]
+    patient = draw_patient(rng, anatomy, GRID, disease, reshape_scale=0.08)
+    parameters = draw_parameters(rng, 1.5 if rng.random() < 0.4 else 3.0, spread=0.08)
+    thick = None if rng.random() < 0.3 else float(rng.choice([2.0, rng.uniform(3, 7)]))
+    protocols = {s: _wild_protocol(rng, s, thick) for s in CHANNELS}
+    images = acquire(
+        rng,
+        patient,
+        parameters,
+        protocols,
+        contrast_spread=float(rng.uniform(0.0, 0.12)),
+        lesion_spread=float(rng.uniform(0.0, 0.25)),
+    )
+    stack = np.stack([_shaded(rng, images[s], patient.brain) for s in CHANNELS])
+    if rng.random() < 0.5:  # imperfect registration between sequences
+        for channel in stack[1:]:
+            channel[:] = ndimage.shift(channel, rng.uniform(-0.8, 0.8, 3), order=1, mode="nearest")
+    stack /= np.quantile(stack[:, ::4, ::4, ::4], 0.99, axis=(1, 2, 3))[:, None, None, None] + 1e-6
+    labels = patient.brain.astype(np.uint8)
+    if patient.tumour is not None:
+        labels = np.where(patient.tumour.labels > 0, patient.tumour.labels + 1, labels)
+    return GridPatient(stack.astype(np.float16), labels.astype(np.uint8), patient.brain)
+
+
+def _surface(brain: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Voxels at the border of the brain, (n, 3)."""
+    return np.argwhere(brain & ~ndimage.binary_erosion(brain))
+
+
+def _shaded(
+    rng: np.random.Generator, image: NDArray[np.float32], brain: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Brighten or darken some spots at the brain's surface, as air in the sinuses and surface coils do."""
+    if rng.random() < 0.85:
+        return image
+    surface = _surface(brain)
+    field = np.zeros(image.shape, np.float32)
+    for centre in surface[rng.integers(len(surface), size=int(rng.integers(1, 3)))]:
+        width = rng.uniform(8.0, 20.0) / GRID.spacing[0]
+        away = [
+            np.exp(-0.5 * ((np.arange(n) - c) / width) ** 2) for n, c in zip(image.shape, centre, strict=True)
+        ]
+        field += rng.uniform(-0.3, 0.3) * np.einsum("i,j,k->ijk", *away).astype(np.float32)
+    return np.asarray(image * np.exp(field), dtype=np.float32)
+
+
+def _with_leftovers(rng: np.random.Generator, place: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Add what skull-stripping leaves behind at some spots: orbits, sinuses, scalp."""
+    surface = _surface(place)
+    if len(surface) == 0:
+        return place
+    place = place.copy()
+    axes = np.ogrid[tuple(slice(n) for n in place.shape)]
+    for centre in surface[rng.integers(len(surface), size=int(rng.integers(1, 4)))]:
+        radius = rng.uniform(6.0, 18.0) / GRID.spacing[0]
+        place |= sum((a - c) ** 2 for a, c in zip(axes, centre, strict=True)) < radius**2
+    return place
+
+
+def augment(
+    rng: np.random.Generator, case: GridPatient, atlas_brain: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Turn a simulated patient into one network input: side, sequences, coverage, skull on or off.
+
+    Returns:
+        Input (8, i, j, k) and labels (i, j, k), with enhancing tumour counted as core where T1c is missing.
+    """
+    images, labels = case.images.astype(np.float32), case.labels.astype(np.int64)
+    images = images * np.exp(0.1 * rng.standard_normal((4, 1, 1, 1))).astype(np.float32)
+    if rng.random() < 0.3:  # a slab that misses the top or the bottom of the head
+        low, high = int(rng.uniform(0, 25)), GRID.shape[2] - int(rng.uniform(0, 18))
+        images[..., :low] = images[..., high:] = 0
+        labels[..., :low] = labels[..., high:] = 0
+    place = atlas_brain
+    if rng.random() < 0.6:
+        wobble = ndimage.gaussian_filter(case.brain.astype(np.float32), 1.0)
+        wobble += rng.uniform(0.05, 0.25) * smooth_noise(rng, GRID.shape, rng.uniform(3, 10))
+        place = (wobble > rng.uniform(0.25, 0.7)) | (labels > 1) & (rng.random() < 0.7)
+        if rng.random() < 0.12:
+            place = _with_leftovers(rng, place)
+        if rng.random() < 0.8:
+            images = images * place
+            labels = labels * place
+    sets = [names for names, _ in SEQUENCE_SETS]
+    names = sets[rng.choice(len(sets), p=[share for _, share in SEQUENCE_SETS])]
+    if Sequence.T1C not in names:
+        labels[labels == 4] = 2
+    if rng.random() < 0.5:
+        images, labels, place = images[:, ::-1], labels[::-1], place[::-1]
+    chosen = {s: np.ascontiguousarray(images[i]) for i, s in enumerate(CHANNELS) if s in names}
+    return network_input(chosen, place), np.ascontiguousarray(labels)

@@ -1,0 +1,78 @@
+"""A network in training: one step after the other, kept in a checkpoint."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from gliotype.atomic_files import expect_whole, written_whole
+from gliotype.train.common.autocast import mixed_precision
+from gliotype.train.model1.loss import Loss, loss, whole_tumour_dice
+
+
+@dataclass(eq=False)
+class Learner:
+    """What a run carries from step to step.
+
+    Attributes:
+        network: maps inputs (n, channels, i, j, k) to logits (n, 5, i, j, k).
+        average: running average of its weights.
+        optimiser: of its weights.
+        loss: what it lowers.
+        step: steps taken so far.
+    """
+
+    network: nn.Module
+    average: AveragedModel
+    optimiser: torch.optim.Optimizer
+    loss: Loss = loss
+    step: int = 0
+
+    @classmethod
+    def of(cls, network: nn.Module, decay: float, device: torch.device, loss: Loss = loss) -> Learner:
+        """Make a network ready to learn.
+
+        Args:
+            network: to be trained; it is moved to the device.
+            decay: of the running average.
+            device: where to compute.
+            loss: to be lowered.
+        """
+        network = network.to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
+        average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))
+        return cls(network, average, torch.optim.AdamW(network.parameters(), weight_decay=1e-3), loss)
+
+    def resume(self, checkpoint: Path) -> None:
+        """Go on from a checkpoint, if there is one."""
+        if checkpoint.exists():
+            with expect_whole(checkpoint):
+                kept = torch.load(checkpoint, weights_only=True)
+                self.network.load_state_dict(kept["network"])
+                self.average.load_state_dict(kept["average"])
+                self.optimiser.load_state_dict(kept["optimiser"])
+                self.step = kept["step"]
+
+    def save(self, checkpoint: Path) -> None:
+        """Write a checkpoint, replaced at once when complete."""
+        parts = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimiser")}
+        with written_whole(checkpoint) as aside:
+            torch.save({**parts, "step": self.step}, aside)
+
+    def learn(self, x: Tensor, y: Tensor, rate: float) -> tuple[float, float]:
+        """Take one optimiser step at a learning rate; return loss and whole-tumour Dice before it."""
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with mixed_precision(x.device):
+            logits = self.network(x)
+        value = self.loss(logits.float(), y)
+        self.optimiser.zero_grad()
+        value.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), 5.0)
+        self.optimiser.step()
+        self.average.update_parameters(self.network)
+        self.step += 1
+        return float(value.detach()), whole_tumour_dice(logits.detach(), y)

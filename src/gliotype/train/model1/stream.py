@@ -1,0 +1,82 @@
+"""Simulated patients of Model 1, made by worker processes while the network learns."""
+
+from __future__ import annotations
+
+import multiprocessing as mp
+from collections.abc import Generator
+from multiprocessing.context import SpawnProcess
+from pathlib import Path
+from queue import Empty
+
+import numpy as np
+
+from gliotype.errors import GliotypeError
+from gliotype.train.common.workers import end_with_parent
+from gliotype.train.data.anatomies import read_anatomies
+from gliotype.train.model1.cases import GridPatient, simulate_case
+
+
+def _simulate_forever(queue: mp.Queue[GridPatient], folder: Path | None, keep: Path, seed: int) -> None:
+    end_with_parent()
+    anatomies = read_anatomies(folder, keep)
+    rng = np.random.default_rng(seed)
+    while True:
+        queue.put(simulate_case(rng, anatomies))
+
+
+def stream(
+    anatomies: Path | None, keep: Path, *, workers: int, pool: int, uses: int, seed: int
+) -> Generator[list[GridPatient]]:
+    """Yield a list of simulated patients that workers keep renewing, until the generator is closed.
+
+    Args:
+        anatomies: folder of whole-head label maps; see `read_anatomies`.
+        keep: folder in which the aligned label maps are kept.
+        workers: processes.
+        pool: patients in the list, once it is full.
+        uses: how often the list is yielded between two replacements of its oldest patient.
+        seed: of the first worker; the others' follow.
+
+    Raises:
+        GliotypeError: if a worker has ended.
+    """
+    context = mp.get_context("spawn")
+    queue: mp.Queue[GridPatient] = context.Queue(maxsize=8)
+    simulating = [
+        context.Process(target=_simulate_forever, args=(queue, anatomies, keep, seed + worker), daemon=True)
+        for worker in range(workers)
+    ]
+    for process in simulating:
+        process.start()
+    try:
+        patients = [_next(queue, simulating) for _ in range(min(16, pool))]
+        oldest = 0
+        while True:
+            if len(patients) < pool:
+                patients.append(_next(queue, simulating))
+            else:
+                patients[oldest] = _next(queue, simulating)
+                oldest = (oldest + 1) % pool
+            for _ in range(uses):
+                yield patients
+    finally:
+        for process in simulating:
+            process.terminate()
+
+
+LOOK_S = 5.0
+"""Seconds of waiting after which the workers are looked at."""
+
+
+def _next(queue: mp.Queue[GridPatient], simulating: list[SpawnProcess]) -> GridPatient:
+    """Wait for a patient as long as every worker lives."""
+    while True:
+        try:
+            return queue.get(timeout=LOOK_S)
+        except Empty:
+            ended = [process for process in simulating if not process.is_alive()]
+            if ended:
+                raise GliotypeError(
+                    f"a process that simulates patients has ended (exit code {ended[0].exitcode}), for want of memory "
+                    "perhaps: run again with fewer --workers to go on from the last checkpoint"
+                ) from None

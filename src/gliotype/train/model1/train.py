@@ -1,0 +1,210 @@
+"""Train Model 1 on digital patients alone, streamed from worker processes."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import time
+from collections.abc import Callable
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from gliotype.atomic_files import check_writable, claim
+from gliotype.errors import InputError
+from gliotype.networks.export import export_onnx, read_onnx_weights
+from gliotype.networks.unet import model1
+from gliotype.segment.model1 import CHANNELS, GRID, expected_place
+from gliotype.simulate.head.label_maps import label_map_hashes
+from gliotype.train.data.anatomies import read_anatomies
+from gliotype.train.model1.cases import augment
+from gliotype.train.model1.learner import Learner
+from gliotype.train.model1.stream import stream
+from gliotype.train.model1.training_log import Entry, read_entries, write_entries, write_figure
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What makes one training run.
+
+    Attributes:
+        anatomies: folder of whole-head label maps; the shipped template alone when None.
+        steps: optimiser steps.
+        batch: patients a step.
+        learning_rate: peak, reached after `warm_up` steps and lowered to a hundredth by a cosine.
+        warm_up: steps.
+        pool: simulated patients kept; each step draws from them while workers replace the oldest.
+        uses: steps between two replacements in the pool, so that simulation leaves time to training.
+        workers: simulating processes.
+        average: decay of the running average of the weights, which is what is exported.
+        seed: of everything random.
+        start: weights to begin from, as `export` writes them; random ones when None.
+    """
+
+    anatomies: Path | None
+    steps: int = 6200
+    batch: int = 1
+    learning_rate: float = 1.2e-3
+    warm_up: int = 100
+    pool: int = 160
+    uses: int = 3
+    workers: int = 1
+    average: float = 0.995
+    seed: int = 1
+    start: Path | None = None
+
+
+@dataclass
+class _Stopwatch:
+    """Means since the last entry, and the time that went by."""
+
+    before: float
+    started: float = field(default_factory=time.monotonic)
+    since: float = field(default_factory=time.monotonic)
+    waiting: float = 0.0
+    losses: list[float] = field(default_factory=list)
+    dices: list[float] = field(default_factory=list)
+
+    def entry(self, step: int, rate: float) -> Entry:
+        """Sum up, and begin anew."""
+        now = time.monotonic()
+        known = [dice for dice in self.dices if not math.isnan(dice)]
+        entry = Entry(
+            step=step,
+            loss=float(np.mean(self.losses)),
+            dice=float(np.mean(known)) if known else math.nan,
+            learning_rate=rate,
+            seconds=self.before + now - self.started,
+            waited=self.waiting / max(now - self.since, 1e-6),
+        )
+        self.since, self.waiting, self.losses, self.dices = now, 0.0, [], []
+        return entry
+
+
+def learning_rate(recipe: Recipe, step: int) -> float:
+    """Rate at a step: a linear warm-up, then a cosine down to a hundredth.
+
+    Example:
+        >>> recipe = Recipe(Path("label_maps"), steps=1000, learning_rate=1e-3, warm_up=100)
+        >>> [f"{learning_rate(recipe, step):.0e}" for step in (0, 99, 1000)]
+        ['1e-05', '1e-03', '1e-05']
+    """
+    warm = min(1.0, (step + 1) / recipe.warm_up)
+    return recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
+
+
+def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: None) -> Path:
+    """Train, or go on training, in a run folder.
+
+    Args:
+        recipe: what to do.
+        run: folder of the checkpoint (``checkpoint.pt``), the recipe (``recipe.json``), the record (``record.csv``,
+            ``record.svg``) and the aligned label maps.
+        tell: called with a line of progress now and then.
+
+    Returns:
+        The last checkpoint.
+
+    Raises:
+        UsageError: if the folder holds a run of another recipe.
+        InputError: if label maps or starting weights cannot be read.
+        OutputError: if the run folder cannot be written.
+    """
+    checkpoint, record = run / "checkpoint.pt", run / "record.csv"
+    _claim(run, recipe)
+    tell("read and align the anatomies")
+    read_anatomies(recipe.anatomies, run)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    state = _begin(recipe, device)
+    state.resume(checkpoint)
+    rng = np.random.default_rng([recipe.seed, state.step])
+    place = expected_place()
+    entries = read_entries(record, state.step)
+    watch = _Stopwatch(entries[-1].seconds if entries else 0.0)
+    pools = stream(
+        recipe.anatomies,
+        run,
+        workers=recipe.workers,
+        pool=recipe.pool,
+        uses=recipe.uses,
+        seed=1000 * recipe.seed + state.step,
+    )
+    with closing(pools):
+        while state.step < recipe.steps:
+            asked = time.monotonic()
+            pool = next(pools)
+            watch.waiting += time.monotonic() - asked
+            cases = [augment(rng, pool[rng.integers(len(pool))], place) for _ in range(recipe.batch)]
+            x, y = (torch.from_numpy(np.stack(arrays)).to(device) for arrays in zip(*cases, strict=True))
+            rate = learning_rate(recipe, state.step)
+            value, dice = state.learn(x.to(memory_format=torch.channels_last_3d), y, rate)
+            watch.losses.append(value)
+            watch.dices.append(dice)
+            if state.step % 25 == 0 or state.step == recipe.steps:
+                entries.append(watch.entry(state.step, rate))
+                write_entries(entries, record)
+                tell(_progress_line(entries, recipe.steps))
+            if state.step % 100 == 0 or state.step == recipe.steps:
+                state.save(checkpoint)
+                write_figure(entries, run / "record.svg")
+    return checkpoint
+
+
+def _claim(run: Path, recipe: Recipe) -> None:
+    """Note in a run's folder what decides its result, or make sure that it was begun with the same."""
+    check_writable(run)
+    if recipe.start is not None and not recipe.start.is_file():
+        raise InputError(
+            f"{recipe.start} is not there: give the ONNX weight of an earlier run, or leave it out"
+        )
+    asked = {
+        "anatomies": "template" if recipe.anatomies is None else label_map_hashes(recipe.anatomies),
+        "start": None if recipe.start is None else hashlib.sha256(recipe.start.read_bytes()).hexdigest()[:16],
+        **{name: getattr(recipe, name) for name in ("batch", "learning_rate", "warm_up", "average", "seed")},
+    }
+    claim(run / "recipe.json", "a run begun", asked)
+
+
+def _begin(recipe: Recipe, device: torch.device) -> Learner:
+    """Take random weights, or those to start from."""
+    torch.manual_seed(recipe.seed)
+    network = model1()
+    if recipe.start is not None:
+        network.load_state_dict(read_onnx_weights(recipe.start))
+    return Learner.of(network, recipe.average, device)
+
+
+def _progress_line(entries: list[Entry], steps: int) -> str:
+    """Where a run stands, how long it waited, and how long it will take at the pace of its latest entries."""
+    first, last = entries[max(len(entries) - 20, 0)], entries[-1]
+    line = (
+        f"step {last.step} of {steps}: loss {last.loss:.3f}, Dice {last.dice:.2f}, "
+        f"waited {last.waited:.0%} of the time for patients"
+    )
+    if last.step == first.step:
+        return line
+    pace = (last.seconds - first.seconds) / (last.step - first.step)
+    return f"{line}, {(steps - last.step) * pace / 60:.0f} min left"
+
+
+def export(checkpoint: Path, file: Path) -> int:
+    """Export the averaged weights of a checkpoint as ONNX.
+
+    Args:
+        checkpoint: as `train` writes it.
+        file: the ONNX file to write.
+
+    Returns:
+        The number of steps that the weights have been trained for.
+    """
+    state = torch.load(checkpoint, weights_only=True)
+    network = AveragedModel(model1())
+    network.load_state_dict(state["average"])
+    whole = nn.Sequential(network.module, nn.Softmax(dim=1))
+    export_onnx(whole, torch.zeros(1, 2 * len(CHANNELS), *GRID.shape), file)
+    return int(state["step"])

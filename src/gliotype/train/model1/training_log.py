@@ -1,0 +1,63 @@
+"""The record of a training run: a table and a figure of it."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from gliotype.atomic_files import written_whole
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What happened since the entry before.
+
+    Attributes:
+        step: optimiser steps so far.
+        loss: mean.
+        dice: mean whole-tumour Dice of the training cases with a tumour; NaN where there was none.
+        learning_rate: of the last step.
+        seconds: of training so far.
+        waited: share of the time in which the trainer waited for simulated patients.
+    """
+
+    step: int
+    loss: float
+    dice: float
+    learning_rate: float
+    seconds: float
+    waited: float
+
+
+def write_entries(entries: list[Entry], file: Path) -> None:
+    """Write entries as a CSV table, replaced at once when complete."""
+    with written_whole(file) as aside, aside.open("w", newline="") as table:
+        writer = csv.writer(table)
+        writer.writerow(f.name for f in fields(Entry))
+        writer.writerows([f"{value:.6g}" for value in asdict(entry).values()] for entry in entries)
+
+
+def read_entries(file: Path, last_step: int) -> list[Entry]:
+    """Read a table's entries up to a step: what a killed run noted after its last checkpoint is left out."""
+    if not file.exists():
+        return []
+    with file.open(newline="") as table:
+        rows = [{f.name: float(row[f.name]) for f in fields(Entry)} for row in csv.DictReader(table)]
+    entries = [Entry(**{**row, "step": int(row["step"])}) for row in rows]  # type: ignore[arg-type]
+    return [entry for entry in entries if entry.step <= last_step]
+
+
+def write_figure(entries: list[Entry], file: Path) -> None:
+    """Draw loss and whole-tumour Dice over the steps, as SVG, replaced at once when complete."""
+    figure = Figure(figsize=(7, 3.2), layout="constrained")
+    steps = [entry.step for entry in entries]
+    for axes, name in zip(figure.subplots(1, 2), ("loss", "dice"), strict=True):
+        axes.plot(steps, [getattr(entry, name) for entry in entries], color="#0072b2", linewidth=1)
+        axes.set_xlabel("step")
+        axes.set_ylabel("loss" if name == "loss" else "Dice of whole tumour (training cases)")
+        axes.spines[["top", "right"]].set_visible(False)
+    with written_whole(file) as aside:
+        figure.savefig(aside, metadata={"Date": None})

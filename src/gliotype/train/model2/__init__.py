@@ -1,0 +1,1 @@
+"""Train Model 2, the hybrid of Choi 2021."""

@@ -1,0 +1,1 @@
+"""Train the perfusion network, after Choi 2019."""

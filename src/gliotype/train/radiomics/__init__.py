@@ -1,0 +1,1 @@
+"""Fit the radiomics and age models to public tables."""

@@ -1,0 +1,180 @@
+"""Fit the predictors `age` and `radiomics` on public tables, and write their coefficients and cards.
+
+No torch, about a minute. Patients are read, coefficients are written; no patient's row leaves the tables.
+"""
+
+from __future__ import annotations
+
+import json
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gliotype.atomic_files import write_text
+from gliotype.evaluate.calibration import brier, calibration_line
+from gliotype.evaluate.roc import Estimate, auroc
+from gliotype.predictors.logistic import LogisticModel
+from gliotype.predictors.radiomics import PARTS
+from gliotype.train.common.ridge import fit_model, mean_auroc, out_of_fold_log_odds
+from gliotype.train.radiomics.cards import card
+from gliotype.train.radiomics.public_tables import Cohort, read_tcga, read_ucsf, read_upenn
+
+Floats = NDArray[np.float64]
+
+TEST_PATIENTS = frozenset({"UCSF-PDGM-116"})
+"""Left out of the fit: this patient is BraTS2021_00006, one of our development images."""
+
+RESAMPLES = 200
+
+DATA = {
+    "name": "UCSF-PDGM v5 (Calabrese 2022), baseline examinations",
+    "citation": "Calabrese E et al. Radiol Artif Intell 2022;4:e220058, doi 10.1148/ryai.220058",
+    "licence": "CC BY 4.0 (TCIA) for images, masks and clinical table",
+}
+DERIVED = (
+    "shape and signal statistics were computed from UCSF-PDGM's images and expert masks by others, who "
+    "published them on GitHub without a licence of their own; coefficients only, no rows, are kept here"
+)
+
+
+def fit(tables: Path, out: Path, *, seed: int = 0, resamples: int = RESAMPLES) -> dict[str, dict[str, Any]]:
+    """Fit both predictors and write ``age`` and ``radiomics``, each ``.json`` and ``.md``.
+
+    Args:
+        tables: folder of the public tables.
+        out: folder to write to, which must exist.
+        seed: of penalty, bootstrap and cross-validation; the same seed gives the same files.
+        resamples: of the bootstrap.
+
+    Returns:
+        What was written, by file name.
+
+    Raises:
+        InputError: if a table is missing.
+    """
+    everyone = read_ucsf(tables)
+    ucsf = everyone.where(~np.isin(everyone.ids, sorted(TEST_PATIENTS)))
+    age, _ = _fit_on(ucsf, ("age",), seed, resamples)
+    documents = {
+        "age.json": {
+            **_header("age", seed, ucsf),
+            "external": _external(age, (read_tcga(tables), read_upenn(tables))),
+            "models": [age.to_json()],
+        },
+        "radiomics.json": {
+            **_header("radiomics", seed, ucsf),
+            "derived": DERIVED,
+            "models": [_submodel(ucsf, parts, seed, resamples) for parts in submodels()],
+        },
+    }
+    for name, document in documents.items():
+        write_text(out / name, _dump(document))
+        write_text((out / name).with_suffix(".md"), card(document))
+    return documents
+
+
+def submodels() -> tuple[tuple[str, ...], ...]:
+    """Return the subsets of parts that get a model: all that hold shape, which every tumour has.
+
+    Example:
+        >>> len(submodels()), submodels()[0], submodels()[-1]
+        (16, ('shape',), ('shape', 'T1C', 'T2', 'FLAIR', 'age'))
+    """
+    others = [part for part in PARTS if part != "shape"]
+    return tuple(
+        ("shape", *chosen) for size in range(len(others) + 1) for chosen in combinations(others, size)
+    )
+
+
+def features_of(parts: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the features of some parts, in order."""
+    return tuple(feature for part in parts for feature in PARTS[part])
+
+
+def _submodel(cohort: Cohort, parts: tuple[str, ...], seed: int, resamples: int) -> dict[str, Any]:
+    model, strata = _fit_on(cohort, features_of(parts), seed, resamples)
+    return {"parts": list(parts), "strata": strata, **model.to_json()}
+
+
+def _fit_on(
+    cohort: Cohort, features: tuple[str, ...], seed: int, resamples: int
+) -> tuple[LogisticModel, dict[str, Any]]:
+    """Fit a model on the patients who have all features; also return its AUROC within grades."""
+    patients = cohort.where(cohort.complete(features))
+    values, mutant = patients.matrix(features), patients.mutant
+    log_odds = out_of_fold_log_odds(values, mutant, seed=seed)
+    estimate = mean_auroc(mutant, log_odds)
+    model = fit_model(features, values, mutant, estimate, resamples=resamples, seed=seed)
+    return model, _strata(patients, log_odds)
+
+
+def _header(name: str, seed: int, cohort: Cohort) -> dict[str, Any]:
+    return {
+        "schema": 1,
+        "name": name,
+        "data": DATA,
+        "left_out": sorted(TEST_PATIENTS),
+        "seed": seed,
+        "grade_4": round(float((cohort.grade == 4).mean()), 3),
+    }
+
+
+def _strata(patients: Cohort, log_odds: Floats) -> dict[str, Any]:
+    """Return the cross-validated AUROC within grades 2-3 and within grade 4, of the model fitted on all."""
+    strata = {}
+    for name, inside in (("grade 2-3", patients.grade < 4), ("grade 4", patients.grade == 4)):
+        mutant = patients.mutant[inside]
+        strata[name] = {
+            "patients": len(mutant),
+            "mutants": int(mutant.sum()),
+            "auroc": _ends(mean_auroc(mutant, log_odds[:, inside])),
+        }
+    return strata
+
+
+def _external(model: LogisticModel, cohorts: tuple[Cohort, ...]) -> list[dict[str, Any]]:
+    """Test the age model on other hospitals' patients, at each group's own prevalence."""
+    results = []
+    for cohort in cohorts:
+        for name, inside in _grade_groups(cohort):
+            group = cohort.where(inside)
+            prevalence = float(group.mutant.mean())
+            probabilities = [
+                model.answer({"age": age}, prevalence).probability for age in group.values["age"]
+            ]
+            estimate, line = auroc(group.mutant, probabilities), calibration_line(group.mutant, probabilities)
+            results.append(
+                {
+                    "cohort": f"{cohort.name}, {name}",
+                    "patients": len(group),
+                    "mutants": int(group.mutant.sum()),
+                    "auroc": _ends(estimate),
+                    "brier": round(brier(group.mutant, probabilities).value, 3),
+                    "calibration_slope": round(line.slope, 2),
+                    "calibration_intercept": round(line.intercept, 2),
+                }
+            )
+    return results
+
+
+def _ends(estimate: Estimate) -> list[float]:
+    return [round(end, 3) for end in (estimate.value, estimate.low, estimate.high)]
+
+
+def _grade_groups(cohort: Cohort) -> list[tuple[str, NDArray[np.bool_]]]:
+    lower = np.isin(cohort.grade, (2, 3))
+    groups = [("all", np.full(len(cohort), True)), ("grade 2-3", lower), ("grade 4", cohort.grade == 4)]
+    return [(name, inside) for name, inside in groups if name == "all" or 0 < inside.sum() < len(cohort)]
+
+
+def _dump(document: dict[str, Any]) -> str:
+    """Write JSON that a person can read: one line for each key, and for each model's key."""
+    models = [
+        "  {\n" + ",\n".join(f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in model.items()) + "\n  }"
+        for model in document["models"]
+    ]
+    head = [f" {json.dumps(key)}: {json.dumps(value)}" for key, value in document.items() if key != "models"]
+    return "{\n" + ",\n".join([*head, ' "models": [\n' + ",\n".join(models) + "\n ]"]) + "\n}\n"

@@ -1,0 +1,411 @@
+"""The study engine on synthetic patients: splits, leakage, resumption, tables; and one simulated patient."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import nibabel as nib
+import numpy as np
+import pytest
+
+from gliotype.cohorts import CohortPatient
+from gliotype.errors import GliotypeError, InputError
+from gliotype.experiment.leakage import refuse_leakage
+from gliotype.experiment.protocol import read_protocol
+from gliotype.experiment.run import run_study, split
+from gliotype.simulate.cohort.write import write_cohort
+from gliotype.study import Sequence, Subject
+from gliotype.train import study as engine
+from gliotype.train.data.examples import Example, make_examples
+from gliotype.train.data.on_disk import FolderPatients
+from gliotype.train.data.simulated import Scanner, SimulatedPatients
+from gliotype.train.model2.model import Recipe
+from gliotype.train.model2.train import hold_out, train_on_cohort
+
+pytestmark = pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
+)
+
+PROTOCOL = """
+title = "A small study"
+note = "Synthetic patients."
+[cohorts.home]
+simulated = "severance"
+patients = 40
+seed = 1
+[cohorts.abroad]
+simulated = "tcia"
+patients = 12
+seed = 2
+scanner = { field_t = { "1.5" = 1.0 }, thickness_mm = [3.0, 6.0], missing = 0.2 }
+[sets.training]
+cohort = "home"
+role = "training"
+patients = 20
+[sets.tuning]
+cohort = "home"
+role = "tuning"
+patients = 10
+[sets.internal]
+cohort = "home"
+role = "test"
+[sets.external]
+cohort = "abroad"
+role = "test"
+[model]
+members = 2
+epochs = 2
+fusion = "image alone"
+[ablations]
+"age alone" = ["age"]
+"image alone" = ["image"]
+[published.internal]
+auroc = 0.96
+"""
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """Patients made of random numbers, with an age that tells."""
+
+    name: str
+    n: int
+    settings: Mapping[str, Any] = ()  # type: ignore[assignment]
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        return tuple(f"{self.name}-{i:03d}" for i in range(self.n))
+
+    def mutant(self, subject: str) -> bool:
+        return int(subject[-3:]) % 2 == 0
+
+    def strata(self, subject: str) -> Mapping[str, str]:
+        return {"grade": str(2 + int(subject[-3:]) % 3)}
+
+    def key(self, subject: str) -> str:
+        return subject
+
+    def identities(self, subject: str) -> frozenset[str]:
+        return frozenset({subject})
+
+    def example(self, subject: str) -> Example:
+        i = int(subject[-3:])
+        rng = np.random.default_rng(i)
+        numbers = rng.normal(size=20)
+        numbers[-1] = 40 + 20 * (i % 2) + rng.normal(0, 12)
+        slices = rng.normal(0, 0.2, (5, 4, 128, 128)).astype(np.float16)
+        return Example(
+            subject, self.mutant(subject), numbers[-1], slices, numbers, i != 3, 0.7, self.strata(subject)
+        )
+
+
+@pytest.fixture
+def protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def source(cohort: Any, out: Path) -> Synthetic:
+        return Synthetic(cohort.simulated, cohort.patients, {"name": cohort.simulated})
+
+    monkeypatch.setattr(engine, "_source", source)
+    file = tmp_path / "protocol.toml"
+    file.write_text(PROTOCOL)
+    return file
+
+
+def test_a_study_writes_its_tables_and_goes_on_after_a_kill(protocol: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    outcome = run_study(read_protocol(protocol), out)
+    assert [(row.set_name, row.model) for row in outcome.rows] == [
+        ("internal", "hybrid"),
+        ("internal", "age alone"),
+        ("internal", "image alone"),
+        ("internal", "forest and image (2019)"),
+        ("external", "hybrid"),
+        ("external", "age alone"),
+        ("external", "image alone"),
+        ("external", "forest and image (2019)"),
+    ]
+    for name in ("results.md", "results.csv", "labels/internal.csv", "predictions/external/age alone.csv"):
+        assert (out / name).is_file()
+    assert (out / "evaluation" / "external" / "report.html").is_file()
+    assert "| internal | auroc |" in outcome.markdown
+    assert "0.960" in outcome.markdown
+    assert "age alone, no model" in outcome.markdown
+    assert not list(out.rglob(".gliotype-*"))
+    assert {file.name for file in (out / "weights").iterdir()} == {"model2.onnx", "model2.md", "model2.json"}
+
+    lines: list[str] = []
+    again = run_study(read_protocol(protocol), out, tell=lines.append)
+    assert again.markdown == outcome.markdown
+    assert not any(line.startswith(("example ", "network ")) for line in lines), "nothing is made twice"
+
+
+def test_sets_of_one_cohort_share_no_patient(protocol: Path) -> None:
+    read = read_protocol(protocol)
+    sources = {name: engine._source(cohort, Path()) for name, cohort in read.cohorts.items()}
+    sets = split(read, sources)
+    assert [len(sets[name]) for name in ("training", "tuning", "internal", "external")] == [20, 10, 10, 12]
+    home = [*sets["training"], *sets["tuning"], *sets["internal"]]
+    assert len(set(home)) == 40
+    assert sets == split(read, sources), "the same seed, the same split"
+
+
+def test_too_few_patients_are_named(protocol: Path) -> None:
+    protocol.write_text(PROTOCOL.replace("patients = 40", "patients = 25"))
+    with pytest.raises(InputError, match="asks for 10 patients, but 5"):
+        run_study(read_protocol(protocol), protocol.parent / "out")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("epochs = 2", "epoch = 2", "model.epoch"),
+        ('role = "training"', 'role = "train"', "sets.training.role"),
+        ('cohort = "abroad"', 'cohort = "moon"', "there is no cohort 'moon'"),
+        ('simulated = "tcia"', 'simulated = "mars"', "there is no site 'mars'"),
+        ("patients = 40", "patients = 0", "cohorts.home.patients"),
+        ('fusion = "image alone"', 'fusion = "age alone"', "has the image alone"),
+        ('["age"]', '["weight"]', "ablations"),
+        ("[model]", "[model", "no TOML"),
+        ('simulated = "tcia"', 'simulated = "tcia"\npath = "x"', "either simulated"),
+        ('role = "tuning"', 'role = "test"', "exactly one set needs the role tuning"),
+        ("members = 2", "members = 1", "model.members"),
+        ('"age alone" = ["age"]', '"hybrid" = ["age"]', "'hybrid' is the name of another model"),
+        ('"age alone" = ["age"]', '"a/b" = ["age"]', "no slash"),
+        ('"age alone" = ["age"]', '"age alone" = []', "'age alone' keeps nothing"),
+        ("[published.internal]", "[published.intern]", "there is no test set intern"),
+        ("auroc = 0.96", "AUROC = 0.96", "published.internal.AUROC"),
+        ("auroc = 0.96", "auroc = 96", "published.internal.auroc"),
+        ('"1.5" = 1.0', '"1.5T" = 1.0', "scanner.field_t"),
+        ('"1.5" = 1.0', '"1.5" = 0.7, "3.0" = 0.5', "add up to 1"),
+        ("[3.0, 6.0]", "[6.0, 3.0]", "thinnest and the thickest"),
+        ('simulated = "tcia"', 'path = "x"', "patients, scanner, seed: has no meaning beside path"),
+        ("seed = 1", 'seed = 1\nlayout = "bids"', "layout: has no meaning beside simulated"),
+    ],
+)
+def test_a_wrong_protocol_is_told_where(protocol: Path, old: str, new: str, complaint: str) -> None:
+    assert old in PROTOCOL
+    protocol.write_text(PROTOCOL.replace(old, new))
+    with pytest.raises(InputError, match=complaint):
+        read_protocol(protocol)
+
+
+def test_a_protocol_may_begin_with_a_byte_order_mark(protocol: Path) -> None:
+    protocol.write_text(PROTOCOL, encoding="utf-8-sig")
+    assert read_protocol(protocol).title == "A small study"
+
+
+def test_a_missing_protocol_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="cannot be read"):
+        read_protocol(tmp_path / "none.toml")
+
+
+def test_a_cohort_trains_a_weight_with_its_card(tmp_path: Path) -> None:
+    patients = Synthetic("mine", 40, {"name": "mine"})
+    recipe = Recipe(members=1, epochs=1)
+    files = train_on_cohort(patients, recipe, tmp_path / "run", name="mine")
+    assert all(file.is_file() for file in files)
+    assert "32 patients, 16 of them IDH-mutant" in (tmp_path / "run" / "model2.md").read_text()
+
+
+def test_a_cohort_of_one_class_is_refused(tmp_path: Path) -> None:
+    few = Unreadable("few", 7, {"name": "few"})
+    with pytest.raises(InputError, match="4 mutant and 3 wildtype patients: four of each are the least"):
+        train_on_cohort(few, Recipe(), tmp_path / "run", name="few")
+    assert not (tmp_path / "run").exists(), "found out before an image is read"
+
+
+class Unreadable(Synthetic):
+    """Patients whose images cannot be read."""
+
+    def example(self, subject: str) -> Example:
+        raise InputError(f"the image of {subject} is damaged: copy it again")
+
+
+def test_a_patient_that_cannot_be_read_is_named_and_ends_the_run(tmp_path: Path) -> None:
+    source = Unreadable("bad", 3, {"name": "bad"})
+    with pytest.raises(
+        InputError, match=r"the patient bad-00\d cannot be prepared: the image of bad-00\d is"
+    ):
+        make_examples(source, tmp_path)
+
+
+class Defective(Synthetic):
+    """Patients on whom the software fails; and one whose process is killed."""
+
+    def example(self, subject: str) -> Example:
+        if subject.startswith("killed"):
+            os._exit(9)
+        raise ZeroDivisionError("by zero")
+
+
+def test_a_defect_names_the_patient(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="the patient odd-000: ZeroDivisionError: by zero"):
+        make_examples(Defective("odd", 1, {"name": "odd"}), tmp_path)
+
+
+def test_a_killed_process_is_told_with_what_to_do(tmp_path: Path) -> None:
+    with pytest.raises(GliotypeError, match="run again with fewer --jobs"):
+        make_examples(Defective("killed", 2, {"name": "killed"}), tmp_path)
+
+
+def test_a_damaged_example_is_named(tmp_path: Path) -> None:
+    source = Synthetic("mine", 1, {"name": "mine"})
+    make_examples(source, tmp_path)
+    (kept,) = tmp_path.rglob("*.npz")
+    for content in (b"", kept.read_bytes()[:-200]):
+        kept.write_bytes(content)
+        with pytest.raises(InputError, match=f"the kept file .*{kept.name} is damaged .*: delete it"):
+            make_examples(source, tmp_path)
+
+
+def test_each_class_is_held_out_in_its_share() -> None:
+    mutant = [True] * 11 + [False] * 40
+    training, tuning = hold_out(mutant, 5)
+    assert sorted(training + tuning) == list(range(51))
+    assert [sum(mutant[i] for i in part) for part in (training, tuning)] == [9, 2]
+    assert len(tuning) == 9
+    assert hold_out(mutant, 5) == (training, tuning)
+    assert hold_out(mutant, 6) != (training, tuning)
+
+
+@pytest.mark.parametrize("role", ["tuning", "internal"])
+def test_a_set_of_one_class_is_refused_before_an_image_is_read(
+    protocol: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    class OneClass(Unreadable):
+        def mutant(self, subject: str) -> bool:
+            return subject not in chosen[role] and super().mutant(subject)
+
+    def source(cohort: Any, out: Path) -> Synthetic:
+        return OneClass(cohort.simulated, cohort.patients, {"name": cohort.simulated})
+
+    read = read_protocol(protocol)
+    chosen = split(read, {name: engine._source(cohort, tmp_path) for name, cohort in read.cohorts.items()})
+    monkeypatch.setattr(engine, "_source", source)
+    with pytest.raises(InputError, match=f"the set {role} are 0 mutant and 10 wildtype"):
+        run_study(read, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_set_may_take_the_patients_of_a_value(protocol: Path) -> None:
+    protocol.write_text(PROTOCOL.replace('cohort = "abroad"', 'cohort = "abroad"\nwhere = { grade = "4" }'))
+    read = read_protocol(protocol)
+    sources = {name: engine._source(cohort, Path()) for name, cohort in read.cohorts.items()}
+    assert {sources["abroad"].strata(s)["grade"] for s in split(read, sources)["external"]} == {"4"}
+    protocol.write_text(PROTOCOL.replace('cohort = "abroad"', 'cohort = "abroad"\nwhere = { town = "x" }'))
+    with pytest.raises(InputError, match="the set external is empty"):
+        split(read_protocol(protocol), sources)
+
+
+def folder(monkeypatch: pytest.MonkeyPatch, **names: tuple[str, ...]) -> FolderPatients:
+    """A cohort on disk whose patients have the names and aliases given."""
+    cohort = FolderPatients(Path("nowhere"), "brats")
+    members = {
+        name: CohortPatient(Subject(name), True, {Sequence.T1: Path("a")}, aliases=aliases)
+        for name, aliases in ((key.replace("_", "-"), value) for key, value in names.items())
+    }
+    cohort.__dict__["members"] = members
+    return cohort
+
+
+def test_the_same_patient_under_two_names_stops_the_study(
+    protocol: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = read_protocol(protocol)
+    ucsf = folder(monkeypatch, UCSF_PDGM_004=("BraTS2021_00097",))
+    brats = folder(monkeypatch, BraTS2021_00097=(), TCGA_02_0003=())
+    chosen = {"training": ("UCSF-PDGM-004",), "external": ("BraTS2021-00097", "TCGA-02-0003")}
+    brats.__dict__["members"]["BraTS2021-00097"] = CohortPatient(
+        Subject("BraTS2021_00097"), True, {}, aliases=("BraTS2021_00097",)
+    )
+    with pytest.raises(InputError, match=r"UCSF-PDGM-004 of training is BraTS2021-00097 of external"):
+        refuse_leakage(read, {"home": ucsf, "abroad": brats}, chosen)
+    refuse_leakage(read, {"home": ucsf, "abroad": brats}, {**chosen, "external": ("TCGA-02-0003",)})
+
+
+def test_brats_patients_without_other_names_do_not_meet_those_whom_brats_took_in(
+    protocol: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = read_protocol(protocol)
+    nameless, tcga = folder(monkeypatch, BraTS2021_00097=()), folder(monkeypatch, TCGA_02_0003=())
+    chosen = {"training": ("BraTS2021-00097",), "external": ("TCGA-02-0003",)}
+    with pytest.raises(
+        InputError, match=r"twins in external cannot be told: put BraTS2021_MappingToTCIA\.csv"
+    ):
+        refuse_leakage(read, {"home": nameless, "abroad": tcga}, chosen)
+    named = folder(monkeypatch, BraTS2021_00097=("TCGA-02-0007",))
+    refuse_leakage(read, {"home": named, "abroad": tcga}, chosen)
+    ours = folder(monkeypatch, sub_01=())
+    refuse_leakage(read, {"home": nameless, "abroad": ours}, {**chosen, "external": ("sub-01",)})
+
+
+def test_two_simulated_cohorts_of_one_seed_are_the_same_patients(protocol: Path) -> None:
+    read = read_protocol(protocol)
+    home, twin, other = (SimulatedPatients("tcia", 5, seed) for seed in (3, 3, 4))
+    chosen = {"training": home.subjects[:3], "external": home.subjects[2:]}
+    with pytest.raises(InputError, match="1 patients are in two sets"):
+        refuse_leakage(read, {"home": home, "abroad": twin}, chosen)
+    refuse_leakage(read, {"home": home, "abroad": other}, chosen)
+    elsewhere = SimulatedPatients("severance", 5, 3)
+    chosen["external"] = elsewhere.subjects[:1]
+    with pytest.raises(
+        InputError, match=r"tcia-0001 of training is severance-0001 of external.*seeds of their own"
+    ):
+        refuse_leakage(read, {"home": home, "abroad": elsewhere}, chosen)
+
+
+def test_numbered_patients_of_two_hospitals_are_others_and_copies_are_not(
+    protocol: Path, tmp_path: Path
+) -> None:
+    for hospital, size in (("north", 5), ("south", 6)):
+        for name, status in (("sub-01", "mutant"), ("sub-02", "wildtype")):
+            image = np.random.default_rng(size).normal(size=(size, 4, 3)).astype(np.float32)
+            file = tmp_path / hospital / name / "anat" / f"{name}_T2w.nii.gz"
+            file.parent.mkdir(parents=True)
+            nib.Nifti1Image(image, np.eye(4)).to_filename(file)
+            with (tmp_path / hospital / "participants.tsv").open("a") as table:
+                table.write("participant_id\tidh\n" * (name == "sub-01") + f"{name}\t{status}\n")
+    shutil.copytree(tmp_path / "north", tmp_path / "copy")
+    north, south, copy = (FolderPatients(tmp_path / name, "bids") for name in ("north", "south", "copy"))
+    read = read_protocol(protocol)
+    chosen = {"training": north.subjects, "external": south.subjects}
+    refuse_leakage(read, {"home": north, "abroad": south}, chosen)
+    with pytest.raises(InputError, match="sub-01 of training is sub-01 of external"):
+        refuse_leakage(read, {"home": north, "abroad": copy}, chosen)
+
+
+def test_a_patient_on_disk_becomes_an_example(tmp_path: Path) -> None:
+    write_cohort(1, tmp_path / "cohort", seed=3, spacing_mm=2.0)
+    source = FolderPatients(tmp_path / "cohort", "bids")
+    (subject,) = source.subjects
+    (example,) = make_examples(source, tmp_path / "cache")
+    assert (example.subject, example.found) == (subject, True)
+    assert example.dice > 0.3, "the true mask lies on the image that it is compared with"
+    assert np.isfinite(example.numbers).all()
+    assert example.strata["site"] == "severance"
+    before = source.key(subject)
+    (tmp_path / "cohort" / subject / "anat" / f"{subject}_T2w.nii.gz").unlink()
+    again = FolderPatients(tmp_path / "cohort", "bids")
+    assert again.key(subject) != before
+    assert again.settings == source.settings, "what changes of one patient is no reason to prepare all again"
+
+
+def test_a_simulated_patient_becomes_an_example(tmp_path: Path) -> None:
+    scanner = Scanner(((1.5, 1.0),), (2.0, 3.0), 0.0)
+    source = SimulatedPatients("tcia", 3, 4, scanner)
+    (example,) = make_examples(source, tmp_path, subjects=["tcia-0002"])
+    assert example.slices.shape == (5, 4, 128, 128)
+    assert example.strata["field_t"] == "1.5"
+    assert example.found
+    assert example.mutant == source.mutant("tcia-0002")
+    assert source.strata("tcia-0002").items() <= example.strata.items()
+    assert np.isfinite(example.numbers).all()
+    assert 0 < example.dice <= 1
+    assert example.slices[:, 3].any()
+    assert make_examples(source, tmp_path, subjects=["tcia-0002"])[0].dice == example.dice
+    other = SimulatedPatients("tcia", 3, 5, scanner)
+    assert source.settings != other.settings
