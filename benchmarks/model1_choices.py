@@ -23,32 +23,32 @@ from real_cases import Case, case_parser, dice, interval, with_truth
 from gliotype.prepare import prepare, to_acquired
 from gliotype.read import read_study
 from gliotype.segment import find_brain, segment, tumour
-from gliotype.segment.candidates import evidence_model
-from gliotype.segment.model1 import Look
+from gliotype.segment.candidates import candidate_model
+from gliotype.segment.model1 import NetworkPass
 from gliotype.study import PreparedStudy, Subject
 
-Looking = Callable[..., Look]
+Looking = Callable[..., NetworkPass]
 
 
-def as_seen_once(look: Looking) -> Looking:
+def as_seen_once(run_network: Looking) -> Looking:
     """Leave out what the network says of the mirror image."""
 
-    def straight(*shown: Any) -> Look:
-        seen = look(*shown)
+    def straight(*shown: Any) -> NetworkPass:
+        seen = run_network(*shown)
         return replace(seen, mirrored=seen.straight)
 
     return straight
 
 
 CHANGES: dict[str, Callable[[Looking], Mapping[str, Any]]] = {
-    "as shipped": lambda look: {},
-    "without the look at the mirror image": lambda look: {"look": as_seen_once(look)},
-    "without the look at T2 and FLAIR alone": lambda look: {"FLUID_BRIGHT": ()},
-    "without the patient's own appearance": lambda look: {"sharpen": lambda whole, *_: whole},
-    "cut at 0.4": lambda look: {"WHOLE_CUT": 0.4},
-    "cut at 0.6": lambda look: {"WHOLE_CUT": 0.6},
-    "every candidate is tumour": lambda look: {
-        "evidence_model": lambda: replace(evidence_model(), cut=-np.inf, most_symmetry=np.inf)
+    "as shipped": lambda run_network: {},
+    "without the look at the mirror image": lambda run_network: {"look": as_seen_once(run_network)},
+    "without the look at T2 and FLAIR alone": lambda run_network: {"FLUID_BRIGHT": ()},
+    "without the patient's own appearance": lambda run_network: {"sharpen": lambda whole, *_: whole},
+    "cut at 0.4": lambda run_network: {"WHOLE_CUT": 0.4},
+    "cut at 0.6": lambda run_network: {"WHOLE_CUT": 0.6},
+    "every candidate is tumour": lambda run_network: {
+        "evidence_model": lambda: replace(candidate_model(), cut=-np.inf, most_symmetry=np.inf)
     },
 }
 """What takes the place of which name in `gliotype.segment.tumour`."""
@@ -62,14 +62,14 @@ class Row:
     dice: dict[str, float]
 
 
-def remembering(look: Looking) -> Looking:
+def remembering(run_network: Looking) -> Looking:
     """Look once at each set of sequences of a patient."""
-    seen: dict[frozenset[Any], Look] = {}
+    seen: dict[frozenset[Any], NetworkPass] = {}
 
-    def remembered(images: Mapping[Any, Any], place: Any) -> Look:
+    def remembered(images: Mapping[Any, Any], place: Any) -> NetworkPass:
         shown = frozenset(images)
         if shown not in seen:
-            seen[shown] = look(images, place)
+            seen[shown] = run_network(images, place)
         return seen[shown]
 
     return remembered
@@ -78,17 +78,20 @@ def remembering(look: Looking) -> Looking:
 def run(case: Case) -> Row:
     study = read_study(None, files=case.files, subject=Subject(case.name, case.age))
     prepared = prepare(study, find_brain)
-    look = remembering(tumour.look)
+    run_network = remembering(tumour.run_network)
     return Row(
         case.cohort,
-        {name: found_with(change(look), look, prepared, case) for name, change in CHANGES.items()},
+        {
+            name: found_with(change(run_network), run_network, prepared, case)
+            for name, change in CHANGES.items()
+        },
     )
 
 
-def found_with(change: Mapping[str, Any], look: Looking, prepared: PreparedStudy, case: Case) -> float:
+def found_with(change: Mapping[str, Any], run_network: Looking, prepared: PreparedStudy, case: Case) -> float:
     """Find the tumour with a change, and compare it with the truth on the grid of the reference image."""
     with ExitStack() as changed:
-        for name, instead in {"look": look, **change}.items():
+        for name, instead in {"look": run_network, **change}.items():
             changed.enter_context(patch.object(tumour, name, instead))
         found = segment(prepared)
     truth = np.asarray(nib.load(case.truth).dataobj) > 0

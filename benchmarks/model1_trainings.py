@@ -29,12 +29,12 @@ from numpy.typing import NDArray
 from real_cases import Case, case_parser, dice, interval, with_truth
 from torch import Tensor, nn
 
-from gliotype.atomic_files import claim, write_text, written_whole
+from gliotype.atomic_files import atomic_write, claim, write_text
 from gliotype.networks.unet import UNet3d
 from gliotype.prepare import prepare
 from gliotype.read import read_study
 from gliotype.segment import find_brain, model1
-from gliotype.segment.tumour import stripped_on_grid
+from gliotype.segment.tumour import stripped_on_network_grid
 from gliotype.simulate.head.label_maps import label_map_hashes
 from gliotype.study import Sequence, Subject
 from gliotype.train.common.workers import workers
@@ -189,7 +189,7 @@ def simulate(run: Run, number: int) -> None:
     if run.simulated(number).exists():
         return
     case = simulate_case(np.random.default_rng([2026, number]), read_anatomies(run.label_maps, run.folder))
-    with written_whole(run.simulated(number)) as aside:
+    with atomic_write(run.simulated(number)) as aside:
         np.savez(aside, images=case.images, labels=case.labels, brain=case.brain)
 
 
@@ -203,12 +203,12 @@ def prepare_real(run: Run, case: Case) -> None:
     if run.real(case).exists():
         return
     prepared = prepare(read_study(None, files=case.files, subject=Subject(case.name, case.age)), find_brain)
-    images, place = stripped_on_grid(prepared)
+    images, place = stripped_on_network_grid(prepared)
     file = nib.load(case.truth)
     there = prepared.acquired_from_prepared[prepared.reference]
     truth = Volume((np.asarray(file.dataobj) > 0).astype(np.float32), file.affine)
     on_grid = truth.resample(model1.GRID, there @ np.linalg.inv(prepared.mni_from_prepared))
-    with written_whole(run.real(case)) as aside:
+    with atomic_write(run.real(case)) as aside:
         np.savez(aside, place=place, truth=np.asarray(on_grid.array) > 0.5, **images)
 
 
@@ -255,7 +255,7 @@ def probability(network: nn.Module, stack: NDArray[np.float32]) -> NDArray[np.fl
     return np.asarray((straight + mirrored[::-1]) / 2, dtype=np.float32)
 
 
-def judge(run: Run, network: nn.Module, patients: Iterable[Case], seconds: float) -> Row:
+def select_candidates(run: Run, network: nn.Module, patients: Iterable[Case], seconds: float) -> Row:
     """Choose the cut on simulated patients, and judge by it."""
     network.eval()
     overlaps, alarms = [], []
@@ -287,7 +287,7 @@ def compare(run: Run, patients: list[Case], seed_and_name: tuple[int, str]) -> N
         return
     with patch.object(model1, "scale", CHOICES[name].scale):
         network, seconds = train(run, name, seed)
-        row = judge(run, network, patients, seconds)
+        row = select_candidates(run, network, patients, seconds)
     write_text(run.result(name, seed), json.dumps(asdict(row), indent=1))
 
 

@@ -21,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 import gliotype
-from gliotype.atomic_files import written_whole
+from gliotype.atomic_files import atomic_write
 from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.evaluate.table import has_both_classes
 from gliotype.evaluate.write import estimate_words
@@ -89,7 +89,7 @@ def kept_pair(seed: int, keep: Path) -> Pair:
     if not file.exists():
         pair = both_ways(seed)
         arrays = {f"{way}_{name}": array for way in WAYS for name, array in vars(getattr(pair, way)).items()}
-        with written_whole(file) as aside:
+        with atomic_write(file) as aside:
             np.savez_compressed(aside, mutant=pair.mutant, **arrays)
     with np.load(file) as kept:
         ways = [Seen(*(kept[f"{way}_{name}"] for name in Seen.__dataclass_fields__)) for way in WAYS]

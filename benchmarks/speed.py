@@ -24,7 +24,7 @@ import numpy as np
 
 from gliotype.predictors.slices import IMAGES, OFFSETS_MM, SIZE
 from gliotype.runtime import load_network
-from gliotype.segment.model1 import CHANNELS, GRID, look
+from gliotype.segment.model1 import CHANNELS, GRID, run_network
 from gliotype.simulate import demo_study
 from gliotype.study import STRUCTURAL
 
@@ -57,7 +57,7 @@ def network_seconds(runs: int) -> Iterator[tuple[str, list[float]]]:
     model2 = load_network("model2.onnx")
     slices = np.zeros((len(OFFSETS_MM), len(IMAGES) + 1, SIZE, SIZE), np.float32)
     work: dict[str, Callable[[], object]] = {
-        "Model 1, one look (image and mirror image)": lambda: look(images, place),
+        "Model 1, one look (image and mirror image)": lambda: run_network(images, place),
         "Model 2, five slices": lambda: model2(slices),
     }
     for name, job in work.items():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from gliotype.atomic_files import check_writable, write_text, written_together, written_whole
+from gliotype.atomic_files import atomic_write, atomic_write_set, check_writable, write_text
 from gliotype.errors import OutputError
 from gliotype.report import OUTPUTS, write_result
 from gliotype.study import Result, Sequence
@@ -42,20 +42,20 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def fail(out: Path, error: BaseException) -> None:
     """Write one file of a set, then fail."""
-    with written_together(out, NAMES) as aside:
+    with atomic_write_set(out, NAMES) as aside:
         (aside / "a.txt").write_text("new")
         raise error
 
 
 def succeed(out: Path) -> None:
-    with written_together(out, NAMES) as aside:
+    with atomic_write_set(out, NAMES) as aside:
         (aside / "a.txt").write_text("new")
         (aside / "last.txt").write_text("new")
 
 
 def test_files_appear_when_the_block_ends_and_not_before(tmp_path: Path) -> None:
     out = tmp_path / "deep" / "out"
-    with written_together(out, NAMES) as aside:
+    with atomic_write_set(out, NAMES) as aside:
         (aside / "a.txt").write_text("one")
         (aside / "last.txt").write_text("two")
         assert not (out / "a.txt").exists()
@@ -148,7 +148,7 @@ def test_a_set_that_cannot_move_in_leaves_what_was_there(
 
 
 def write_half(file: Path) -> None:
-    with written_whole(file) as aside:
+    with atomic_write(file) as aside:
         aside.write_text("half")
         raise RuntimeError
 

@@ -19,7 +19,7 @@ ASIDE = ".gliotype-"
 
 
 @contextmanager
-def expect_whole(file: Path) -> Iterator[None]:
+def reading_cached(file: Path) -> Iterator[None]:
     """Tell that a file which an earlier run kept is damaged, where the block cannot read it.
 
     Raises:
@@ -41,7 +41,7 @@ def expect_whole(file: Path) -> Iterator[None]:
 
 
 @contextmanager
-def written_together(folder: Path, names: Sequence[str]) -> Iterator[Path]:
+def atomic_write_set(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     """Lend an empty folder to write in, and move its files into `folder` when the block ends well.
 
     Args:
@@ -83,7 +83,7 @@ def _move(names: Iterable[str], source: Path, target: Path) -> None:
 
 
 @contextmanager
-def written_whole(file: Path) -> Iterator[Path]:
+def atomic_write(file: Path) -> Iterator[Path]:
     """Lend a name to write under, and give the file its own name when the block ends well.
 
     Args:
@@ -99,7 +99,7 @@ def written_whole(file: Path) -> Iterator[Path]:
     Example:
         >>> from tempfile import TemporaryDirectory
         >>> with TemporaryDirectory() as folder:
-        ...     with written_whole(Path(folder) / "a.txt") as aside:
+        ...     with atomic_write(Path(folder) / "a.txt") as aside:
         ...         _ = aside.write_text("whole")
         ...     [file.name for file in Path(folder).iterdir()]
         ['a.txt']
@@ -115,13 +115,13 @@ def written_whole(file: Path) -> Iterator[Path]:
 
 
 def write_text(file: Path, text: str) -> Path:
-    """Write a text file in UTF-8 as `written_whole` does; return it."""
-    with written_whole(file) as aside:
+    """Write a text file in UTF-8 as `atomic_write` does; return it."""
+    with atomic_write(file) as aside:
         aside.write_text(text, encoding="utf-8")
     return file
 
 
-def claim(file: Path, what: str, asked: Mapping[str, object]) -> None:
+def check_run_settings(file: Path, what: str, asked: Mapping[str, object]) -> None:
     """Note in a folder with what its content was begun, or make sure that it goes on with the same.
 
     Args:

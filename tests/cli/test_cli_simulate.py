@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gliotype.simulate import cohort
+from gliotype.simulate.cohort import write as cohort
 from support.command_line import Run
 
 

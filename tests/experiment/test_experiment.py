@@ -15,12 +15,12 @@ import pytest
 
 from gliotype.cohorts import CohortPatient
 from gliotype.errors import GliotypeError, InputError
+from gliotype.experiment import run as engine
 from gliotype.experiment.leakage import refuse_leakage
 from gliotype.experiment.protocol import read_protocol
 from gliotype.experiment.run import run_study, split
 from gliotype.simulate.cohort.write import write_cohort
 from gliotype.study import Sequence, Subject
-from gliotype.train import study as engine
 from gliotype.train.data.examples import Example, make_examples
 from gliotype.train.data.on_disk import FolderPatients
 from gliotype.train.data.simulated import Scanner, SimulatedPatients

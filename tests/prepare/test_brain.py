@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from gliotype import masks
-from gliotype.atlas import atlas, atlas_brain
-from gliotype.prepare.brain import brain_of, brought_brain
+from gliotype.atlas import atlas
+from gliotype.prepare import atlas_brain
+from gliotype.prepare.brain import atlas_brain_in_patient, brain_of
 from gliotype.study import Sequence
 from gliotype.volume import Matrix, Volume
 from support.template_head import AXIAL, head, moved, tumour_in
@@ -31,14 +32,14 @@ def images() -> dict[Sequence, Volume]:
 
 @pytest.fixture(scope="module")
 def truth(images: dict[Sequence, Volume]) -> Volume:
-    return brought_brain(images, TO_MNI)
+    return atlas_brain_in_patient(images, TO_MNI)
 
 
 def test_the_surface_moves_to_the_brain_when_the_affine_is_a_little_wrong(
     images: dict[Sequence, Volume], truth: Volume
 ) -> None:
     wrong = BIGGER @ TO_MNI
-    assert dice(brought_brain(images, wrong), truth) < 0.93
+    assert dice(atlas_brain_in_patient(images, wrong), truth) < 0.93
     assert dice(atlas_brain(images, wrong), truth) > 0.955
 
 

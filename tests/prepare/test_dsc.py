@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from nibabel.affines import apply_affine
 
-from gliotype.atlas import atlas, prepare
+from gliotype.atlas import atlas
 from gliotype.dsc import DscSeries
 from gliotype.errors import InputError
-from gliotype.prepare.dsc import dsc_series, resting
+from gliotype.prepare import prepare
+from gliotype.prepare.dsc import baseline_mean, dsc_series
 from gliotype.study import Acquisition, Image, Sequence, Study, Subject
 from gliotype.volume import Volume
 from support.dsc_phantom import TE_MS, TR_S, dsc, epi_grid, jerks
@@ -156,8 +157,8 @@ def test_a_single_slice_is_refused(still: Volume, brain: Volume) -> None:
 
 def test_a_series_rests_before_the_bolus(still: Volume) -> None:
     array = np.asarray(still.array)
-    assert np.allclose(resting(still).array, array[..., 4:14].mean(axis=3), rtol=0.02, atol=5)
-    assert resting(resting(still)).array.shape == GRID.shape
+    assert np.allclose(baseline_mean(still).array, array[..., 4:14].mean(axis=3), rtol=0.02, atol=5)
+    assert baseline_mean(baseline_mean(still)).array.shape == GRID.shape
 
 
 @pytest.fixture(scope="module")

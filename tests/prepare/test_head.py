@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gliotype.atlas import atlas
-from gliotype.prepare.head import head_mask, is_stripped, levelled, shrunk, support
+from gliotype.prepare.head import head_mask, is_stripped, shrunk, support, zero_background
 from gliotype.study import Sequence
 from gliotype.volume import Volume
 from support.template_head import AXIAL, head
@@ -35,7 +35,7 @@ def test_a_head_before_a_zeroed_background_is_not_taken_for_a_brain() -> None:
 def test_another_background_than_zero_is_recognised_and_removed() -> None:
     image = stripped(Sequence.T1, empty=-50.0)
     assert is_stripped(image)
-    level = levelled(image)
+    level = zero_background(image)
     outside = ~support(image)
     assert np.abs(np.asarray(level.array)[outside]).max() == 0
     assert np.asarray(level.array).min() >= 0
@@ -53,7 +53,7 @@ def test_the_support_is_the_brain_without_holes() -> None:
 
 def test_a_magnitude_image_is_not_changed() -> None:
     image = head(Sequence.T1)
-    assert np.array_equal(levelled(image).array, image.array)
+    assert np.array_equal(zero_background(image).array, image.array)
 
 
 def test_a_signed_inversion_recovery_image_gets_black_air_and_dark_csf() -> None:
@@ -61,7 +61,7 @@ def test_a_signed_inversion_recovery_image_gets_black_air_and_dark_csf() -> None
     signal = np.asarray(image.array)
     inside = head_mask(image)
     signed = image.with_array(np.where(inside, signal - 110.0, 0.0) * 4 + 700)  # air 700, CSF far below it
-    level = np.asarray(levelled(signed).array)
+    level = np.asarray(zero_background(signed).array)
     assert np.median(level[~inside]) == 0
     white = np.asarray(atlas.tissue(atlas.Tissue.WHITE).resample(AXIAL).array) > 0.9
     csf = np.asarray(atlas.tissue(atlas.Tissue.CSF).resample(AXIAL).array) > 0.9

@@ -6,7 +6,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from gliotype.atlas import atlas, prepare, to_acquired
+from gliotype.atlas import atlas
+from gliotype.prepare import prepare, to_acquired
 from gliotype.prepare.study import prepare_registered
 from gliotype.study import Image, PreparedStudy, Sequence, Study
 from gliotype.volume import Grid, Matrix, Volume

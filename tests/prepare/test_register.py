@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from gliotype.prepare.register import Alignment, affine, rigid
-from gliotype.prepare.similarity import Pair, Side, overlap, similarity
+from gliotype.prepare.similarity import Pair, RegistrationImage, overlap, similarity
 from gliotype.prepare.study import _template
 from gliotype.study import Sequence
 from gliotype.volume import Grid, Matrix, Volume
@@ -18,8 +18,8 @@ OBLIQUE = Grid(AXIAL.shape, moved((9.0, 4.0, -3.0), (0.0, 0.0, 0.0)) @ AXIAL.aff
 
 
 @pytest.fixture(scope="module")
-def t1() -> Side:
-    return Side.of(head(Sequence.T1, AXIAL, TO_MNI))
+def t1() -> RegistrationImage:
+    return RegistrationImage.of(head(Sequence.T1, AXIAL, TO_MNI))
 
 
 def at(world_from_reference: Matrix) -> Grid:
@@ -34,12 +34,12 @@ def flipped(volume: Volume) -> Volume:
     return Volume(volume.array[::-1], volume.affine @ flip)
 
 
-def affine_to_mni(image: Side, sequence: Sequence) -> Alignment:
+def affine_to_mni(image: RegistrationImage, sequence: Sequence) -> Alignment:
     return affine([Pair(image, _template(sequence, stripped=False))])
 
 
 @pytest.fixture(scope="module")
-def t1_to_mni(t1: Side) -> Alignment:
+def t1_to_mni(t1: RegistrationImage) -> Alignment:
     return affine_to_mni(t1, Sequence.T1)
 
 
@@ -47,71 +47,71 @@ def in_world(mni_from_world: Matrix) -> np.ndarray:
     return brain_points() @ np.linalg.inv(mni_from_world)[:3, :3].T + np.linalg.inv(mni_from_world)[:3, 3]
 
 
-def test_movement_between_series_of_different_contrast_is_found(t1: Side) -> None:
-    flair = Side.of(head(Sequence.FLAIR, OBLIQUE, TO_MNI @ np.linalg.inv(STUDY), seed=1))
+def test_movement_between_series_of_different_contrast_is_found(t1: RegistrationImage) -> None:
+    flair = RegistrationImage.of(head(Sequence.FLAIR, OBLIQUE, TO_MNI @ np.linalg.inv(STUDY), seed=1))
     found = rigid(t1, flair)
-    assert not found.doubts
+    assert not found.quality_issues
     assert apart(found.moving_from_fixed, STUDY, in_world(TO_MNI)) < 1.0
     assert np.allclose(
         found.moving_from_fixed[:3, :3] @ found.moving_from_fixed[:3, :3].T, np.eye(3), atol=1e-6
     )
 
 
-def test_a_header_100_mm_off_is_overcome(t1: Side) -> None:
+def test_a_header_100_mm_off_is_overcome(t1: RegistrationImage) -> None:
     off = moved((0.0, 0.0, 0.0), (100.0, -60.0, 80.0)) @ STUDY
-    t2 = Side.of(head(Sequence.T2, at(off), TO_MNI @ np.linalg.inv(off), seed=1))
+    t2 = RegistrationImage.of(head(Sequence.T2, at(off), TO_MNI @ np.linalg.inv(off), seed=1))
     found = rigid(t1, t2)
-    assert not found.doubts
+    assert not found.quality_issues
     assert apart(found.moving_from_fixed, off, in_world(TO_MNI)) < 1.5
 
 
-def test_a_header_turned_by_90_degrees_is_overcome(t1: Side) -> None:
+def test_a_header_turned_by_90_degrees_is_overcome(t1: RegistrationImage) -> None:
     turned = moved((0.0, 0.0, 90.0), (10.0, 0.0, 0.0))
-    t2 = Side.of(head(Sequence.T2, at(turned), TO_MNI @ np.linalg.inv(turned), seed=1))
+    t2 = RegistrationImage.of(head(Sequence.T2, at(turned), TO_MNI @ np.linalg.inv(turned), seed=1))
     found = rigid(t1, t2)
-    assert not found.doubts
+    assert not found.quality_issues
     assert apart(found.moving_from_fixed, turned, in_world(TO_MNI)) < 1.5
 
 
-def test_images_that_fit_already_stay_where_they_are(t1: Side) -> None:
-    same = Side.of(head(Sequence.T1C, AXIAL, TO_MNI, seed=2))
+def test_images_that_fit_already_stay_where_they_are(t1: RegistrationImage) -> None:
+    same = RegistrationImage.of(head(Sequence.T1C, AXIAL, TO_MNI, seed=2))
     assert np.array_equal(rigid(t1, same).moving_from_fixed, np.eye(4))
 
 
 @pytest.mark.parametrize("sequence", [Sequence.T2, Sequence.FLAIR])
 def test_affine_to_mni_is_found_from_thick_oblique_slices(sequence: Sequence) -> None:
-    found = affine_to_mni(Side.of(head(sequence, OBLIQUE, TO_MNI)), sequence)
-    assert not found.doubts
+    found = affine_to_mni(RegistrationImage.of(head(sequence, OBLIQUE, TO_MNI)), sequence)
+    assert not found.quality_issues
     assert apart(found.moving_from_fixed, TO_MNI, in_world(TO_MNI)) < 2.0
 
 
 def test_affine_does_not_depend_on_how_the_image_is_stored(t1_to_mni: Alignment) -> None:
-    other = affine_to_mni(Side.of(flipped(head(Sequence.T1, AXIAL, TO_MNI))), Sequence.T1)
+    other = affine_to_mni(RegistrationImage.of(flipped(head(Sequence.T1, AXIAL, TO_MNI))), Sequence.T1)
     assert apart(t1_to_mni.moving_from_fixed, TO_MNI, in_world(TO_MNI)) < 2.0
     assert apart(t1_to_mni.moving_from_fixed, other.moving_from_fixed, in_world(TO_MNI)) < 1.0
 
 
 def test_affine_works_on_a_slab_without_the_top_of_the_head() -> None:
     slab = Grid((200, 230, 14), AXIAL.affine @ moved((0, 0, 0), (0, 0, 6.0)))
-    found = affine_to_mni(Side.of(head(Sequence.T1, slab, TO_MNI)), Sequence.T1)
+    found = affine_to_mni(RegistrationImage.of(head(Sequence.T1, slab, TO_MNI)), Sequence.T1)
     assert apart(found.moving_from_fixed, TO_MNI, in_world(TO_MNI)) < 4.0
 
 
-def test_noise_is_doubted(t1: Side) -> None:
+def test_noise_is_doubted(t1: RegistrationImage) -> None:
     noise = Volume(np.random.default_rng(0).rayleigh(20, AXIAL.shape).astype(np.float32), AXIAL.affine)
-    side = Side.of(noise)
-    assert rigid(t1, side).doubts
+    side = RegistrationImage.of(noise)
+    assert rigid(t1, side).quality_issues
 
 
-def test_the_same_input_gives_the_same_bits(t1: Side, t1_to_mni: Alignment) -> None:
-    runs = [rigid(t1, Side.of(head(Sequence.T2, OBLIQUE, TO_MNI, seed=1))) for _ in range(2)]
+def test_the_same_input_gives_the_same_bits(t1: RegistrationImage, t1_to_mni: Alignment) -> None:
+    runs = [rigid(t1, RegistrationImage.of(head(Sequence.T2, OBLIQUE, TO_MNI, seed=1))) for _ in range(2)]
     assert np.array_equal(runs[0].moving_from_fixed, runs[1].moving_from_fixed)
     assert np.array_equal(affine_to_mni(t1, Sequence.T1).moving_from_fixed, t1_to_mni.moving_from_fixed)
 
 
-def test_similarity_is_high_at_the_truth_and_near_zero_for_noise(t1: Side) -> None:
-    t2 = Side.of(head(Sequence.T2, AXIAL, TO_MNI, seed=1))
-    noise = Side.of(
+def test_similarity_is_high_at_the_truth_and_near_zero_for_noise(t1: RegistrationImage) -> None:
+    t2 = RegistrationImage.of(head(Sequence.T2, AXIAL, TO_MNI, seed=1))
+    noise = RegistrationImage.of(
         Volume(np.random.default_rng(0).rayleigh(20, AXIAL.shape).astype(np.float32), AXIAL.affine)
     )
     assert similarity(t1, t2, np.eye(4)) > 0.8
@@ -119,8 +119,8 @@ def test_similarity_is_high_at_the_truth_and_near_zero_for_noise(t1: Side) -> No
     assert similarity(t1, noise, np.eye(4)) < 0.2
 
 
-def test_overlap_counts_only_the_common_field(t1: Side) -> None:
-    slab = Side.of(
+def test_overlap_counts_only_the_common_field(t1: RegistrationImage) -> None:
+    slab = RegistrationImage.of(
         head(Sequence.T1, Grid((200, 230, 10), AXIAL.affine @ moved((0, 0, 0), (0, 0, 8.0))), TO_MNI)
     )
     assert overlap(t1, slab, np.eye(4)) > 0.95

@@ -7,8 +7,8 @@ import pytest
 
 from gliotype.errors import InputError
 from gliotype.segment import tumour
-from gliotype.segment.model1 import CHANNELS, GRID, Look, network_input, scale
-from gliotype.segment.tumour import given_tumour, segment, suspect
+from gliotype.segment.model1 import CHANNELS, GRID, NetworkPass, network_input, scale
+from gliotype.segment.tumour import find_candidates, given_tumour, segment
 from gliotype.study import Label, PreparedStudy, Sequence
 from gliotype.volume import Grid, Volume
 
@@ -31,9 +31,9 @@ def two_balls(monkeypatch: pytest.MonkeyPatch) -> PreparedStudy:
     ):
         there = ball(GRID.shape, centre, radius)
         image[there], says[3][there] = 2.0, probability
-    seen = Look(network_input({}, brain), brain, says, says, frozenset({Sequence.FLAIR}))
+    seen = NetworkPass(network_input({}, brain), brain, says, says, frozenset({Sequence.FLAIR}))
     seen.stack[CHANNELS.index(Sequence.FLAIR)] = image
-    monkeypatch.setattr(tumour, "look", lambda *_: seen)
+    monkeypatch.setattr(tumour, "run_network", lambda *_: seen)
     volume = Volume(image + 1, GRID.affine)
     return PreparedStudy(
         images={Sequence.FLAIR: volume},
@@ -47,11 +47,11 @@ def two_balls(monkeypatch: pytest.MonkeyPatch) -> PreparedStudy:
 
 
 def test_only_large_and_certain_components_are_candidates(two_balls: PreparedStudy) -> None:
-    suspicion = suspect(two_balls)
-    (only,) = suspicion.candidates
-    assert only.number == suspicion.parts[26, 50, 44] != suspicion.parts[56, 40, 40]
-    assert 1.6 < only.evidence.contrast <= 2.0
-    assert suspicion.largest_ml == pytest.approx(17.0, abs=1.0)
+    candidates = find_candidates(two_balls)
+    (only,) = candidates.candidates
+    assert only.number == candidates.parts[26, 50, 44] != candidates.parts[56, 40, 40]
+    assert 1.6 < only.features.contrast <= 2.0
+    assert candidates.largest_ml == pytest.approx(17.0, abs=1.0)
 
 
 def test_the_tumour_is_the_convincing_component_on_its_own_side(two_balls: PreparedStudy) -> None:
@@ -73,8 +73,8 @@ def test_where_the_network_sees_nothing_no_tumour_is_found(
 ) -> None:
     brain = np.asarray(two_balls.brain.array)
     nothing = np.zeros((5, *GRID.shape), np.float32)
-    seen = Look(network_input({}, brain), brain, nothing, nothing, frozenset({Sequence.FLAIR}))
-    monkeypatch.setattr(tumour, "look", lambda *_: seen)
+    seen = NetworkPass(network_input({}, brain), brain, nothing, nothing, frozenset({Sequence.FLAIR}))
+    monkeypatch.setattr(tumour, "run_network", lambda *_: seen)
     found = segment(two_balls)
     assert not found.found
     assert found.warnings == ()

@@ -18,7 +18,7 @@ from typing import Any
 from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from gliotype._version import __version__
-from gliotype.atomic_files import written_together
+from gliotype.atomic_files import atomic_write_set
 from gliotype.evaluate.metrics import Beside, Metrics
 from gliotype.evaluate.roc import Comparison, Estimate
 from gliotype.report.words import RESEARCH_USE
@@ -58,7 +58,7 @@ def write_evaluation(metrics: Metrics, figures: Mapping[str, str], folder: Path)
     texts["metrics.md"] = metrics_markdown(metrics)
     texts["report.html"] = render_html(metrics, figures)
     texts["metrics.json"] = metrics_json(metrics)
-    with written_together(folder, OUTPUTS) as aside:
+    with atomic_write_set(folder, OUTPUTS) as aside:
         for name, text in texts.items():
             (aside / name).write_text(text, encoding="utf-8")
     return tuple(folder / name for name in OUTPUTS)

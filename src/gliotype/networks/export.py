@@ -11,7 +11,7 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from torch import nn
 
-from gliotype.atomic_files import written_whole
+from gliotype.atomic_files import atomic_write
 
 
 def export_onnx(network: nn.Sequential, example: torch.Tensor, file: Path) -> None:
@@ -28,7 +28,7 @@ def export_onnx(network: nn.Sequential, example: torch.Tensor, file: Path) -> No
     Raises:
         OutputError: if it cannot be written.
     """
-    with written_whole(file) as aside, warnings.catch_warnings():
+    with atomic_write(file) as aside, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter remarks on how torch itself builds an LSTM
         torch.onnx.export(
             network.eval(),

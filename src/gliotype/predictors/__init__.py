@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from gliotype.errors import UsageError
 from gliotype.predictors.age import AgePredictor
-from gliotype.predictors.cautions import subject_warnings
 from gliotype.predictors.fuse import fuse
 from gliotype.predictors.hybrid import HybridPredictor
 from gliotype.predictors.mismatch import MismatchPredictor
 from gliotype.predictors.perfusion import PerfusionPredictor
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs, Predictor
 from gliotype.predictors.radiomics import RadiomicsPredictor
+from gliotype.predictors.warnings import subject_warnings
 from gliotype.study import Finding, Measurements, NotApplicable, PreparedStudy, Subject, Tumour
 
 __all__ = [

@@ -59,7 +59,7 @@ def brain_of(
     Returns:
         The support, or the found brain if it agrees with the atlas's, or else the atlas's with a warning.
     """
-    expected = brought_brain(images, mni_from_world)
+    expected = atlas_brain_in_patient(images, mni_from_world)
     mask = support if support is not None else find_brain(images, mni_from_world)
     agreement = dice(*(np.asarray(brain.array, dtype=np.bool_) for brain in (mask, expected)))
     if support is None and agreement < LEAST_AGREEMENT:
@@ -68,7 +68,7 @@ def brain_of(
     return FoundBrain(mask, agreement)
 
 
-def brought_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Volume:
+def atlas_brain_in_patient(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Volume:
     """Bring the atlas's brain mask to the patient as it is, within the field of the images."""
     image = next(iter(images.values()))
     brought = atlas.brain().resample(image.grid, mni_from_world, order=0)
@@ -93,7 +93,7 @@ def atlas_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vo
     """
     shell = _shell()
     here = apply_affine(np.linalg.inv(mni_from_world), shell.points)
-    rough = brought_brain(images, mni_from_world)
+    rough = atlas_brain_in_patient(images, mni_from_world)
     white = likely_white(rough.grid, mni_from_world)
     readings = [_bright(image, white_matter_level(image, rough, white), here) for image in images.values()]
     known = np.any([reading > 0 for reading in readings], axis=0)

@@ -49,7 +49,7 @@ def dsc_series(image: Image, brain: Volume, dsc_from_prepared: Matrix) -> DscSer
             f"{image.source} is a single slice, in which motion cannot be followed: give two or more"
         )
     baseline = baseline_of(acquired)
-    inside = _brain_on(resting(acquired), brain, dsc_from_prepared)
+    inside = _brain_on(baseline_mean(acquired), brain, dsc_from_prepared)
     motion = head_motion(acquired, baseline)
     moved = _displacement(motion, inside)
     signal, covered = _brought_together(acquired, motion, moved)
@@ -70,7 +70,7 @@ def dsc_series(image: Image, brain: Volume, dsc_from_prepared: Matrix) -> DscSer
     )
 
 
-def resting(volume: Volume) -> Volume:
+def baseline_mean(volume: Volume) -> Volume:
     """Return a 3D image as it is, and of a series the mean of its baseline."""
     if volume.array.ndim == 3:
         return volume

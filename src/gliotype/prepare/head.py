@@ -47,7 +47,7 @@ def shrunk(image: Volume, spacing_mm: float) -> Volume:
     return volume_from_sitk(sitk.BinShrink(image.to_sitk(np.float32), factors))
 
 
-def levelled(image: Volume) -> Volume:
+def zero_background(image: Volume) -> Volume:
     """Make air 0 and nothing negative, so that intensities can be scaled.
 
     Magnitude images are like that, and come back as they are. Two kinds are not: images with another
@@ -60,7 +60,7 @@ def levelled(image: Volume) -> Volume:
 
     Example:
         >>> head = np.full((40, 40, 40), 100.0); head[10:30, 10:30, 10:30] = 250.0; head[18:22] = 40.0
-        >>> level = levelled(Volume(head, np.diag([4.0, 4.0, 4.0, 1.0])))
+        >>> level = zero_background(Volume(head, np.diag([4.0, 4.0, 4.0, 1.0])))
         >>> float(level.array[0, 0, 0]), float(level.array[15, 15, 15]), float(level.array[20, 15, 15])
         (0.0, 210.0, 0.0)
     """

@@ -1,7 +1,7 @@
 """Bring images of one head into one space: rigid within the study, affine to a template.
 
 The outcome is looked at: a registration that explains too little of the image, leaves the heads apart,
-or needs an implausible shape is tried again from starts that are farther away, and `Alignment.doubts`
+or needs an implausible shape is tried again from starts that are farther away, and `Alignment.quality_issues`
 says what is still wrong.
 """
 
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial.transform import Rotation
 
-from gliotype.prepare.search import AFFINE, RIGID, Freedom, Point, Start, climb, joint
-from gliotype.prepare.similarity import Pair, Points, Side
+from gliotype.prepare.search import AFFINE, RIGID, Point, Start, TransformModel, joint, optimise
+from gliotype.prepare.similarity import Pair, Points, RegistrationImage
 from gliotype.volume import Matrix
 
 LEAST_SIMILARITY_RIGID = 0.5
@@ -42,14 +42,14 @@ class Alignment:
     moving_from_fixed: Matrix
     similarity: float
     overlap: float
-    doubts: tuple[str, ...]
+    quality_issues: tuple[str, ...]
     start: str
 
 
-Doubter = Callable[[Alignment], tuple[str, ...]]
+QualityCheck = Callable[[Alignment], tuple[str, ...]]
 
 
-def rigid(fixed: Side, moving: Side) -> Alignment:
+def rigid(fixed: RegistrationImage, moving: RegistrationImage) -> Alignment:
     """Align two images of one patient by rotation and translation.
 
     The header comes first: scanner coordinates are usually right within a study, and they stay where
@@ -71,9 +71,9 @@ def rigid(fixed: Side, moving: Side) -> Alignment:
         yield [header, Start("centres", _about(np.eye(3), here, there))]
         yield [Start(f"turn {n}", _about(turn, here, there)) for n, turn in enumerate(_turns())]
 
-    found = _climb_until_trusted(pairs, rounds(), RIGID, _doubts_of_rigid)
-    kept = _judge(pairs, header, _doubts_of_rigid)
-    return kept if not kept.doubts and kept.similarity >= found.similarity - 1e-3 else found
+    found = _optimise_until_trusted(pairs, rounds(), RIGID, _rigid_quality_issues)
+    kept = _check_quality(pairs, header, _rigid_quality_issues)
+    return kept if not kept.quality_issues and kept.similarity >= found.similarity - 1e-3 else found
 
 
 def affine(pairs: Sequence[Pair]) -> Alignment:
@@ -104,43 +104,48 @@ def affine(pairs: Sequence[Pair]) -> Alignment:
             for (n, turn), nod, drop in product(enumerate(_turns()), (0, -20, 20), (0, 30))
         ]
 
-    return _climb_until_trusted(pairs, rounds(), AFFINE, _doubts_of_affine)
+    return _optimise_until_trusted(pairs, rounds(), AFFINE, _affine_quality_issues)
 
 
-def _climb_until_trusted(
-    pairs: Sequence[Pair], rounds: Iterable[Sequence[Start]], freedom: Freedom, doubts: Doubter
+def _optimise_until_trusted(
+    pairs: Sequence[Pair],
+    rounds: Iterable[Sequence[Start]],
+    freedom: TransformModel,
+    quality_issues: QualityCheck,
 ) -> Alignment:
     """Work through rounds of starts until a result raises no doubt; return the least doubtful."""
     results: list[Alignment] = []
     for starts in rounds:
-        results.append(_judge(pairs, climb(pairs, starts, freedom), doubts))
-        if not results[-1].doubts:
+        results.append(_check_quality(pairs, optimise(pairs, starts, freedom), quality_issues))
+        if not results[-1].quality_issues:
             break
-    return min(results, key=lambda result: (len(result.doubts), -result.similarity))
+    return min(results, key=lambda result: (len(result.quality_issues), -result.similarity))
 
 
-def _judge(pairs: Sequence[Pair], found: Start, doubts: Doubter) -> Alignment:
+def _check_quality(pairs: Sequence[Pair], found: Start, quality_issues: QualityCheck) -> Alignment:
     matrix = found.moving_from_fixed
     plain = Alignment(matrix, joint(pairs, matrix, 1, focused=True), pairs[0].overlap(matrix), (), found.name)
-    return replace(plain, doubts=doubts(plain))
+    return replace(plain, quality_issues=quality_issues(plain))
 
 
-def _doubts_of_rigid(alignment: Alignment) -> tuple[str, ...]:
-    return tuple(_doubts(alignment, LEAST_SIMILARITY_RIGID))
+def _rigid_quality_issues(alignment: Alignment) -> tuple[str, ...]:
+    return tuple(_quality_issues(alignment, LEAST_SIMILARITY_RIGID))
 
 
-def _doubts_of_affine(alignment: Alignment) -> tuple[str, ...]:
+def _affine_quality_issues(alignment: Alignment) -> tuple[str, ...]:
     scales = np.linalg.svd(alignment.moving_from_fixed[:3, :3], compute_uv=False)
-    doubts = list(_doubts(alignment, LEAST_SIMILARITY_AFFINE))
+    quality_issues = list(_quality_issues(alignment, LEAST_SIMILARITY_AFFINE))
     low, high = PLAUSIBLE_SCALES
     if scales.min() < low or scales.max() > high:
-        doubts.append(f"the head would be scaled by {scales.min():.2f} to {scales.max():.2f}")
+        quality_issues.append(f"the head would be scaled by {scales.min():.2f} to {scales.max():.2f}")
     elif scales.max() / scales.min() > MOST_UNEVEN_SCALES:
-        doubts.append(f"the head would be stretched unevenly, by {scales.min():.2f} to {scales.max():.2f}")
-    return tuple(doubts)
+        quality_issues.append(
+            f"the head would be stretched unevenly, by {scales.min():.2f} to {scales.max():.2f}"
+        )
+    return tuple(quality_issues)
 
 
-def _doubts(alignment: Alignment, least_similarity: float) -> Iterator[str]:
+def _quality_issues(alignment: Alignment, least_similarity: float) -> Iterator[str]:
     if alignment.similarity < least_similarity:
         yield f"the images have little in common (similarity {alignment.similarity:.2f})"
     if alignment.overlap < LEAST_OVERLAP:

@@ -47,14 +47,14 @@ class Start:
 
 
 @dataclass(frozen=True)
-class Freedom:
+class TransformModel:
     """What may change: the model of SimpleITK, and how many of 3 turns, 3 shifts and 3 scales."""
 
     transform: Callable[[Matrix, Point], sitk.Transform]
     searched: int
 
 
-def climb(pairs: Sequence[Pair], starts: Sequence[Start], freedom: Freedom) -> Start:
+def optimise(pairs: Sequence[Pair], starts: Sequence[Start], freedom: TransformModel) -> Start:
     """Find the transform of highest similarity.
 
     Args:
@@ -114,7 +114,7 @@ def _apart(
 
 
 def _searched(
-    pairs: Sequence[Pair], start: Matrix, middle: Point, freedom: Freedom, evaluations: int
+    pairs: Sequence[Pair], start: Matrix, middle: Point, freedom: TransformModel, evaluations: int
 ) -> Matrix:
     """Improve a start at the coarsest level without gradients (Powell 1964)."""
 
@@ -136,7 +136,7 @@ def _searched(
 
 
 def _ascended(
-    pairs: Sequence[Pair], start: Matrix, middle: Point, freedom: Freedom, level: int, *, focused: bool
+    pairs: Sequence[Pair], start: Matrix, middle: Point, freedom: TransformModel, level: int, *, focused: bool
 ) -> Matrix:
     """Maximise Mattes mutual information of the most similar pair at one level.
 
@@ -212,5 +212,5 @@ def _one_thread() -> Iterator[None]:
             sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
-RIGID = Freedom(rigid_transform, 6)
-AFFINE = Freedom(affine_transform, 9)
+RIGID = TransformModel(rigid_transform, 6)
+AFFINE = TransformModel(affine_transform, 9)

@@ -39,7 +39,7 @@ class _Samples:
 
 
 @dataclass(frozen=True, eq=False)
-class Side:
+class RegistrationImage:
     """One image of a registration, ready at each level.
 
     Attributes:
@@ -58,7 +58,7 @@ class Side:
     focus: Volume | None = None
 
     @classmethod
-    def of(cls, image: Volume, head: Mask | None = None, focus: Volume | None = None) -> Side:
+    def of(cls, image: Volume, head: Mask | None = None, focus: Volume | None = None) -> RegistrationImage:
         """Prepare an image.
 
         Args:
@@ -99,8 +99,8 @@ class Pair:
             where they are the same.
     """
 
-    fixed: Side
-    moving: Side
+    fixed: RegistrationImage
+    moving: RegistrationImage
     fixed_from_world: Matrix | None = None
 
     def similarity(
@@ -121,8 +121,8 @@ class Pair:
 
 
 def similarity(
-    fixed: Side,
-    moving: Side,
+    fixed: RegistrationImage,
+    moving: RegistrationImage,
     moving_from_fixed: Matrix,
     level: int = 1,
     *,
@@ -156,7 +156,7 @@ def similarity(
     return float(np.sqrt(1 - np.exp(-2 * max(information, 0.0))))
 
 
-def overlap(fixed: Side, moving: Side, moving_from_fixed: Matrix) -> float:
+def overlap(fixed: RegistrationImage, moving: RegistrationImage, moving_from_fixed: Matrix) -> float:
     """Measure the Dice overlap of the two heads within the field that both images cover."""
     grid = fixed.head.grid
     here = np.asarray(fixed.head.array, dtype=np.bool_)

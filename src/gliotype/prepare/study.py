@@ -14,11 +14,11 @@ from gliotype.dsc import DscSeries
 from gliotype.errors import InputError
 from gliotype.prepare.bias import corrected
 from gliotype.prepare.brain import BrainFinder, atlas_brain, brain_of
-from gliotype.prepare.dsc import dsc_series, resting
-from gliotype.prepare.head import is_stripped, levelled, shrunk, support
+from gliotype.prepare.dsc import baseline_mean, dsc_series
+from gliotype.prepare.head import is_stripped, shrunk, support, zero_background
 from gliotype.prepare.intensity import likely_white, white_matter_level
 from gliotype.prepare.register import Alignment, affine, rigid
-from gliotype.prepare.similarity import Pair, Side
+from gliotype.prepare.similarity import Pair, RegistrationImage
 from gliotype.study import STRUCTURAL, PreparedStudy, Sequence, Study
 from gliotype.volume import Grid, Matrix, Volume
 
@@ -35,7 +35,7 @@ class _View:
 
     volume: Volume
     stripped: bool
-    side: Side
+    side: RegistrationImage
 
 
 @dataclass(frozen=True, eq=False)
@@ -170,11 +170,11 @@ def _support(stripped: Volume, grid: Grid) -> Volume:
 
 
 def _view(acquired: Volume) -> _View:
-    still = resting(acquired)
+    still = baseline_mean(acquired)
     still = still.with_array(np.asarray(still.array, dtype=np.float32))
     stripped = is_stripped(still)
-    volume = levelled(still.as_ras())
-    return _View(volume, stripped, Side.of(volume))
+    volume = zero_background(still.as_ras())
+    return _View(volume, stripped, RegistrationImage.of(volume))
 
 
 def _align(views: Mapping[Sequence, _View], reference: Sequence) -> _Alignments:
@@ -195,9 +195,9 @@ def _align(views: Mapping[Sequence, _View], reference: Sequence) -> _Alignments:
             trusted.append(sequence)
             continue
         found = rigid(fixed.side, view.side)
-        keep_header = bool(found.doubts) and sequence not in STRUCTURAL
+        keep_header = bool(found.quality_issues) and sequence not in STRUCTURAL
         matrices[sequence] = np.eye(4) if keep_header else found.moving_from_fixed
-        if not found.doubts:
+        if not found.quality_issues:
             trusted.append(sequence)
         quality |= _numbers(found, f"{sequence} to {reference}")
         stays = "it stays where its header has it, " if keep_header else ""
@@ -229,17 +229,17 @@ def _numbers(found: Alignment, name: str) -> dict[str, float]:
 
 
 def _doubtful(found: Alignment, name: str, stays: str = "") -> Iterator[str]:
-    if found.doubts:
-        doubts = "; ".join(found.doubts)
-        yield f"the registration of {name} is doubtful ({doubts}): {stays}look at the pictures"
+    if found.quality_issues:
+        quality_issues = "; ".join(found.quality_issues)
+        yield f"the registration of {name} is doubtful ({quality_issues}): {stays}look at the pictures"
 
 
 @cache
-def _template(sequence: Sequence, stripped: bool) -> Side:
+def _template(sequence: Sequence, stripped: bool) -> RegistrationImage:
     """Prepare a template; the finer levels look at the brain and `FOCUS_MM` around it."""
     template = atlas.template(sequence)
     if stripped:
         template = template.with_array(np.where(np.asarray(atlas.brain().array), template.array, 0))
     brain = shrunk(atlas.brain(), 4.0)
     away = ndimage.distance_transform_edt(np.asarray(brain.array) < 0.5, sampling=brain.grid.spacing)
-    return Side.of(template, focus=brain.with_array((away < FOCUS_MM).astype(np.float32)))
+    return RegistrationImage.of(template, focus=brain.with_array((away < FOCUS_MM).astype(np.float32)))

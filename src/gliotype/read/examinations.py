@@ -36,7 +36,7 @@ def of_one_examination(series: list[Series], study_uid: str | None, source: str)
                 f"{source} holds images of several patients: give one patient's folder, "
                 f"or choose with --study: {_listing(alike)}"
             )
-        images = [s for s in alike if s.evidence.modality == "MR" and s.grid is not None]
+        images = [s for s in alike if s.info.modality == "MR" and s.grid is not None]
         if len({s.examination.study for s in images} - {""}) > 1:
             raise UsageError(f"{source} holds several studies, choose one with --study: {_listing(images)}")
     return series
@@ -51,7 +51,7 @@ def refuse_folders_side_by_side(candidates: list[Candidate], source: str) -> Non
     held: dict[str, set[str]] = {}
     for candidate in candidates:
         series = candidate.series
-        if candidate.identity.sequence and series.evidence.name and not series.examination.patient:
+        if candidate.identity.sequence and series.info.name and not series.examination.patient:
             folder = PurePosixPath(series.source).parent.as_posix()
             held.setdefault(folder, set()).add(candidate.identity.sequence.value)
     folders = list(held)
@@ -72,8 +72,8 @@ def _names(series: Series) -> set[str]:
 
 def by_format(series: Iterable[Series]) -> tuple[list[Series], list[Series]]:
     """Separate DICOM from NIfTI: their patients and studies go by different names."""
-    nifti = [s for s in series if s.evidence.name]
-    return [s for s in series if not s.evidence.name], nifti
+    nifti = [s for s in series if s.info.name]
+    return [s for s in series if not s.info.name], nifti
 
 
 def _listing(series: list[Series]) -> str:

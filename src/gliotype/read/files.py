@@ -54,7 +54,7 @@ def printable(name: str) -> str:
 
 
 @contextmanager
-def opened(source: Path) -> Iterator[tuple[Found, ...]]:
+def open_source(source: Path) -> Iterator[tuple[Found, ...]]:
     """List the files of a folder, of a zip (unpacked for as long as the context lasts), or one file.
 
     Raises:

@@ -27,7 +27,7 @@ def skew_mm(grid: Grid) -> float:
     return float(np.linalg.norm(np.abs(sideways).sum(axis=1)))
 
 
-def straightened(volume: Volume) -> Volume:
+def deskew(volume: Volume) -> Volume:
     """Resample an image whose axes are not at right angles onto a rectangular grid that covers it.
 
     The first axis keeps its direction, the second is turned into a right angle with it, the third
@@ -67,7 +67,7 @@ def straightened(volume: Volume) -> Volume:
     return Volume(array, affine)
 
 
-def evened(array: Array, positions_mm: NDArray[np.float64]) -> tuple[Array, NDArray[np.float64]]:
+def resample_evenly(array: Array, positions_mm: NDArray[np.float64]) -> tuple[Array, NDArray[np.float64]]:
     """Interpolate slices at uneven positions onto even ones, linearly along the third axis.
 
     Args:
@@ -79,7 +79,7 @@ def evened(array: Array, positions_mm: NDArray[np.float64]) -> tuple[Array, NDAr
         of the given gaps, adjusted so that the first and the last slice stay where they are.
 
     Example:
-        >>> slices, positions = evened(np.array([[[0.0, 1.0, 2.0, 4.0]]]), np.array([0.0, 5.0, 10.0, 20.0]))
+        >>> slices, positions = resample_evenly(np.array([[[0.0, 1.0, 2.0, 4.0]]]), np.array([0.0, 5.0, 10.0, 20.0]))
         >>> slices[0, 0].tolist(), positions.tolist()
         ([0.0, 1.0, 2.0, 3.0, 4.0], [0.0, 5.0, 10.0, 15.0, 20.0])
     """

@@ -16,7 +16,7 @@ from gliotype.volume import Grid, Volume
 
 
 @dataclass(frozen=True)
-class Evidence:
+class SeriesInfo:
     """What headers and names say about one series; what they do not say is None or empty.
 
     Attributes:
@@ -114,7 +114,7 @@ class Series:
 
     source: str
     grid: Grid | None
-    evidence: Evidence
+    info: SeriesInfo
     examination: Examination
     load: Callable[[], Loaded]
     problem: InputError | None = None
@@ -128,7 +128,7 @@ def broken_series(source: str, error: InputError, name: str = "") -> Series:
     def load() -> Loaded:
         raise error
 
-    return Series(source, None, Evidence(name=name), Examination(), load, error, broken=True)
+    return Series(source, None, SeriesInfo(name=name), Examination(), load, error, broken=True)
 
 
 def unread_volume(series: Series) -> Volume:
@@ -136,11 +136,11 @@ def unread_volume(series: Series) -> Volume:
 
     Example:
         >>> def nothing() -> Loaded: raise InputError("not here")
-        >>> series = Series("a.nii", Grid((9, 9, 9), np.eye(4)), Evidence(), Examination(), nothing)
+        >>> series = Series("a.nii", Grid((9, 9, 9), np.eye(4)), SeriesInfo(), Examination(), nothing)
         >>> bool(np.isnan(unread_volume(series).array).all())
         True
     """
     if series.grid is None:
         return Volume(np.full((1, 1, 1), np.nan, np.float32), np.eye(4))
-    frames = (series.evidence.frames,) if series.evidence.frames > 1 else ()
+    frames = (series.info.frames,) if series.info.frames > 1 else ()
     return Volume(np.broadcast_to(np.float32(np.nan), series.grid.shape + frames), series.grid.affine)

@@ -10,7 +10,7 @@ from pathlib import Path
 from gliotype.errors import InputError, NoStructuralImageError, UsageError
 from gliotype.read.dicom.series import read_dicom
 from gliotype.read.examinations import by_format, of_one_examination, refuse_folders_side_by_side
-from gliotype.read.files import Format, Found, opened, printable
+from gliotype.read.files import Format, Found, open_source, printable
 from gliotype.read.identify import keywords as words
 from gliotype.read.identify.by_header import Identity, identify, surgery_remark
 from gliotype.read.identify.by_voxels import decided_by_content
@@ -55,7 +55,7 @@ def read_study(
         for sequence, path in named.items():
             gathered.used[sequence] = _named(sequence, path, source, stack)
         if source is not None:
-            found = stack.enter_context(opened(source))
+            found = stack.enter_context(open_source(source))
             taken = {path.resolve() for path in named.values()}
             _gather(gathered, _outside(found, taken), study_uid)
         return _study(gathered, subject)
@@ -99,9 +99,9 @@ def _read_headers(found: list[Found]) -> list[Series]:
 def _gather(gathered: _Gathered, found: list[Found], study_uid: str | None) -> None:
     """Identify the images of a source, and load the best of each sequence that was not named."""
     series = of_one_examination(_read_headers(found), study_uid, gathered.source)
-    candidates = [_usable(Candidate(one, identify(one.evidence))) for one in series]
+    candidates = [_usable(Candidate(one, identify(one.info))) for one in series]
     gathered.errors += [
-        s.problem for s in series if s.problem and s.broken and not words.mask_said(s.evidence.name)
+        s.problem for s in series if s.problem and s.broken and not words.match_mask(s.info.name)
     ]
     candidates, loaded, errors = decided_by_content(candidates, gathered.used)
     gathered.errors += errors
@@ -122,7 +122,7 @@ def _usable(candidate: Candidate) -> Candidate:
     """Dismiss a broken file, a time series where one image is due, one image where a time series is due."""
     if candidate.series.broken:
         return candidate.dismissed(f"Not used: {candidate.series.problem}.")
-    sequence, frames = candidate.identity.sequence, candidate.series.evidence.frames
+    sequence, frames = candidate.identity.sequence, candidate.series.info.frames
     if sequence is Sequence.DSC and frames == 1:
         return candidate.dismissed("Not used: a single image, where DSC perfusion is a time series.")
     if sequence is not Sequence.DSC and frames > 1 and (sequence or candidate.identity.open):
@@ -159,26 +159,26 @@ def _loaded(series: Series) -> Loaded:
 
 def _named(sequence: Sequence, path: Path, source: Path | None, stack: ExitStack) -> tuple[Candidate, Loaded]:
     """Read the image that the caller named for a sequence; whatever is wrong with it is an error."""
-    listed = [*stack.enter_context(opened(path)), *_sidecar_beside(path)]
+    listed = [*stack.enter_context(open_source(path)), *_sidecar_beside(path)]
     found = [replace(f, relative=_relative(f.path, path, source)) for f in listed]
     series = _read_headers(found)
-    usable = [s for s in series if s.problem is None and s.evidence.modality == "MR"]
+    usable = [s for s in series if s.problem is None and s.info.modality == "MR"]
     if not usable:
         problems = [s.problem for s in series if s.problem]
-        kinds = {s.evidence.modality for s in series}
+        kinds = {s.info.modality for s in series}
         raise (
             problems[0]
             if problems
             else InputError(f"{path} holds {', '.join(sorted(kinds))}, not MR: give MR")
         )
-    candidates = [Candidate(one, identify(one.evidence)) for one in usable]
+    candidates = [Candidate(one, identify(one.info)) for one in usable]
     fitting = ranked([c for c in candidates if c.identity.sequence is sequence])
     if len(candidates) > 1 and not fitting:
         raise UsageError(
             f"{path} holds {len(candidates)} images: name the folder or file of the {sequence.word} alone"
         )
     chosen = fitting[0] if fitting else candidates[0]
-    frames = chosen.series.evidence.frames
+    frames = chosen.series.info.frames
     if (frames > 1) != (sequence is Sequence.DSC):
         due = "a time series is due" if sequence is Sequence.DSC else "one 3D image is due: extract one"
         raise InputError(f"{path} holds {frames} time point{'s' * (frames > 1)} where {due}")
@@ -244,7 +244,7 @@ def _different_patients(used: Iterable[tuple[Candidate, Loaded]]) -> list[str]:
 
 def _image(candidate: Candidate, loaded: Loaded | None) -> Image:
     series, identity = candidate.series, candidate.identity
-    acquisition = replace(series.evidence.acquisition, spin_echo=_spin_echo(series.evidence.scanning))
+    acquisition = replace(series.info.acquisition, spin_echo=_spin_echo(series.info.scanning))
     if loaded is not None:
         acquisition = replace(
             acquisition,
@@ -269,10 +269,10 @@ def _spin_echo(scanning: frozenset[str]) -> bool | None:
 def _remarks(candidate: Candidate) -> list[str]:
     """List what a referee should know about an image that is used."""
     series, identity = candidate.series, candidate.identity
-    evidence = series.evidence
-    remarks = surgery_remark(evidence, series.examination.description)
-    said = any((word := words.contrast_said(text)) and word[0] for _, text in evidence.all_texts)
-    if identity.sequence is Sequence.FLAIR and (evidence.acquisition.contrast or said):
+    info = series.info
+    remarks = surgery_remark(info, series.examination.description)
+    said = any((word := words.match_contrast(text)) and word[0] for _, text in info.all_texts)
+    if identity.sequence is Sequence.FLAIR and (info.acquisition.contrast or said):
         remarks.append(
             f"{series.source}: the FLAIR was acquired after contrast; its brightness may come from the agent."
         )
@@ -295,10 +295,10 @@ def _nothing_structural(gathered: _Gathered) -> InputError | NoStructuralImageEr
         more = len(gathered.errors) - 1
         return type(first)(f"{first} ({more} more could not be read)") if more else first
     series = [c.series for c in gathered.unused]
-    problem = next((s.problem for s in series if s.problem and not s.evidence.pictured), None)
+    problem = next((s.problem for s in series if s.problem and not s.info.pictured), None)
     if problem is not None and all(s.problem for s in series):
         return problem
-    kinds = {s.evidence.modality for s in [*series, *(c.series for c, _ in gathered.used.values())]}
+    kinds = {s.info.modality for s in [*series, *(c.series for c, _ in gathered.used.values())]}
     if "MR" not in kinds:
         return InputError(f"{gathered.source} holds {', '.join(sorted(kinds))}, not MR: give the MR study")
     held = [f"{c.series.source} ({c.identity.reason.rstrip('.')})" for c in gathered.unused]

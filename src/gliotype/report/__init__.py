@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from time import perf_counter
 
-from gliotype.atomic_files import written_together
+from gliotype.atomic_files import atomic_write_set
 from gliotype.report.html import render_html
 from gliotype.report.json import prediction_json
 from gliotype.report.nifti import PERFUSION_MAPS, perfusion_maps, save_nifti, volumes_as_acquired
@@ -50,7 +50,7 @@ def write_result(result: Result, folder: Path) -> tuple[Path, ...]:
     start = perf_counter()
     volumes = volumes_as_acquired(result) | perfusion_maps(result)
     page = render_html(result)
-    with written_together(folder, OUTPUTS) as aside:
+    with atomic_write_set(folder, OUTPUTS) as aside:
         for name, volume in volumes.items():
             save_nifti(volume, aside / f"{name}.nii.gz")
         (aside / "report.html").write_text(page, encoding="utf-8")

@@ -19,11 +19,11 @@ from scipy import ndimage
 
 from gliotype.errors import WeightsError
 from gliotype.runtime import read_weights
-from gliotype.segment.model1 import CHANNELS, GRID, Look
+from gliotype.segment.model1 import CHANNELS, GRID, NetworkPass
 from gliotype.study import Sequence
 
 NUMBERS = ("log_volume", "surer_look", "other_look", "contrast", "depth_mm")
-"""The numbers of `Evidence` that are weighed, in order."""
+"""The numbers of `CandidateFeatures` that are weighed, in order."""
 
 SHOWS_AS: tuple[tuple[tuple[Sequence, ...], float], ...] = (
     ((Sequence.T2, Sequence.FLAIR), 1.0),
@@ -37,18 +37,18 @@ GAP_VOXELS, RING_VOXELS = 1, 4
 
 
 @dataclass(frozen=True)
-class Evidence:
+class CandidateFeatures:
     """What speaks for one component.
 
     Attributes:
         log_volume: natural logarithm of its volume in ml.
         surer_look: whole-tumour probability within it on the less sure side of the mirror, mean over its voxels, of the
-            look that is surer.
-        other_look: the same of the look that is less sure; of the same look where there is but one.
+            pass that is surer.
+        other_look: the same of the pass that is less sure; of the same pass where there is only one.
         contrast: how much it is brighter (T1: darker) than its surroundings or than the mirror side, whichever differs
             less; mean over T2 and FLAIR, in units of `gliotype.segment.model1.scale`.
         depth_mm: mean distance of its voxels from the brain's surface.
-        symmetry: share of it that is its own mirror image; not weighed, see `EvidenceModel.convinced`.
+        symmetry: share of it that is its own mirror image; not weighed, see `CandidateModel.accepts`.
     """
 
     log_volume: float
@@ -64,35 +64,35 @@ class Evidence:
         return np.array([getattr(self, name) for name in NUMBERS])
 
 
-def evidence_of(
-    part: NDArray[np.bool_], others: NDArray[np.bool_], volume_ml: float, looks: Many[Look]
-) -> Evidence:
+def candidate_features(
+    part: NDArray[np.bool_], others: NDArray[np.bool_], volume_ml: float, passes: Many[NetworkPass]
+) -> CandidateFeatures:
     """Measure what speaks for a component.
 
     Args:
         part: the component, on the network's grid; at least one voxel.
         others: all components, which are no surroundings.
         volume_ml: its volume on the grid on which it was drawn.
-        looks: the network's, the one at all sequences first.
+        passes: the network's, the one at all sequences first.
 
     Example:
         >>> rng = np.random.default_rng(0)
         >>> part = np.zeros(GRID.shape, bool); part[20:28, 40:48, 40:48] = True
         >>> stack = rng.normal(0, 0.1, (8, *GRID.shape)).astype(np.float32); stack[3][part] += 2
         >>> says = np.zeros((5, *GRID.shape), np.float32); says[3][part] = 0.9
-        >>> here = Look(stack, np.ones(GRID.shape, bool), says, says, frozenset({Sequence.FLAIR}))
-        >>> found = evidence_of(part, part, 4.1, [here])
+        >>> here = NetworkPass(stack, np.ones(GRID.shape, bool), says, says, frozenset({Sequence.FLAIR}))
+        >>> found = candidate_features(part, part, 4.1, [here])
         >>> round(found.contrast, 1), round(found.surer_look, 1), found.symmetry
         (2.0, 0.9, 0.0)
     """
-    sure = [float(np.minimum(*(_whole(p)[part] for p in (a.straight, a.mirrored))).mean()) for a in looks]
-    brain = looks[0].place
+    sure = [float(np.minimum(*(_whole(p)[part] for p in (a.straight, a.mirrored))).mean()) for a in passes]
+    brain = passes[0].place
     away = ndimage.distance_transform_edt(brain, sampling=GRID.spacing)
-    return Evidence(
+    return CandidateFeatures(
         log_volume=float(np.log(volume_ml)),
         surer_look=max(sure),
         other_look=min(sure),
-        contrast=_contrast(part, others, looks[0]),
+        contrast=_contrast(part, others, passes[0]),
         depth_mm=float(away[part].mean()),
         symmetry=float((part & part[::-1]).sum() / part.sum()),
     )
@@ -102,8 +102,8 @@ def _whole(probabilities: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(probabilities[2:].sum(axis=0))
 
 
-def _contrast(part: NDArray[np.bool_], others: NDArray[np.bool_], seen: Look) -> float:
-    """Contrast of a component; see `Evidence`."""
+def _contrast(part: NDArray[np.bool_], others: NDArray[np.bool_], seen: NetworkPass) -> float:
+    """Contrast of a component; see `CandidateFeatures`."""
     within = ndimage.binary_dilation(part, iterations=RING_VOXELS)
     within &= ~ndimage.binary_dilation(part, iterations=GAP_VOXELS)
     ring = within & seen.place & ~others
@@ -123,7 +123,7 @@ def _contrast(part: NDArray[np.bool_], others: NDArray[np.bool_], seen: Look) ->
 
 
 @dataclass(frozen=True, eq=False)
-class EvidenceModel:
+class CandidateModel:
     """A logistic model of evidence.
 
     Attributes:
@@ -142,16 +142,16 @@ class EvidenceModel:
     cut: float
     most_symmetry: float
 
-    def log_odds(self, evidence: Evidence) -> float:
+    def log_odds(self, features: CandidateFeatures) -> float:
         """Log-odds that a component is tumour, both kinds being equally frequent."""
-        return self.intercept + float(self.coefficients @ ((evidence.numbers - self.mean) / self.sd))
+        return self.intercept + float(self.coefficients @ ((features.numbers - self.mean) / self.sd))
 
-    def convinced(self, evidence: Evidence) -> bool:
+    def accepts(self, features: CandidateFeatures) -> bool:
         """Tell whether the evidence suffices to take a component for a tumour."""
-        return self.log_odds(evidence) >= self.cut and evidence.symmetry <= self.most_symmetry
+        return self.log_odds(features) >= self.cut and features.symmetry <= self.most_symmetry
 
     @classmethod
-    def from_json(cls, document: dict[str, Any]) -> EvidenceModel:
+    def from_json(cls, document: dict[str, Any]) -> CandidateModel:
         """Make a model from the content of ``model1.json``."""
         if tuple(document["numbers"]) != NUMBERS:
             raise WeightsError("model1.json weighs other numbers than this version: install gliotype again")
@@ -163,10 +163,10 @@ class EvidenceModel:
 
 
 @cache
-def evidence_model() -> EvidenceModel:
+def candidate_model() -> CandidateModel:
     """Load the shipped model.
 
     Raises:
         WeightsError: if its file is missing or corrupt.
     """
-    return read_weights("model1.json", EvidenceModel.from_json)
+    return read_weights("model1.json", CandidateModel.from_json)

@@ -87,7 +87,7 @@ def _network() -> Network:
 
 
 @dataclass(frozen=True, eq=False)
-class Look:
+class NetworkPass:
     """What the network is shown of some sequences, and what it says of it, on `GRID`.
 
     Attributes:
@@ -125,7 +125,7 @@ def on_network_grid(
     return on_grid, np.asarray(place.resample(GRID, world_from_mni, order=0).array) > 0
 
 
-def look(images: Mapping[Sequence, NDArray[np.float32]], place: NDArray[np.bool_]) -> Look:
+def run_network(images: Mapping[Sequence, NDArray[np.float32]], place: NDArray[np.bool_]) -> NetworkPass:
     """Run Model 1 on the image and on its mirror image.
 
     Args:
@@ -136,4 +136,4 @@ def look(images: Mapping[Sequence, NDArray[np.float32]], place: NDArray[np.bool_
     network = _network()
     straight = network(stack[None])[0]
     mirrored = network(stack[None, :, ::-1])[0][:, ::-1]
-    return Look(stack, place, straight, mirrored, frozenset(images))
+    return NetworkPass(stack, place, straight, mirrored, frozenset(images))

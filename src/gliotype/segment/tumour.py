@@ -15,8 +15,8 @@ from gliotype.atlas import atlas
 from gliotype.errors import InputError
 from gliotype.masks import within_mm
 from gliotype.segment.appearance import sharpen
-from gliotype.segment.candidates import Evidence, EvidenceModel, evidence_model, evidence_of
-from gliotype.segment.model1 import CLASSES, GRID, Look, expected_place, look, on_network_grid
+from gliotype.segment.candidates import CandidateFeatures, CandidateModel, candidate_features, candidate_model
+from gliotype.segment.model1 import CLASSES, GRID, NetworkPass, expected_place, on_network_grid, run_network
 from gliotype.study import Label, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Matrix, Volume
 
@@ -67,7 +67,7 @@ def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vol
     """
     grid = next(iter(images.values())).grid
     place = Volume(atlas.brain().array, np.linalg.inv(mni_from_world) @ atlas.brain().affine)
-    outside = look(*on_network_grid(images, mni_from_world, place)).mean[CLASSES.index("outside")]
+    outside = run_network(*on_network_grid(images, mni_from_world, place)).mean[CLASSES.index("outside")]
     inside = Volume(np.where(_reachable(), 1 - outside, 0), GRID.affine).resample(grid, mni_from_world)
     mask = np.asarray(inside.array) > 0.5
     if mask.any():
@@ -87,15 +87,15 @@ def _reachable() -> NDArray[np.bool_]:
 def segment(prepared: PreparedStudy) -> Tumour:
     """Find the tumour and its sub-regions with Model 1.
 
-    Of the suspicious components (`suspect`) those are tumour for which enough speaks (`judge`); their voxels take
-    the most probable sub-region of all sequences together. When none is left, no tumour was found.
+    Of the candidates (`find_candidates`) those are tumour that `select_candidates` accepts; their voxels take the most
+    probable sub-region of all sequences together. When none is left, no tumour was found.
     """
-    suspicion = suspect(prepared)
-    verdict = judge(suspicion, evidence_model())
-    labels = np.where(verdict.kept, suspicion.regions.argmax(axis=0) + 1, 0).astype(np.uint8)
-    confidence = float(suspicion.whole[verdict.kept].mean()) if verdict.kept.any() else None
+    candidates = find_candidates(prepared)
+    selection = select_candidates(candidates, candidate_model())
+    labels = np.where(selection.kept, candidates.regions.argmax(axis=0) + 1, 0).astype(np.uint8)
+    confidence = float(candidates.whole[selection.kept].mean()) if selection.kept.any() else None
     blind = () if any(s in prepared.images for s in FLUID_BRIGHT) else (NOT_FLUID_BRIGHT,)
-    return Tumour(Volume(labels, prepared.grid.affine), "model1", confidence, verdict.warnings + blind)
+    return Tumour(Volume(labels, prepared.grid.affine), "model1", confidence, selection.warnings + blind)
 
 
 @dataclass(frozen=True, eq=False)
@@ -103,18 +103,18 @@ class Candidate:
     """A component that is large and certain enough to be weighed.
 
     Attributes:
-        number: in `Suspicion.parts`.
+        number: in `TumourCandidates.parts`.
         mass: summed whole-tumour probability of its voxels.
         evidence: what speaks for it.
     """
 
     number: int
     mass: float
-    evidence: Evidence
+    features: CandidateFeatures
 
 
 @dataclass(frozen=True, eq=False)
-class Suspicion:
+class TumourCandidates:
     """All that looks like tumour, on the prepared grid.
 
     Attributes:
@@ -132,7 +132,7 @@ class Suspicion:
     candidates: tuple[Candidate, ...]
 
 
-def suspect(prepared: PreparedStudy) -> Suspicion:
+def find_candidates(prepared: PreparedStudy) -> TumourCandidates:
     """Find the components that look like tumour.
 
     The network looks at all sequences together and at `FLUID_BRIGHT` alone, and the higher whole-tumour
@@ -140,10 +140,10 @@ def suspect(prepared: PreparedStudy) -> Suspicion:
     is sharpened by the patient's own appearance (`sharpen`); components are drawn where it reaches `WHOLE_CUT`, and are
     candidates from `MIN_VOLUME_ML` and a probability of `MIN_PEAK` somewhere in them.
     """
-    looks = _looks(prepared)
-    regions = np.stack([_up(m, prepared) for m in looks[0].mean[2:]])
+    passes = _run_passes(prepared)
+    regions = np.stack([_up(m, prepared) for m in passes[0].mean[2:]])
     whole = regions.sum(axis=0)
-    for other in looks[1:]:
+    for other in passes[1:]:
         whole = np.maximum(whole, _up(other.mean[2:].sum(axis=0), prepared))
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
     whole = whole * brain
@@ -151,19 +151,19 @@ def suspect(prepared: PreparedStudy) -> Suspicion:
     sharp = sharpen(whole, arrays, brain, prepared.grid.spacing[0])
     parts, n = ndimage.label(sharp >= WHOLE_CUT)
     volumes = np.bincount(parts.ravel(), minlength=n + 1)[1:] * prepared.grid.voxel_ml
-    found = tuple(_candidates(parts, volumes, whole, looks, prepared))
-    return Suspicion(regions, whole, parts, float(volumes.max(initial=0.0)), found)
+    found = tuple(_candidates(parts, volumes, whole, passes, prepared))
+    return TumourCandidates(regions, whole, parts, float(volumes.max(initial=0.0)), found)
 
 
-def _looks(prepared: PreparedStudy) -> list[Look]:
+def _run_passes(prepared: PreparedStudy) -> list[NetworkPass]:
     """Look at all sequences, and at those alone on which oedema is bright, where these are some of them."""
-    images, brain = stripped_on_grid(prepared)
+    images, brain = stripped_on_network_grid(prepared)
     fluid_bright = {s: image for s, image in images.items() if s in FLUID_BRIGHT}
     shown = [images, fluid_bright] if 0 < len(fluid_bright) < len(images) else [images]
-    return [look(some, brain) for some in shown]
+    return [run_network(some, brain) for some in shown]
 
 
-def stripped_on_grid(
+def stripped_on_network_grid(
     prepared: PreparedStudy,
 ) -> tuple[dict[Sequence, NDArray[np.float32]], NDArray[np.bool_]]:
     """Return the images without all that is not brain, and the brain, both on the network's grid."""
@@ -183,7 +183,7 @@ def _candidates(
     parts: NDArray[np.int32],
     volumes: NDArray[np.floating],
     whole: NDArray[np.float32],
-    looks: Many[Look],
+    passes: Many[NetworkPass],
     prepared: PreparedStudy,
 ) -> Iterator[Candidate]:
     """Yield the components that are large and certain enough, with what speaks for each."""
@@ -201,28 +201,28 @@ def _candidates(
     for number in numbers[enough]:
         part = seen == number
         if part.any():
-            evidence = evidence_of(part, seen > 0, float(volumes[number - 1]), looks)
-            yield Candidate(int(number), float(masses[number - 1]), evidence)
+            features = candidate_features(part, seen > 0, float(volumes[number - 1]), passes)
+            yield Candidate(int(number), float(masses[number - 1]), features)
 
 
 @dataclass(frozen=True, eq=False)
-class Verdict:
+class Selection:
     """Which voxels are tumour, and what is to be said about the others."""
 
     kept: NDArray[np.bool_]
     warnings: tuple[str, ...]
 
 
-def judge(suspicion: Suspicion, model: EvidenceModel) -> Verdict:
+def select_candidates(candidates: TumourCandidates, model: CandidateModel) -> Selection:
     """Keep the candidates whose evidence convinces and which hold `MIN_SHARE` of the largest such one's mass."""
-    convincing = [c for c in suspicion.candidates if model.convinced(c.evidence)]
-    if not convincing:
-        nothing = np.zeros(suspicion.parts.shape, np.bool_)
-        return Verdict(nothing, (NOT_TAKEN.format(suspicion.largest_ml),) if suspicion.largest_ml else ())
-    largest = max(c.mass for c in convincing)
-    kept = [c.number for c in convincing if c.mass >= MIN_SHARE * largest]
+    accepted = [c for c in candidates.candidates if model.accepts(c.features)]
+    if not accepted:
+        nothing = np.zeros(candidates.parts.shape, np.bool_)
+        return Selection(nothing, (NOT_TAKEN.format(candidates.largest_ml),) if candidates.largest_ml else ())
+    largest = max(c.mass for c in accepted)
+    kept = [c.number for c in accepted if c.mass >= MIN_SHARE * largest]
     note = (f"the tumour has {len(kept)} separate parts",) if len(kept) > 1 else ()
-    return Verdict(np.isin(suspicion.parts, kept), note)
+    return Selection(np.isin(candidates.parts, kept), note)
 
 
 def given_tumour(mask: Volume, prepared: PreparedStudy) -> Tumour:

@@ -11,7 +11,7 @@ import pytest
 
 from gliotype.errors import InputError
 from gliotype.read.dicom.frame import Frame
-from gliotype.read.dicom.frame_order import matched, past_midnight
+from gliotype.read.dicom.frame_order import match_frames, past_midnight
 from gliotype.read.files import Format, Found
 
 SLICES, TIMES, TR_S = 5, 24, 1.5
@@ -49,7 +49,7 @@ def series(entries: Entries, lost: set[tuple[int, int]] | None = None) -> list[l
 
 @pytest.mark.parametrize("entries", SOURCES.values(), ids=SOURCES.keys())
 def test_shuffled_frames_come_in_order(entries: Entries) -> None:
-    for place in matched(series(entries), "perf/x"):
+    for place in match_frames(series(entries), "perf/x"):
         assert [frame.size[0] for frame in place] == list(range(TIMES))
 
 
@@ -60,13 +60,13 @@ def test_frames_lost_in_the_middle_of_some_slices_are_named(entries: Entries) ->
         InputError,
         match=r"perf/x: frames 17 and 18 of 24 are missing in slices 3-5 of 5: export the whole series again",
     ):
-        matched(series(entries, lost), "perf/x")
+        match_frames(series(entries, lost), "perf/x")
 
 
 @pytest.mark.parametrize("entries", SOURCES.values(), ids=SOURCES.keys())
 def test_a_frame_lost_in_every_slice_is_named(entries: Entries) -> None:
     with pytest.raises(InputError, match=r"frame 10 of 24 is missing in every slice"):
-        matched(series(entries, {(k, 9) for k in range(SLICES)}), "perf/x")
+        match_frames(series(entries, {(k, 9) for k in range(SLICES)}), "perf/x")
 
 
 @pytest.mark.parametrize("entries", SOURCES.values(), ids=SOURCES.keys())
@@ -75,14 +75,14 @@ def test_slices_with_as_many_but_not_the_same_frames_are_not_paired(entries: Ent
     with pytest.raises(
         InputError, match=r"frame 6 of 24 is missing in slice 1 of 5; frame 8 of .* and 2 more: export"
     ):
-        matched(series(entries, {(k, 5 + 2 * k) for k in range(SLICES)}), "perf/x")
+        match_frames(series(entries, {(k, 5 + 2 * k) for k in range(SLICES)}), "perf/x")
 
 
 @pytest.mark.parametrize("entries", SOURCES.values(), ids=SOURCES.keys())
 def test_what_was_sent_twice_counts_once(entries: Entries) -> None:
     places = series(entries)
     places[1] += places[1][:9]
-    for place in matched(places, "perf/x"):
+    for place in match_frames(places, "perf/x"):
         assert [frame.size[0] for frame in place] == list(range(TIMES))
 
 
@@ -90,27 +90,27 @@ def test_without_times_only_the_count_tells_of_missing_frames() -> None:
     def numbered(k: int, t: int) -> dict[str, object]:
         return {"number": (1, TIMES * k + t)}
 
-    for place in matched(series(numbered), "perf/x"):
+    for place in match_frames(series(numbered), "perf/x"):
         assert [frame.size[0] for frame in place] == list(range(TIMES))
     with pytest.raises(
         InputError, match=r"missing in slice 2 of 5 \(23 instead of 24\), and nothing .* says which"
     ):
-        matched(series(numbered, {(1, 7)}), "perf/x")
+        match_frames(series(numbered, {(1, 7)}), "perf/x")
 
 
 def test_a_clock_of_whole_seconds_misses_nothing() -> None:
     places = series(lambda k, t: {"time_s": float(int(36000 + 1.4 * t + 0.2 * k))})
-    assert all(len(place) == TIMES for place in matched(places, "perf/x"))
+    assert all(len(place) == TIMES for place in match_frames(places, "perf/x"))
 
 
 def test_a_series_that_slows_down_misses_nothing() -> None:
     places = series(lambda k, t: {"time_s": 36000.0 + (1.5 * t if t < 15 else 22.5 + 3.4 * (t - 15))})
-    assert all(len(place) == TIMES for place in matched(places, "perf/x"))
+    assert all(len(place) == TIMES for place in match_frames(places, "perf/x"))
 
 
 def test_the_clock_goes_on_past_midnight() -> None:
     places = series(lambda k, t: {"time_s": (86390.0 + TR_S * (t + ORDER[k] / SLICES)) % 86400})
     frames = past_midnight([frame for place in places for frame in place])
     again = [[f for f in frames if f.size[1] == k] for k in range(SLICES)]
-    for place in matched(again, "perf/x"):
+    for place in match_frames(again, "perf/x"):
         assert np.all(np.diff([frame.time_s for frame in place]) > 0)

@@ -10,7 +10,7 @@ import pytest
 from scipy import ndimage
 
 from gliotype.read import read_study
-from gliotype.read.identify.by_voxels import coarse, correlation, enhancement, look_of
+from gliotype.read.identify.by_voxels import appearance_of, coarse, correlation, enhancement
 from gliotype.study import Sequence, Subject
 from gliotype.volume import Volume
 
@@ -138,12 +138,12 @@ def test_a_flair_that_the_caller_names_anchors_the_nameless(tissues: Tissues, tm
 
 
 def test_fluid_and_brightness_are_measured(tissues: Tissues) -> None:
-    looks = {weighting: look_of(coarse(head(tissues, weighting))) for weighting in SIGNALS}
-    assert looks["T1"] is not None
-    assert looks["T2"] is not None
-    assert looks["FLAIR"] is not None
-    assert looks["T2"].fluid > 0 > max(looks["T1"].fluid, looks["FLAIR"].fluid)
-    assert looks["T2"].bright > 1.5 > looks["T1"].bright
+    appearances = {weighting: appearance_of(coarse(head(tissues, weighting))) for weighting in SIGNALS}
+    assert appearances["T1"] is not None
+    assert appearances["T2"] is not None
+    assert appearances["FLAIR"] is not None
+    assert appearances["T2"].fluid > 0 > max(appearances["T1"].fluid, appearances["FLAIR"].fluid)
+    assert appearances["T2"].bright > 1.5 > appearances["T1"].bright
 
 
 def test_correlation_tells_families(tissues: Tissues) -> None:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from gliotype.read.identify.by_header import identify
-from gliotype.read.identify.keywords import contrast_said, kind_said, mask_said, surgery_said
+from gliotype.read.identify.keywords import match_contrast, match_kind, match_mask, match_surgery
 from gliotype.read.identify.kinds import Kind
-from gliotype.read.series import Evidence
+from gliotype.read.series import SeriesInfo
 from gliotype.study import Acquisition, Sequence
 
 DESCRIPTIONS = {
@@ -58,8 +58,8 @@ DESCRIPTIONS = {
 
 @pytest.mark.parametrize(("description", "sequence"), DESCRIPTIONS.items(), ids=DESCRIPTIONS.keys())
 def test_descriptions_of_scanners_are_understood(description: str, sequence: Sequence | None) -> None:
-    for evidence in (Evidence(texts=(description,)), Evidence(name=description)):
-        identity = identify(evidence)
+    for info in (SeriesInfo(texts=(description,)), SeriesInfo(name=description)):
+        identity = identify(info)
         assert identity.sequence is sequence
         assert not identity.open
         assert identity.reason.endswith(".")
@@ -67,8 +67,8 @@ def test_descriptions_of_scanners_are_understood(description: str, sequence: Seq
 
 def timed(
     te: float, tr: float, ti: float | None = None, scanning: str = "", flip: float | None = None
-) -> Evidence:
-    return Evidence(
+) -> SeriesInfo:
+    return SeriesInfo(
         Acquisition(te_ms=te, tr_ms=tr, ti_ms=ti, flip_angle_deg=flip), scanning=frozenset(scanning.split())
     )
 
@@ -92,9 +92,9 @@ PROTOCOLS = {
 }
 
 
-@pytest.mark.parametrize(("evidence", "kind"), PROTOCOLS.values(), ids=PROTOCOLS.keys())
-def test_times_alone_are_enough(evidence: Evidence, kind: Kind) -> None:
-    identity = identify(evidence)
+@pytest.mark.parametrize(("info", "kind"), PROTOCOLS.values(), ids=PROTOCOLS.keys())
+def test_times_alone_are_enough(info: SeriesInfo, kind: Kind) -> None:
+    identity = identify(info)
     assert (identity.sequence or Kind.OTHER) == kind
     assert identity.confidence > 0.6
 
@@ -102,21 +102,21 @@ def test_times_alone_are_enough(evidence: Evidence, kind: Kind) -> None:
 def test_agreement_raises_and_conflict_lowers_the_confidence() -> None:
     times = timed(98, 4500, scanning="SE")
     alone = identify(times).confidence
-    agreed = identify(Evidence(times.acquisition, texts=("AX T2",), scanning=times.scanning))
-    opposed = identify(Evidence(times.acquisition, texts=("AX FLAIR",), scanning=times.scanning))
+    agreed = identify(SeriesInfo(times.acquisition, texts=("AX T2",), scanning=times.scanning))
+    opposed = identify(SeriesInfo(times.acquisition, texts=("AX FLAIR",), scanning=times.scanning))
     assert agreed.sequence is opposed.sequence is Sequence.T2
     assert agreed.confidence > alone > opposed.confidence
     assert opposed.reason.endswith("although the description says 'flair'.")
 
 
 def test_an_echo_time_alone_leaves_the_choice_to_words() -> None:
-    long_te = Evidence(Acquisition(te_ms=110.0))
+    long_te = SeriesInfo(Acquisition(te_ms=110.0))
     assert identify(long_te).open == {Kind.T2, Kind.FLAIR}
-    assert identify(Evidence(Acquisition(te_ms=110.0), name="flair")).sequence is Sequence.FLAIR
+    assert identify(SeriesInfo(Acquisition(te_ms=110.0), name="flair")).sequence is Sequence.FLAIR
 
 
 def test_nothing_known_is_open() -> None:
-    identity = identify(Evidence(name="img1"))
+    identity = identify(SeriesInfo(name="img1"))
     assert identity.sequence is None
     assert identity.open == {Kind.T1, Kind.T2, Kind.FLAIR, Kind.DSC, Kind.ADC}
 
@@ -136,7 +136,7 @@ def test_contrast_by_header_and_words(
     agent: bool | None, text: str, sequence: Sequence, lowest: float, highest: float
 ) -> None:
     acquisition = Acquisition(te_ms=12.0, tr_ms=550.0, contrast=agent)
-    identity = identify(Evidence(acquisition, texts=(text,), scanning=frozenset({"SE"})))
+    identity = identify(SeriesInfo(acquisition, texts=(text,), scanning=frozenset({"SE"})))
     assert identity.sequence is sequence
     assert lowest < identity.confidence < highest
     assert identity.contrast_open is (agent is None)
@@ -144,37 +144,37 @@ def test_contrast_by_header_and_words(
 
 def test_a_technique_in_words_outweighs_times_that_cannot_tell_it() -> None:
     acquisition = Acquisition(te_ms=3.6, tr_ms=22.0, flip_angle_deg=18.0)
-    angiogram = Evidence(acquisition, texts=("TOF 3D",), scanning=frozenset({"GR"}))
+    angiogram = SeriesInfo(acquisition, texts=("TOF 3D",), scanning=frozenset({"GR"}))
     assert identify(angiogram).sequence is None
     assert "an angiogram" in identify(angiogram).reason
 
 
 def test_enhanced_headers_name_their_weighting() -> None:
-    assert identify(Evidence(weighting="FLUID_ATTENUATED")).sequence is Sequence.FLAIR
-    assert identify(Evidence(weighting="DIFFUSION")).sequence is None
+    assert identify(SeriesInfo(weighting="FLUID_ATTENUATED")).sequence is Sequence.FLAIR
+    assert identify(SeriesInfo(weighting="DIFFUSION")).sequence is None
 
 
 @pytest.mark.parametrize(
     "name", ["x_seg", "mask", "T1_labels", "sub-1_dseg", "tumor_segmentation", "brainmask", "ROI"]
 )
 def test_masks_are_known_by_name(name: str) -> None:
-    assert mask_said(name)
+    assert match_mask(name)
 
 
 @pytest.mark.parametrize("name", ["T1_brain", "T1 segmented echo", "unmasked", "labs"])
 def test_images_are_not_taken_for_masks(name: str) -> None:
-    assert not mask_said(name) or name == "unmasked"
+    assert not match_mask(name) or name == "unmasked"
 
 
 def test_words_about_surgery() -> None:
-    assert surgery_said("MR Brain Post-Operative")
-    assert surgery_said("T1 postop")
-    assert not surgery_said("T1 POST OPTIC")
-    assert contrast_said("T1 post-op") is None
-    assert contrast_said("T1 postop +C") == (True, "t1 +c")
+    assert match_surgery("MR Brain Post-Operative")
+    assert match_surgery("T1 postop")
+    assert not match_surgery("T1 POST OPTIC")
+    assert match_contrast("T1 post-op") is None
+    assert match_contrast("T1 postop +C") == (True, "t1 +c")
 
 
 def test_registration_targets_are_not_sequences() -> None:
-    said = kind_said("sub-1_space-T1w_T2w")
+    said = match_kind("sub-1_space-T1w_T2w")
     assert said is not None
     assert said.kind is Kind.T2

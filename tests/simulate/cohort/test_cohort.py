@@ -13,8 +13,8 @@ import pytest
 
 from gliotype.atlas import atlas
 from gliotype.errors import InputError, OutputError, UsageError
-from gliotype.simulate import cohort as cohort_module
-from gliotype.simulate.cohort.patient_record import Draw, Member
+from gliotype.simulate.cohort import write as cohort_module
+from gliotype.simulate.cohort.patient_record import PatientParameters, SimulatedPatient
 from gliotype.simulate.cohort.sites import draw_disease
 from gliotype.simulate.cohort.truth import COLUMNS
 from gliotype.simulate.cohort.write import SITES, SUFFIXES, Cohort, write_cohort
@@ -174,7 +174,7 @@ def test_a_patient_that_fails_halfway_leaves_nothing(
 
     monkeypatch.setattr(cohort_module, "_write_json", interrupt)
     shutil.rmtree(copy / "sub-0004")
-    simulated = Member("sub-0004", {}, *[template_anatomy().tissue] * 2, {"truth_space": "T2"})
+    simulated = SimulatedPatient("sub-0004", {}, *[template_anatomy().tissue] * 2, {"truth_space": "T2"})
     with pytest.raises(KeyboardInterrupt):
         cohort_module._write_patient(copy, simulated)
     assert sorted(p.name for p in copy.iterdir()) == sorted(
@@ -258,7 +258,7 @@ def test_a_site_draws_its_mix(site: object) -> None:
 
 
 def test_one_in_ten_patients_lacks_a_sequence() -> None:
-    draws = [Draw.of(0, i, SITES["severance"]) for i in range(1, 801)]
+    draws = [PatientParameters.of(0, i, SITES["severance"]) for i in range(1, 801)]
     assert {len(draw.sequences) for draw in draws} == {3, 4}
     assert np.mean([len(draw.sequences) == 3 for draw in draws]) == pytest.approx(0.1, abs=0.04)
     assert len({draw.seed for draw in draws}) == 800

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from gliotype.train import precision
-from gliotype.train.common.autocast import mixed_precision
+from gliotype.train.common import autocast as precision
+from gliotype.train.common.autocast import autocast
 
 
 @pytest.mark.parametrize(("able", "kind"), [(True, torch.bfloat16), (False, torch.float32)])
@@ -12,7 +12,7 @@ def test_bfloat16_is_left_to_machines_that_compute_in_it(
     able: bool, kind: torch.dtype, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(precision, "computes_in_bfloat16", lambda device: able)
-    with mixed_precision(torch.device("cpu")):
+    with autocast(torch.device("cpu")):
         product = torch.ones(2, 3) @ torch.ones(3, 2)
     assert product.dtype == kind
 

@@ -8,7 +8,7 @@ import pytest
 from gliotype.errors import InputError
 from gliotype.simulate.head.anatomy import Anatomy
 from gliotype.simulate.head.template import template_anatomy
-from gliotype.train import anatomies
+from gliotype.train.data import anatomies
 from gliotype.train.data.anatomies import read_anatomies
 from gliotype.volume import Volume
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gliotype.errors import InputError
-from gliotype.segment.candidates import Evidence, EvidenceModel
+from gliotype.segment.candidates import CandidateFeatures, CandidateModel
 from gliotype.segment.model1 import GRID
 from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.glioma import GliomaType
@@ -24,9 +24,9 @@ def components(n: int, seed: int = 0) -> list[Weighed]:
     for index in range(n):
         tumour = index % 3 == 0
         contrast = rng.normal(2.0 if tumour else 0.5, 0.5)
-        looks = rng.normal(0.7, 0.1, 2)
+        passes = rng.normal(0.7, 0.1, 2)
         made.append(
-            Weighed(Evidence(rng.normal(3, 1), *looks, contrast, rng.normal(15, 4), 0.0), tumour),
+            Weighed(CandidateFeatures(rng.normal(3, 1), *passes, contrast, rng.normal(15, 4), 0.0), tumour),
         )
     return made
 
@@ -40,9 +40,9 @@ def test_what_tells_gets_the_weight_and_both_kinds_count_the_same(tmp_path: Path
     assert document["components"] == {"tumour": 50, "none": 100}
     assert document["auroc"][0] > 0.9
     file = write_model(document, tmp_path)
-    model = EvidenceModel.from_json(json.loads(file.read_text()))
+    model = CandidateModel.from_json(json.loads(file.read_text()))
     tumour = np.array([each.tumour for each in weighed])
-    odds = np.array([model.log_odds(each.evidence) for each in weighed])
+    odds = np.array([model.log_odds(each.features) for each in weighed])
     assert np.mean(odds[tumour] > 0) > 0.9
     assert np.mean(odds[~tumour] < 0) > 0.9
     assert [path.name for path in tmp_path.iterdir()] == ["model1.json"]
@@ -66,7 +66,7 @@ def test_a_simulated_tumour_is_a_candidate_that_is_tumour() -> None:
         np.testing.assert_array_equal(image.array, again.images[sequence].array)
     assert prepared.grid.same_as(GRID)
     found = list(weigh(prepared, truth))
-    assert any(each.tumour and each.evidence.surer_look > 0.5 for each in found)
+    assert any(each.tumour and each.features.surer_look > 0.5 for each in found)
     assert not any(each.tumour for each in weigh(prepared, np.zeros_like(truth)))
 
 

@@ -15,7 +15,8 @@ from gliotype.errors import GliotypeError, InputError, OutputError, UsageError
 from gliotype.segment.model1 import CHANNELS, GRID
 from gliotype.simulate.head.template import template_anatomy
 from gliotype.study import Sequence
-from gliotype.train import model1, stream
+from gliotype.train.model1 import stream
+from gliotype.train.model1 import train as model1
 from gliotype.train.model1.cases import GridPatient, augment, simulate_case
 from gliotype.train.model1.loss import loss, whole_tumour_dice
 from gliotype.train.model1.train import Recipe, train

@@ -17,11 +17,11 @@ from gliotype.dsc import TUMOUR_REGIONS, ArterialInput, Bolus, Floats, Region, R
 from gliotype.errors import InputError
 from gliotype.measure.dsc.arteries import FLOOR, Arteries, find_arteries, given_arteries
 from gliotype.measure.dsc.bolus import find_bolus_in, noise_of
-from gliotype.measure.dsc.cautions import cautions
 from gliotype.measure.dsc.curves import mean_curve
 from gliotype.measure.dsc.frames import voxels_with_signal
 from gliotype.measure.dsc.maps import Curves, curves_of, maps_of
 from gliotype.measure.dsc.numbers import FEWEST_VOXELS, PERFUSION_UNITS, of_curve, of_maps
+from gliotype.measure.dsc.warnings import quality_warnings
 
 Signals = NDArray[np.floating]
 Mask = NDArray[np.bool_]
@@ -122,7 +122,7 @@ def analyse(
         },
         maps=maps,
         numbers=numbers,
-        warnings=cautions(times, bolus, found, numbers, curves.reference, spin_echo=spin_echo),
+        warnings=quality_warnings(times, bolus, found, numbers, curves.reference, spin_echo=spin_echo),
     )
 
 

@@ -10,7 +10,7 @@ from scipy import ndimage
 
 from gliotype.dsc import DscSeries, Region
 from gliotype.masks import read_whole
-from gliotype.measure.dsc.cautions import LITTLE_WHITE
+from gliotype.measure.dsc.warnings import LITTLE_WHITE
 from gliotype.prepare.intensity import likely_white
 from gliotype.study import STRUCTURAL, Label, PreparedStudy, Tumour
 from gliotype.volume import Matrix, Volume

@@ -58,7 +58,7 @@ def is_repeated(places: Places) -> bool:
     return float(np.median([len(place) for place in places])) >= FEWEST_TIMES
 
 
-def matched(places: Places, source: str) -> list[tuple[Frame, ...]]:
+def match_frames(places: Places, source: str) -> list[tuple[Frame, ...]]:
     """Put the frames of a time series in order, the same moment at the same index in every slice.
 
     What was sent twice counts once. Frames are told apart by their temporal position, else by the acquisition

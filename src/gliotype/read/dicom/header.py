@@ -19,7 +19,7 @@ from gliotype.read.dicom.frame import Frame
 from gliotype.read.dicom.mosaic import MOSAIC, tiles_of
 from gliotype.read.files import Found
 from gliotype.read.header_values import UNREADABLE_DICOM, age_in_years, contrast_given, sex_of
-from gliotype.read.series import Evidence, Examination
+from gliotype.read.series import Examination, SeriesInfo
 from gliotype.study import Acquisition
 
 _MR_IMAGES = (
@@ -99,7 +99,7 @@ class Header:
     source: str
     uid: str
     series: tuple[str, str]
-    evidence: Evidence
+    info: SeriesInfo
     examination: Examination
     number: float
     frames: tuple[Frame, ...]
@@ -143,7 +143,7 @@ def _header(found: Found) -> Header | None:
             source=found.relative,
             uid=_text(dataset, "SOPInstanceUID") or found.relative,
             series=(_text(dataset, "StudyInstanceUID"), _text(dataset, "SeriesInstanceUID")),
-            evidence=_evidence(dataset, found, pictured=not frames),
+            info=_series_info(dataset, found, pictured=not frames),
             examination=_examination(dataset),
             number=_number(dataset.get("SeriesNumber")) or 0.0,
             frames=frames,
@@ -220,7 +220,7 @@ class _Groups:
         return tuple(float(v) for v in value) if isinstance(value, MultiValue | list) else ()
 
 
-def _evidence(dataset: Dataset, found: Found, pictured: bool) -> Evidence:
+def _series_info(dataset: Dataset, found: Found, pictured: bool) -> SeriesInfo:
     shared = _first(dataset, "SharedFunctionalGroupsSequence")
     own = _first(dataset, "PerFrameFunctionalGroupsSequence")
     groups = _Groups(dataset, shared, own)
@@ -239,7 +239,7 @@ def _evidence(dataset: Dataset, found: Found, pictured: bool) -> Evidence:
         agent = True
     texts = ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName", "BodyPartExamined")
     folder = found.relative.rpartition("/")[0].rpartition("/")[2]
-    return Evidence(
+    return SeriesInfo(
         acquisition=Acquisition(
             te_ms=_positive(
                 groups.number("MREchoSequence", "EffectiveEchoTime") or _number(dataset.get("EchoTime"))

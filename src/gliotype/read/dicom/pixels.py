@@ -19,7 +19,7 @@ from gliotype.volume import Array
 _JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
 
 
-def decoded(frames: list[Frame]) -> tuple[dict[tuple[str, int], Array], list[InputError]]:
+def decode_pixels(frames: list[Frame]) -> tuple[dict[tuple[str, int], Array], list[InputError]]:
     """Read the pixels of many frames, each file once.
 
     Returns:

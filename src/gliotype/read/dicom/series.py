@@ -10,12 +10,12 @@ import numpy as np
 from gliotype.errors import InputError
 from gliotype.read.dicom.frame import Frame
 from gliotype.read.dicom.header import Header, read_header
-from gliotype.read.dicom.pixels import decoded
-from gliotype.read.dicom.stack import MAX_MISSING, Stack, frame_times, repeats, separated, stacked
+from gliotype.read.dicom.pixels import decode_pixels
+from gliotype.read.dicom.stack import MAX_MISSING, Stack, build_stack, frame_times, repeats, split_images
 from gliotype.read.files import Found
-from gliotype.read.geometry import evened
+from gliotype.read.geometry import resample_evenly
 from gliotype.read.series import Loaded, Series, broken_series
-from gliotype.read.voxels import checked, compact
+from gliotype.read.validate import compact, validate
 from gliotype.volume import Array, Volume
 
 
@@ -49,7 +49,7 @@ def _images(files: list[Header]) -> Iterator[Series]:
     if not frames:
         yield _picture(files[0])
         return
-    for image in separated(frames):
+    for image in split_images(frames):
         yield _series(image, header[image[0].found.relative])
 
 
@@ -61,7 +61,7 @@ def _picture(file: Header) -> Series:
     def load() -> Loaded:
         raise problem
 
-    return Series(file.source, None, file.evidence, file.examination, load, problem)
+    return Series(file.source, None, file.info, file.examination, load, problem)
 
 
 def _series(frames: list[Frame], file: Header) -> Series:
@@ -69,12 +69,12 @@ def _series(frames: list[Frame], file: Header) -> Series:
     stack: Stack | None = None
     problem: InputError | None = None
     try:
-        stack = stacked(frames, source)
+        stack = build_stack(frames, source)
     except InputError as error:
         problem = error
-    evidence = replace(
-        file.evidence,
-        acquisition=replace(file.evidence.acquisition, te_ms=frames[0].te_ms),
+    info = replace(
+        file.info,
+        acquisition=replace(file.info.acquisition, te_ms=frames[0].te_ms),
         image_type=frames[0].image_type,
         max_b_value=max(frame.b_value for frame in frames),
         frames=stack.times if stack else repeats(frames),
@@ -82,9 +82,9 @@ def _series(frames: list[Frame], file: Header) -> Series:
     return Series(
         source=source,
         grid=stack.grid if stack else None,
-        evidence=evidence,
+        info=info,
         examination=file.examination,
-        load=lambda: _load(frames, source, evidence.acquisition.tr_ms),
+        load=lambda: _load(frames, source, info.acquisition.tr_ms),
         problem=problem,
         acquired=(file.number, float(frames[0].number[0])),
     )
@@ -92,11 +92,11 @@ def _series(frames: list[Frame], file: Header) -> Series:
 
 def _load(frames: list[Frame], source: str, tr_ms: float | None) -> Loaded:
     """Decode the frames and assemble the image; slices whose file is damaged count as missing."""
-    pixels, errors = decoded(frames)
+    pixels, errors = decode_pixels(frames)
     readable = [frame for frame in frames if (frame.found.relative, frame.index) in pixels]
     if len(readable) < max(1, (1 - MAX_MISSING) * len(frames)):
         raise errors[0]
-    stack = stacked(readable, source)
+    stack = build_stack(readable, source)
     slices = [
         np.stack([pixels[frame.found.relative, frame.index] for frame in place], axis=-1)
         for place in stack.frames
@@ -104,8 +104,8 @@ def _load(frames: list[Frame], source: str, tr_ms: float | None) -> Loaded:
     array: Array = np.stack(slices, axis=2)
     array = compact(array[..., 0] if stack.times == 1 else array)
     if not stack.even:
-        array, _ = evened(array, stack.positions_mm)
-    loaded = checked(Volume(array, stack.grid.affine), source)
+        array, _ = resample_evenly(array, stack.positions_mm)
+    loaded = validate(Volume(array, stack.grid.affine), source)
     remarks = [stack.remark.strip()] if stack.remark else []
     if errors:
         remarks.append(f"{source}: {len(frames) - len(readable)} of its {len(frames)} slices cannot be read.")

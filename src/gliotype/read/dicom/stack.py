@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gliotype.errors import GeometryError, InputError
 from gliotype.read.dicom.frame import Frame
-from gliotype.read.dicom.frame_order import is_repeated, matched, order_in_time, past_midnight
+from gliotype.read.dicom.frame_order import is_repeated, match_frames, order_in_time, past_midnight
 from gliotype.volume import LPS_FROM_RAS, Grid
 
 SAME_PLACE_MM = 0.05
@@ -30,7 +30,7 @@ class Stack:
     Attributes:
         frames: by slice (ascending along the normal), then by time; as many times for each slice.
         positions_mm: of the slices along the normal.
-        grid: the voxel grid, with even slices (see `gliotype.read.geometry.evened`), perhaps skewed.
+        grid: the voxel grid, with even slices (see `gliotype.read.geometry.resample_evenly`), perhaps skewed.
         even: whether the slices are evenly spaced as they are.
         remark: what is uneven, for a warning, or empty.
     """
@@ -47,7 +47,7 @@ class Stack:
         return len(self.frames[0])
 
 
-def separated(frames: list[Frame]) -> list[list[Frame]]:
+def split_images(frames: list[Frame]) -> list[list[Frame]]:
     """Split the frames of a series into images: by matrix, orientation and spacing first (localisers).
 
     Where slices still coincide, by echo time, image type and whether they are diffusion-weighted; what
@@ -66,13 +66,13 @@ def separated(frames: list[Frame]) -> list[list[Frame]]:
     return images
 
 
-def stacked(frames: list[Frame], source: str) -> Stack:
+def build_stack(frames: list[Frame], source: str) -> Stack:
     """Order the frames of one image by their projection on the slice normal, then by time.
 
     Slices whose offsets in their own plane grow steadily (gantry tilt) give a skewed affine.
 
     Args:
-        frames: of one image (see `separated`).
+        frames: of one image (see `split_images`).
         source: the name for messages.
 
     Raises:
@@ -156,7 +156,7 @@ def _slices_in_time(frames: list[Frame], source: str) -> tuple[list[tuple[Frame,
     """Order each place's frames in time, as many at each place; say what was left out of images sent twice."""
     places = _by_place(past_midnight(frames))
     if is_repeated(places):
-        return matched(places, source), ""
+        return match_frames(places, source), ""
     places = [sorted(place, key=order_in_time) for place in places]
     fewest, most = min(map(len, places)), max(map(len, places))
     remark = ""

@@ -16,7 +16,7 @@ import numpy as np
 from gliotype.read.identify import keywords as words
 from gliotype.read.identify.kinds import Kind
 from gliotype.read.identify.timing import Opinion, timing_opinion, weighting_opinion
-from gliotype.read.series import Evidence
+from gliotype.read.series import SeriesInfo
 from gliotype.study import Sequence
 
 _NAME_STRENGTH = 0.9
@@ -60,17 +60,17 @@ class Identity:
     contrast_open: bool = False
 
 
-def identify(evidence: Evidence) -> Identity:
+def identify(info: SeriesInfo) -> Identity:
     """Identify one series from what its header and its name say.
 
     Example:
-        >>> identity = identify(Evidence(name="BraTS2021_00006_t1ce"))
+        >>> identity = identify(SeriesInfo(name="BraTS2021_00006_t1ce"))
         >>> identity.sequence, identity.reason
         (<Sequence.T1C: 'T1C'>, "The file name says 't1ce', and 't1ce' means after contrast.")
     """
-    if excluded := _excluded(evidence):
+    if excluded := _excluded(info):
         return Identity(None, 0.97, f"Not used: {excluded}.")
-    opinions = list(_opinions(evidence))
+    opinions = list(_opinions(info))
     if not opinions:
         return Identity(
             None,
@@ -86,7 +86,7 @@ def identify(evidence: Evidence) -> Identity:
         likely = frozenset(k for k in weights if weights[k] > 0.2 * weights[kind] and k is not Kind.OTHER)
         return Identity(_plain(kind), confidence, _sentence(reason), open=likely)
     if kind is Kind.T1:
-        return _with_contrast(evidence, confidence, reason)
+        return _with_contrast(info, confidence, reason)
     if kind is Kind.OTHER:
         meaning = next(
             (o.meaning for o in reversed(opinions) if _speaks_for(o, kind) and o.meaning), "something else"
@@ -95,10 +95,10 @@ def identify(evidence: Evidence) -> Identity:
     return Identity(_plain(kind), confidence, _sentence(reason))
 
 
-def surgery_remark(evidence: Evidence, study_description: str) -> list[str]:
+def surgery_remark(info: SeriesInfo, study_description: str) -> list[str]:
     """Warn, in a list of one or none, if a description tells of an earlier operation."""
-    texts = [*(text for _, text in evidence.all_texts), study_description]
-    word = next((word for text in texts if (word := words.surgery_said(text))), None)
+    texts = [*(text for _, text in info.all_texts), study_description]
+    word = next((word for text in texts if (word := words.match_surgery(text))), None)
     if word is None:
         return []
     return [
@@ -107,38 +107,38 @@ def surgery_remark(evidence: Evidence, study_description: str) -> list[str]:
     ]
 
 
-def _excluded(evidence: Evidence) -> str | None:
+def _excluded(info: SeriesInfo) -> str | None:
     """Say what in the header or the name rules the series out, or None."""
-    if evidence.modality in ("SEG", "RTSTRUCT") or evidence.label_map:
+    if info.modality in ("SEG", "RTSTRUCT") or info.label_map:
         return "the header says that it is a segmentation, not an image"
-    if evidence.modality != "MR" and evidence.modality not in ("OT", "SC"):
-        return f"its modality is {evidence.modality}, not MR"
-    if word := words.mask_said(evidence.name):
+    if info.modality != "MR" and info.modality not in ("OT", "SC"):
+        return f"its modality is {info.modality}, not MR"
+    if word := words.match_mask(info.name):
         return f"the file name says '{word}', a mask or segmentation, which is never read"
-    if evidence.name and not words.kind_said(evidence.name) and (word := words.mask_said(evidence.folder)):
+    if info.name and not words.match_kind(info.name) and (word := words.match_mask(info.folder)):
         return f"the folder says '{word}', a mask or segmentation, which is never read"
-    if evidence.pictured or evidence.modality in ("OT", "SC"):
+    if info.pictured or info.modality in ("OT", "SC"):
         return "a screen capture or picture without a place in the patient"
-    if "ADC" in evidence.image_type:
+    if "ADC" in info.image_type:
         return None
     for values, meaning in _IMAGE_TYPES:
-        if match := values.intersection(evidence.image_type):
+        if match := values.intersection(info.image_type):
             return f"its image type holds {min(match)}, {meaning}"
-    if evidence.angiography:
+    if info.angiography:
         return "the header says that it is an angiogram"
-    if evidence.max_b_value > 0:
-        return f"it is diffusion-weighted (b {evidence.max_b_value:.0f} s/mm2)"
+    if info.max_b_value > 0:
+        return f"it is diffusion-weighted (b {info.max_b_value:.0f} s/mm2)"
     return None
 
 
-def _opinions(evidence: Evidence) -> Iterator[Opinion]:
-    if "ADC" in evidence.image_type:
+def _opinions(info: SeriesInfo) -> Iterator[Opinion]:
+    if "ADC" in info.image_type:
         yield Opinion({Kind.ADC: 0.97}, "its image type holds ADC")
     else:
-        yield from (o for o in (weighting_opinion(evidence), timing_opinion(evidence)) if o is not None)
+        yield from (o for o in (weighting_opinion(info), timing_opinion(info)) if o is not None)
     seen: set[str] = set()
-    for source, text in evidence.all_texts:
-        said = words.kind_said(text)
+    for source, text in info.all_texts:
+        said = words.match_kind(text)
         if said is not None and source not in seen:
             seen.add(source)
             strength = _TECHNIQUE_STRENGTH if said.kind is Kind.OTHER else _NAME_STRENGTH
@@ -154,7 +154,7 @@ def _because(kind: Kind, opinions: list[Opinion]) -> str:
     text = ", and ".join(o.because for o in opinions if _speaks_for(o, kind))
     against = [o.because for o in opinions if not _speaks_for(o, kind)]
     if against:
-        text = f"{text or 'the likeliest by the sum of evidence'}, although {' and '.join(against)}"
+        text = f"{text or 'the likeliest by the sum of info'}, although {' and '.join(against)}"
     return text
 
 
@@ -166,10 +166,10 @@ def _plain(kind: Kind) -> Sequence:
     return Sequence.T1 if kind is Kind.T1 else Sequence(kind.value)
 
 
-def _with_contrast(evidence: Evidence, confidence: float, reason: str) -> Identity:
+def _with_contrast(info: SeriesInfo, confidence: float, reason: str) -> Identity:
     """Decide between T1 and T1c by the header's contrast agent and by words."""
-    agent = evidence.acquisition.contrast
-    said = next(((w, s) for s, t in evidence.all_texts if (w := words.contrast_said(t))), None)
+    agent = info.acquisition.contrast
+    said = next(((w, s) for s, t in info.all_texts if (w := words.match_contrast(t))), None)
     if said is None and agent is None:
         reason = f"{reason}, and nothing says that contrast was given"
         return Identity(Sequence.T1, 0.8 * confidence, _sentence(reason), contrast_open=True)

@@ -38,7 +38,7 @@ _LOOKS: Mapping[Kind, tuple[tuple[float, float], ...]] = {
     Kind.FLAIR: ((1.55, 0.3), (0.5, 0.15), (-0.7, 0.5)),
     Kind.T2: ((2.1, 0.5), (0.7, 0.08), (0.6, 0.5)),
 }
-"""Mean and spread of `Look.bright`, `Look.dark` and `Look.fluid` by weighting."""
+"""Mean and spread of `Appearance.bright`, `Appearance.dark` and `Appearance.fluid` by weighting."""
 
 _SEQUENCE_KINDS = {
     Sequence.T1: Kind.T1,
@@ -49,7 +49,7 @@ _SEQUENCE_KINDS = {
 
 
 @dataclass(frozen=True)
-class Look:
+class Appearance:
     """What the central part of the head looks like; its median is 1.
 
     Attributes:
@@ -70,7 +70,7 @@ def coarse(volume: Volume) -> Volume:
     return small.with_array(np.maximum(small.array, np.float32(0)))
 
 
-def look_of(image: Volume) -> Look | None:
+def appearance_of(image: Volume) -> Appearance | None:
     """Measure a coarse image, skull on or off; None where there is nothing in the middle of what it shows."""
     array = np.asarray(image.array, dtype=np.float32)
     centre = _within(array, 0.5)
@@ -82,7 +82,7 @@ def look_of(image: Volume) -> Look | None:
     )
     contrast = np.clip(array / (smooth + 1e-6) - 1.0, -0.6, 0.6)[centre]
     values = array[centre] / max(float(np.median(array[centre])), 1e-6)
-    return Look(
+    return Appearance(
         bright=float(np.percentile(values, 95)),
         dark=float(np.percentile(values, 5)),
         fluid=float(stats.skew(contrast)) if np.ptp(contrast) > 0 else 0.0,
@@ -124,7 +124,7 @@ def decided_by_content(
     certain = [candidate for candidate, _ in used.values()]
     errors: list[InputError] = []
     nameless = {
-        c.series for c in candidates if c.identity.open.intersection(_LOOKS) and c.series.evidence.frames == 1
+        c.series for c in candidates if c.identity.open.intersection(_LOOKS) and c.series.info.frames == 1
     }
     if nameless:
         candidates = _with_weighting(candidates, certain, nameless, loaded, errors)
@@ -158,7 +158,7 @@ class _Seen:
     """A nameless image: coarse, and what it looks like."""
 
     image: Volume
-    look: Look
+    appearance: Appearance
 
 
 def _with_weighting(
@@ -179,10 +179,10 @@ def _with_weighting(
             decided[candidate.series] = candidate.dismissed(
                 f"Not used: it holds only {values} different values, as a label map does."
             )
-        elif (look := look_of(image := coarse(volume))) is None:
+        elif (appearance := appearance_of(image := coarse(volume))) is None:
             decided[candidate.series] = candidate.dismissed("Not used: it shows no head.")
         else:
-            seen[candidate.series] = _Seen(image, look)
+            seen[candidate.series] = _Seen(image, appearance)
     anchors = [
         (_SEQUENCE_KINDS[c.identity.sequence], coarse(loaded[c.series].volume))
         for c in _known(certain, candidates)
@@ -219,7 +219,7 @@ def _likeliest(
     The probability of each name is the sum over all ways in which the image has it.
     """
     images = [seen[c.series].image for c in together]
-    looks = [seen[c.series].look for c in together]
+    appearances = [seen[c.series].appearance for c in together]
     allowed = [[k for k in _LOOKS if k in c.identity.open] or [*_LOOKS] for c in together]
     pairs = {
         (a, b): correlation(images[a], images[b]) for a, b in itertools.combinations(range(len(images)), 2)
@@ -230,23 +230,23 @@ def _likeliest(
     weights = np.empty(len(ways))
     for number, way in enumerate(ways):
         weights[number] = (
-            sum(_log_look(look, kind) for look, kind in zip(looks, way, strict=True))
+            sum(_log_appearance(appearance, kind) for appearance, kind in zip(appearances, way, strict=True))
             + sum(_log_pair(r, way[a], way[b]) for (a, b), r in pairs.items())
             + sum(_log_pair(r, k, own) for k, rs in zip(way, to_anchors, strict=True) for own, r in rs)
             + _log_repeats([*way, *taken])
         )
     weights = np.exp(weights - weights.max())
     identities = []
-    for place, look in enumerate(looks):
+    for place, appearance in enumerate(appearances):
         sums = {kind: float(weights[[way[place] is kind for way in ways]].sum()) for kind in allowed[place]}
         kind = max(sums, key=lambda k: sums[k])
         probability = min(sums[kind] / float(weights.sum()), 1.0) * MAX_CONFIDENCE
-        identities.append(_identity(kind, probability, look, beside=len(together) + len(anchors) > 1))
+        identities.append(_identity(kind, probability, appearance, beside=len(together) + len(anchors) > 1))
     return identities
 
 
-def _log_look(look: Look, kind: Kind) -> float:
-    values = (look.bright, look.dark, look.fluid)
+def _log_appearance(appearance: Appearance, kind: Kind) -> float:
+    values = (appearance.bright, appearance.dark, appearance.fluid)
     return sum(
         -0.5 * ((value - mean) / spread) ** 2 - float(np.log(spread))
         for value, (mean, spread) in zip(values, _LOOKS[kind], strict=True)
@@ -307,11 +307,12 @@ def _on_common_grid(
     return a, b, _within(a, radius) & (b > 0)
 
 
-def _identity(kind: Kind, probability: float, look: Look, beside: bool) -> Identity:
+def _identity(kind: Kind, probability: float, appearance: Appearance, beside: bool) -> Identity:
     others = " and the correlation with the other images" if beside else ""
     reason = (
-        f"By its voxels, since header and name say nothing: brightest tissue {look.bright:.1f} and darkest "
-        f"{look.dark:.1f} times the median, fluid {'bright' if look.fluid > 0 else 'dark'}{others} fit {kind}."
+        f"By its voxels, since header and name say nothing: brightest tissue {appearance.bright:.1f} and darkest "
+        f"{appearance.dark:.1f} times the median, fluid {'bright' if appearance.fluid > 0 else 'dark'}{others} "
+        f"fit {kind}."
     )
     return Identity(Sequence(kind.value), probability, reason, contrast_open=kind is Kind.T1)
 

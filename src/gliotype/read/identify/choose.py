@@ -34,7 +34,7 @@ def reach_mm(series: Series) -> float:
 
 def is_processed(series: Series) -> bool:
     """Whether the image was computed from another: derived, reformatted, bias-corrected, resampled."""
-    return series.evidence.derived or any(words.processed_said(text) for _, text in series.evidence.all_texts)
+    return series.info.derived or any(words.match_processed(text) for _, text in series.info.all_texts)
 
 
 def _slice_mm(series: Series) -> float:

@@ -14,7 +14,7 @@ from gliotype.read.identify.kinds import Kind
 
 
 @dataclass(frozen=True)
-class Said:
+class KeywordMatch:
     """What a text says.
 
     Attributes:
@@ -120,56 +120,56 @@ def normalised(text: str) -> str:
     return re.sub(r" (?:in|to|on|space) (?:t1\w*|t2\w*|flair|mni\w*|sri\w*) ", " ", text)
 
 
-def kind_said(text: str) -> Said | None:
+def match_kind(text: str) -> KeywordMatch | None:
     """Tell which kind of image a description or file name names, or None if it names none.
 
     Techniques that share the weighting of a structural image (an angiogram is T1-weighted) go first.
 
     Example:
-        >>> kind_said("t2_tirm_tra_dark-fluid").kind, kind_said("AX T1 FLAIR").kind, kind_said("t1ce").kind
+        >>> match_kind("t2_tirm_tra_dark-fluid").kind, match_kind("AX T1 FLAIR").kind, match_kind("t1ce").kind
         (<Kind.FLAIR: 'FLAIR'>, <Kind.T1: 'T1'>, <Kind.T1: 'T1'>)
-        >>> kind_said("ToF_3D_multi-slab").meaning
+        >>> match_kind("ToF_3D_multi-slab").meaning
         'an angiogram'
-        >>> kind_said("img1") is None
+        >>> match_kind("img1") is None
         True
     """
     words = normalised(text)
     for pattern, meaning in _TECHNIQUES:
         if word := _found(pattern, words):
-            return Said(Kind.OTHER, word, meaning)
+            return KeywordMatch(Kind.OTHER, word, meaning)
     if word := _found(_ADC, words):
-        return Said(Kind.ADC, word)
+        return KeywordMatch(Kind.ADC, word)
     if word := _found(_DWI, words):
-        return Said(Kind.OTHER, word, "a diffusion-weighted image")
+        return KeywordMatch(Kind.OTHER, word, "a diffusion-weighted image")
     if word := _found(_DSC, words):
-        return Said(Kind.DSC, word)
+        return KeywordMatch(Kind.DSC, word)
     flair, t1, t2, pd = _found(_FLAIR, words), _found(_T1, words), _found(_T2, words), _found(_PD, words)
     if flair and not (t1 and not t2):
-        return Said(Kind.FLAIR, flair)
+        return KeywordMatch(Kind.FLAIR, flair)
     if t1 and not t2:
-        return Said(Kind.T1, t1)
+        return KeywordMatch(Kind.T1, t1)
     if pd and not t2:
-        return Said(Kind.OTHER, pd, "a proton-density image")
-    return Said(Kind.T2, t2) if t2 and not t1 and not pd else None
+        return KeywordMatch(Kind.OTHER, pd, "a proton-density image")
+    return KeywordMatch(Kind.T2, t2) if t2 and not t1 and not pd else None
 
 
-def mask_said(name: str) -> str | None:
+def match_mask(name: str) -> str | None:
     """Return the word of a file name that says it is a mask or a segmentation, or None.
 
     Example:
-        >>> mask_said("BraTS2021_00006_seg"), mask_said("brain_segmentation"), mask_said("T1_brain")
+        >>> match_mask("BraTS2021_00006_seg"), match_mask("brain_segmentation"), match_mask("T1_brain")
         ('seg', 'segmentation', None)
     """
     return _found(_MASK, normalised(name))
 
 
-def contrast_said(text: str) -> tuple[bool, str] | None:
+def match_contrast(text: str) -> tuple[bool, str] | None:
     """Tell whether a text says that contrast was given, and by which word; None if it says neither or both.
 
     Example:
-        >>> contrast_said("MRHR_T1_AX_POST_GAD"), contrast_said("T1_pre"), contrast_said("T1w")
+        >>> match_contrast("MRHR_T1_AX_POST_GAD"), match_contrast("T1_pre"), match_contrast("T1w")
         ((True, 'post gad'), (False, 'pre'), None)
-        >>> contrast_said("BraTS2021_00006_t1ce"), contrast_said("BraTS-GLI-00005-000-t1n")
+        >>> match_contrast("BraTS2021_00006_t1ce"), match_contrast("BraTS-GLI-00005-000-t1n")
         ((True, 't1ce'), (False, 't1n'))
     """
     words = re.sub(r" (?:pre|post) ?(?:op\w*|surg\w*|proc\w*) ", " ", normalised(text))
@@ -182,21 +182,21 @@ def contrast_said(text: str) -> tuple[bool, str] | None:
     return (True, given) if given and not without else None
 
 
-def surgery_said(text: str) -> str | None:
+def match_surgery(text: str) -> str | None:
     """Return the words that tell of an earlier operation, or None.
 
     Example:
-        >>> surgery_said("MRT Kopf post-OP"), surgery_said("T1 post Gd")
+        >>> match_surgery("MRT Kopf post-OP"), match_surgery("T1 post Gd")
         ('post op', None)
     """
     return _found(_POST_OP, normalised(text))
 
 
-def processed_said(text: str) -> bool:
+def match_processed(text: str) -> bool:
     """Tell whether a text says that the image was computed from another: reformatted, corrected, moved.
 
     Example:
-        >>> processed_said("T1_bias"), processed_said("t1_mpr_sag"), processed_said("T1 reformatted")
+        >>> match_processed("T1_bias"), match_processed("t1_mpr_sag"), match_processed("T1 reformatted")
         (True, False, True)
     """
     return _found(_PROCESSED, normalised(text)) is not None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gliotype.read.identify.kinds import Kind
-from gliotype.read.series import Evidence
+from gliotype.read.series import SeriesInfo
 
 
 @dataclass(frozen=True)
@@ -48,37 +48,37 @@ _WEIGHTINGS: dict[str, tuple[Mapping[Kind, float], str]] = {
 }
 
 
-def weighting_opinion(evidence: Evidence) -> Opinion | None:
+def weighting_opinion(info: SeriesInfo) -> Opinion | None:
     """Take the AcquisitionContrast of an enhanced MR header, if there is one."""
-    if evidence.weighting not in _WEIGHTINGS:
+    if info.weighting not in _WEIGHTINGS:
         return None
-    odds, meaning = _WEIGHTINGS[evidence.weighting]
-    return Opinion(odds, f"the header calls its contrast {evidence.weighting}", meaning)
+    odds, meaning = _WEIGHTINGS[info.weighting]
+    return Opinion(odds, f"the header calls its contrast {info.weighting}", meaning)
 
 
-def timing_opinion(evidence: Evidence) -> Opinion | None:
+def timing_opinion(info: SeriesInfo) -> Opinion | None:
     """Judge an image by its echo time, repetition time, inversion time and number of time points.
 
     Example:
         >>> from gliotype.study import Acquisition
-        >>> flair = Evidence(Acquisition(te_ms=110, tr_ms=9000, ti_ms=2500))
+        >>> flair = SeriesInfo(Acquisition(te_ms=110, tr_ms=9000, ti_ms=2500))
         >>> timing_opinion(flair).odds[Kind.FLAIR], timing_opinion(flair).because
         (0.95, 'TE 110 ms, TR 9000 ms and TI 2500 ms are those of FLAIR')
-        >>> timing_opinion(Evidence()) is None
+        >>> timing_opinion(SeriesInfo()) is None
         True
     """
-    odds, meaning = _odds(evidence)
+    odds, meaning = _odds(info)
     if not odds:
         return None
     likely = [kind for kind in odds if odds[kind] >= 0.35]
     names = " or ".join(meaning if kind is Kind.OTHER else kind.value for kind in likely)
-    return Opinion(odds, f"{_numbers(evidence)} of {names}", meaning)
+    return Opinion(odds, f"{_numbers(info)} of {names}", meaning)
 
 
-def _numbers(evidence: Evidence) -> str:
+def _numbers(info: SeriesInfo) -> str:
     """Say the numbers: ``TE 110 ms and TR 9000 ms are those``."""
-    acquisition = evidence.acquisition
-    parts = [f"{evidence.frames} time points"] if evidence.frames > 1 else []
+    acquisition = info.acquisition
+    parts = [f"{info.frames} time points"] if info.frames > 1 else []
     for name, value in (("TE", acquisition.te_ms), ("TR", acquisition.tr_ms), ("TI", acquisition.ti_ms)):
         if value is not None:
             parts.append(f"{name} {value:.4g} ms")
@@ -86,25 +86,25 @@ def _numbers(evidence: Evidence) -> str:
     return f"{listed} {'are those' if len(parts) > 1 else 'is that'}"
 
 
-def _odds(evidence: Evidence) -> tuple[dict[Kind, float], str]:
-    acquisition = evidence.acquisition
+def _odds(info: SeriesInfo) -> tuple[dict[Kind, float], str]:
+    acquisition = info.acquisition
     te, tr, ti = acquisition.te_ms, acquisition.tr_ms, acquisition.ti_ms
-    if evidence.frames > 1:
-        return _time_series(evidence)
+    if info.frames > 1:
+        return _time_series(info)
     if te is None:
         return {}, ""
-    if "EP" in evidence.scanning:
+    if "EP" in info.scanning:
         return {Kind.OTHER: 0.8, Kind.ADC: 0.12}, "a diffusion or functional image"
-    if ti or "IR" in evidence.scanning:
+    if ti or "IR" in info.scanning:
         return _inversion(te, tr, ti)
-    if "GR" in evidence.scanning and "SE" not in evidence.scanning:
+    if "GR" in info.scanning and "SE" not in info.scanning:
         return _gradient_echo(te, tr, acquisition.flip_angle_deg)
-    return _spin_echo(te, tr, certain="SE" in evidence.scanning)
+    return _spin_echo(te, tr, certain="SE" in info.scanning)
 
 
-def _time_series(evidence: Evidence) -> tuple[dict[Kind, float], str]:
-    te = evidence.acquisition.te_ms
-    if evidence.frames < 10 or (te is not None and not 10 <= te <= 110):
+def _time_series(info: SeriesInfo) -> tuple[dict[Kind, float], str]:
+    te = info.acquisition.te_ms
+    if info.frames < 10 or (te is not None and not 10 <= te <= 110):
         return {Kind.OTHER: 0.9}, "a repeated or dynamic image"
     return {Kind.DSC: 0.55, Kind.OTHER: 0.43}, "a functional image"
 

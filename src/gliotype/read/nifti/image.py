@@ -15,8 +15,8 @@ import numpy as np
 from gliotype.errors import GeometryError, InputError
 from gliotype.read.files import Found
 from gliotype.read.nifti.bids import Sidecar, acquisition_of, examination_of, numbers_of, stem_of
-from gliotype.read.series import Evidence, Loaded, Series, broken_series
-from gliotype.read.voxels import checked
+from gliotype.read.series import Loaded, Series, SeriesInfo, broken_series
+from gliotype.read.validate import validate
 from gliotype.volume import Array, Grid, Matrix, Volume
 
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
@@ -60,7 +60,7 @@ def read_nifti(found: Found, sidecar: Sidecar) -> Series:
     return Series(
         source=found.relative,
         grid=grid,
-        evidence=_evidence(found, image.header, sidecar, frames),
+        info=_series_info(found, image.header, sidecar, frames),
         examination=examination_of(found.relative, sidecar),
         load=lambda: _load(found, grid, times),
         problem=problem,
@@ -123,7 +123,7 @@ def _affine(header: Any) -> Matrix:
     return affine
 
 
-def _evidence(found: Found, header: Any, sidecar: Sidecar, frames: int) -> Evidence:
+def _series_info(found: Found, header: Any, sidecar: Sidecar, frames: int) -> SeriesInfo:
     stem = stem_of(found.relative)
     texts = [str(sidecar.get(key, "")) for key in ("SeriesDescription", "ProtocolName", "SequenceName")]
     acquisition = acquisition_of(sidecar, description=texts[0] or stem)
@@ -131,7 +131,7 @@ def _evidence(found: Found, header: Any, sidecar: Sidecar, frames: int) -> Evide
     if acquisition.te_ms is None and (match := re.search(r"\bTE=([0-9.eE+]+)", noted)):
         te_ms = float(match[1])
         acquisition = replace(acquisition, te_ms=te_ms if te_ms > 0 else None)
-    return Evidence(
+    return SeriesInfo(
         acquisition=acquisition,
         name=stem,
         texts=tuple(text for text in texts if text),
@@ -177,7 +177,7 @@ def read_voxels(found: Found) -> Array:
 def _load(found: Found, grid: Grid | None, times_s: tuple[float, ...] | None) -> Loaded:
     if grid is None:
         raise InputError(f"{found.relative} has no usable geometry: convert it again")
-    loaded = checked(Volume(read_voxels(found), grid.affine), found.relative)
+    loaded = validate(Volume(read_voxels(found), grid.affine), found.relative)
     return replace(loaded, frame_times_s=times_s)
 
 

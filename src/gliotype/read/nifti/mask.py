@@ -34,8 +34,8 @@ def read_mask(path: Path) -> Volume:
     series = read_nifti(found, {})
     if series.problem is not None or series.grid is None:
         raise series.problem or InputError(f"the mask {path} has no geometry: give it with an affine")
-    if series.evidence.frames > 1:
-        raise InputError(f"the mask {path} has {series.evidence.frames} frames: give one 3D mask")
+    if series.info.frames > 1:
+        raise InputError(f"the mask {path} has {series.info.frames} frames: give one 3D mask")
     if skew_mm(series.grid) > MAX_SKEW_MM:
         raise GeometryError(f"the mask {path} lies on a skewed grid: resample it onto the image's")
     values = read_voxels(found)

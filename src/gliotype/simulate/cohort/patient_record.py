@@ -31,7 +31,7 @@ RAW_THICKNESS_MM = 3.0
 
 
 @dataclass(frozen=True)
-class Draw:
+class PatientParameters:
     """What is drawn about a patient before any voxel."""
 
     seed: int
@@ -45,7 +45,7 @@ class Draw:
     head: float
 
     @classmethod
-    def of(cls, cohort_seed: int, number: int, site: Site) -> Draw:
+    def of(cls, cohort_seed: int, number: int, site: Site) -> PatientParameters:
         """Draw the patient of a number (from 1) in a site's cohort of a seed."""
         seed = int(np.random.SeedSequence([cohort_seed, number]).generate_state(1)[0])
         rng = np.random.default_rng([seed, 0])
@@ -66,7 +66,7 @@ class Draw:
         )
 
 
-class Heads:
+class AnatomyLibrary:
     """The anatomies to choose from; a label map is read and aligned when it is first needed."""
 
     def __init__(self, folder: Path | None) -> None:
@@ -82,7 +82,7 @@ class Heads:
 
 
 @dataclass(frozen=True, eq=False)
-class Member:
+class SimulatedPatient:
     """A patient with images and truth.
 
     Attributes:
@@ -102,15 +102,15 @@ class Member:
     dsc: SimulatedDsc | None = None
 
 
-def simulate_member(
+def simulate_patient(
     name: str,
-    draw: Draw,
+    draw: PatientParameters,
     anatomy: Anatomy,
     *,
     raw: bool,
     spacing_mm: float = 1.0,
     dsc: DscSite | None = None,
-) -> Member:
+) -> SimulatedPatient:
     """Simulate a patient as drawn.
 
     Args:
@@ -149,7 +149,7 @@ def simulate_member(
         "truth_space": str(space),
         "seed": draw.seed,
     }
-    return Member(
+    return SimulatedPatient(
         name,
         images,
         _read_on(labels, patient.grid, drawn_on),
@@ -161,7 +161,7 @@ def simulate_member(
     )
 
 
-def _registered_images(patient: DigitalPatient, draw: Draw) -> dict[Sequence, SimulatedImage]:
+def _registered_images(patient: DigitalPatient, draw: PatientParameters) -> dict[Sequence, SimulatedImage]:
     """Acquire images on the patient's own grid, each with the blur of its slices."""
     rng = np.random.default_rng([draw.seed, 2])
     protocols = {

@@ -16,7 +16,12 @@ import nibabel as nib
 from gliotype._version import __version__
 from gliotype.atomic_files import ASIDE, check_writable, output_errors, refuse_other_settings, write_text
 from gliotype.errors import UsageError
-from gliotype.simulate.cohort.patient_record import Draw, Heads, Member, simulate_member
+from gliotype.simulate.cohort.patient_record import (
+    AnatomyLibrary,
+    PatientParameters,
+    SimulatedPatient,
+    simulate_patient,
+)
 from gliotype.simulate.cohort.raw_study import write_image
 from gliotype.simulate.cohort.sites import SITES, Site, site_named
 from gliotype.simulate.cohort.truth import COLUMNS
@@ -116,15 +121,15 @@ def write_cohort(
     check_writable(out)
     with output_errors(out):
         _begin(out, chosen, settings)
-        heads = Heads(anatomies)
+        heads = AnatomyLibrary(anatomies)
         made = 0
         for number in range(1, n + 1):
             name = f"sub-{number:04d}"
             if _truth_of_complete(out, name) is not None:
                 continue
             tell(f"simulate {name} of {n}")
-            draw = Draw.of(seed, number, chosen)
-            simulated = simulate_member(
+            draw = PatientParameters.of(seed, number, chosen)
+            simulated = simulate_patient(
                 name, draw, heads.chosen(draw.head), raw=raw, spacing_mm=spacing_mm, dsc=perfusion_site
             )
             _write_patient(out, simulated)
@@ -183,7 +188,7 @@ def _settings_found(out: Path) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _write_patient(out: Path, patient: Member) -> None:
+def _write_patient(out: Path, patient: SimulatedPatient) -> None:
     """Write a patient aside and move it into place, the images last."""
     with TemporaryDirectory(prefix=ASIDE, dir=out) as aside:
         images, truth = Path(aside) / "images", Path(aside) / "truth"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 
-def mixed_precision(device: torch.device) -> torch.autocast:
+def autocast(device: torch.device) -> torch.autocast:
     """Compute in bfloat16 where the device does so itself.
 
     A processor without it does not fail but imitates it, far slower than single precision.
@@ -14,7 +14,7 @@ def mixed_precision(device: torch.device) -> torch.autocast:
         device: on which a network learns.
 
     Example:
-        >>> with mixed_precision(torch.device("cpu")):
+        >>> with autocast(torch.device("cpu")):
         ...     product = torch.ones(2, 3) @ torch.ones(3, 2)
         >>> (product.dtype == torch.bfloat16) == computes_in_bfloat16(torch.device("cpu"))
         True

@@ -9,7 +9,7 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from gliotype.atomic_files import expect_whole, written_whole
+from gliotype.atomic_files import atomic_write, reading_cached
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -26,8 +26,8 @@ def kept_network(file: Path, network: N, train: Callable[[], N]) -> N:
         InputError: if the file is damaged.
     """
     if not file.exists():
-        with written_whole(file) as aside:
+        with atomic_write(file) as aside:
             torch.save(train().state_dict(), aside)
-    with expect_whole(file):
+    with reading_cached(file):
         network.load_state_dict(torch.load(file, weights_only=True))
     return network.eval()

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from gliotype.atlas import atlas
-from gliotype.atomic_files import expect_whole, written_whole
+from gliotype.atomic_files import atomic_write, reading_cached
 from gliotype.simulate.head.anatomy import Anatomy
 from gliotype.simulate.head.label_maps import label_map_files, label_map_hashes, read_label_map
 from gliotype.simulate.head.template import template_anatomy
@@ -43,7 +43,7 @@ def read_anatomies(folder: Path | None, keep: Path | None) -> tuple[Anatomy, ...
 
 
 def _read(file: Path) -> tuple[Anatomy, ...]:
-    with expect_whole(file), np.load(file) as kept:
+    with reading_cached(file), np.load(file) as kept:
         n = len(kept.files) // 3
         return tuple(Anatomy(Volume(kept[f"t{i}"], kept[f"a{i}"]), kept[f"m{i}"]) for i in range(n))
 
@@ -54,5 +54,5 @@ def _write(anatomies: tuple[Anatomy, ...], file: Path) -> None:
     for i, anatomy in enumerate(anatomies):
         tissue = anatomy.tissue
         arrays |= {f"t{i}": tissue.array, f"a{i}": tissue.affine, f"m{i}": anatomy.mni_from_world}
-    with written_whole(file) as aside:
+    with atomic_write(file) as aside:
         np.savez_compressed(aside, **arrays)

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gliotype._version import __version__
-from gliotype.atomic_files import expect_whole, written_whole
+from gliotype.atomic_files import atomic_write, reading_cached
 from gliotype.errors import GliotypeError, InputError
 from gliotype.evaluate.table import check_both_classes
 from gliotype.masks import dice
@@ -221,7 +221,7 @@ def _file(patients: Patients, subject: str, folder: Path) -> Path:
 def write_example(example: Example, file: Path) -> None:
     """Write an example, replaced at once when complete."""
     about = {"subject": example.subject, "strata": dict(example.strata)}
-    with written_whole(file) as aside:
+    with atomic_write(file) as aside:
         np.savez_compressed(
             aside,
             slices=example.slices,
@@ -237,7 +237,7 @@ def read_example(file: Path) -> Example:
     Raises:
         InputError: if the file is damaged.
     """
-    with expect_whole(file), np.load(file) as kept:
+    with reading_cached(file), np.load(file) as kept:
         about = json.loads(str(kept["about"]))
         mutant, age, found, dice = kept["scalars"].tolist()
         return Example(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from gliotype.prepare import prepare_registered
 from gliotype.segment import find_brain
-from gliotype.simulate.cohort.patient_record import Draw, Member, simulate_member
+from gliotype.simulate.cohort.patient_record import PatientParameters, SimulatedPatient, simulate_patient
 from gliotype.simulate.cohort.sites import Site, site_named
 from gliotype.simulate.head.label_maps import label_map_hashes
 from gliotype.study import PreparedStudy, Sequence, Subject
@@ -86,9 +86,9 @@ class SimulatedPatients:
         heads = "template" if self.anatomies is None else label_map_hashes(self.anatomies)
         return {"simulated": site, "seed": self.seed, "anatomies": heads, "spacing_mm": SPACING_MM}
 
-    def draw(self, subject: str) -> Draw:
+    def draw(self, subject: str) -> PatientParameters:
         """Return what is drawn about a patient before any voxel."""
-        return Draw.of(self.seed, int(subject.rpartition("-")[2]), self.hospital)
+        return PatientParameters.of(self.seed, int(subject.rpartition("-")[2]), self.hospital)
 
     def mutant(self, subject: str) -> bool:
         """Tell whether a patient is IDH-mutant."""
@@ -106,12 +106,12 @@ class SimulatedPatients:
         """Return number and seed: another cohort of this seed, of whatever site, has the same heads and tumours."""
         return frozenset({f"simulated {subject.rpartition('-')[2]} of seed {self.seed}"})
 
-    def member(self, subject: str) -> Member:
+    def member(self, subject: str) -> SimulatedPatient:
         """Simulate a patient."""
         draw = self.draw(subject)
         heads = read_anatomies(self.anatomies, self.keep)
         anatomy = heads[int(draw.head * len(heads))]
-        return simulate_member(subject, draw, anatomy, raw=False, spacing_mm=SPACING_MM)
+        return simulate_patient(subject, draw, anatomy, raw=False, spacing_mm=SPACING_MM)
 
     def example(self, subject: str) -> Example:
         """Simulate a patient and make the example, with the brain and the tumour that Model 1 finds."""

@@ -21,9 +21,9 @@ from gliotype.atomic_files import write_text
 from gliotype.errors import InputError
 from gliotype.prepare import prepare_registered
 from gliotype.segment import find_brain
-from gliotype.segment.candidates import NUMBERS, Evidence
+from gliotype.segment.candidates import NUMBERS, CandidateFeatures
 from gliotype.segment.model1 import GRID
-from gliotype.segment.tumour import suspect
+from gliotype.segment.tumour import find_candidates
 from gliotype.simulate.cohort.raw_study import hospital_protocol
 from gliotype.simulate.cohort.sites import Disease
 from gliotype.simulate.head.anatomy import Anatomy
@@ -131,16 +131,16 @@ def _images(rng: np.random.Generator, patient: DigitalPatient) -> dict[Sequence,
 class Weighed:
     """A component with what speaks for it, and whether it is tumour."""
 
-    evidence: Evidence
+    features: CandidateFeatures
     tumour: bool
 
 
 def weigh(prepared: PreparedStudy, truth: NDArray[np.bool_]) -> Iterator[Weighed]:
     """Yield the candidates of a head and whether each is tumour."""
-    suspicion = suspect(prepared)
-    for candidate in suspicion.candidates:
-        share = float(truth[suspicion.parts == candidate.number].mean())
-        yield Weighed(candidate.evidence, share >= TUMOUR_SHARE)
+    candidates = find_candidates(prepared)
+    for candidate in candidates.candidates:
+        share = float(truth[candidates.parts == candidate.number].mean())
+        yield Weighed(candidate.features, share >= TUMOUR_SHARE)
 
 
 def _weighed(job: tuple[int, Disease, Recipe]) -> list[Weighed]:
@@ -174,7 +174,7 @@ def fit(
     Raises:
         InputError: if one kind of component is too rare to fit.
     """
-    values = np.array([each.evidence.numbers for each in weighed]).reshape(-1, len(NUMBERS))
+    values = np.array([each.features.numbers for each in weighed]).reshape(-1, len(NUMBERS))
     tumour = np.array([each.tumour for each in weighed], dtype=np.bool_)
     if min(tumour.sum(), (~tumour).sum()) < 5:
         raise InputError(

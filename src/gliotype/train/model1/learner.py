@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gliotype.atomic_files import expect_whole, written_whole
-from gliotype.train.common.autocast import mixed_precision
+from gliotype.atomic_files import atomic_write, reading_cached
+from gliotype.train.common.autocast import autocast
 from gliotype.train.model1.loss import Loss, loss, whole_tumour_dice
 
 
@@ -49,7 +49,7 @@ class Learner:
     def resume(self, checkpoint: Path) -> None:
         """Go on from a checkpoint, if there is one."""
         if checkpoint.exists():
-            with expect_whole(checkpoint):
+            with reading_cached(checkpoint):
                 kept = torch.load(checkpoint, weights_only=True)
                 self.network.load_state_dict(kept["network"])
                 self.average.load_state_dict(kept["average"])
@@ -59,14 +59,14 @@ class Learner:
     def save(self, checkpoint: Path) -> None:
         """Write a checkpoint, replaced at once when complete."""
         parts = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimiser")}
-        with written_whole(checkpoint) as aside:
+        with atomic_write(checkpoint) as aside:
             torch.save({**parts, "step": self.step}, aside)
 
     def learn(self, x: Tensor, y: Tensor, rate: float) -> tuple[float, float]:
         """Take one optimiser step at a learning rate; return loss and whole-tumour Dice before it."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        with mixed_precision(x.device):
+        with autocast(x.device):
             logits = self.network(x)
         value = self.loss(logits.float(), y)
         self.optimiser.zero_grad()

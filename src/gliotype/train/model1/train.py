@@ -15,7 +15,7 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from gliotype.atomic_files import check_writable, claim
+from gliotype.atomic_files import check_run_settings, check_writable
 from gliotype.errors import InputError
 from gliotype.networks.export import export_onnx, read_onnx_weights
 from gliotype.networks.unet import model1
@@ -167,7 +167,7 @@ def _claim(run: Path, recipe: Recipe) -> None:
         "start": None if recipe.start is None else hashlib.sha256(recipe.start.read_bytes()).hexdigest()[:16],
         **{name: getattr(recipe, name) for name in ("batch", "learning_rate", "warm_up", "average", "seed")},
     }
-    claim(run / "recipe.json", "a run begun", asked)
+    check_run_settings(run / "recipe.json", "a run begun", asked)
 
 
 def _begin(recipe: Recipe, device: torch.device) -> Learner:

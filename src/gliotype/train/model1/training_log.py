@@ -8,7 +8,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from gliotype.atomic_files import written_whole
+from gliotype.atomic_files import atomic_write
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Entry:
 
 def write_entries(entries: list[Entry], file: Path) -> None:
     """Write entries as a CSV table, replaced at once when complete."""
-    with written_whole(file) as aside, aside.open("w", newline="") as table:
+    with atomic_write(file) as aside, aside.open("w", newline="") as table:
         writer = csv.writer(table)
         writer.writerow(f.name for f in fields(Entry))
         writer.writerows([f"{value:.6g}" for value in asdict(entry).values()] for entry in entries)
@@ -59,5 +59,5 @@ def write_figure(entries: list[Entry], file: Path) -> None:
         axes.set_xlabel("step")
         axes.set_ylabel("loss" if name == "loss" else "Dice of whole tumour (training cases)")
         axes.spines[["top", "right"]].set_visible(False)
-    with written_whole(file) as aside:
+    with atomic_write(file) as aside:
         figure.savefig(aside, metadata={"Date": None})

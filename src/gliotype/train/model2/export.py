@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from gliotype.atomic_files import written_together
+from gliotype.atomic_files import atomic_write_set
 from gliotype.train.data.examples import Example
 from gliotype.train.model2.model import Model2, export
 
@@ -34,7 +34,7 @@ def write_weight(
     """
     mutants = sum(example.mutant for example in training)
     about = {"data": dict(data), "patients": len(training), "mutants": mutants, "seed": model.recipe.seed}
-    with written_together(folder, FILES) as aside:
+    with atomic_write_set(folder, FILES) as aside:
         export(model, aside, about)
         card = _card(model, len(training), mutants, data, results)
         (aside / "model2.md").write_text(card, encoding="utf-8")

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from gliotype.train.common.autocast import mixed_precision
+from gliotype.train.common.autocast import autocast
 from gliotype.train.common.bootstrap import bootstrap
 from gliotype.train.data.examples import Example
 from gliotype.train.model2.model import PARTS, Hybrid, Recipe, Standard
@@ -166,7 +166,7 @@ def _precision(network: Hybrid) -> AbstractContextManager[None]:
     """Compute an image in bf16 where the machine does, and numbers alone in fp32."""
     if network.image is None:
         return nullcontext()
-    return mixed_precision(network.channels.device)
+    return autocast(network.channels.device)
 
 
 def augment(slices: Tensor, generator: torch.Generator, recipe: Recipe) -> Tensor:

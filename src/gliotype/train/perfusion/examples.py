@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gliotype._version import __version__
-from gliotype.atomic_files import expect_whole, written_whole
+from gliotype.atomic_files import atomic_write, reading_cached
 from gliotype.dsc import TUMOUR_REGIONS, Region, RegionCurve
 from gliotype.measure.dsc import NoPerfusion, VoxelPerfusion, analyse
 from gliotype.measure.dsc.bolus import relative_signal
@@ -144,7 +144,7 @@ def _variants(
 
 def _save(examples: list[CurveExample], file: Path) -> None:
     """Write examples into one file, replaced at once when complete."""
-    with written_whole(file) as aside:
+    with atomic_write(file) as aside:
         np.savez_compressed(
             aside,
             subjects=[e.subject for e in examples],
@@ -158,7 +158,7 @@ def _save(examples: list[CurveExample], file: Path) -> None:
 
 
 def _load(file: Path) -> list[CurveExample]:
-    with expect_whole(file), np.load(file) as kept:
+    with reading_cached(file), np.load(file) as kept:
         curves = np.split(kept["curves"].astype(np.float32), np.cumsum(kept["counts"])[:-1])
         columns = (kept[name] for name in ("phases", "numbers", "mutant", "age"))
         rows = zip(kept["subjects"], curves, *columns, strict=True)

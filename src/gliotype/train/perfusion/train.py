@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from gliotype.atomic_files import check_writable, written_together
+from gliotype.atomic_files import atomic_write_set, check_writable
 from gliotype.evaluate.table import check_both_classes
 from gliotype.networks.export import export_onnx
 from gliotype.networks.recurrent import CurveEnsemble, CurveNet
@@ -183,7 +183,7 @@ def _write(
         "slope": round(model.slope, 5),
         "offset": round(model.offset, 5),
     }
-    with written_together(run, FILES) as aside:
+    with atomic_write_set(run, FILES) as aside:
         network = nn.Sequential(CurveEnsemble(list(model.members)))
         export_onnx(network, torch.ones(2, len(CHANNELS), POINTS), aside / FILES[0])
         (aside / "perfusion.json").write_text(json.dumps(document) + "\n", encoding="utf-8")

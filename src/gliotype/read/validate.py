@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gliotype.errors import InputError
-from gliotype.read.geometry import MAX_SKEW_MM, skew_mm, straightened
+from gliotype.read.geometry import MAX_SKEW_MM, deskew, skew_mm
 from gliotype.read.series import Loaded
 from gliotype.volume import Array, Volume
 
@@ -25,7 +25,7 @@ def compact(array: Array) -> Array:
         return array.astype(np.float32, copy=False)
 
 
-def checked(volume: Volume, source: str) -> Loaded:
+def validate(volume: Volume, source: str) -> Loaded:
     """Refuse an image without content; replace a few non-finite voxels by 0; straighten a skewed grid.
 
     Args:
@@ -55,4 +55,4 @@ def checked(volume: Volume, source: str) -> Loaded:
             f"{source}: its axes are not at right angles (gantry tilt or a skewed affine, {skew:.0f} mm "
             "at the far corner); it was resampled onto a rectangular grid."
         )
-    return Loaded(straightened(Volume(array, volume.affine)), tuple(warnings))
+    return Loaded(deskew(Volume(array, volume.affine)), tuple(warnings))

@@ -33,7 +33,7 @@ UNRECOVERED = 0.5
 """dR2* at the end of the series over its peak from which the first pass is called clipped."""
 
 
-def cautions(
+def quality_warnings(
     times_s: Floats,
     bolus: Bolus,
     arteries: Arteries,
