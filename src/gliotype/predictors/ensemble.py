@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import stats
 from scipy.special import expit
 
 
 def ensemble_answer(log_odds: NDArray[np.float64]) -> tuple[float, tuple[float, float]]:
-    """Return the probability of the members' mean log-odds, and the 95 % interval of one member around it.
+    """Return the probability of the members' mean log-odds, and the 95 % interval of one more member.
+
+    The interval is the prediction interval of a normal sample: mean +- t(k - 1, 0.975) sqrt(1 + 1/k) SD for k members,
+    4.97 SD for three. A single member has no spread, and its interval no width.
 
     Args:
         log_odds: of each member, (members,).
@@ -16,8 +20,18 @@ def ensemble_answer(log_odds: NDArray[np.float64]) -> tuple[float, tuple[float, 
     Example:
         >>> probability, (low, high) = ensemble_answer(np.array([-0.5, 0.0, 0.5]))
         >>> round(probability, 2), round(low, 2), round(high, 2)
-        (0.5, 0.27, 0.73)
+        (0.5, 0.08, 0.92)
     """
     middle = float(log_odds.mean())
-    spread = 1.96 * float(log_odds.std(ddof=1)) if log_odds.size > 1 else 0.0
+    spread = prediction_factor(log_odds.size) * float(log_odds.std(ddof=1)) if log_odds.size > 1 else 0.0
     return float(expit(middle)), (float(expit(middle - spread)), float(expit(middle + spread)))
+
+
+def prediction_factor(members: int) -> float:
+    """Return how many standard deviations of two or more members cover one more member in 95 %.
+
+    Example:
+        >>> round(prediction_factor(3), 2), round(prediction_factor(5), 2)
+        (4.97, 3.04)
+    """
+    return float(stats.t.ppf(0.975, members - 1) * np.sqrt(1 + 1 / members))
