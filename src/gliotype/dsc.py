@@ -19,6 +19,12 @@ from gliotype.volume import Matrix, Volume
 Floats = NDArray[np.float64]
 
 
+LEAST_FRAME_S, MOST_FRAME_S = 0.2, 20.0
+"""Time between the frames of a series that can show a bolus."""
+
+LEAST_FRAME_TR = 0.8
+"""A frame takes at least one repetition time, less what rounding takes from a clock."""
+
 FEWEST_FRAMES = 20
 """A series with fewer frames cannot show baseline, bolus and recovery."""
 

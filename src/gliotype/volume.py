@@ -57,7 +57,7 @@ class Grid:
         object.__setattr__(self, "shape", tuple(int(n) for n in self.shape))
         if affine.shape != (4, 4) or not np.isfinite(affine).all():
             raise GeometryError("the affine is not a finite 4 x 4 matrix: convert the series again")
-        if abs(np.linalg.det(affine[:3, :3])) < 1e-6:
+        if _is_singular(affine):
             raise GeometryError("the affine is singular (a voxel without volume): convert the series again")
 
     @property
@@ -225,6 +225,18 @@ class Volume:
         image = sitk.GetImageFromArray(np.ascontiguousarray(array.transpose(2, 1, 0)))
         _set_sitk_geometry(image, self.affine)
         return image
+
+
+def _is_singular(affine: Matrix) -> bool:
+    """Tell whether voxels have no volume: an edge of no length, or edges in one plane, whatever their unit."""
+    with np.errstate(all="ignore"):
+        lengths = np.linalg.norm(affine[:3, :3], axis=0)
+        directions = affine[:3, :3] / lengths
+        return not (np.isfinite(directions).all() and abs(np.linalg.det(directions)) >= _LEAST_SINE)
+
+
+_LEAST_SINE = 1e-6
+"""Sine of the smallest angle between an edge of a voxel and the plane of the others."""
 
 
 def volume_from_sitk(image: sitk.Image) -> Volume:

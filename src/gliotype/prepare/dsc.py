@@ -7,7 +7,7 @@ from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from gliotype.dsc import FEWEST_FRAMES, DscSeries, Floats
+from gliotype.dsc import FEWEST_FRAMES, LEAST_FRAME_S, LEAST_FRAME_TR, MOST_FRAME_S, DscSeries, Floats
 from gliotype.errors import InputError
 from gliotype.prepare.head import head_mask
 from gliotype.prepare.motion import head_motion
@@ -118,6 +118,13 @@ def _times(image: Image) -> Floats:
         )
     if not (np.diff(times) > 0).all():
         raise InputError(f"the times of the frames of {image.source} do not rise: export the series again")
+    step, tr_ms = float(np.median(np.diff(times))), image.acquisition.tr_ms
+    if not LEAST_FRAME_S <= step <= MOST_FRAME_S or (tr_ms and step < LEAST_FRAME_TR * tr_ms / 1000.0):
+        at = f" at a repetition time of {tr_ms / 1000.0:.3g} s" if tr_ms else ""
+        raise InputError(
+            f"the frames of {image.source} would lie {step:.3g} s apart{at}, which no scanner does: "
+            "give a JSON sidecar with the right RepetitionTime"
+        )
     return np.asarray(times, dtype=np.float64)
 
 

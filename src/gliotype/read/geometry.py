@@ -8,10 +8,74 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from gliotype.errors import GeometryError
+from gliotype.read.limits import refuse_more_voxels
 from gliotype.volume import Array, Grid, Volume
 
 MAX_SKEW_MM = 0.5
 """A skewed grid is resampled if calling it rectangular would move a voxel by more than this."""
+
+
+LEAST_VOXEL_MM, MOST_VOXEL_MM = 0.05, 25.0
+"""Edge of a voxel."""
+LEAST_EXTENT_MM, MOST_EXTENT_MM = 40.0, 800.0
+"""Longest edge of an image."""
+MOST_OFFSET_MM = 10_000.0
+"""Distance of an image from the origin of its coordinates."""
+MOST_TILT_DEG = 60.0
+"""Angle by which the axes of an image may deviate from right angles."""
+
+_LOST = (np.eye(4), np.diag([-1.0, -1.0, 1.0, 1.0]))
+"""What NIfTI and ITK programs write where they were given no geometry."""
+
+
+def refuse_implausible(grid: Grid, source: str) -> None:
+    """Refuse a grid that no scan of a head can have.
+
+    Args:
+        grid: of an image or mask.
+        source: its name in the message.
+
+    Raises:
+        GeometryError: if voxels, extent, position or angles are beyond the limits above, or the affine is the
+            identity, which stands for a geometry that was lost.
+
+    Example:
+        >>> refuse_implausible(Grid((180, 220, 24), np.diag([900.0, 900.0, 5500.0, 1.0])), "T1.nii")
+        Traceback (most recent call last):
+        gliotype.errors.GeometryError: T1.nii: its voxels measure 900 x 900 x 5500 mm, where 0.05 to 25 mm are \
+plausible: check the unit of length in its header, or convert it again from DICOM
+    """
+    edges = np.linalg.norm(grid.affine[:3, :3], axis=0)
+    extent = edges * grid.shape
+    if not ((edges >= LEAST_VOXEL_MM) & (edges <= MOST_VOXEL_MM)).all():
+        raise GeometryError(
+            f"{source}: its voxels measure {' x '.join(f'{edge:.4g}' for edge in edges)} mm, where "
+            f"{LEAST_VOXEL_MM:g} to {MOST_VOXEL_MM:g} mm are plausible: "
+            "check the unit of length in its header, or convert it again from DICOM"
+        )
+    if not LEAST_EXTENT_MM <= extent.max() <= MOST_EXTENT_MM:
+        raise GeometryError(
+            f"{source}: it measures {' x '.join(f'{length:.4g}' for length in extent)} mm, where a head needs "
+            f"{LEAST_EXTENT_MM:g} to {MOST_EXTENT_MM:g} mm along its longest edge: convert it again from DICOM"
+        )
+    if any(np.allclose(grid.affine, lost, rtol=0, atol=1e-6) for lost in _LOST):
+        raise GeometryError(
+            f"{source}: its affine is the identity, which programs write where the geometry was lost, so voxel "
+            "sizes and sides are unknown: convert it again from DICOM, or give a file with its affine"
+        )
+    if np.abs(grid.affine[:3, 3]).max() > MOST_OFFSET_MM:
+        raise GeometryError(
+            f"{source}: it lies more than {MOST_OFFSET_MM / 1000:g} m from the origin of its coordinates: "
+            "convert it again from DICOM"
+        )
+    directions = grid.affine[:3, :3] / edges
+    cosines = np.abs(directions.T @ directions - np.eye(3))
+    if cosines.max() > np.sin(np.radians(MOST_TILT_DEG)):
+        raise GeometryError(
+            f"{source}: its axes deviate by more than {MOST_TILT_DEG:g} degrees from right angles: "
+            "convert it again from DICOM"
+        )
 
 
 def skew_mm(grid: Grid) -> float:
@@ -39,6 +103,9 @@ def deskew(volume: Volume) -> Volume:
 
     Returns:
         The image; float32 if it had to be resampled, the same object if its skew is within `MAX_SKEW_MM`.
+
+    Raises:
+        InputError: if the rectangular grid would hold more voxels than the limit.
     """
     grid = volume.grid
     if skew_mm(grid) <= MAX_SKEW_MM:
@@ -49,6 +116,9 @@ def deskew(volume: Volume) -> Volume:
     reached = corners @ steps.T / spacing
     low = np.floor(reached.min(axis=0) + 1e-6)
     shape = np.ceil(reached.max(axis=0) - 1e-6) - low + 1
+    refuse_more_voxels(
+        "the image, resampled onto a rectangular grid,", (*map(int, shape), *volume.array.shape[3:])
+    )
     affine = np.eye(4)
     affine[:3, :3] = directions * spacing
     affine[:3, 3] = grid.affine[:3, 3] + affine[:3, :3] @ low

@@ -15,7 +15,7 @@ from gliotype.read.identify import keywords as words
 from gliotype.read.identify.by_header import Identity, identify, surgery_remark
 from gliotype.read.identify.by_voxels import decided_by_content
 from gliotype.read.identify.choose import HEAD_MM, Candidate, preference, ranked, reach_mm
-from gliotype.read.nifti.bids import sidecar_for, sidecars_of, stem_of
+from gliotype.read.nifti.bids import broken_sidecars, sidecar_for, sidecars_of, stem_of
 from gliotype.read.nifti.image import read_nifti
 from gliotype.read.series import Loaded, Series, unread_volume
 from gliotype.study import STRUCTURAL, Image, Sequence, Study, Subject
@@ -93,6 +93,7 @@ def _read_headers(found: list[Found]) -> list[Series]:
     return [
         *read_dicom(f for f in found if f.format is Format.DICOM),
         *(read_nifti(f, sidecar_for(f.relative, sidecars)) for f in nifti),
+        *broken_sidecars(found),
     ]
 
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import json
+import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 from typing import Any
 
-from gliotype.read.files import Found
+from gliotype.errors import InputError
+from gliotype.read.files import Format, Found
 from gliotype.read.header_values import age_in_years, contrast_given, sex_of
-from gliotype.read.series import Examination
+from gliotype.read.limits import MAX_SIDECAR_BYTES
+from gliotype.read.parsing import reading
+from gliotype.read.series import Examination, Series, broken_series
 from gliotype.study import Acquisition
 
 Sidecar = Mapping[str, Any]
@@ -72,12 +77,62 @@ def sidecars_of(found: Iterable[Found]) -> dict[str, Sidecar]:
     for file in found:
         if file.relative.lower().endswith(".json"):
             try:
-                content = json.loads(file.path.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
+                content = _json(file)
+            except InputError:
                 continue
             if isinstance(content, dict):
                 sidecars[file.relative] = content
     return sidecars
+
+
+def broken_sidecars(found: Iterable[Found]) -> list[Series]:
+    """Return a broken series for each JSON file that has the name of a NIfTI file and cannot be read.
+
+    What the file would have said about the image is missing then, which the user should know.
+    """
+    found = list(found)
+    images = {stem_of(f.relative) for f in found if f.format is Format.NIFTI}
+    broken = []
+    for file in found:
+        if file.relative.lower().endswith(".json") and stem_of(file.relative[: -len(".json")]) in images:
+            try:
+                _json(file)
+            except InputError as error:
+                broken.append(broken_series(file.relative, error, stem_of(file.relative[: -len(".json")])))
+    return broken
+
+
+def _json(file: Found) -> Any:
+    """Read a JSON file in UTF-8, with or without a byte order mark, in UTF-16, or in Latin-1.
+
+    Raises:
+        InputError: if it is not JSON, nested too deeply, or larger than the limit.
+    """
+    if file.path.stat().st_size > MAX_SIDECAR_BYTES:
+        raise InputError(
+            f"{file.relative} is larger than the limit of {MAX_SIDECAR_BYTES / 1e6:.0f} MB for a sidecar: remove it"
+        )
+    with reading(f"{file.relative} is not a readable JSON sidecar ({{reason}}): export or repair it"):
+        content = file.path.read_bytes()
+        if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+            text = content.decode("utf-16")
+        else:
+            try:
+                text = content.decode("utf-8-sig")
+            except UnicodeDecodeError:
+                text = content.decode("latin-1")
+        return _without_surrogates(json.loads(text))
+
+
+def _without_surrogates(value: Any) -> Any:
+    """Replace halves of surrogate pairs, which no file can hold, in every text of a JSON value."""
+    if isinstance(value, str):
+        return value.encode("utf-8", errors="replace").decode("utf-8")
+    if isinstance(value, list):
+        return [_without_surrogates(entry) for entry in value]
+    if isinstance(value, dict):
+        return {_without_surrogates(key): _without_surrogates(entry) for key, entry in value.items()}
+    return value
 
 
 def sidecar_for(relative: str, sidecars: Mapping[str, Sidecar]) -> Sidecar:
@@ -127,8 +182,8 @@ def acquisition_of(sidecar: Sidecar, description: str) -> Acquisition:
         te_ms=_milliseconds(sidecar.get("EchoTime"), longest_s=2.0),
         tr_ms=_milliseconds(sidecar.get("RepetitionTime"), longest_s=60.0),
         ti_ms=_milliseconds(sidecar.get("InversionTime"), longest_s=20.0),
-        flip_angle_deg=_number(sidecar.get("FlipAngle")),
-        field_t=_number(sidecar.get("MagneticFieldStrength")),
+        flip_angle_deg=number_of(sidecar.get("FlipAngle")),
+        field_t=number_of(sidecar.get("MagneticFieldStrength")),
         contrast=contrast_given(str(agent)) if agent else None,
         description=description,
         study_uid=_text(sidecar.get("StudyInstanceUID")),
@@ -142,13 +197,27 @@ def numbers_of(value: Any) -> tuple[float, ...]:
         >>> numbers_of([0, 1.5]), numbers_of(["soon"]), numbers_of(None)
         ((0.0, 1.5), (), ())
     """
-    numbers = [_number(entry) for entry in value] if isinstance(value, list) else []
+    numbers = [number_of(entry) for entry in value] if isinstance(value, list) else []
     known = tuple(number for number in numbers if number is not None)
     return known if len(known) == len(numbers) else ()
 
 
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+def number_of(value: Any) -> float | None:
+    """Read a finite number, also one that was written as text, with a decimal point or comma.
+
+    Example:
+        >>> number_of(3), number_of("0,005"), number_of(True), number_of(float("inf")), number_of(10**400)
+        (3.0, 0.005, None, None, None)
+    """
+    if isinstance(value, str):
+        value = value.strip().replace(",", ".")
+    elif isinstance(value, bool) or not isinstance(value, int | float):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if math.isfinite(number) else None
 
 
 def _text(value: Any) -> str | None:
@@ -157,7 +226,7 @@ def _text(value: Any) -> str | None:
 
 def _milliseconds(value: Any, longest_s: float) -> float | None:
     """Convert seconds to milliseconds; a number beyond any real duration was in milliseconds already."""
-    number = _number(value)
+    number = number_of(value)
     if number is None or number <= 0:
         return None
     return round(number * 1000.0 if number <= longest_s else number, 4)

@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-import gzip
 import re
-import zlib
 from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any
 
 import nibabel as nib
 import numpy as np
+from nibabel.affines import apply_affine
 
 from gliotype.errors import GeometryError, InputError
 from gliotype.read.files import Found
-from gliotype.read.nifti.bids import Sidecar, acquisition_of, examination_of, numbers_of, stem_of
+from gliotype.read.geometry import refuse_implausible
+from gliotype.read.nifti.bids import (
+    Sidecar,
+    acquisition_of,
+    examination_of,
+    number_of,
+    numbers_of,
+    stem_of,
+)
+from gliotype.read.nifti.content import read_nifti_array, read_nifti_header
+from gliotype.read.parsing import reading
 from gliotype.read.series import Loaded, Series, SeriesInfo, broken_series
+from gliotype.read.time_axis import TimeAxis, choose_time_axis, repetition_axis
 from gliotype.read.validate import validate
 from gliotype.volume import Array, Grid, Matrix, Volume
 
@@ -24,14 +34,9 @@ _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 
 _INTENT_LABEL = 1002
 _LONGEST_TR_S = 60.0
-_UNREADABLE = (
-    nib.filebasedimages.ImageFileError,
-    nib.wrapstruct.WrapStructError,
-    OSError,
-    EOFError,
-    ValueError,
-    zlib.error,
-)
+_LONGEST_TE_MS = 2000.0
+_MOST_DISAGREEMENT_MM = 1.0
+"""Between sform and qform, at the corners of the image."""
 
 
 def read_nifti(found: Found, sidecar: Sidecar) -> Series:
@@ -40,52 +45,43 @@ def read_nifti(found: Found, sidecar: Sidecar) -> Series:
     The affine is the sform if its code is above 0, else the qform. Without either, right and left are
     unknown, and the file is refused. Lengths in metres or micrometres are converted to mm.
     """
+    sentence = (
+        f"{found.relative} is not a readable NIfTI file: it is damaged or something else, "
+        "export or copy it again"
+    )
     try:
-        image = _open(found)
-    except _UNREADABLE:
-        error = InputError(
-            f"{found.relative} is not a readable NIfTI file: it is damaged or something else, "
-            "export or copy it again"
-        )
+        with reading(sentence):
+            return _series(found, sidecar)
+    except InputError as error:
         return broken_series(found.relative, error, stem_of(found.relative))
-    shape = _squeezed(image.shape)
+
+
+def _series(found: Found, sidecar: Sidecar) -> Series:
+    header = read_nifti_header(found)
+    shape = _squeezed(header.get_data_shape())
     frames = shape[3] if len(shape) == 4 else 1
-    grid, problem = None, _unusable(found.relative, image, shape)
+    grid, problem = None, _unusable(found.relative, header, shape)
     if problem is None:
         try:
-            grid = Grid(shape[:3], _affine(image.header))  # type: ignore[arg-type]
+            grid = Grid(shape[:3], _affine(header))  # type: ignore[arg-type]
+            refuse_implausible(grid, found.relative)
         except GeometryError as error:
-            problem = GeometryError(f"{found.relative}: {error}")
-    times = _frame_times(image.header, sidecar, frames) if frames > 1 else None
+            message = str(error)
+            prefix = "" if message.startswith(found.relative) else f"{found.relative}: "
+            grid, problem = None, GeometryError(f"{prefix}{message}")
+    times, remarks = None, _disagreement(found.relative, header, grid)
+    if frames > 1:
+        times, remark = _frame_times(found.relative, header, sidecar, frames)
+        remarks = (*remarks, *remark)
     return Series(
         source=found.relative,
         grid=grid,
-        info=_series_info(found, image.header, sidecar, frames),
+        info=_series_info(found, header, sidecar, frames),
         examination=examination_of(found.relative, sidecar),
-        load=lambda: _load(found, grid, times),
+        load=lambda: _load(found, grid, times, remarks),
         problem=problem,
-        acquired=_acquired(image.header, sidecar),
+        acquired=_acquired(header, sidecar),
     )
-
-
-def _open(found: Found, whole: bool = False) -> Any:
-    """Open with nibabel; a file whose name hides whether it is compressed is read into memory.
-
-    With `whole`, a compressed file is unpacked to its end, which verifies its checksum.
-    """
-    name = found.path.name.lower()
-    with found.path.open("rb") as stream:
-        compressed = stream.read(2) == b"\x1f\x8b"
-    lazily = not (whole and compressed)
-    if name.endswith(".hdr") or (lazily and name.endswith(".nii.gz" if compressed else ".nii")):
-        image = nib.load(found.path)
-        if not isinstance(image, nib.Nifti1Pair):
-            raise ValueError("an Analyze file, which does not say where right and left are")
-        return image
-    content = found.path.read_bytes()
-    content = gzip.decompress(content) if compressed else content
-    two = content[4:8] == b"n+2\0"
-    return (nib.Nifti2Image if two else nib.Nifti1Image).from_bytes(content)
 
 
 def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
@@ -93,10 +89,10 @@ def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape[:3] + tuple(n for n in shape[3:] if n != 1)
 
 
-def _unusable(source: str, image: Any, shape: tuple[int, ...]) -> InputError | None:
+def _unusable(source: str, header: Any, shape: tuple[int, ...]) -> InputError | None:
     """Say why the image can be none of ours, or None."""
-    dtype = image.get_data_dtype()
-    if dtype.fields is not None or dtype.kind == "c":
+    dtype = header.get_data_dtype()
+    if dtype.fields is not None or dtype.kind not in "iuf":
         return InputError(f"{source} holds colours or complex numbers: give the magnitude image")
     if len(shape) < 3 or min(shape[:3]) < 2:
         return InputError(f"{source} is a single slice ({' x '.join(map(str, shape))}): give the whole image")
@@ -118,9 +114,33 @@ def _affine(header: Any) -> Matrix:
             "it has no affine (sform and qform codes are 0), so right and left are unknown: "
             "convert it again from DICOM, or give a file with an affine"
         )
+    return _in_mm(header, affine)
+
+
+def _in_mm(header: Any, affine: Matrix) -> Matrix:
+    """Convert an affine from the header's unit of length."""
     affine = np.array(affine, dtype=np.float64)
     affine[:3] *= _MM_PER_UNIT.get(int(header["xyzt_units"]) % 8, 1.0)
     return affine
+
+
+def _disagreement(source: str, header: Any, grid: Grid | None) -> tuple[str, ...]:
+    """Warn where sform and qform put the image at different places: one of them is wrong."""
+    if grid is None or int(header["sform_code"]) <= 0 or int(header["qform_code"]) <= 0:
+        return ()
+    try:
+        qform = Grid(grid.shape, _in_mm(header, header.get_qform()))
+    except (ValueError, GeometryError, nib.spatialimages.HeaderDataError):
+        return (f"{source}: its qform is not a valid orientation; its sform was used.",)
+    corners = np.indices((2, 2, 2)).reshape(3, -1).T * (np.array(grid.shape) - 1)
+    apart = apply_affine(grid.affine, corners) - apply_affine(qform.affine, corners)
+    largest = float(np.linalg.norm(apart, axis=1).max())
+    if largest <= _MOST_DISAGREEMENT_MM:
+        return ()
+    return (
+        f"{source}: its sform and its qform disagree by up to {largest:.4g} mm; the sform was used. "
+        "Check its sides and its size, or convert it again from DICOM.",
+    )
 
 
 def _series_info(found: Found, header: Any, sidecar: Sidecar, frames: int) -> SeriesInfo:
@@ -129,8 +149,9 @@ def _series_info(found: Found, header: Any, sidecar: Sidecar, frames: int) -> Se
     acquisition = acquisition_of(sidecar, description=texts[0] or stem)
     noted = header["descrip"].item().decode("latin-1")
     if acquisition.te_ms is None and (match := re.search(r"\bTE=([0-9.eE+]+)", noted)):
-        te_ms = float(match[1])
-        acquisition = replace(acquisition, te_ms=te_ms if te_ms > 0 else None)
+        te_ms = number_of(match[1])
+        known = te_ms is not None and 0 < te_ms < _LONGEST_TE_MS
+        acquisition = replace(acquisition, te_ms=te_ms if known else None)
     return SeriesInfo(
         acquisition=acquisition,
         name=stem,
@@ -152,9 +173,9 @@ def _listed(value: Any) -> tuple[str, ...]:
 
 def _acquired(header: Any, sidecar: Sidecar) -> tuple[float, ...]:
     """Sort key in time: the series number and clock time of a sidecar, or dcm2niix' note in the header."""
-    number = sidecar.get("SeriesNumber")
-    if isinstance(number, int | float):
-        return (float(number),)
+    number = number_of(sidecar.get("SeriesNumber"))
+    if number is not None:
+        return (number,)
     match = re.search(r"\bTime=(\d\d)(\d\d)(\d\d(?:\.\d+)?)", header["descrip"].item().decode("latin-1"))
     return (3600 * float(match[1]) + 60 * float(match[2]) + float(match[3]),) if match else ()
 
@@ -163,40 +184,47 @@ def read_voxels(found: Found) -> Array:
     """Read the voxels of a NIfTI file, scaled, axes of length 1 beyond the third dropped.
 
     Raises:
-        InputError: if the file is cut off or damaged.
+        InputError: if the file is cut off or damaged, or larger than the limits.
     """
-    try:
-        array: Array = np.asanyarray(_open(found, whole=True).dataobj)
-    except _UNREADABLE as error:
-        raise InputError(
-            f"{found.relative} is cut off or damaged within its voxels: export or copy it again"
-        ) from error
+    with reading(f"{found.relative} is cut off or damaged within its voxels: export or copy it again"):
+        array = read_nifti_array(found)
     return array.reshape(_squeezed(array.shape))
 
 
-def _load(found: Found, grid: Grid | None, times_s: tuple[float, ...] | None) -> Loaded:
+def _load(
+    found: Found, grid: Grid | None, times_s: tuple[float, ...] | None, remarks: tuple[str, ...]
+) -> Loaded:
     if grid is None:
         raise InputError(f"{found.relative} has no usable geometry: convert it again")
     loaded = validate(Volume(read_voxels(found), grid.affine), found.relative)
-    return replace(loaded, frame_times_s=times_s)
+    return replace(loaded, frame_times_s=times_s, warnings=(*remarks, *loaded.warnings))
 
 
-def _frame_times(header: Any, sidecar: Sidecar, frames: int) -> tuple[float, ...] | None:
-    """Return the time in s of each frame from the first, or None where nothing tells it.
+def _frame_times(
+    source: str, header: Any, sidecar: Sidecar, frames: int
+) -> tuple[tuple[float, ...] | None, tuple[str, ...]]:
+    """Return the time in s of each frame from the first, or None where nothing tells it; and warnings.
 
     The sidecar's VolumeTiming counts first, then its RepetitionTime, then the header's fourth voxel size. A header
     that says 1 without a unit says nothing: that is what an unset field holds.
     """
-    if timing := numbers_of(sidecar.get("VolumeTiming")):
-        return tuple(round(t - timing[0], 6) for t in timing) if len(timing) == frames else None
-    tr_s = _frame_seconds(header, sidecar)
-    return tuple(round(t * tr_s, 6) for t in range(frames)) if tr_s is not None else None
-
-
-def _frame_seconds(header: Any, sidecar: Sidecar) -> float | None:
     tr_ms = acquisition_of(sidecar, "").tr_ms
-    if tr_ms is not None:
-        return tr_ms / 1000.0
+    tr_s = None if tr_ms is None else tr_ms / 1000.0
+    candidates = []
+    if timing := numbers_of(sidecar.get("VolumeTiming")):
+        if len(timing) != frames:
+            entries = f"{len(timing)} entries for {frames} frames"
+            return None, (f"{source}: its VolumeTiming has {entries}; their times are unknown.",)
+        in_ms = np.median(np.diff(timing)) > _LONGEST_TR_S
+        candidates = [TimeAxis("its VolumeTiming", tuple(t / 1000.0 if in_ms else t for t in timing))]
+    candidates += repetition_axis(tr_s, frames)
+    if (step_s := _fourth_voxel_size_s(header)) is not None:
+        candidates.append(TimeAxis("its fourth voxel size", tuple(step_s * t for t in range(frames))))
+    return choose_time_axis(source, candidates, tr_s)
+
+
+def _fourth_voxel_size_s(header: Any) -> float | None:
+    """Return the time between frames that the header says, or None."""
     zooms = header.get_zooms()
     unit = {8: 1.0, 16: 1e-3, 24: 1e-6}.get(int(header["xyzt_units"]) & 0x38)
     if len(zooms) <= 3 or (unit is None and zooms[3] == 1.0):

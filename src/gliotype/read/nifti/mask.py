@@ -7,10 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from gliotype.errors import GeometryError, InputError
-from gliotype.read.files import Format, Found, printable, sniff
+from gliotype.read.files import Format, Found, printable, require_file, sniff
 from gliotype.read.geometry import MAX_SKEW_MM, skew_mm
 from gliotype.read.nifti.image import read_nifti, read_voxels
 from gliotype.volume import Volume
+
+MOST_LABEL = 32767
+"""Largest value of a mask."""
 
 
 def read_mask(path: Path) -> Volume:
@@ -26,8 +29,7 @@ def read_mask(path: Path) -> Volume:
         InputError: if the file is no readable 3D NIfTI image, or holds other than whole numbers.
         GeometryError: if its affine is missing, singular or skewed.
     """
-    if not path.is_file():
-        raise InputError(f"the mask {path} does not exist: check the path")
+    require_file(path, f"the mask {path}")
     if sniff(path) is not Format.NIFTI:
         raise InputError(f"the mask {path} is not NIfTI: give a .nii or .nii.gz file")
     found = Found(path, printable(path.name), Format.NIFTI)
@@ -39,6 +41,14 @@ def read_mask(path: Path) -> Volume:
     if skew_mm(series.grid) > MAX_SKEW_MM:
         raise GeometryError(f"the mask {path} lies on a skewed grid: resample it onto the image's")
     values = read_voxels(found)
-    if not np.isfinite(values).all() or not np.array_equal(values, np.round(values)):
+    if not np.isfinite(values).all():
+        raise InputError(
+            f"the mask {path} holds NaN or infinite values: give whole numbers, 0 outside of what it marks"
+        )
+    if not np.array_equal(values, np.round(values)):
         raise InputError(f"the mask {path} holds fractions: give whole numbers, 0 outside of what it marks")
+    low, high = values.min(), values.max()
+    if low < 0 or high > MOST_LABEL:
+        beyond = low if low < 0 else high
+        raise InputError(f"the mask {path} holds the value {beyond:.6g}: give labels from 0 to {MOST_LABEL}")
     return Volume(values.astype(np.int16), series.grid.affine)
