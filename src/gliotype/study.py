@@ -91,6 +91,7 @@ class Acquisition:
         contrast: whether a contrast agent had been given.
         spin_echo: whether it is a spin echo; False for a gradient echo.
         frame_times_s: time of each frame of a time series, from the first.
+        b_values: diffusion weighting of each frame in s/mm2; one value for a single image.
         description: series description or file name, as found.
         study_uid: DICOM StudyInstanceUID.
     """
@@ -103,6 +104,7 @@ class Acquisition:
     contrast: bool | None = None
     spin_echo: bool | None = None
     frame_times_s: tuple[float, ...] | None = None
+    b_values: tuple[float, ...] | None = None
     description: str | None = None
     study_uid: str | None = None
 
@@ -174,6 +176,8 @@ class PreparedStudy:
         skull_stripped: whether the input had its skull removed already.
         quality: named numbers about registrations and masks, for the record.
         dsc: the DSC series, ready to measure; None where there is none that can be used.
+        adc: the ADC map in 1e-3 mm2/s on its own grid, 0 where it was not measured; None where there is none that can
+            be used. Its transform is in `acquired_from_prepared`.
         warnings: what went less than well, one sentence each.
     """
 
@@ -186,6 +190,7 @@ class PreparedStudy:
     skull_stripped: bool
     quality: Mapping[str, float] = field(default_factory=dict)
     dsc: DscSeries | None = None
+    adc: Volume | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -256,6 +261,7 @@ class Measurements:
         signal: intensity ratios of the tumour to its ring and to white matter.
         mismatch: the T2-FLAIR mismatch.
         perfusion: DSC perfusion numbers.
+        diffusion: apparent diffusion coefficient of the tumour; empty without a usable ADC map.
         units: unit of each number, by name.
         dsc: curves and maps from which the perfusion numbers come, or None.
         warnings: what could not be measured and why, one sentence each.
@@ -266,13 +272,14 @@ class Measurements:
     signal: Numbers = field(default_factory=dict)
     mismatch: Numbers = field(default_factory=dict)
     perfusion: Numbers = field(default_factory=dict)
+    diffusion: Numbers = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     dsc: Perfusion | None = None
     warnings: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> float | None:
         """Look a number up by its name, whatever its group."""
-        for group in (self.shape, self.loci, self.signal, self.mismatch, self.perfusion):
+        for group in (self.shape, self.loci, self.signal, self.mismatch, self.perfusion, self.diffusion):
             if name in group:
                 return group[name]
         raise KeyError(name)

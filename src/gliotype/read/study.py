@@ -9,6 +9,7 @@ from pathlib import Path
 
 from gliotype.errors import InputError, NoStructuralImageError, UsageError
 from gliotype.read.dicom.series import read_dicom
+from gliotype.read.diffusion import NEEDED, ComputedAdc, computed_adc
 from gliotype.read.examinations import by_format, of_one_examination, refuse_folders_side_by_side
 from gliotype.read.files import Format, Found, open_source, printable
 from gliotype.read.identify import keywords as words
@@ -108,6 +109,8 @@ def _gather(gathered: _Gathered, found: list[Found], study_uid: str | None) -> N
     gathered.errors += errors
     if study_uid is None:
         refuse_folders_side_by_side(candidates, gathered.source)
+    if Sequence.ADC not in gathered.used and all(c.identity.sequence is not Sequence.ADC for c in candidates):
+        candidates += [_computed(adc) for adc in computed_adc([c.series for c in candidates])]
     for sequence in Sequence:
         alike = ranked([c for c in candidates if c.identity.sequence is sequence])
         if sequence in gathered.used:
@@ -117,6 +120,10 @@ def _gather(gathered: _Gathered, found: list[Found], study_uid: str | None) -> N
         else:
             _use_first_readable(gathered, sequence, alike, loaded)
     gathered.unused += [c for c in candidates if c.identity.sequence is None]
+
+
+def _computed(adc: ComputedAdc) -> Candidate:
+    return Candidate(adc.series, Identity(Sequence.ADC, 0.9, adc.reason))
 
 
 def _usable(candidate: Candidate) -> Candidate:
@@ -174,6 +181,10 @@ def _named(sequence: Sequence, path: Path, source: Path | None, stack: ExitStack
         )
     candidates = [Candidate(one, identify(one.info)) for one in usable]
     fitting = ranked([c for c in candidates if c.identity.sequence is sequence])
+    if sequence is Sequence.ADC and not fitting and (computed := computed_adc(usable)):
+        candidate = _computed(computed[0])
+        reason = f"Named by the caller. {candidate.identity.reason}"
+        return replace(candidate, identity=Identity(sequence, 1.0, reason)), candidate.series.load()
     if len(candidates) > 1 and not fitting:
         raise UsageError(
             f"{path} holds {len(candidates)} images: name the folder or file of the {sequence.word} alone"
@@ -182,19 +193,21 @@ def _named(sequence: Sequence, path: Path, source: Path | None, stack: ExitStack
     frames = chosen.series.info.frames
     if (frames > 1) != (sequence is Sequence.DSC):
         due = "a time series is due" if sequence is Sequence.DSC else "one 3D image is due: extract one"
+        if sequence is Sequence.ADC:
+            due = f"an ADC map is due, or diffusion-weighted images with b-values: {NEEDED}"
         raise InputError(f"{path} holds {frames} time point{'s' * (frames > 1)} where {due}")
     identity = Identity(sequence, 1.0, "Named by the caller.")
     return Candidate(chosen.series, identity), chosen.series.load()
 
 
 def _sidecar_beside(path: Path) -> list[Found]:
-    """Return the JSON file that belongs to a NIfTI file, if there is one."""
-    sidecar = path.with_name(f"{stem_of(path.name)}.json")
-    return (
-        [Found(sidecar, printable(sidecar.name), Format.OTHER)]
+    """Return the JSON file and the list of b-values that belong to a NIfTI file, as far as they are there."""
+    sidecars = [path.with_name(f"{stem_of(path.name)}{ending}") for ending in (".json", ".bval")]
+    return [
+        Found(sidecar, printable(sidecar.name), Format.OTHER)
+        for sidecar in sidecars
         if path.is_file() and sidecar.is_file()
-        else []
-    )
+    ]
 
 
 def _relative(file: Path, named: Path, source: Path | None) -> str:

@@ -96,6 +96,8 @@ def _unmeasured(result: Result) -> list[Sequence]:
     measured = set(result.prepared.images)
     if result.measurements.dsc is not None:
         measured.add(Sequence.DSC)
+    if result.prepared.adc is not None:
+        measured.add(Sequence.ADC)
     return [sequence for sequence in Sequence if sequence in result.study.chosen and sequence not in measured]
 
 
@@ -110,6 +112,7 @@ def _groups(measurements: Measurements) -> list[Group]:
         "Signal": measurements.signal,
         "T2-FLAIR mismatch": measurements.mismatch,
         "Perfusion": measurements.perfusion,
+        "Diffusion": measurements.diffusion,
     }
     return [
         Group(title, tuple((name, value, measurements.units.get(name, "")) for name, value in group.items()))

@@ -51,6 +51,7 @@ def _document(result: Result, report_seconds: float) -> dict[str, Any]:
             "signal": measurements.signal,
             "mismatch": measurements.mismatch,
             "perfusion": measurements.perfusion,
+            "diffusion": measurements.diffusion,
         },
         "units": measurements.units,
         "perfusion": None if measurements.dsc is None else _perfusion(measurements.dsc),

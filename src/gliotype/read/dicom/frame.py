@@ -23,7 +23,7 @@ class Frame:
         spacing: mm between rows, mm between columns.
         te_ms: echo time, or None.
         image_type: ImageType values.
-        b_value: diffusion b-value in s/mm2.
+        b_value: diffusion b-value in s/mm2, or None where the header does not say.
         temporal: temporal position, or None.
         time_s: clock time of acquisition in s, or None.
         trigger_ms: trigger time, or None.
@@ -40,7 +40,7 @@ class Frame:
     spacing: tuple[float, float]
     te_ms: float | None = None
     image_type: tuple[str, ...] = ()
-    b_value: float = 0.0
+    b_value: float | None = None
     temporal: int | None = None
     time_s: float | None = None
     trigger_ms: float | None = None

@@ -13,8 +13,10 @@ import numpy as np
 import pydicom
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
+from pydicom.tag import Tag
 
 from gliotype.errors import InputError
+from gliotype.read.dicom.b_value import PRIVATE_TAGS, private_b_value
 from gliotype.read.dicom.frame import Frame
 from gliotype.read.dicom.mosaic import MOSAIC, tiles_of
 from gliotype.read.files import Found
@@ -80,6 +82,7 @@ _KEYWORDS = [
     "SharedFunctionalGroupsSequence",
     "PerFrameFunctionalGroupsSequence",
 ]
+_TAGS = [*map(Tag, _KEYWORDS), *map(Tag, PRIVATE_TAGS)]
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,7 +128,7 @@ def read_header(found: Found) -> Header | None:
 def _header(found: Found) -> Header | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dataset = pydicom.dcmread(found.path, stop_before_pixels=True, force=True, specific_tags=_KEYWORDS)
+        dataset = pydicom.dcmread(found.path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
         kind = _text(dataset, "SOPClassUID") or str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
         if kind == _DIRECTORY:
             return None
@@ -174,7 +177,7 @@ def _frames(dataset: Dataset, found: Found) -> Iterator[Frame]:
                 groups.number("MREchoSequence", "EffectiveEchoTime") or _number(dataset.get("EchoTime"))
             ),
             image_type=_values(frame_type),
-            b_value=groups.number("MRDiffusionSequence", "DiffusionBValue") or 0.0,
+            b_value=_b_value(dataset, groups),
             temporal=_integer(
                 groups.value("FrameContentSequence", "TemporalPositionIndex")
                 or dataset.get("TemporalPositionIdentifier")
@@ -192,6 +195,16 @@ def _frames(dataset: Dataset, found: Found) -> Iterator[Frame]:
             slope=1.0 if slope is None else slope,
             intercept=groups.number("PixelValueTransformationSequence", "RescaleIntercept") or 0.0,
         )
+
+
+def _b_value(dataset: Dataset, groups: _Groups) -> float | None:
+    """Take the standard b-value, else what an enhanced header says without one, else the maker's private one."""
+    standard = groups.number("MRDiffusionSequence", "DiffusionBValue")
+    if standard is not None:
+        return standard if standard >= 0 else None
+    if groups.value("MRDiffusionSequence", "DiffusionDirectionality") == "NONE":
+        return 0.0
+    return private_b_value(dataset)
 
 
 @dataclass(frozen=True, eq=False)

@@ -72,12 +72,17 @@ def _series(frames: list[Frame], file: Header) -> Series:
         stack = build_stack(frames, source)
     except InputError as error:
         problem = error
+    times = stack.times if stack else repeats(frames)
     info = replace(
         file.info,
-        acquisition=replace(file.info.acquisition, te_ms=frames[0].te_ms),
+        acquisition=replace(
+            file.info.acquisition,
+            te_ms=frames[0].te_ms,
+            b_values=_b_values(frames, times),
+        ),
         image_type=frames[0].image_type,
-        max_b_value=max(frame.b_value for frame in frames),
-        frames=stack.times if stack else repeats(frames),
+        max_b_value=max(frame.b_value or 0.0 for frame in frames),
+        frames=times,
     )
     return Series(
         source=source,
@@ -88,6 +93,13 @@ def _series(frames: list[Frame], file: Header) -> Series:
         problem=problem,
         acquired=(file.number, float(frames[0].number[0])),
     )
+
+
+def _b_values(frames: list[Frame], times: int) -> tuple[float, ...] | None:
+    """Return the b-value of each time point; None where the frames of one image do not share a known one."""
+    values = {frame.b_value for frame in frames}
+    (only,) = values if len(values) == 1 else (None,)
+    return None if only is None else (only,) * times
 
 
 def _load(frames: list[Frame], source: str, tr_ms: float | None) -> Loaded:

@@ -50,8 +50,7 @@ class Stack:
 def split_images(frames: list[Frame]) -> list[list[Frame]]:
     """Split the frames of a series into images: by matrix, orientation and spacing first (localisers).
 
-    Where slices still coincide, by echo time, image type and whether they are diffusion-weighted; what
-    coincides after that is a series in time.
+    Where slices still coincide, by echo time, image type and b-value; what coincides after that is a series in time.
     """
     images = []
     for alike in _by_geometry(frames):
@@ -60,7 +59,7 @@ def split_images(frames: list[Frame]) -> list[list[Frame]]:
             [
                 lambda f: None if f.te_ms is None else round(f.te_ms, 1),
                 lambda f: f.image_type,
-                lambda f: f.b_value > 0,
+                lambda f: f.b_value,
             ],
         )
     return images

@@ -20,6 +20,9 @@ from gliotype.study import Acquisition
 
 Sidecar = Mapping[str, Any]
 
+B_VALUES = "b_values"
+"""Key under which the content of a ``.bval`` file stands in a sidecar."""
+
 _IDENTIFIERS = tuple(
     re.compile(pattern, re.IGNORECASE)
     for pattern in (
@@ -72,12 +75,12 @@ def _session_folder(relative: str) -> str:
 
 
 def sidecars_of(found: Iterable[Found]) -> dict[str, Sidecar]:
-    """Read every JSON file of a study that holds an object, by its path inside the study."""
+    """Read every JSON file of a study that holds an object, and every list of b-values, by its path in the study."""
     sidecars: dict[str, Sidecar] = {}
     for file in found:
-        if file.relative.lower().endswith(".json"):
+        if file.relative.lower().endswith((".json", ".bval")):
             try:
-                content = _json(file)
+                content = _json(file) if file.relative.lower().endswith(".json") else _b_values(file)
             except InputError:
                 continue
             if isinstance(content, dict):
@@ -103,25 +106,42 @@ def broken_sidecars(found: Iterable[Found]) -> list[Series]:
 
 
 def _json(file: Found) -> Any:
-    """Read a JSON file in UTF-8, with or without a byte order mark, in UTF-16, or in Latin-1.
+    """Read a JSON file.
 
     Raises:
         InputError: if it is not JSON, nested too deeply, or larger than the limit.
+    """
+    with reading(f"{file.relative} is not a readable JSON sidecar ({{reason}}): export or repair it"):
+        return _without_surrogates(json.loads(_text_of(file)))
+
+
+def _b_values(file: Found) -> dict[str, list[float]]:
+    """Read the b-values of a ``.bval`` file, in one row or in one column.
+
+    Raises:
+        InputError: if it holds something else, or is larger than the limit.
+    """
+    with reading(f"{file.relative} is not a readable list of b-values ({{reason}}): export or repair it"):
+        return {B_VALUES: [float(word) for word in _text_of(file).replace(",", " ").split()]}
+
+
+def _text_of(file: Found) -> str:
+    """Read a text in UTF-8, with or without a byte order mark, in UTF-16, or in Latin-1.
+
+    Raises:
+        InputError: if it is larger than the limit.
     """
     if file.path.stat().st_size > MAX_SIDECAR_BYTES:
         raise InputError(
             f"{file.relative} is larger than the limit of {MAX_SIDECAR_BYTES / 1e6:.0f} MB for a sidecar: remove it"
         )
-    with reading(f"{file.relative} is not a readable JSON sidecar ({{reason}}): export or repair it"):
-        content = file.path.read_bytes()
-        if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
-            text = content.decode("utf-16")
-        else:
-            try:
-                text = content.decode("utf-8-sig")
-            except UnicodeDecodeError:
-                text = content.decode("latin-1")
-        return _without_surrogates(json.loads(text))
+    content = file.path.read_bytes()
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return content.decode("utf-16")
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return content.decode("latin-1")
 
 
 def _without_surrogates(value: Any) -> Any:

@@ -15,6 +15,7 @@ from gliotype.errors import GeometryError, InputError
 from gliotype.read.files import Found
 from gliotype.read.geometry import refuse_implausible
 from gliotype.read.nifti.bids import (
+    B_VALUES,
     Sidecar,
     acquisition_of,
     examination_of,
@@ -31,6 +32,9 @@ from gliotype.volume import Array, Grid, Matrix, Volume
 
 _MM_PER_UNIT = {0: 1.0, 1: 1000.0, 2: 1.0, 3: 0.001}
 """By NIfTI code: unknown, metre, millimetre, micrometre."""
+
+LARGEST_B_VALUE = 20_000.0
+"""No clinical scanner reaches this diffusion weighting (s/mm2)."""
 
 _INTENT_LABEL = 1002
 _LONGEST_TR_S = 60.0
@@ -152,17 +156,25 @@ def _series_info(found: Found, header: Any, sidecar: Sidecar, frames: int) -> Se
         te_ms = number_of(match[1])
         known = te_ms is not None and 0 < te_ms < _LONGEST_TE_MS
         acquisition = replace(acquisition, te_ms=te_ms if known else None)
+    b_values = _b_values(sidecar, frames)
     return SeriesInfo(
-        acquisition=acquisition,
+        acquisition=replace(acquisition, b_values=b_values),
         name=stem,
         texts=tuple(text for text in texts if text),
         folder=PurePosixPath(found.relative).parent.name,
         scanning=frozenset(_listed(sidecar.get("ScanningSequence"))),
         image_type=_listed(sidecar.get("ImageType")),
         frames=frames,
+        max_b_value=max(b_values or (0.0,)),
         modality=str(sidecar.get("Modality", "MR")).upper(),
         label_map=int(header["intent_code"]) == _INTENT_LABEL,
     )
+
+
+def _b_values(sidecar: Sidecar, frames: int) -> tuple[float, ...] | None:
+    """Take a b-value for each frame from the ``.bval`` file, or one for a single image from ``DiffusionBValue``."""
+    listed = numbers_of(sidecar.get(B_VALUES)) or numbers_of([sidecar.get("DiffusionBValue")])
+    return listed if len(listed) == frames and all(0 <= b < LARGEST_B_VALUE for b in listed) else None
 
 
 def _listed(value: Any) -> tuple[str, ...]:
