@@ -14,10 +14,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import astuple
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
-import openvino as ov
 from onnx import numpy_helper
 from real_cases import with_truth
 
@@ -25,13 +25,13 @@ import gliotype
 from gliotype.explain import occlusion_map, saliency_shares
 from gliotype.predictors.hybrid import Shares, activation_map, shares_of
 from gliotype.predictors.slices import numbers_of, slices_of
-from gliotype.runtime import checked_weights
+from gliotype.runtime import checked_weights, import_openvino
 
 PLACES = ("enhancing", "non-enhancing", "5 mm around", "elsewhere")
 PATCH = (16, 16)
 
 
-def shuffled_network(seed: int) -> ov.CompiledModel:
+def shuffled_network(seed: int) -> Any:
     """Model 2 with the values of every weight in a random order."""
     model = onnx.load(str(checked_weights("model2.onnx")[0]))
     rng = np.random.default_rng(seed)
@@ -40,7 +40,7 @@ def shuffled_network(seed: int) -> ov.CompiledModel:
         if values.dtype.kind == "f" and values.size > 1:
             mixed = rng.permutation(values.ravel()).reshape(values.shape)
             tensor.CopyFrom(numpy_helper.from_array(mixed, tensor.name))
-    core = ov.Core()
+    core = import_openvino().Core()
     return core.compile_model(core.read_model(model.SerializeToString()), "CPU")
 
 
@@ -50,7 +50,7 @@ def place_shares(result: gliotype.Result, maps: np.ndarray, shares: Shares) -> n
     return np.array(astuple(saliency_shares(volume, result.tumour)))
 
 
-def occluded(shares: Shares, network: ov.CompiledModel) -> np.ndarray:
+def occluded(shares: Shares, network: Any) -> np.ndarray:
     """Occlusion maps (slices, 8, 8) of the members' mean."""
 
     def answer(image: np.ndarray) -> float:
@@ -72,7 +72,7 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("--limit", type=int, help="first N patients of each cohort")
     arguments = parser.parse_args()
-    trained = ov.Core().compile_model(str(checked_weights("model2.onnx")[0]), "CPU")
+    trained = import_openvino().Core().compile_model(str(checked_weights("model2.onnx")[0]), "CPU")
     networks = [shuffled_network(seed) for seed in range(3)]
     rows: dict[str, list[np.ndarray]] = {"map": [], "occlusion": [], "voxels": []}
     between, shuffled = [], []

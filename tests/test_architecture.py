@@ -16,8 +16,8 @@ import gliotype
 PACKAGE = Path(gliotype.__file__).parent
 FLOORS = (
     {"_version", "errors", "text"},
-    {"volume", "weights"},
-    {"masks", "atomic_files", "runtime"},
+    {"volume", "weights", "temporary", "paths"},
+    {"masks", "atomic_files", "runtime", "plotting"},
     {"dsc", "study"},
     {"atlas"},
     {"read", "prepare", "segment", "measure", "report"},

@@ -6,16 +6,17 @@ import json
 import os
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from pickle import UnpicklingError
-from tempfile import TemporaryDirectory, TemporaryFile
+from tempfile import TemporaryFile
 from zipfile import BadZipFile
 
 from gliotype.errors import InputError, OutputError, UsageError
+from gliotype.temporary import locked_folder, sweep
 
-ASIDE = ".gliotype-"
-"""Begins the name of every file and folder that is not complete yet."""
+_BEFORE = ".before"
+_JOURNAL = ".journal.json"
 
 
 @contextmanager
@@ -57,22 +58,52 @@ def atomic_write_set(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         OutputError: on any `OSError`, inside the block too; the files of `folder` are then what they were before,
             and it is removed again if it was made here.
     """
-    with output_errors(folder), _made(folder), TemporaryDirectory(prefix=ASIDE, dir=folder) as aside:
-        yield Path(aside)
-        for name in names:
-            if (folder / name).is_dir():
-                raise IsADirectoryError(0, f"{name} is a folder there")
-        before = Path(aside) / ".before"
-        before.mkdir()
+    with output_errors(folder), _made(folder), aside_folder(folder) as aside:
+        yield aside
+        _refuse_folders(folder, names)
+        written = [name for name in names if (aside / name).exists()]
+        (aside / _BEFORE).mkdir()
+        (aside / _JOURNAL).write_text(
+            json.dumps({"names": list(names), "written": written}), encoding="utf-8"
+        )
         try:
-            _move(reversed(names), folder, before)
-            _move(names, Path(aside), folder)
-        except OSError:
-            with suppress(OSError):
-                for name in names:
-                    (folder / name).unlink(missing_ok=True)
-                _move(names, before, folder)
+            _move(reversed(names), folder, aside / _BEFORE)
+            _move(names, aside, folder)
+        except BaseException:
+            _roll_back(aside)
             raise
+
+
+def aside_folder(folder: Path) -> AbstractContextManager[Path]:
+    """Lend an empty folder within `folder` for files that are not complete yet.
+
+    What a killed run left aside there is removed; if it was killed while its files moved in, the files that were
+    there before come back.
+
+    Raises:
+        OSError: if it cannot be made.
+    """
+    return locked_folder(folder, _roll_back)
+
+
+def _refuse_folders(folder: Path, names: Iterable[str]) -> None:
+    for name in names:
+        if (folder / name).is_dir():
+            raise IsADirectoryError(0, f"{name} is a folder there")
+
+
+def _roll_back(aside: Path) -> None:
+    """Bring back the files that a set was to replace, unless the set has moved in as a whole."""
+    with suppress(OSError, ValueError):
+        journal = json.loads((aside / _JOURNAL).read_text(encoding="utf-8"))
+        written = journal["written"]
+        if written and not (aside / written[-1]).exists():
+            return
+        for name in journal["names"]:
+            if (aside / _BEFORE / name).exists():
+                os.replace(aside / _BEFORE / name, aside.parent / name)
+            elif name in written and not (aside / name).exists():
+                (aside.parent / name).unlink(missing_ok=True)
 
 
 def _move(names: Iterable[str], source: Path, target: Path) -> None:
@@ -91,7 +122,7 @@ def atomic_write(file: Path) -> Iterator[Path]:
             there.
 
     Yields:
-        A path in the same folder, with the same endings, that no other process uses.
+        A path of the same name, on the same file system, that no other process uses.
 
     Raises:
         OutputError: on any `OSError`, inside the block too; `file` is then what it was before.
@@ -104,14 +135,11 @@ def atomic_write(file: Path) -> Iterator[Path]:
         ...     [file.name for file in Path(folder).iterdir()]
         ['a.txt']
     """
-    aside = file.with_name(f"{ASIDE}{os.getpid()}-{file.name}")
     with output_errors(file.parent):
         file.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            yield aside
-            os.replace(aside, file)
-        finally:
-            aside.unlink(missing_ok=True)
+        with aside_folder(file.parent) as folder:
+            yield folder / file.name
+            os.replace(folder / file.name, file)
 
 
 def write_text(file: Path, text: str) -> Path:
@@ -168,18 +196,23 @@ def _settings_words(settings: Mapping[str, object], keys: list[str]) -> str:
     return ", ".join(f"{key} {words(settings.get(key))}" for key in keys)
 
 
-def check_writable(folder: Path) -> None:
+def check_writable(folder: Path, names: Sequence[str] = ()) -> None:
     """Find out, before a minute of computing, whether files can be written into a folder.
 
-    The folder need not exist; nothing is left behind.
+    The folder need not exist; nothing is left behind, and what a killed run left there is removed.
+
+    Args:
+        folder: for the results.
+        names: of the files that shall be written.
 
     Raises:
-        OutputError: if the folder cannot be made, or no file in it.
+        OutputError: if the folder cannot be made, or no file in it, or a folder has one of the names.
     """
     with output_errors(folder):
         made = _missing(folder)
         with _made(folder), TemporaryFile(dir=folder):
-            pass
+            sweep(folder, _roll_back)
+            _refuse_folders(folder, names)
         for path in made:
             path.rmdir()
 

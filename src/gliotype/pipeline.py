@@ -6,19 +6,21 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
 from gliotype._version import __version__
 from gliotype.errors import UsageError
 from gliotype.measure import measure
+from gliotype.paths import as_path, paths_within
 from gliotype.predictors import DEFAULT_PREVALENCE, fuse, predict_all, subject_warnings
 from gliotype.prepare import prepare
 from gliotype.read import read_mask, read_study
-from gliotype.read.files import printable
-from gliotype.runtime import weight_hashes
+from gliotype.runtime import use_threads, weight_hashes
 from gliotype.segment import find_brain, given_tumour, segment
 from gliotype.study import Result, Sequence, Subject
+from gliotype.text import printable
 
 AGE_RANGE = (0.0, 120.0)
 DEFAULT_ID = "study"
@@ -27,16 +29,17 @@ LIBRARIES = ("numpy", "scipy", "nibabel", "pydicom", "SimpleITK", "openvino")
 
 
 def predict(
-    source: Path | str | None = None,
+    source: str | Path | None = None,
     *,
-    files: Mapping[Sequence, Path] | None = None,
+    files: Mapping[Sequence, str | Path] | None = None,
     age: float | None = None,
     sex: str | None = None,
     id: str | None = None,  # noqa: A002
     prevalence: float = DEFAULT_PREVALENCE,
     study_uid: str | None = None,
-    mask: Path | None = None,
-    aif: Path | None = None,
+    mask: str | Path | None = None,
+    aif: str | Path | None = None,
+    threads: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Result:
     """Predict the IDH status of one patient's glioma from a pre-operative study.
@@ -51,6 +54,7 @@ def predict(
         study_uid: which study, where `source` holds several.
         mask: tumour mask (NIfTI) to use instead of Model 1's.
         aif: mask (NIfTI, in the space of the DSC series) of the arterial voxels to use instead of those found.
+        threads: how many to compute on; as many as this process has cores if None.
         progress: called with the name of each stage as it starts.
 
     Returns:
@@ -63,12 +67,40 @@ def predict(
         WeightsError: if shipped weights are missing or corrupt.
     """
     _check(age, sex, prevalence)
-    source = None if source is None else Path(source)
     subject = Subject(printable(id or DEFAULT_ID), age, sex)
-    clock = Clock(progress)
+    inputs = Inputs(
+        None if source is None else as_path(source),
+        {Sequence(sequence): as_path(file) for sequence, file in (files or {}).items()},
+        None if mask is None else as_path(mask),
+        None if aif is None else as_path(aif),
+        study_uid,
+    )
+    with use_threads(threads) as count:
+        return _predict(inputs, subject, prevalence, count, Clock(progress))
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The files of one run; see `predict`."""
+
+    source: Path | None
+    files: Mapping[Sequence, Path]
+    mask: Path | None
+    aif: Path | None
+    study_uid: str | None
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """Path of everything in them."""
+        return tuple(
+            path for each in filter(None, (self.source, *self.files.values())) for path in paths_within(each)
+        )
+
+
+def _predict(inputs: Inputs, subject: Subject, prevalence: float, threads: int, clock: Clock) -> Result:
     with clock("read"):
-        study = read_study(source, files=files, subject=subject, study_uid=study_uid)
-        outline, arteries = (None if file is None else read_mask(file) for file in (mask, aif))
+        study = read_study(inputs.source, files=inputs.files, subject=subject, study_uid=inputs.study_uid)
+        outline, arteries = (None if file is None else read_mask(file) for file in (inputs.mask, inputs.aif))
     with clock("prepare"):
         prepared = prepare(study, find_brain)
     with clock("segment"):
@@ -96,6 +128,8 @@ def predict(
         seconds=clock.seconds,
         versions=_versions(),
         weights=weight_hashes(),
+        threads=threads,
+        paths=inputs.paths,
     )
 
 

@@ -1,25 +1,94 @@
-"""Run an ONNX network on the CPU with OpenVINO, after checking that its file is the one in the manifest."""
+"""Run an ONNX network on the CPU with OpenVINO, after checking that its file is the one in the manifest.
+
+Also here: how many threads a run uses, and the one place that imports OpenVINO.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import importlib
 import json
-from collections.abc import Callable
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gliotype.errors import WeightsError
+from gliotype.errors import UsageError, WeightsError
 
 FloatArray = NDArray[np.float32]
 Parsed = TypeVar("Parsed")
 
 MANIFEST = "manifest.json"
 """Lists the SHA-256 of every shipped weight, by file name."""
+
+MAX_THREADS = 1024
+
+_threads: ContextVar[int | None] = ContextVar("threads", default=None)
+
+
+def import_openvino() -> Any:
+    """Import OpenVINO without its telemetry, which would post usage to a server and write into the home folder.
+
+    Everything that needs OpenVINO takes it from here. If another package has imported OpenVINO before, its telemetry
+    is not undone.
+    """
+    if "openvino" not in sys.modules:
+        sys.modules["openvino_telemetry"] = cast(Any, None)
+    return importlib.import_module("openvino")
+
+
+def available_threads() -> int:
+    """Number of cores on which this process may run (its CPU affinity, where the system knows one)."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def thread_count() -> int:
+    """Number of threads that a computation started here uses: that of `use_threads`, else all available."""
+    return _threads.get() or available_threads()
+
+
+@contextmanager
+def use_threads(threads: int | None) -> Iterator[int]:
+    """Let OpenVINO, SimpleITK, BLAS and OpenMP use a number of threads within the block.
+
+    SimpleITK, BLAS and OpenMP keep their number for the whole process, so blocks in several threads of one process
+    share it.
+
+    Args:
+        threads: their number, or None for one on each available core.
+
+    Yields:
+        The number.
+
+    Raises:
+        UsageError: if it is not a whole number from 1 to `MAX_THREADS`.
+    """
+    count = available_threads() if threads is None else threads
+    if not 1 <= count <= MAX_THREADS or count != int(count):
+        raise UsageError(f"threads is {count:g}: give a whole number from 1 to {MAX_THREADS}")
+    import SimpleITK as sitk
+    from threadpoolctl import threadpool_limits
+
+    before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+    token = _threads.set(int(count))
+    try:
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(int(count))
+        with threadpool_limits(limits=int(count)):
+            yield int(count)
+    finally:
+        _threads.reset(token)
+        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
 
 
 @dataclass(frozen=True)
@@ -57,7 +126,12 @@ def checked_weights(name: str) -> tuple[Path, str]:
     file = weights_folder() / name
     if not file.is_file():
         raise WeightsError(f"the weights {name} are missing: install gliotype again")
-    found = hashlib.sha256(file.read_bytes()).hexdigest()
+    try:
+        found = hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise WeightsError(
+            f"the weights {name} cannot be read ({error.strerror}): install gliotype again"
+        ) from error
     if found != _manifest().get(name):
         raise WeightsError(
             f"the weights {name} are corrupt (their hash is not the manifest's): install gliotype again"
@@ -78,7 +152,7 @@ def read_weights(name: str, parse: Callable[[Any], Parsed]) -> Parsed:
     file, _ = checked_weights(name)
     try:
         return parse(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, KeyError, TypeError) as damaged:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as damaged:
         raise WeightsError(f"the weights {name} are damaged: install gliotype again") from damaged
 
 
@@ -94,8 +168,10 @@ def weight_hashes() -> dict[str, str]:
 def _manifest() -> dict[str, str]:
     file = weights_folder() / MANIFEST
     try:
-        listed: dict[str, str] = json.loads(file.read_text(encoding="utf-8"))
-    except (FileNotFoundError, json.JSONDecodeError) as error:
+        listed = json.loads(file.read_text(encoding="utf-8"))
+        if not isinstance(listed, dict) or not all(isinstance(value, str) for value in listed.values()):
+            raise ValueError("it is not a list of hashes by name")
+    except (OSError, ValueError, RecursionError) as error:
         raise WeightsError(
             f"the list of weights {MANIFEST} is missing or damaged: install gliotype again"
         ) from error
@@ -103,7 +179,7 @@ def _manifest() -> dict[str, str]:
 
 
 def load_network(name: str) -> Network:
-    """Load a shipped network in fp32 on all cores.
+    """Load a shipped network in fp32; it runs on `thread_count` threads.
 
     Args:
         name: file name, such as ``"model1.onnx"``.
@@ -111,17 +187,25 @@ def load_network(name: str) -> Network:
     Raises:
         WeightsError: if its file is missing, corrupt or no network.
     """
-    import openvino as ov
-
     file, _ = checked_weights(name)
+    core = import_openvino().Core()
+
+    @cache
+    def compiled(threads: int) -> Any:
+        settings = {
+            "INFERENCE_PRECISION_HINT": "f32",
+            "INFERENCE_NUM_THREADS": threads,
+            "ENABLE_CPU_PINNING": False,
+        }
+        return core.compile_model(str(file), "CPU", settings)
+
+    def run(batch: FloatArray) -> FloatArray:
+        return np.asarray(compiled(thread_count())(batch)[0], dtype=np.float32)
+
     try:
-        compiled = ov.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+        compiled(thread_count())
     except RuntimeError as error:
         raise WeightsError(
             f"the weights {name} cannot be loaded as a network: install gliotype again"
         ) from error
-
-    def run(batch: FloatArray) -> FloatArray:
-        return np.asarray(compiled(batch)[0], dtype=np.float32)
-
     return Network(run)

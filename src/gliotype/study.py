@@ -366,7 +366,12 @@ class Prediction:
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """All values of one run; what `gliotype.predict` returns."""
+    """All values of one run; what `gliotype.predict` returns.
+
+    Attributes:
+        threads: on how many the run computed; the last digits of its numbers depend on it.
+        paths: of everything in the input. They may name the patient, so no reader is shown one.
+    """
 
     study: Study
     prepared: PreparedStudy
@@ -379,6 +384,8 @@ class Result:
     seconds: Mapping[str, float]
     versions: Mapping[str, str]
     weights: Mapping[str, str]
+    threads: int
+    paths: tuple[str, ...] = ()
 
     @property
     def subject(self) -> Subject:

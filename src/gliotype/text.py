@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
 
 _MOST_SPANS = 5
@@ -28,3 +29,13 @@ def spans(numbers: Iterable[int]) -> str:
     if len(parts) > _MOST_SPANS:
         parts = [*parts[:_MOST_SPANS], f"{len(parts) - _MOST_SPANS} more"]
     return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
+
+
+def printable(name: str) -> str:
+    r"""Return a file name that every text can hold: bytes that are no UTF-8, as old exports have, become U+FFFD.
+
+    Example:
+        >>> printable("M\udcfcller/T1.nii.gz") == "M\ufffdller/T1.nii.gz"
+        True
+    """
+    return os.fsencode(name).decode("utf-8", errors="replace")

@@ -62,7 +62,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_pat
     named = {"t1": "a", "t1c": "b", "t2": "c", "flair": "d", "dsc": "e", "adc": "f"}
     options = [word for name, file in named.items() for word in (f"--{name}", f"{file}.nii")]
     options += ["--age", "44.5", "--sex", "f", "--id", "007", "--prevalence", "0.6"]
-    options += ["--study", "1.2.3", "--mask", "m.nii", "--aif", "arteries.nii"]
+    options += ["--study", "1.2.3", "--mask", "m.nii", "--aif", "arteries.nii", "--threads", "3"]
     pipeline.answer = errors.InputError("enough")
     assert run("predict", "study.zip", *options, "-o", tmp_path)[0] == 3
     ((source, asked),) = pipeline.asked
@@ -84,6 +84,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_pat
         "study_uid": "1.2.3",
         "mask": Path("m.nii"),
         "aif": Path("arteries.nii"),
+        "threads": 3,
     }
 
 

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import onnx
-import openvino as ov
 import pytest
 from onnx import numpy_helper
 
 from gliotype.predictors.slices import slices_of
-from gliotype.runtime import checked_weights
+from gliotype.runtime import checked_weights, import_openvino
 from support.factory import make_result
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -23,7 +22,7 @@ def maps_of(seed: int | None) -> np.ndarray:
         if values.dtype.kind == "f" and values.size > 1:
             mixed = np.random.default_rng(seed).permutation(values.ravel()).reshape(values.shape)
             tensor.CopyFrom(numpy_helper.from_array(mixed, tensor.name))
-    core = ov.Core()
+    core = import_openvino().Core()
     network = core.compile_model(core.read_model(model.SerializeToString()), "CPU")
     result = make_result()
     return np.asarray(network(slices_of(result.prepared, result.tumour).array)[0], dtype=np.float64)

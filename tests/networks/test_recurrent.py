@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
-ov = pytest.importorskip("openvino")
 
 from gliotype.networks.export import export_onnx  # noqa: E402
 from gliotype.networks.recurrent import CurveEnsemble, CurveNet  # noqa: E402
+from gliotype.runtime import import_openvino  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +39,7 @@ def test_an_exported_ensemble_answers_as_in_torch_for_any_batch(curves: torch.Te
     ensemble = CurveEnsemble([CurveNet(11), CurveNet(11)]).eval()
     file = tmp_path / "perfusion.onnx"
     export_onnx(torch.nn.Sequential(ensemble), curves, file)
-    compiled = ov.Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = import_openvino().Core().compile_model(str(file), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     for n in (1, 3):
         expected = ensemble(curves[:n]).detach().numpy()
         assert expected.shape == (n, 2, 61)

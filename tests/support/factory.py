@@ -257,6 +257,7 @@ def make_result(
         },
         versions={"gliotype": "0.1.0", "numpy": "2.4.6", "openvino": "2026.4.1"},
         weights={"model1": "3f" * 32},
+        threads=2,
     )
 
 

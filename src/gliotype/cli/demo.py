@@ -19,6 +19,10 @@ def demo(
     *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the results.")],
     seed: Annotated[int, typer.Option(min=0, help="Another seed, another patient.")] = 0,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, metavar="N", help="Threads to use, else one on each available core."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print prediction.json on stdout.")] = False,
 ) -> None:
     """Simulate a raw study into OUT/study, and predict from it."""
@@ -33,7 +37,7 @@ def demo(
         with output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
             age = demo_study(folder, seed)
-        result = predict_study(folder, age=age, id=f"simulated-{seed}", progress=progress)
+        result = predict_study(folder, age=age, id=f"simulated-{seed}", threads=threads, progress=progress)
         simulated = (
             "This patient is simulated: the answer shows how Gliotype works, and nothing about patients."
         )

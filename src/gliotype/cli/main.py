@@ -6,9 +6,15 @@ runs, so that help comes at once.
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
+import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
 from typing import Annotated
 
 import typer
@@ -24,6 +30,12 @@ from gliotype.cli.train import train
 from gliotype.errors import GliotypeError
 
 DEBUG = "GLIOTYPE_DEBUG"
+
+STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+"""Signals at which a run removes what it has unpacked or half written, and ends."""
+
+CLEARING_S = 10.0
+"""A further signal is not obeyed for so long after the first, so that clearing up can end."""
 
 app = typer.Typer(
     name="gliotype",
@@ -59,22 +71,69 @@ def options(
     """Take the options that come before a sub-command."""
 
 
+class Stopped(BaseException):
+    """A signal asked the run to end; `number` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
+
+
+@contextmanager
+def stopping_in_order() -> Iterator[None]:
+    """Turn each of `STOPPING` into `Stopped` in the block; one that is ignored, as ``nohup`` has it, stays ignored."""
+    first: list[float] = []
+
+    def stop(number: int, _: FrameType | None) -> None:
+        now = time.monotonic()
+        if not first or now - first[0] > CLEARING_S:
+            first[:] = [now]
+            raise Stopped(number)
+
+    before = {each: signal.getsignal(each) for each in STOPPING}
+    for each, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(each, stop)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
+
+
 def main() -> None:
     """Run the command line and exit with its code; an error becomes one sentence on stderr.
 
     Exit codes: 0 done, 2 usage, 3 unreadable or unusable input or unwritable output, 4 no structural
-    image, 5 weights missing or corrupt, 1 a defect of Gliotype.
+    image, 5 weights missing or corrupt, 1 a defect of Gliotype; 128 and the signal's number after a signal.
     """
     try:
-        app()
+        with stopping_in_order():
+            try:
+                app()
+            finally:
+                sys.stdout.flush()
+    except Stopped as stopped:
+        _fail(f"stopped by {signal.Signals(stopped.number).name}", 128 + stopped.number)
+    except BrokenPipeError:
+        _leave_output()
+        sys.exit(128 + signal.SIGPIPE)
     except GliotypeError as error:
         _fail(str(error), error.exit_code)
     except Exception as error:  # noqa: BLE001 - the one place where a defect is turned into a sentence
+        if isinstance(error, OSError) and error.errno == errno.ENOSPC and error.filename is None:
+            _leave_output()
+            _fail("standard output cannot be written (no space left): make room, or redirect it elsewhere", 3)
         _fail(
             f"this is a defect of ours ({type(error).__name__}: {error}): set {DEBUG}=1 to see the "
             "traceback, and report it",
             1,
         )
+
+
+def _leave_output() -> None:
+    """Let what is still waiting for a standard output that cannot be written go nowhere."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _fail(sentence: str, exit_code: int) -> None:

@@ -53,6 +53,10 @@ def predict(
         Path | None,
         typer.Option(help="Mask of arterial voxels of the DSC series to use instead of those found."),
     ] = None,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, max=1024, metavar="N", help="Threads to use, else one on each available core."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print prediction.json on stdout.")] = False,
 ) -> None:
     """Predict IDH status from a pre-operative study."""
@@ -79,6 +83,7 @@ def predict(
             study_uid=study_uid,
             mask=mask,
             aif=aif,
+            threads=threads,
             progress=progress,
         )
 
@@ -98,9 +103,9 @@ def run(predicted: Callable[[Callable[[str], None]], Result], output: Path, *, a
     """
     from gliotype.atomic_files import check_writable
     from gliotype.cli.show import print_summary, progress
-    from gliotype.report import write_result
+    from gliotype.report import OUTPUTS, write_result
 
-    check_writable(output)
+    check_writable(output, OUTPUTS)
     with progress() as tell:
         result = predicted(tell)
         tell("report")

@@ -63,11 +63,11 @@ def print_summary(result: Result, files: tuple[Path, ...]) -> None:
 
 def _paragraphs(result: Result, files: tuple[Path, ...]) -> Iterator[tuple[str, list[str]]]:
     prediction, tumour = result.prediction, result.tumour
-    unsourced = words.without_sources(result.study.images)
+    unsourced = words.without_sources(result)
     if prediction.probability is not None:
         sure = f"{words.percent(prediction.probability)} ({words.interval_words(prediction.interval)})"
         yield "P(mutant)", [f"{sure} at a prevalence of {words.percent(prediction.prevalence)}"]
-    yield "Because", [prediction.explanation]
+    yield "Because", [unsourced(prediction.explanation)]
     if tumour.found:
         regions = ", ".join(
             f"{words.REGION_WORDS[name].lower()} {words.number(tumour.regions_ml[name], 'ml')}"

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import io
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from gliotype.evaluate.decisions import Bools, net_benefit, probability_of_age, treat_all
 from gliotype.evaluate.metrics import Beside, Metrics
 from gliotype.evaluate.table import Floats, Patients, has_both_classes, paired
+from gliotype.plotting import Axes, Figure, rc_context
 
 MINE, OTHER, SOFT = "#0072b2", "#d55e00", "#7d8a96"
 CURVE_THRESHOLDS = np.arange(5, 81) / 100
@@ -158,6 +156,6 @@ def _square(across: str, up: str) -> tuple[Figure, Axes]:
 def _svg(figure: Figure) -> str:
     """Write a figure as SVG, without a date and with names that do not change from run to run."""
     buffer = io.StringIO()
-    with matplotlib.rc_context({"svg.hashsalt": "gliotype"}):
+    with rc_context({"svg.hashsalt": "gliotype"}):
         figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()

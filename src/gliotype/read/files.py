@@ -6,11 +6,10 @@ import gzip
 import os
 import shutil
 import stat
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -24,6 +23,8 @@ from gliotype.read.limits import (
     max_zip_bytes,
 )
 from gliotype.read.parsing import UNREADABLE, reading, reason_of
+from gliotype.temporary import temporary_folder
+from gliotype.text import printable
 
 GZIP_MAGIC = b"\x1f\x8b"
 _NIFTI_MAGIC = (b"n+1\0", b"ni1\0")
@@ -53,16 +54,6 @@ class Found:
     format: Format
 
 
-def printable(name: str) -> str:
-    r"""Return a file name that every text can hold: bytes that are no UTF-8, as old exports have, become U+FFFD.
-
-    Example:
-        >>> printable("M\udcfcller/T1.nii.gz") == "M\ufffdller/T1.nii.gz"
-        True
-    """
-    return os.fsencode(name).decode("utf-8", errors="replace")
-
-
 @contextmanager
 def open_source(source: Path) -> Iterator[tuple[Found, ...]]:
     """List the files of a folder, of a zip (unpacked for as long as the context lasts), or one file.
@@ -73,14 +64,7 @@ def open_source(source: Path) -> Iterator[tuple[Found, ...]]:
     if _kind_of(source) == "folder":
         yield _listed(source, str(source))
     elif _is_zip(source):
-        with ExitStack() as stack:
-            try:
-                folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="gliotype-")))
-            except OSError as error:
-                raise InputError(
-                    f"{source} cannot be unpacked, no temporary folder can be written ({error.strerror}): "
-                    "set TMPDIR to a folder that can, or give the unpacked folder"
-                ) from error
+        with temporary_folder() as folder:
             _unzip(source, folder)
             yield _listed(folder, str(source))
     elif source.suffix.lower() == ".zip":

@@ -11,7 +11,7 @@ from gliotype.errors import InputError, NoStructuralImageError, UsageError
 from gliotype.read.dicom.series import read_dicom
 from gliotype.read.diffusion import NEEDED, ComputedAdc, computed_adc
 from gliotype.read.examinations import by_format, of_one_examination, refuse_folders_side_by_side
-from gliotype.read.files import Format, Found, open_source, printable
+from gliotype.read.files import Format, Found, open_source
 from gliotype.read.identify import keywords as words
 from gliotype.read.identify.by_header import Identity, identify, surgery_remark
 from gliotype.read.identify.by_voxels import decided_by_content
@@ -20,6 +20,7 @@ from gliotype.read.nifti.bids import broken_sidecars, sidecar_for, sidecars_of, 
 from gliotype.read.nifti.image import read_nifti
 from gliotype.read.series import Loaded, Series, unread_volume
 from gliotype.study import STRUCTURAL, Image, Sequence, Study, Subject
+from gliotype.text import printable
 
 
 def read_study(

@@ -11,6 +11,7 @@ from pathlib import Path
 from time import perf_counter
 
 from gliotype.atomic_files import atomic_write_set
+from gliotype.paths import as_path
 from gliotype.report.html import render_html
 from gliotype.report.json import prediction_json
 from gliotype.report.nifti import PERFUSION_MAPS, perfusion_maps, save_nifti, volumes_as_acquired
@@ -29,7 +30,7 @@ OUTPUTS = (
 """Names of all files that `write_result` may write; the last one moves in last."""
 
 
-def write_result(result: Result, folder: Path) -> tuple[Path, ...]:
+def write_result(result: Result, folder: str | Path) -> tuple[Path, ...]:
     """Write the files of a prediction into a folder: all of them, or none.
 
     Everything is computed first, then written aside, and moved into place once all files are complete.
@@ -47,6 +48,7 @@ def write_result(result: Result, folder: Path) -> tuple[Path, ...]:
         OutputError: if the folder cannot be made or written, or the disk is full; the folder is then as
             it was before.
     """
+    folder = as_path(folder)
     start = perf_counter()
     volumes = volumes_as_acquired(result) | perfusion_maps(result)
     page = render_html(result)

@@ -55,7 +55,7 @@ def render_html(result: Result) -> str:
         "label": words.label_words,
         "age": words.age_words,
         "largest_contribution": _largest_contribution,
-        "unsourced": words.without_sources(result.study.images),
+        "unsourced": words.without_sources(result),
     }
     scene = look_at(result)
     chosen = list(result.study.chosen.values())

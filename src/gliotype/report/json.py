@@ -72,6 +72,7 @@ def _document(result: Result, report_seconds: float) -> dict[str, Any]:
         ],
         "warnings": result.warnings,
         "seconds": _seconds(result.seconds, report_seconds),
+        "threads": result.threads,
         "versions": result.versions,
         "weights": result.weights,
     }

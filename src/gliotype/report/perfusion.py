@@ -6,13 +6,11 @@ import base64
 import io
 from dataclasses import dataclass
 
-import matplotlib
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from gliotype.dsc import Attention, DscSeries, Perfusion, Region
+from gliotype.plotting import Axes, Figure, colormaps, rc_context
 from gliotype.report import words
 from gliotype.report.figures import AXIAL, Panel, Row, Scene, coloured_panel
 from gliotype.study import PreparedStudy, Result
@@ -106,7 +104,7 @@ def draw_curves(perfusion: Perfusion, attention: Attention | None) -> str:
     Returns:
         SVG as a data URI; the same input gives the same text.
     """
-    with matplotlib.rc_context({"svg.hashsalt": "gliotype", "font.size": 9}):
+    with rc_context({"svg.hashsalt": "gliotype", "font.size": 9}):
         figure = Figure(figsize=(9.5, 3.8), layout="constrained")
         left, right = figure.subplots(1, 2, width_ratios=(2.2, 1))
         steady = slice(perfusion.bolus.start, None)
@@ -180,7 +178,7 @@ def _draw_maps(perfusion: Perfusion, series: DscSeries, prepared: PreparedStudy,
 def _coloured(values: NDArray[np.float32], shown: Shown) -> NDArray[np.uint8]:
     """Colour a map as RGBA, transparent where nothing was measured."""
     scaled = np.clip((values - shown.low) / (shown.high - shown.low), 0, 1)
-    colours = matplotlib.colormaps[shown.colours](np.nan_to_num(scaled), bytes=True)
+    colours = colormaps[shown.colours](np.nan_to_num(scaled), bytes=True)
     colours[..., 3] = np.where(np.isfinite(values), 255, 0)
     return np.asarray(colours, dtype=np.uint8)
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
-from pathlib import PurePosixPath
+from collections.abc import Callable
 
-from gliotype.study import Call, Image
+from gliotype.paths import without_paths
+from gliotype.study import Call, Result
 
 CALL_WORDS = {
     Call.MUTANT: "IDH-mutant",
@@ -99,24 +99,10 @@ def label_words(name: str) -> str:
     return re.sub(r"_|(?<=[a-z])(?=[A-Z0-9])(?<=[a-z]{3})|(?<=\dD)(?=[A-Z])", " ", name)
 
 
-def without_sources(images: Iterable[Image]) -> Callable[[str], str]:
+def without_sources(result: Result) -> Callable[[str], str]:
     """Make a filter that puts ``image 3`` where a text quotes where the third image came from.
 
     Paths may hold a patient's name; they stand in ``prediction.json`` alone.
-
-    Example:
-        >>> import numpy as np
-        >>> from gliotype.volume import Volume
-        >>> image = Image(Volume(np.zeros((1, 1, 1)), np.eye(4)), None, 1.0, "", "exam/doe_t1.nii")
-        >>> without_sources([image])("exam/doe_t1.nii is cut off; the name doe_t1.nii says T1")
-        'image 1 is cut off; the name image 1 says T1'
     """
-    quoted: dict[str, int] = {}
-    for count, image in enumerate(images, start=1):
-        path = PurePosixPath(image.source)
-        for name in (str(path), path.name):
-            if "/" in name or "." in name:
-                quoted.setdefault(name, count)
-    longest_first = sorted(quoted, key=len, reverse=True)
-    pattern = re.compile("|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in longest_first) or r"(?!)")
-    return lambda text: pattern.sub(lambda match: f"image {quoted[match.group()]}", text)
+    images = {image.source: f"image {n}" for n, image in reversed([*enumerate(result.study.images, start=1)])}
+    return without_paths(result.paths, images)

@@ -7,12 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import openvino as ov
 import pytest
 import torch
 
 from gliotype.errors import InputError
 from gliotype.predictors.slices import LIMIT, NUMBERS
+from gliotype.runtime import import_openvino
 from gliotype.train.common.calibration import youden_cut
 from gliotype.train.data.examples import Example, read_example, write_example
 from gliotype.train.model2.fit import kept_model
@@ -187,7 +187,7 @@ def test_the_exported_model_says_the_same(model: Model2, tmp_path: Path) -> None
     onnx, numbers = export(model, tmp_path, {"licence": "Apache-2.0"})
     kept = json.loads(numbers.read_text())
     test = patients(4, 11)
-    compiled = ov.Core().compile_model(str(onnx), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    compiled = import_openvino().Core().compile_model(str(onnx), "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     expected = model.log_odds(test)
     for column, example in enumerate(test):
         maps = np.asarray(compiled(example.slices.astype(np.float32))[0])

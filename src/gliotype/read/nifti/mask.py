@@ -7,9 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from gliotype.errors import GeometryError, InputError
-from gliotype.read.files import Format, Found, printable, require_file, sniff
+from gliotype.read.files import Format, Found, require_file, sniff
 from gliotype.read.geometry import MAX_SKEW_MM, skew_mm
 from gliotype.read.nifti.image import read_nifti, read_voxels
+from gliotype.text import printable
 from gliotype.volume import Volume
 
 MOST_LABEL = 32767

@@ -8,13 +8,18 @@ import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import nibabel as nib
 
 from gliotype._version import __version__
-from gliotype.atomic_files import ASIDE, check_writable, output_errors, refuse_other_settings, write_text
+from gliotype.atomic_files import (
+    aside_folder,
+    check_writable,
+    output_errors,
+    refuse_other_settings,
+    write_text,
+)
 from gliotype.errors import UsageError
 from gliotype.simulate.cohort.patient_record import (
     AnatomyLibrary,
@@ -29,6 +34,7 @@ from gliotype.simulate.dsc.protocols import dsc_site_named
 from gliotype.simulate.dsc.series import SimulatedDsc, write_dsc, write_true_cbv
 from gliotype.simulate.head.label_maps import label_map_hashes
 from gliotype.study import Label, Sequence
+from gliotype.temporary import PREFIX, sweep
 
 __all__ = ["SITES", "Cohort", "Site", "write_cohort"]
 
@@ -145,15 +151,11 @@ def _begin(out: Path, site: Site, settings: Mapping[str, object]) -> None:
     found = _settings_found(out)
     if found is not None:
         refuse_other_settings(out, "a cohort simulated", found, settings)
-    elif others := sorted(path.name for path in out.iterdir() if not path.name.startswith(ASIDE)):
+    elif others := sorted(path.name for path in out.iterdir() if not path.name.startswith(PREFIX)):
         raise UsageError(
             f"{out} holds something else than a simulated cohort ({others[0]}): choose an empty or a new folder"
         )
-    for leftover in out.glob(f"{ASIDE}*"):
-        if leftover.is_dir():
-            shutil.rmtree(leftover)
-        else:
-            leftover.unlink()
+    sweep(out)
     described = {
         "Name": f"Simulated gliomas, site {site.name}",
         "BIDSVersion": "1.10.0",
@@ -190,8 +192,8 @@ def _settings_found(out: Path) -> dict[str, Any] | None:
 
 def _write_patient(out: Path, patient: SimulatedPatient) -> None:
     """Write a patient aside and move it into place, the images last."""
-    with TemporaryDirectory(prefix=ASIDE, dir=out) as aside:
-        images, truth = Path(aside) / "images", Path(aside) / "truth"
+    with aside_folder(out) as aside:
+        images, truth = aside / "images", aside / "truth"
         for folder in (images, truth):
             (folder / "anat").mkdir(parents=True)
         for sequence, image in patient.images.items():

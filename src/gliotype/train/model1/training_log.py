@@ -6,9 +6,8 @@ import csv
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from gliotype.atomic_files import atomic_write
+from gliotype.plotting import Figure
 
 
 @dataclass(frozen=True)
