@@ -33,7 +33,7 @@ def truth_of(file: Path) -> str:
     return next(kind for pattern, kind in TRUTHS if re.search(pattern, stem))
 
 
-def identified(folder: Path, truths: dict[str, str]) -> list[tuple[str, str, float]]:
+def identify_alone(folder: Path, truths: dict[str, str]) -> list[tuple[str, str, float]]:
     """Read a folder: truth, what it was taken for, and the confidence of each image."""
     study = read_study(folder, subject=Subject("case"))
     return [(truths[i.source], str(i.sequence or "not used"), i.confidence) for i in study.images]
@@ -66,9 +66,9 @@ def main() -> None:
     for files in (sorted(p.glob("*.nii.gz")) for p in sorted(data.glob("*/*")) if p.is_dir()):
         if not files:
             continue
-        named += identified(files[0].parent, {file.name: truth_of(file) for file in files})
+        named += identify_alone(files[0].parent, {file.name: truth_of(file) for file in files})
         with tempfile.TemporaryDirectory() as folder:
-            nameless += identified(Path(folder), without_names(files, Path(folder)))
+            nameless += identify_alone(Path(folder), without_names(files, Path(folder)))
     print("development patients: the constants were set while looking at them")
     print_table("by header and name", named)
     print_table("by voxels alone", nameless)

@@ -45,10 +45,10 @@ CHANGES: dict[str, Callable[[Looking], Mapping[str, Any]]] = {
     "without the look at the mirror image": lambda run_network: {"look": as_seen_once(run_network)},
     "without the look at T2 and FLAIR alone": lambda run_network: {"FLUID_BRIGHT": ()},
     "without the patient's own appearance": lambda run_network: {"sharpen": lambda whole, *_: whole},
-    "cut at 0.4": lambda run_network: {"WHOLE_CUT": 0.4},
-    "cut at 0.6": lambda run_network: {"WHOLE_CUT": 0.6},
+    "threshold of 0.4": lambda run_network: {"WHOLE_THRESHOLD": 0.4},
+    "threshold of 0.6": lambda run_network: {"WHOLE_THRESHOLD": 0.6},
     "every candidate is tumour": lambda run_network: {
-        "evidence_model": lambda: replace(candidate_model(), cut=-np.inf, most_symmetry=np.inf)
+        "evidence_model": lambda: replace(candidate_model(), threshold=-np.inf, most_symmetry=np.inf)
     },
 }
 """What takes the place of which name in `gliotype.segment.tumour`."""
@@ -66,10 +66,10 @@ def remembering(run_network: Looking) -> Looking:
     """Look once at each set of sequences of a patient."""
     seen: dict[frozenset[Any], NetworkPass] = {}
 
-    def remembered(images: Mapping[Any, Any], place: Any) -> NetworkPass:
+    def remembered(images: Mapping[Any, Any], brain_region: Any) -> NetworkPass:
         shown = frozenset(images)
         if shown not in seen:
-            seen[shown] = run_network(images, place)
+            seen[shown] = run_network(images, brain_region)
         return seen[shown]
 
     return remembered

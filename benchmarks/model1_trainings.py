@@ -7,7 +7,7 @@ the same simulated patients in the same order. They are short, and of a network 
 grid of 3.3 mm, so that a dozen fit into hours of a CPU: they compare choices, and say nothing of the level that the
 shipped network reaches. Each is judged by the network alone, without the steps around it (model1_choices.py has
 those), on the shipped grid of 2 mm: on the development patients of BraTS and TCGA-LGG, and on simulated ones that no
-training saw. As a short training leaves probabilities that depend on the loss, the cut is the one that is best on
+training saw. As a short training leaves probabilities that depend on the loss, the threshold is the one that is best on
 those simulated patients. RUN keeps patients, checkpoints and results; an interrupted run goes on.
 """
 
@@ -34,7 +34,7 @@ from gliotype.networks.unet import UNet3d
 from gliotype.prepare import prepare
 from gliotype.read import read_study
 from gliotype.segment import find_brain, model1
-from gliotype.segment.tumour import stripped_on_network_grid
+from gliotype.segment.tumour import strip_to_network_grid
 from gliotype.simulate.head.label_maps import label_map_hashes
 from gliotype.study import Sequence, Subject
 from gliotype.train.common.workers import workers
@@ -47,13 +47,13 @@ from gliotype.volume import Volume
 
 Scale = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
 
-CUTS = tuple(np.arange(0.1, 0.96, 0.05).round(2))
+THRESHOLDS = tuple(np.arange(0.1, 0.96, 0.05).round(2))
 """Probabilities of tumour from which a voxel may be called so."""
 
 
-def by_mean_and_sd(image: NDArray[np.float32], place: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Scale to mean 0 and SD 1 within the brain's place, as nnU-Net and most entries to BraTS do."""
-    values = image[place & (image != 0)]
+def by_mean_and_sd(image: NDArray[np.float32], brain_region: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Scale to mean 0 and SD 1 within the brain region, as nnU-Net and most entries to BraTS do."""
+    values = image[brain_region & (image != 0)]
     if values.size < 100 or values.std() == 0:
         return np.zeros_like(image)
     scaled = np.clip((image - values.mean()) / values.std(), *model1.CLIP)
@@ -128,7 +128,7 @@ class Real:
 
     cohort: str
     images: dict[Sequence, NDArray[np.float32]]
-    place: NDArray[np.bool_]
+    brain_region: NDArray[np.bool_]
     truth: NDArray[np.bool_]
 
 
@@ -137,13 +137,13 @@ class Row:
     """What one training reached.
 
     Attributes:
-        cut: probability of tumour that gives the best mean Dice on simulated patients.
-        dice: of the whole tumour at that cut, per patient of each cohort.
+        threshold: probability of tumour that gives the best mean Dice on simulated patients.
+        dice: of the whole tumour at that threshold, per patient of each cohort.
         false_alarm_ml: marked in each simulated head without a glioma.
         seconds_a_step: of one core.
     """
 
-    cut: float
+    threshold: float
     dice: dict[str, list[float]]
     false_alarm_ml: list[float]
     seconds_a_step: float
@@ -167,7 +167,7 @@ class Run:
     held_out: int
     steps: int
 
-    def simulated(self, number: int) -> Path:
+    def simulate_cases(self, number: int) -> Path:
         """A simulated patient; those from `patients` on are held out."""
         return self.folder / "simulated" / f"{number:04d}.npz"
 
@@ -186,15 +186,15 @@ class Run:
 
 def simulate(run: Run, number: int) -> None:
     """Simulate a patient as `gliotype train model1` does."""
-    if run.simulated(number).exists():
+    if run.simulate_cases(number).exists():
         return
     case = simulate_case(np.random.default_rng([2026, number]), read_anatomies(run.label_maps, run.folder))
-    with atomic_write(run.simulated(number)) as aside:
+    with atomic_write(run.simulate_cases(number)) as aside:
         np.savez(aside, images=case.images, labels=case.labels, brain=case.brain)
 
 
 def read_simulated(run: Run, number: int) -> GridPatient:
-    with np.load(run.simulated(number)) as file:
+    with np.load(run.simulate_cases(number)) as file:
         return GridPatient(file["images"], file["labels"], file["brain"])
 
 
@@ -203,13 +203,13 @@ def prepare_real(run: Run, case: Case) -> None:
     if run.real(case).exists():
         return
     prepared = prepare(read_study(None, files=case.files, subject=Subject(case.name, case.age)), find_brain)
-    images, place = stripped_on_network_grid(prepared)
+    images, brain_region = strip_to_network_grid(prepared)
     file = nib.load(case.truth)
     there = prepared.acquired_from_prepared[prepared.reference]
     truth = Volume((np.asarray(file.dataobj) > 0).astype(np.float32), file.affine)
     on_grid = truth.resample(model1.GRID, there @ np.linalg.inv(prepared.mni_from_prepared))
     with atomic_write(run.real(case)) as aside:
-        np.savez(aside, place=place, truth=np.asarray(on_grid.array) > 0.5, **images)
+        np.savez(aside, brain_region=brain_region, truth=np.asarray(on_grid.array) > 0.5, **images)
 
 
 def read_real(run: Run, case: Case) -> Real:
@@ -229,7 +229,9 @@ def train(run: Run, name: str, seed: int) -> tuple[nn.Module, float]:
     began, first = time.process_time(), learner.step
     while learner.step < steps:
         rng = np.random.default_rng([seed, learner.step])
-        x, y = augment(rng, read_simulated(run, int(rng.integers(run.patients))), model1.expected_place())
+        x, y = augment(
+            rng, read_simulated(run, int(rng.integers(run.patients))), model1.expected_brain_region()
+        )
         rate = learning_rate(recipe, learner.step)
         loss, _ = learner.learn(torch.from_numpy(x[None]), torch.from_numpy(y[None]), rate)
         if learner.step % 25 == 0:
@@ -256,26 +258,31 @@ def probability(network: nn.Module, stack: NDArray[np.float32]) -> NDArray[np.fl
 
 
 def select_candidates(run: Run, network: nn.Module, patients: Iterable[Case], seconds: float) -> Row:
-    """Choose the cut on simulated patients, and judge by it."""
+    """Choose the threshold on simulated patients, and judge by it."""
     network.eval()
     overlaps, alarms = [], []
     for number in range(run.patients, run.patients + run.held_out):
         stack, labels = augment(
-            np.random.default_rng(number), read_simulated(run, number), model1.expected_place()
+            np.random.default_rng(number), read_simulated(run, number), model1.expected_brain_region()
         )
         found = probability(network, stack)
         if (labels >= 2).any():
-            overlaps.append([dice(found >= cut, labels >= 2) for cut in CUTS])
+            overlaps.append([dice(found >= threshold, labels >= 2) for threshold in THRESHOLDS])
         else:
-            alarms.append([float((found >= cut).sum()) * model1.GRID.voxel_ml for cut in CUTS])
+            alarms.append(
+                [float((found >= threshold).sum()) * model1.GRID.voxel_ml for threshold in THRESHOLDS]
+            )
     best = int(np.mean(overlaps, axis=0).argmax())
     row = Row(
-        CUTS[best], {"simulated": [each[best] for each in overlaps]}, [each[best] for each in alarms], seconds
+        THRESHOLDS[best],
+        {"simulated": [each[best] for each in overlaps]},
+        [each[best] for each in alarms],
+        seconds,
     )
     for case in patients:
         real = read_real(run, case)
-        found = probability(network, model1.network_input(real.images, real.place)) * real.place
-        row.dice.setdefault(case.cohort, []).append(dice(found >= row.cut, real.truth))
+        found = probability(network, model1.network_input(real.images, real.brain_region)) * real.brain_region
+        row.dice.setdefault(case.cohort, []).append(dice(found >= row.threshold, real.truth))
     return row
 
 
@@ -296,7 +303,7 @@ def rows_of(run: Run, name: str, seeds: Iterable[int]) -> list[Row]:
     return [Row(**json.loads(run.result(name, seed).read_text())) for seed in seeds]
 
 
-def tell(run: Run, names: Iterable[str], seeds: range) -> None:
+def print_results(run: Run, names: Iterable[str], seeds: range) -> None:
     """Print what each choice reached, over all seeds and with each, and its difference to the first choice.
 
     Values are means over seeds of a patient; differences, too, whose intervals are over patients alone.
@@ -320,7 +327,8 @@ def tell(run: Run, names: Iterable[str], seeds: range) -> None:
         print(
             f"no glioma n={marked.shape[1]:2d} {name:40s} marked {marked.mean():.1f} ml "
             f"(seeds {' '.join(f'{value:.1f}' for value in marked.mean(axis=1))})  "
-            f"cut {' '.join(f'{row.cut:.2f}' for row in rows)}  {rows[0].seconds_a_step:.2f} s of one core a step"
+            f"threshold {' '.join(f'{row.threshold:.2f}' for row in rows)}  "
+            f"{rows[0].seconds_a_step:.2f} s of one core a step"
         )
 
 
@@ -347,7 +355,7 @@ def main() -> None:
         list(pool.map(partial(prepare_real, run), patients))
         list(pool.map(partial(simulate, run), range(run.patients + run.held_out)))
         list(pool.map(partial(compare, run, patients), [(seed, name) for seed in seeds for name in names]))
-    tell(run, names, seeds)
+    print_results(run, names, seeds)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""What Model 2's image share rests on in real patients, and how round their outlines are.
+"""What Model 2's image contribution rests on in real patients, and how round their outlines are.
 
     python benchmarks/model2_real.py DATA [--limit N] [--jobs N]
 
 DATA as for real_cases.py; the TCGA-LGG and BraTS patients. Each study is prepared once; then parts of Model 2's
 input are left out (0). Training leaves images out, too, but never the outline. Prints how far the image's log-odds
-move, the AUROC of the image's share on TCGA-LGG (development patients) with its paired difference to all inputs, and
-the sphericity of the outline that Model 1 found beside that of the expert's, both at the prepared 1 mm.
+move, the AUROC of the image's contribution on TCGA-LGG (development patients) with its paired difference to all
+inputs, and the sphericity of the outline that Model 1 found beside that of the expert's, both at the prepared 1 mm.
 """
 
 from __future__ import annotations
@@ -124,12 +124,12 @@ def tell_changes(rows: list[Row]) -> None:
 
 
 def tell_inputs(rows: list[Row]) -> None:
-    """Print the AUROC of the image's share with each input left out, if there are two patients of each class."""
+    """Print the AUROC of the image's contribution with each input left out, if there are two patients of each class."""
     truth = np.array([row.idh for row in rows])
     if min(truth.sum(), len(truth) - truth.sum()) < 2:
         return
     whole = np.array([row.image["nothing"] for row in rows])
-    print(f"\nimage's share, TCGA-LGG, n={len(rows)}, mutant {truth.sum()}, development patients")
+    print(f"\nimage's contribution, TCGA-LGG, n={len(rows)}, mutant {truth.sum()}, development patients")
     for name in LEFT_OUT:
         score = np.array([row.image[name] for row in rows])
         less = compare_aurocs(truth, score, whole).difference

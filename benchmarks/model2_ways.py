@@ -1,10 +1,10 @@
 """Whether patients simulated straight onto one grid, as Model 2 is trained on, stand for raw studies.
 
-    python benchmarks/model2_ways.py KEEP [--patients N] [--jobs N]
+    python benchmarks/model2_ways.py CACHE [--patients N] [--jobs N]
 
 Each simulated patient is imaged twice: registered, on one grid, as `gliotype.train.data.simulated` does; and raw,
 oblique and thick-sliced, through the whole of `gliotype predict`. Prints how far tumour volume, numbers and
-Model 2's log-odds agree. What Model 2 sees of a patient is kept in the folder KEEP, so that an interrupted run goes
+Model 2's log-odds agree. What Model 2 sees of a patient is cached in the folder CACHE, so that an interrupted run goes
 on and another weight answers at once; delete it when anything before Model 2 changes.
 """
 
@@ -26,7 +26,7 @@ from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.evaluate.table import has_both_classes
 from gliotype.evaluate.write import estimate_words
 from gliotype.measure import measure
-from gliotype.predictors.hybrid import shares_of
+from gliotype.predictors.hybrid import compute_contributions
 from gliotype.predictors.slices import NUMBERS, Slices, numbers_of, slices_of
 from gliotype.prepare import prepare_registered
 from gliotype.segment import find_brain, segment
@@ -68,10 +68,10 @@ class Seen:
         return self.slices.size > 0
 
     def log_odds(self) -> tuple[float, float]:
-        """Of the image's share, and of all."""
+        """Of the image's contribution, and of all."""
         shape = (*self.slices.shape[2:], len(self.slices))
-        shares = shares_of(Slices(self.slices, Grid(shape, self.affine)), self.numbers)
-        return float(shares.image.mean()), float(shares.log_odds.mean())
+        contributions = compute_contributions(Slices(self.slices, Grid(shape, self.affine)), self.numbers)
+        return float(contributions.image.mean()), float(contributions.log_odds.mean())
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,17 +83,17 @@ class Pair:
     raw: Seen
 
 
-def kept_pair(seed: int, keep: Path) -> Pair:
-    """Read a patient; simulate, image and prepare it first if it was not kept."""
-    file = keep / f"{seed}.npz"
+def read_or_make_pair(seed: int, cache: Path) -> Pair:
+    """Read a patient; simulate, image and prepare it first if it is not cached."""
+    file = cache / f"{seed}.npz"
     if not file.exists():
         pair = both_ways(seed)
         arrays = {f"{way}_{name}": array for way in WAYS for name, array in vars(getattr(pair, way)).items()}
         with atomic_write(file) as aside:
             np.savez_compressed(aside, mutant=pair.mutant, **arrays)
-    with np.load(file) as kept:
-        ways = [Seen(*(kept[f"{way}_{name}"] for name in Seen.__dataclass_fields__)) for way in WAYS]
-        return Pair(bool(kept["mutant"]), *ways)
+    with np.load(file) as arrays:
+        ways = [Seen(*(arrays[f"{way}_{name}"] for name in Seen.__dataclass_fields__)) for way in WAYS]
+        return Pair(bool(arrays["mutant"]), *ways)
 
 
 def both_ways(seed: int) -> Pair:
@@ -132,7 +132,7 @@ def line(name: str, first: np.ndarray, second: np.ndarray) -> str:
     )
 
 
-def tell(pairs: list[Pair]) -> None:
+def print_results(pairs: list[Pair]) -> None:
     """Print how far both ways agree, where both found a tumour; with fewer than two of a class not their AUROC."""
     found = [sum(getattr(pair, way).found for pair in pairs) for way in WAYS]
     print(
@@ -144,8 +144,8 @@ def tell(pairs: list[Pair]) -> None:
         f"{f'n = {len(both)}, {truth.sum()} mutant':16s} {'registered':>12s} {'raw':>12s} {'difference':>12s}"
     )
     for name in SHOWN:
-        place = NUMBERS.index(name)
-        numbers = [np.array([getattr(pair, way).numbers[place] for pair in both]) for way in WAYS]
+        index = NUMBERS.index(name)
+        numbers = [np.array([getattr(pair, way).numbers[index] for pair in both]) for way in WAYS]
         print(line(name, *numbers))
         if has_both_classes(truth):
             print(f"{'':16s} AUROC registered {auroc(truth, numbers[0])}, raw {auroc(truth, numbers[1])}")
@@ -164,16 +164,18 @@ def tell(pairs: list[Pair]) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("keep", type=Path, metavar="KEEP")
+    parser.add_argument("cache", type=Path, metavar="CACHE")
     parser.add_argument("--patients", type=int, default=100)
     parser.add_argument("--jobs", type=int, default=1, help="patients at the same time")
     arguments = parser.parse_args()
     pairs = []
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        for pair in pool.map(kept_pair, range(5000, 5000 + arguments.patients), repeat(arguments.keep)):
+        for pair in pool.map(
+            read_or_make_pair, range(5000, 5000 + arguments.patients), repeat(arguments.cache)
+        ):
             pairs.append(pair)
             print(f"{len(pairs)} of {arguments.patients}", file=sys.stderr, flush=True)
-    tell(pairs)
+    print_results(pairs)
 
 
 if __name__ == "__main__":

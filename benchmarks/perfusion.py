@@ -201,8 +201,8 @@ def _leaking(seed: int, protocol: DscProtocol) -> Leak:
     reference = np.concatenate(curves[:2]).mean(axis=0)
     areas = {name: area(c, times, bolus) for name, c in zip(("white", "grey", "tumour"), curves, strict=True)}
     level = np.median(areas["white"])
-    kept = _first_pass(circulation, times, tumour, bolus) / _first_pass(circulation, times, intact, bolus)
-    expected = area(still, times, bolus) * kept
+    retained = _first_pass(circulation, times, tumour, bolus) / _first_pass(circulation, times, intact, bolus)
+    expected = area(still, times, bolus) * retained
     fits: dict[str, Leakage] = {
         name: fit_leakage(curves[2], reference, times, bolus, v) for name, v in VARIANTS.items()
     }
@@ -214,7 +214,7 @@ def _leaking(seed: int, protocol: DscProtocol) -> Leak:
         uncorrected=areas["tumour"] / expected - 1,
         corrected={name: found / expected - 1 for name, found in corrected.items()},
         off_cbv=corrected[shipped] / level / (tumour.columns()["cbv"] / 0.02) - 1,
-        plasma=kept - 1,
+        plasma=retained - 1,
         k2=np.asarray(fits[shipped].k2, dtype=np.float64),
     )
 

@@ -24,8 +24,8 @@ from gliotype.predictors.curves import curves_of, lacking
 from gliotype.predictors.perfusion import bolus_phases, read_curves
 from gliotype.prepare.dsc import dsc_series as prepared_series
 from gliotype.simulate.cohort.raw_study import raw_patient
-from gliotype.simulate.cohort.sites import draw_disease, site_named
-from gliotype.simulate.dsc.protocols import dsc_site_named
+from gliotype.simulate.cohort.sites import draw_disease, find_site
+from gliotype.simulate.dsc.protocols import find_dsc_site
 from gliotype.simulate.dsc.series import dsc_series
 from gliotype.simulate.dsc.voxels import draw_perfusion_patient
 from gliotype.simulate.lesion.glioma import GliomaType
@@ -47,7 +47,7 @@ class Row:
 
 def glioma_of(seed: int) -> GliomaType:
     """Draw the class of a patient."""
-    found = draw_disease(np.random.default_rng([seed, 0]), site_named(CLASSES))
+    found = draw_disease(np.random.default_rng([seed, 0]), find_site(CLASSES))
     assert isinstance(found, GliomaType)
     return found
 
@@ -56,7 +56,7 @@ def of_series(seed: int) -> Row:
     """Simulate a series, correct its motion, and measure it within the true outline."""
     glioma = glioma_of(seed)
     patient = raw_patient(seed, glioma)
-    simulated = dsc_series(patient, seed, site=dsc_site_named("snuh"))
+    simulated = dsc_series(patient, seed, site=find_dsc_site("snuh"))
     protocol = simulated.protocol
     acquisition = Acquisition(
         te_ms=protocol.te_ms,
@@ -86,7 +86,7 @@ def of_voxels(seed: int) -> Row:
     """Simulate voxels without a grid, and measure them."""
     glioma = glioma_of(seed)
     rng = np.random.default_rng([seed, 1])
-    return _row(glioma, measure_voxels(draw_perfusion_patient(rng, glioma, dsc_site_named("snuh"))))
+    return _row(glioma, measure_voxels(draw_perfusion_patient(rng, glioma, find_dsc_site("snuh"))))
 
 
 def _row(glioma: GliomaType, found: object) -> Row:

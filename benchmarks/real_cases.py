@@ -31,7 +31,7 @@ from gliotype.errors import GliotypeError
 from gliotype.evaluate.calibration import brier, calibration_line
 from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.masks import dice
-from gliotype.predictors.hybrid import shares_of
+from gliotype.predictors.hybrid import compute_contributions
 from gliotype.predictors.slices import numbers_of, slices_of
 from gliotype.prepare import to_acquired
 from gliotype.study import Call, Label, Sequence, Subject
@@ -177,15 +177,15 @@ def run(case: Case) -> Row:
 
 
 def _parts(result: gliotype.Result) -> dict[str, float]:
-    """Model 2's answer without age, and from its image's share alone, at the prior of 0.3."""
+    """Model 2's answer without age, and from its image's contribution alone, at the prior of 0.3."""
     if "hybrid" not in {finding.method for finding in result.findings}:
         return {}
     numbers = numbers_of(result.measurements, Subject("without age"))
-    shares = shares_of(slices_of(result.prepared, result.tumour), numbers)
-    intercept = shares.intercept.mean() + logit(PRIOR)
+    contributions = compute_contributions(slices_of(result.prepared, result.tumour), numbers)
+    intercept = contributions.intercept.mean() + logit(PRIOR)
     return {
-        "hybrid_without_age": float(expit(shares.log_odds.mean() + logit(PRIOR))),
-        "image": float(expit(shares.image.mean() + intercept)),
+        "hybrid_without_age": float(expit(contributions.log_odds.mean() + logit(PRIOR))),
+        "image": float(expit(contributions.image.mean() + intercept)),
     }
 
 

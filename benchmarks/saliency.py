@@ -3,7 +3,7 @@
     python benchmarks/saliency.py DATA [--limit N]
 
 DATA as for real_cases.py. Prints the share of the map's absolute values in enhancing tumour, in the rest of the
-tumour, in the 5 mm around, and elsewhere, beside the share of those places among all voxels that the slices
+tumour, in the 5 mm around, and elsewhere, beside the share of those regions among all voxels that the slices
 cover; the same of an occlusion map; and the sanity check of Adebayo 2018: the correlation of the map with that
 of the network with its weights shuffled, and with that of another member, which learned the same from other
 patients.
@@ -22,16 +22,16 @@ from onnx import numpy_helper
 from real_cases import with_truth
 
 import gliotype
-from gliotype.explain import occlusion_map, saliency_shares
-from gliotype.predictors.hybrid import Shares, activation_map, shares_of
+from gliotype.explain import occlusion_map, saliency_fractions
+from gliotype.predictors.hybrid import Contributions, activation_map, compute_contributions
 from gliotype.predictors.slices import numbers_of, slices_of
 from gliotype.runtime import checked_weights, import_openvino
 
-PLACES = ("enhancing", "non-enhancing", "5 mm around", "elsewhere")
+REGIONS = ("enhancing", "non-enhancing", "5 mm around", "elsewhere")
 PATCH = (16, 16)
 
 
-def shuffled_network(seed: int) -> Any:
+def shuffle_network(seed: int) -> Any:
     """Model 2 with the values of every weight in a random order."""
     model = onnx.load(str(checked_weights("model2.onnx")[0]))
     rng = np.random.default_rng(seed)
@@ -44,19 +44,21 @@ def shuffled_network(seed: int) -> Any:
     return core.compile_model(core.read_model(model.SerializeToString()), "CPU")
 
 
-def place_shares(result: gliotype.Result, maps: np.ndarray, shares: Shares) -> np.ndarray:
-    """Shares of the absolute values of (slices, h, w) maps in `PLACES`, in the patient's space."""
-    volume = activation_map(maps, shares.slices, result.prepared)
-    return np.array(astuple(saliency_shares(volume, result.tumour)))
+def region_fractions(result: gliotype.Result, maps: np.ndarray, contributions: Contributions) -> np.ndarray:
+    """Shares of the absolute values of (slices, h, w) maps in `REGIONS`, in the patient's space."""
+    volume = activation_map(maps, contributions.slices, result.prepared)
+    return np.array(astuple(saliency_fractions(volume, result.tumour)))
 
 
-def occluded(shares: Shares, network: Any) -> np.ndarray:
+def occlude_slices(contributions: Contributions, network: Any) -> np.ndarray:
     """Occlusion maps (slices, 8, 8) of the members' mean."""
 
     def answer(image: np.ndarray) -> float:
         return float(np.asarray(network(image[None])[0]).mean())
 
-    maps = [occlusion_map(answer, image, PATCH)[:: PATCH[0], :: PATCH[1]] for image in shares.slices.array]
+    maps = [
+        occlusion_map(answer, image, PATCH)[:: PATCH[0], :: PATCH[1]] for image in contributions.slices.array
+    ]
     return np.stack(maps)
 
 
@@ -73,7 +75,7 @@ def main() -> None:
     parser.add_argument("--limit", type=int, help="first N patients of each cohort")
     arguments = parser.parse_args()
     trained = import_openvino().Core().compile_model(str(checked_weights("model2.onnx")[0]), "CPU")
-    networks = [shuffled_network(seed) for seed in range(3)]
+    networks = [shuffle_network(seed) for seed in range(3)]
     rows: dict[str, list[np.ndarray]] = {"map": [], "occlusion": [], "voxels": []}
     between, shuffled = [], []
     for case in with_truth(arguments.data, arguments.limit):
@@ -81,17 +83,19 @@ def main() -> None:
         if not result.tumour.found:
             continue
         numbers = numbers_of(result.measurements, result.subject)
-        shares = shares_of(slices_of(result.prepared, result.tumour), numbers)
-        mean = shares.maps.mean(axis=0)
-        rows["map"].append(place_shares(result, mean, shares))
-        rows["occlusion"].append(place_shares(result, occluded(shares, trained), shares))
-        rows["voxels"].append(place_shares(result, np.ones_like(mean), shares))
-        between.append(correlation(shares.maps[0], shares.maps[1]))
+        contributions = compute_contributions(slices_of(result.prepared, result.tumour), numbers)
+        mean = contributions.maps.mean(axis=0)
+        rows["map"].append(region_fractions(result, mean, contributions))
+        rows["occlusion"].append(
+            region_fractions(result, occlude_slices(contributions, trained), contributions)
+        )
+        rows["voxels"].append(region_fractions(result, np.ones_like(mean), contributions))
+        between.append(correlation(contributions.maps[0], contributions.maps[1]))
         for network in networks:
-            other = np.asarray(network(shares.slices.array)[0]).mean(axis=1)
+            other = np.asarray(network(contributions.slices.array)[0]).mean(axis=1)
             shuffled.append(correlation(mean, other))
         print(case.cohort, case.name, *(f"{share:.2f}" for share in rows["map"][-1]), flush=True)
-    print(f"\n{'mean share in':14s}", *(f"{place:>14s}" for place in PLACES))
+    print(f"\n{'mean share in':14s}", *(f"{region:>14s}" for region in REGIONS))
     for name, values in rows.items():
         print(f"{name:14s}", *(f"{share:14.3f}" for share in np.mean(values, axis=0)), f"  n={len(values)}")
     print(f"correlation of the maps of two members: median {np.median(between):.2f}")

@@ -95,9 +95,9 @@ def physics() -> None:
     """Print the signal of each tissue beside the value worked by hand."""
     print("tissue                       T1w  by hand   T2w/WM  by hand   FLAIR/WM  by hand")
     worst = 0.0
-    white = _weighted(*PHYSICS["white matter"][0])
+    white = _weigh(*PHYSICS["white matter"][0])
     for name, (parameters, expected) in PHYSICS.items():
-        t1w, t2w, flair = _weighted(*parameters)
+        t1w, t2w, flair = _weigh(*parameters)
         found = (t1w, t2w / white[1], flair / white[2])
         worst = max(worst, *(abs(f - e) for f, e in zip(found, expected, strict=True)))
         pairs = "  ".join(f"{f:7.3f} {e:7.3f}" for f, e in zip(found, expected, strict=True))
@@ -105,7 +105,7 @@ def physics() -> None:
     print(f"largest difference: {worst:.3f}\n")
 
 
-def _weighted(pd: float, t1_ms: float, t2_ms: float) -> tuple[float, float, float]:
+def _weigh(pd: float, t1_ms: float, t2_ms: float) -> tuple[float, float, float]:
     p, a, b = (np.float32(value) for value in (pd, t1_ms, t2_ms))
     return (
         float(spin_echo(p, a, b, 600, 12)),
@@ -177,10 +177,10 @@ def checklist(rows: list[Row]) -> None:
     silent = sum(row.sign != 1.0 for row in others)
     found = share(silent, len(others)) if others else "none"
     print(f"{'mismatch sign, specificity among the rest':48s} 0.97-1.00 {len(others):6d}    {found}")
-    _cross_validated("age, 3 loci, sphericity, S/V (5-fold)", rows, _six_features, 0.87, 0.90)
+    _cross_validate("age, 3 loci, sphericity, S/V (5-fold)", rows, _six_features, 0.87, 0.90)
     highest = [row for row in rows if row.grade == 4]
-    _cross_validated("grade 4: age, frontal, mismatch (5-fold)", highest, _age_place_mismatch, 0.90, 1.0)
-    _cross_validated("grade 4: shape and signal (5-fold)", highest, _image, 0.65, 0.80)
+    _cross_validate("grade 4: age, frontal, mismatch (5-fold)", highest, _age_place_mismatch, 0.90, 1.0)
+    _cross_validate("grade 4: shape and signal (5-fold)", highest, _image, 0.65, 0.80)
     print()
 
 
@@ -202,7 +202,7 @@ def _image(row: Row) -> list[float | None]:
     return [row.shape["Sphericity"], row.shape["Flatness"], *(row.signal[name] for name in RATIOS)]
 
 
-def _cross_validated(
+def _cross_validate(
     name: str, rows: list[Row], features: Callable[[Row], list[float | None]], low: float, high: float
 ) -> None:
     """Print the AUROC of a ridge-logistic model in patients that it was not fitted on."""

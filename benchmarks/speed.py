@@ -53,11 +53,11 @@ def one_run(study: Path, age: float | None, out: Path) -> dict[str, float]:
 def network_seconds(runs: int) -> Iterator[tuple[str, list[float]]]:
     """Time what the networks of the structural images compute for one patient, without loading them."""
     images = {s: np.random.default_rng(0).random(GRID.shape, np.float32) for s in CHANNELS}
-    place = np.ones(GRID.shape, np.bool_)
+    brain_region = np.ones(GRID.shape, np.bool_)
     model2 = load_network("model2.onnx")
     slices = np.zeros((len(OFFSETS_MM), len(IMAGES) + 1, SIZE, SIZE), np.float32)
     work: dict[str, Callable[[], object]] = {
-        "Model 1, one look (image and mirror image)": lambda: run_network(images, place),
+        "Model 1, one look (image and mirror image)": lambda: run_network(images, brain_region),
         "Model 2, five slices": lambda: model2(slices),
     }
     for name, job in work.items():

@@ -138,12 +138,12 @@ class Clock:
 
     def __init__(self, progress: Callable[[str], None] | None) -> None:
         self.seconds: dict[str, float] = {}
-        self._tell = progress or (lambda stage: None)
+        self._progress = progress or (lambda stage: None)
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
         """Time a stage."""
-        self._tell(stage)
+        self._progress(stage)
         started = time.perf_counter()
         yield
         self.seconds[stage] = time.perf_counter() - started

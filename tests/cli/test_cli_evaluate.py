@@ -41,9 +41,9 @@ def test_it_tells_the_area_beside_age_alone_and_writes_the_files(run: Run, folde
 
 
 def test_against_other_predictions(run: Run, folder: Path) -> None:
-    against = ("--against", folder / "other.csv")
+    compare = ("--compare", folder / "other.csv")
     code, out, _ = run(
-        "evaluate", folder / "predictions.csv", "--labels", folder / "labels.csv", *against, "-o", folder
+        "evaluate", folder / "predictions.csv", "--labels", folder / "labels.csv", *compare, "-o", folder
     )
     assert code == 0
     found = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["against"]
@@ -73,8 +73,8 @@ def test_bad_input_is_one_sentence_and_nothing_is_written(
     if text is not None:
         path.write_text(text, encoding="utf-8")
     before = sorted(folder.iterdir())
-    against = ("--against", folder / "other.csv")
-    paths = (folder / "predictions.csv", "--labels", folder / "labels.csv", *against)
+    compare = ("--compare", folder / "other.csv")
+    paths = (folder / "predictions.csv", "--labels", folder / "labels.csv", *compare)
     code, out, err = run("evaluate", *paths, "-o", folder / "out")
     assert (code, out) == (3, "")
     assert err.startswith("gliotype: ")

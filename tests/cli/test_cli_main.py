@@ -89,6 +89,8 @@ def every_command(group: Any, above: str = "") -> dict[str, Any]:
     """The commands of the command line by their words, such as ``"train model1"``."""
     found = {}
     for name, command in group.commands.items():
+        if command.hidden:
+            continue
         nested = every_command(command, f"{above}{name} ") if hasattr(command, "commands") else {}
         found |= nested or {f"{above}{name}": command}
     return found
@@ -99,7 +101,7 @@ COMMANDS = every_command(get_command(app))
 
 def test_every_command_is_checked() -> None:
     trainings = {"train model1", "train model2", "train perfusion"}
-    assert set(COMMANDS) == {"predict", "demo", "evaluate", "simulate", "study", "info"} | trainings
+    assert set(COMMANDS) == {"predict", "demo", "evaluate", "simulate", "experiment", "info"} | trainings
 
 
 @pytest.mark.parametrize("command", COMMANDS)

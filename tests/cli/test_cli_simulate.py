@@ -40,7 +40,7 @@ def test_it_writes_a_cohort_says_where_and_goes_on_with_it(run: Run, tmp_path: P
         (("-n", 1, "--site", "mayo"), 2, "choose one of severance, snuh, tcia, ucsf, healthy, distractors"),
         (("-n", 0), 2, "give 1 or more"),
         (("-n", -3), 2, "give 1 or more"),
-        (("-n", 1, "--anatomies", "nowhere"), 3, "no label map"),
+        (("-n", 1, "--label-maps", "nowhere"), 3, "no label map"),
     ],
 )
 def test_wrong_calls_end_with_a_sentence(

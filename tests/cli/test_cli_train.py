@@ -14,7 +14,7 @@ COMMANDS = (
     ("train", "model1"),
     ("train", "model2", "--cohort", "patients"),
     ("train", "perfusion"),
-    ("study", "protocol.toml"),
+    ("experiment", "protocol.toml"),
 )
 
 
@@ -53,7 +53,7 @@ def test_a_module_of_our_own_that_is_missing_is_a_defect(
 
 
 def test_a_folder_without_label_maps_is_refused(tmp_path: Path) -> None:
-    error = run("train", "model1", "-o", str(tmp_path / "run"), "--anatomies", str(tmp_path))
+    error = run("train", "model1", "-o", str(tmp_path / "run"), "--label-maps", str(tmp_path))
     assert isinstance(error, InputError)
     assert "no label map" in str(error)
 
@@ -62,9 +62,9 @@ def test_a_folder_without_label_maps_is_refused(tmp_path: Path) -> None:
     "arguments",
     [
         ("model1", "--steps", "0"),
-        ("model2", "--cohort", "patients", "--members", "1"),
+        ("model2", "--cohort", "patients", "--ensemble-size", "1"),
         ("perfusion", "--patients", "5"),
-        ("perfusion", "--members", "1"),
+        ("perfusion", "--ensemble-size", "1"),
     ],
     ids=" ".join,
 )

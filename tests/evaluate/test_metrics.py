@@ -11,7 +11,7 @@ from scipy.special import expit, log_expit, logit
 
 from gliotype.errors import InputError
 from gliotype.evaluate.calibration import calibration
-from gliotype.evaluate.decisions import at_cut, net_benefit, probability_of_age, share, treat_all
+from gliotype.evaluate.decisions import at_threshold, net_benefit, probability_of_age, share, treat_all
 from gliotype.evaluate.metrics import Metrics, average_precision, evaluate
 from gliotype.evaluate.predictive import at_prevalence
 from gliotype.evaluate.roc import Estimate, auroc, compare_aurocs
@@ -56,7 +56,7 @@ def test_shares_have_wilsons_interval() -> None:
 
 def test_decisions_at_the_cut_by_hand() -> None:
     mutant = np.array([True, True, True, False, False, False, False])
-    found = at_cut(mutant, np.array([0.9, 0.5, 0.49, 0.8, 0.1, 0.2, 0.3]), 0.5)
+    found = at_threshold(mutant, np.array([0.9, 0.5, 0.49, 0.8, 0.1, 0.2, 0.3]), 0.5)
     counts = (found.true_positives, found.false_positives, found.true_negatives, found.false_negatives)
     assert counts == (2, 1, 3, 1)
     assert found.accuracy == share(5, 7)
@@ -68,8 +68,8 @@ def test_decisions_at_the_cut_by_hand() -> None:
 
 def test_without_calls_of_a_kind_there_is_no_predictive_value() -> None:
     mutant = np.array([True, True, False, False])
-    assert at_cut(mutant, np.full(4, 0.1), 0.5).ppv is None
-    assert at_cut(mutant, np.full(4, 0.9), 0.5).npv is None
+    assert at_threshold(mutant, np.full(4, 0.1), 0.5).ppv is None
+    assert at_threshold(mutant, np.full(4, 0.9), 0.5).npv is None
 
 
 def test_average_precision_by_hand() -> None:
@@ -251,9 +251,9 @@ def test_published_scores_of_prognosais_give_the_known_answers(shared_data: Path
     assert numbers(metrics.auroc) == pytest.approx((0.896, 0.851, 0.937), abs=0.006)
     assert metrics.average_precision.value == pytest.approx(0.890, abs=0.0005)
     assert metrics.brier.value == pytest.approx(0.131, abs=0.0005)
-    assert metrics.at_cut.accuracy.value == pytest.approx(0.843, abs=0.0005)
-    assert metrics.at_cut.sensitivity.value == pytest.approx(0.716, abs=0.0005)
-    assert metrics.at_cut.specificity.value == pytest.approx(0.930, abs=0.0005)
+    assert metrics.at_threshold.accuracy.value == pytest.approx(0.843, abs=0.0005)
+    assert metrics.at_threshold.sensitivity.value == pytest.approx(0.716, abs=0.0005)
+    assert metrics.at_threshold.specificity.value == pytest.approx(0.930, abs=0.0005)
     assert metrics.calibration.slope is not None
     assert metrics.calibration.slope.value == pytest.approx(0.44, abs=0.005)
     assert metrics.calibration.intercept.value == pytest.approx(1.59, abs=0.005)

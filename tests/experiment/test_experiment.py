@@ -18,7 +18,7 @@ from gliotype.errors import GliotypeError, InputError
 from gliotype.experiment import run as engine
 from gliotype.experiment.leakage import refuse_leakage
 from gliotype.experiment.protocol import read_protocol
-from gliotype.experiment.run import run_study, split
+from gliotype.experiment.run import run_experiment, split
 from gliotype.simulate.cohort.write import write_cohort
 from gliotype.study import Sequence, Subject
 from gliotype.train.data.examples import Example, make_examples
@@ -117,7 +117,7 @@ def protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_study_writes_its_tables_and_goes_on_after_a_kill(protocol: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    outcome = run_study(read_protocol(protocol), out)
+    outcome = run_experiment(read_protocol(protocol), out)
     assert [(row.set_name, row.model) for row in outcome.rows] == [
         ("internal", "hybrid"),
         ("internal", "age alone"),
@@ -138,7 +138,7 @@ def test_a_study_writes_its_tables_and_goes_on_after_a_kill(protocol: Path, tmp_
     assert {file.name for file in (out / "weights").iterdir()} == {"model2.onnx", "model2.md", "model2.json"}
 
     lines: list[str] = []
-    again = run_study(read_protocol(protocol), out, tell=lines.append)
+    again = run_experiment(read_protocol(protocol), out, progress=lines.append)
     assert again.markdown == outcome.markdown
     assert not any(line.startswith(("example ", "network ")) for line in lines), "nothing is made twice"
 
@@ -156,7 +156,7 @@ def test_sets_of_one_cohort_share_no_patient(protocol: Path) -> None:
 def test_too_few_patients_are_named(protocol: Path) -> None:
     protocol.write_text(PROTOCOL.replace("patients = 40", "patients = 25"))
     with pytest.raises(InputError, match="asks for 10 patients, but 5"):
-        run_study(read_protocol(protocol), protocol.parent / "out")
+        run_experiment(read_protocol(protocol), protocol.parent / "out")
 
 
 @pytest.mark.parametrize(
@@ -287,7 +287,7 @@ def test_a_set_of_one_class_is_refused_before_an_image_is_read(
     chosen = split(read, {name: engine._source(cohort, tmp_path) for name, cohort in read.cohorts.items()})
     monkeypatch.setattr(engine, "_source", source)
     with pytest.raises(InputError, match=f"the set {role} are 0 mutant and 10 wildtype"):
-        run_study(read, tmp_path / "out")
+        run_experiment(read, tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gliotype.explain import occlusion_map, saliency_shares
+from gliotype.explain import occlusion_map, saliency_fractions
 from gliotype.predictors.hybrid import activation_map
 from gliotype.predictors.slices import Slices, slices_of
 from gliotype.study import Label, Tumour
@@ -68,12 +68,12 @@ def test_shares_are_those_of_the_regions() -> None:
     saliency[7, 7, 10] = 1.0  # 3 mm above
     saliency[7, 7, 12] = 0.5  # 9 mm above, since slices are 3 mm apart
     saliency[13, 7, 7] = 0.5  # 4 mm beside
-    shares = saliency_shares(Volume(saliency, tumour.labels.affine), tumour)
-    assert shares.enhancing == pytest.approx(4 / 8)
-    assert shares.non_enhancing == pytest.approx(2 / 8)
-    assert shares.around == pytest.approx(1.5 / 8)
-    assert shares.elsewhere == pytest.approx(0.5 / 8)
-    nothing = saliency_shares(replace(tumour.labels, array=np.zeros(labels.shape)), tumour)
+    fractions = saliency_fractions(Volume(saliency, tumour.labels.affine), tumour)
+    assert fractions.enhancing == pytest.approx(4 / 8)
+    assert fractions.non_enhancing == pytest.approx(2 / 8)
+    assert fractions.around == pytest.approx(1.5 / 8)
+    assert fractions.elsewhere == pytest.approx(0.5 / 8)
+    nothing = saliency_fractions(replace(tumour.labels, array=np.zeros(labels.shape)), tumour)
     assert nothing.enhancing == nothing.elsewhere == 0
 
 
@@ -95,6 +95,6 @@ def test_without_sub_regions_no_share_is_called_enhancing() -> None:
     labels = np.zeros((12, 12, 12), np.uint8)
     labels[4:7, 4:7, 4:7] = Label.CORE
     tumour = Tumour(Volume(labels, np.eye(4)), "given")
-    shares = saliency_shares(Volume((labels > 0).astype(np.float32), np.eye(4)), tumour)
-    assert shares.enhancing is None
-    assert shares.non_enhancing == 1.0
+    fractions = saliency_fractions(Volume((labels > 0).astype(np.float32), np.eye(4)), tumour)
+    assert fractions.enhancing is None
+    assert fractions.non_enhancing == 1.0

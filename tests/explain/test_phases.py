@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gliotype.explain.phases import Phase, phases_of, shares_by_phase
+from gliotype.explain.phases import Phase, fractions_by_phase, phases_of
 
 
 @given(peak=st.floats(0.5, 30), width=st.floats(0, 40))
@@ -18,7 +18,7 @@ def test_phases_follow_each_other_in_order(peak: float, width: float) -> None:
 
 def test_shares_add_up_to_one_and_nothing_has_no_share() -> None:
     phases = np.array([0, 1, 2, 3, 4, 5, 5])
-    shares = shares_by_phase(np.array([1.0, 0, 0, 2, 0, 3, 4]), phases)
-    assert sum(shares.values()) == 1
-    assert shares[Phase.PLATEAU] == 0.7
-    assert sum(shares_by_phase(np.zeros(7), phases).values()) == 0
+    fractions = fractions_by_phase(np.array([1.0, 0, 0, 2, 0, 3, 4]), phases)
+    assert sum(fractions.values()) == 1
+    assert fractions[Phase.PLATEAU] == 0.7
+    assert sum(fractions_by_phase(np.zeros(7), phases).values()) == 0

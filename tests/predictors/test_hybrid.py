@@ -1,4 +1,4 @@
-"""Model 2 as shipped: a sum of shares, with whatever the study has."""
+"""Model 2 as shipped: a sum of contributions, with whatever the study has."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from scipy.special import logit
 
 from gliotype import runtime
 from gliotype.errors import WeightsError
-from gliotype.predictors.hybrid import HybridPredictor, load_weights, shares_of
+from gliotype.predictors.hybrid import HybridPredictor, compute_contributions, load_weights
 from gliotype.predictors.slices import IMAGES, NUMBERS, numbers_of, slices_of
 from gliotype.study import Finding, NotApplicable, PreparedStudy, Sequence, Subject
 from gliotype.train.common.manifest import write_manifest
@@ -40,18 +40,18 @@ def test_the_answer_is_the_sum_of_its_shares() -> None:
     result = make_result()
     finding = found(ask(0.3))
     slices = slices_of(result.prepared, result.tumour)
-    shares = shares_of(slices, numbers_of(result.measurements, Subject("a", 44.0)))
+    contributions = compute_contributions(slices, numbers_of(result.measurements, Subject("a", 44.0)))
     assert finding.probability is not None
-    assert logit(finding.probability) == pytest.approx(shares.log_odds.mean() + logit(0.3))
-    np.testing.assert_allclose(shares.image, shares.maps.mean(axis=(1, 2, 3)))
+    assert logit(finding.probability) == pytest.approx(contributions.log_odds.mean() + logit(0.3))
+    np.testing.assert_allclose(contributions.image, contributions.maps.mean(axis=(1, 2, 3)))
     named = {reason.name: reason for reason in finding.reasons}
-    assert named["image"].contribution == pytest.approx(shares.image.mean())
-    assert named["age"].contribution == pytest.approx(shares.numbers[:, NUMBERS.index("age")].mean())
+    assert named["image"].contribution == pytest.approx(contributions.image.mean())
+    assert named["age"].contribution == pytest.approx(contributions.numbers[:, NUMBERS.index("age")].mean())
     sizes = [abs(reason.contribution or 0) for reason in finding.reasons]
     assert sizes == sorted(sizes, reverse=True)
     assert set(named) == {"image", *NUMBERS}
     told = sum(reason.contribution or 0 for reason in finding.reasons)
-    assert told + shares.intercept.mean() + logit(0.3) == pytest.approx(logit(finding.probability))
+    assert told + contributions.intercept.mean() + logit(0.3) == pytest.approx(logit(finding.probability))
 
 
 def test_the_interval_holds_the_probability() -> None:

@@ -12,10 +12,10 @@ from gliotype.predictors.perfusion import (
     PerfusionPredictor,
     bolus_phases,
     load_weights,
-    occluded,
+    occlude_phases,
     read_curves,
 )
-from gliotype.simulate.dsc.protocols import dsc_site_named
+from gliotype.simulate.dsc.protocols import find_dsc_site
 from gliotype.simulate.dsc.voxels import draw_perfusion_patient
 from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.study import Finding, Measurements, NotApplicable, Subject
@@ -71,7 +71,9 @@ def test_an_average_patient_loses_nothing_by_occlusion(perfusion: Perfusion) -> 
     average = load_weights().average.copy()
     average[6:] = 1
     phases = bolus_phases(perfusion.bolus, perfusion.times_s)
-    assert np.array_equal(occluded(average, phases, average), np.repeat(average[None], len(Phase), axis=0))
+    assert np.array_equal(
+        occlude_phases(average, phases, average), np.repeat(average[None], len(Phase), axis=0)
+    )
     falls = read_curves(average, phases).occlusion
     assert max(abs(fall) for fall in falls.values()) < 1e-4
     assert average.shape == (len(CHANNELS), POINTS)
@@ -86,7 +88,7 @@ def test_glioblastomas_look_less_mutant_than_oligodendrogliomas() -> None:
     def mean_log_odds(glioma: GliomaType) -> float:
         values = []
         for seed in range(6):
-            voxels = draw_perfusion_patient(np.random.default_rng([9, seed]), glioma, dsc_site_named("snuh"))
+            voxels = draw_perfusion_patient(np.random.default_rng([9, seed]), glioma, find_dsc_site("snuh"))
             measured = measure_voxels(voxels)
             assert isinstance(measured, VoxelPerfusion)
             phases = bolus_phases(measured.bolus, measured.times_s)

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 
 from gliotype.atlas import atlas
-from gliotype.prepare.bias import corrected, inhomogeneity
+from gliotype.prepare.bias import correct_inhomogeneity, inhomogeneity
 from gliotype.study import Sequence
 from gliotype.volume import Grid, Volume
 from support.template_head import AXIAL, head, tumour_in
@@ -32,7 +32,10 @@ def test_a_known_smooth_field_is_removed() -> None:
     brain = brain_on(GRID)
     white = np.asarray(atlas.tissue(atlas.Tissue.WHITE).resample(GRID).array) > 0.95
     white &= ~tumour_in(GRID, np.eye(4))
-    before, after = np.asarray(shaded.array)[white], np.asarray(corrected(shaded, brain).array)[white]
+    before, after = (
+        np.asarray(shaded.array)[white],
+        np.asarray(correct_inhomogeneity(shaded, brain).array)[white],
+    )
     assert spread(before) > 0.11
     assert spread(after) < 0.5 * spread(before)
     found, true = np.asarray(inhomogeneity(shaded, brain).array)[white], known_field(GRID)[white]
@@ -47,12 +50,12 @@ def test_the_field_is_relative_and_keeps_zero_and_bits() -> None:
     field = inhomogeneity(image, brain)
     assert field.grid.same_as(GRID)
     assert np.isclose(np.median(np.asarray(field.array)[np.asarray(brain.array)]), 1.0, atol=0.01)
-    once = corrected(image, brain)
+    once = correct_inhomogeneity(image, brain)
     assert (np.asarray(once.array)[:10] == 0).all()
-    assert np.array_equal(once.array, corrected(image, brain).array)
+    assert np.array_equal(once.array, correct_inhomogeneity(image, brain).array)
 
 
 def test_an_empty_brain_leaves_the_image_alone() -> None:
     image = head(Sequence.T1, GRID)
     nothing = image.with_array(np.zeros(image.array.shape, dtype=np.bool_))
-    assert np.array_equal(corrected(image, nothing).array, image.array)
+    assert np.array_equal(correct_inhomogeneity(image, nothing).array, image.array)

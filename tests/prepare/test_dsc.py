@@ -76,20 +76,22 @@ def test_motion_is_undone_and_told(still: Volume, brain: Volume) -> None:
 
 def test_the_brain_lies_where_the_head_does(brain: Volume) -> None:
     """The series is oblique, flipped and asymmetric: any mistake of axes moves the mask off the signal."""
-    place = moved((4, -3, 6), (8, -5, 3))  # where the head lies in the world of the series
-    shifted = dsc(GRID, np.linalg.inv(place), frames=FRAMES)
-    series = dsc_series(image(shifted), brain, place)
+    dsc_from_prepared = moved((4, -3, 6), (8, -5, 3))  # where the head lies in the world of the series
+    shifted = dsc(GRID, np.linalg.inv(dsc_from_prepared), frames=FRAMES)
+    series = dsc_series(image(shifted), brain, dsc_from_prepared)
     index = np.argwhere(np.asarray(series.brain.array))
-    world = apply_affine(np.linalg.inv(place) @ GRID.affine, index)
+    world = apply_affine(np.linalg.inv(dsc_from_prepared) @ GRID.affine, index)
     truth = np.asarray(brain.array)[
         tuple(np.round(apply_affine(np.linalg.inv(brain.affine), world)).astype(int).T)
     ]
     assert truth.mean() > 0.97
-    assert len(index) > 0.8 * _expected_voxels(brain, place)
+    assert len(index) > 0.8 * _expected_voxels(brain, dsc_from_prepared)
 
 
-def _expected_voxels(brain: Volume, place: np.ndarray) -> int:
-    share = brain.with_array(np.asarray(brain.array, np.float32)).resample(GRID, np.linalg.inv(place))
+def _expected_voxels(brain: Volume, dsc_from_prepared: np.ndarray) -> int:
+    share = brain.with_array(np.asarray(brain.array, np.float32)).resample(
+        GRID, np.linalg.inv(dsc_from_prepared)
+    )
     return int((np.asarray(share.array) >= 0.5).sum())
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gliotype.atlas import atlas
-from gliotype.prepare.head import head_mask, is_stripped, shrunk, support, zero_background
+from gliotype.prepare.head import head_mask, is_stripped, shrink, support, zero_background
 from gliotype.study import Sequence
 from gliotype.volume import Volume
 from support.template_head import AXIAL, head
@@ -77,7 +77,7 @@ def test_the_head_is_found_in_noise() -> None:
 
 
 def test_shrinking_keeps_place_and_mean(phantom: Volume) -> None:
-    small = shrunk(phantom, 4.0)
+    small = shrink(phantom, 4.0)
     assert min(small.grid.spacing) > 3
     assert np.linalg.norm(small.grid.centre - phantom.grid.centre) < 2.0
     assert np.isclose(np.asarray(small.array).mean(), np.asarray(phantom.array).mean(), rtol=0.02)

@@ -50,9 +50,9 @@ def test_the_less_sure_side_of_the_mirror_counts_and_both_looks_are_told_apart()
     image = np.where(PART, 2.0, 0.0)
     all_, alone = look_at({Sequence.FLAIR: image}, 0.9, 0.6), look_at({Sequence.FLAIR: image}, 0.2, 0.7)
     found = candidate_features(PART, PART, 3.0, [all_, alone])
-    assert found.surer_look == pytest.approx(0.6)
-    assert found.other_look == pytest.approx(0.2)
-    assert candidate_features(PART, PART, 3.0, [all_]).other_look == pytest.approx(0.6)
+    assert found.surer_pass == pytest.approx(0.6)
+    assert found.other_pass == pytest.approx(0.2)
+    assert candidate_features(PART, PART, 3.0, [all_]).other_pass == pytest.approx(0.6)
     assert found.log_volume == pytest.approx(np.log(3.0))
 
 
@@ -102,8 +102,8 @@ def test_depth_is_in_millimetres_and_symmetry_is_the_share_that_mirrors_itself()
     ("name", "worse"),
     [
         ("log_volume", np.log(1.5)),
-        ("surer_look", 0.5),
-        ("other_look", 0.0),
+        ("surer_pass", 0.5),
+        ("other_pass", 0.0),
         ("contrast", 0.1),
         ("depth_mm", 8.0),
     ],
@@ -142,17 +142,17 @@ def test_a_second_focus_is_kept_and_a_doubtful_or_much_smaller_one_is_not() -> N
     selection = select_candidates(
         candidates((1, 50.0, CONVINCING), (2, 20.0, CONVINCING), (3, 4.0, CONVINCING)), model
     )
-    assert set(np.unique(candidates().parts[selection.kept])) == {1, 2}
+    assert set(np.unique(candidates().parts[selection.mask])) == {1, 2}
     assert selection.warnings == ("the tumour has 2 separate parts",)
     selection = select_candidates(candidates((1, 50.0, doubtful), (2, 20.0, CONVINCING)), model)
-    assert set(np.unique(candidates().parts[selection.kept])) == {2}
+    assert set(np.unique(candidates().parts[selection.mask])) == {2}
     assert selection.warnings == ()
 
 
 def test_no_tumour_mentions_what_was_not_taken_for_one() -> None:
     doubtful = CandidateFeatures(2.0, 0.3, 0.0, 0.1, 10.0, 0.0)
     selection = select_candidates(candidates((1, 50.0, doubtful)), candidate_model())
-    assert not selection.kept.any()
+    assert not selection.mask.any()
     assert selection.warnings == (
         "a faint, small or doubtful suspicion of 21.6 ml was not taken for a tumour",
     )

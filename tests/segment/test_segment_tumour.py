@@ -82,14 +82,16 @@ def test_where_the_network_sees_nothing_no_tumour_is_found(
 
 def test_scaling_ignores_what_lies_outside_the_brain_and_keeps_empty_space_empty() -> None:
     rng = np.random.default_rng(0)
-    place = ball((40, 40, 40), (20, 20, 20), 12)
-    image = np.where(place, rng.normal(500, 50, place.shape), 0).astype(np.float32)
+    brain_region = ball((40, 40, 40), (20, 20, 20), 12)
+    image = np.where(brain_region, rng.normal(500, 50, brain_region.shape), 0).astype(np.float32)
     with_scalp = image.copy()
-    with_scalp[ball(place.shape, (20, 20, 20), 17) & ~place] = 5000
-    np.testing.assert_array_equal(scale(image, place)[place], scale(with_scalp, place)[place])
-    assert (scale(image, place)[~place] == 0).all()
-    assert not scale(np.full_like(image, 7.0), place).any()
-    np.testing.assert_allclose(scale(3 * image, place), scale(image, place), atol=1e-4)
+    with_scalp[ball(brain_region.shape, (20, 20, 20), 17) & ~brain_region] = 5000
+    np.testing.assert_array_equal(
+        scale(image, brain_region)[brain_region], scale(with_scalp, brain_region)[brain_region]
+    )
+    assert (scale(image, brain_region)[~brain_region] == 0).all()
+    assert not scale(np.full_like(image, 7.0), brain_region).any()
+    np.testing.assert_allclose(scale(3 * image, brain_region), scale(image, brain_region), atol=1e-4)
 
 
 def test_the_network_sees_each_image_and_its_mirror_image() -> None:

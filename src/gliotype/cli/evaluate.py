@@ -21,13 +21,15 @@ def evaluate(
         ),
     ],
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the results.")],
-    cut: Annotated[
+    threshold: Annotated[
         float,
         typer.Option(
-            min=0.0, max=1.0, help="Probability from which on mutant is called; fix it on other patients."
+            min=0.0,
+            max=1.0,
+            help="Probability at or above which mutant is called; choose it on other patients.",
         ),
     ] = 0.5,
-    against: Annotated[
+    compare: Annotated[
         Path | None, typer.Option(metavar="OTHER", help="CSV with other predictions of the same patients.")
     ] = None,
 ) -> None:
@@ -41,8 +43,8 @@ def evaluate(
     check_writable(output)
     known = read_labels(labels)
     patients = join(read_predictions(predictions), known)
-    other = None if against is None else join(read_predictions(against), known)
-    metrics = measure(patients, other, cut=cut)
+    other = None if compare is None else join(read_predictions(compare), known)
+    metrics = measure(patients, other, threshold=threshold)
     files = write_evaluation(metrics, draw_figures(patients, other, metrics), output)
 
     rows = [

@@ -22,10 +22,11 @@ import typer
 from gliotype._version import __version__
 from gliotype.cli.demo import demo
 from gliotype.cli.evaluate import evaluate
+from gliotype.cli.experiment import experiment
 from gliotype.cli.info import info
 from gliotype.cli.predict import predict
+from gliotype.cli.renamed import accept_old_names
 from gliotype.cli.simulate import simulate
-from gliotype.cli.study import study
 from gliotype.cli.train import train
 from gliotype.errors import GliotypeError
 
@@ -49,10 +50,11 @@ app = typer.Typer(
 )
 app.command()(predict)
 app.command()(demo)
-app.command()(evaluate)
-app.command()(simulate)
+app.command(cls=accept_old_names({"--against": "--compare", "--cut": "--threshold"}))(evaluate)
+app.command(cls=accept_old_names({"--anatomies": "--label-maps"}))(simulate)
 app.add_typer(train)
-app.command()(study)
+app.command()(experiment)
+app.command("study", hidden=True)(experiment)
 app.command()(info)
 
 

@@ -102,13 +102,13 @@ def run(predicted: Callable[[Callable[[str], None]], Result], output: Path, *, a
         GliotypeError: as `predicted` does, and `OutputError` if the results cannot be written.
     """
     from gliotype.atomic_files import check_writable
-    from gliotype.cli.show import print_summary, progress
+    from gliotype.cli.show import print_summary, show_progress
     from gliotype.report import OUTPUTS, write_result
 
     check_writable(output, OUTPUTS)
-    with progress() as tell:
-        result = predicted(tell)
-        tell("report")
+    with show_progress() as progress:
+        result = predicted(progress)
+        progress("report")
         files = write_result(result, output)
     if as_json:
         typer.echo(files[-1].read_text(encoding="utf-8"), nl=False)

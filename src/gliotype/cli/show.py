@@ -22,7 +22,7 @@ STYLES = {
 
 
 @contextmanager
-def progress() -> Iterator[Callable[[str], None]]:
+def show_progress() -> Iterator[Callable[[str], None]]:
     """Lend a function that shows the current stage on stderr: one changing line, or a line for each stage."""
     console = Console(stderr=True, highlight=False, markup=False)
     if not console.is_terminal:

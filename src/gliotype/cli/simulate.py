@@ -1,4 +1,4 @@
-"""``gliotype simulate``: a cohort of digital patients with the truth beside."""
+"""``gliotype simulate``: a cohort of digital patients with their ground truth."""
 
 from __future__ import annotations
 
@@ -10,27 +10,23 @@ import typer
 
 def simulate(
     *,
-    patients: Annotated[
-        int, typer.Option("--patients", "-n", metavar="N", help="How many patients COHORT shall hold.")
-    ],
+    patients: Annotated[int, typer.Option("--patients", "-n", metavar="N", help="Patients in the cohort.")],
     output: Annotated[
         Path,
-        typer.Option(
-            "--output", "-o", metavar="COHORT", help="Folder for the cohort; an interrupted one goes on."
-        ),
+        typer.Option("--output", "-o", metavar="COHORT", help="Folder of the cohort; run again to resume."),
     ],
     site: Annotated[
         str,
         typer.Option(help="Case mix and ages: severance, snuh, tcia, ucsf; or healthy, distractors."),
     ] = "severance",
-    seed: Annotated[int, typer.Option(help="Another seed, other patients.")] = 0,
+    seed: Annotated[int, typer.Option(help="Random seed; another seed gives other patients.")] = 0,
     raw: Annotated[
         bool, typer.Option("--raw", help="Each sequence oblique and thick-sliced in its own space.")
     ] = False,
     dsc: Annotated[
         bool, typer.Option("--dsc", help="Also a DSC perfusion series of each patient, and its true CBV.")
     ] = False,
-    anatomies: Annotated[
+    label_maps: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
@@ -39,15 +35,15 @@ def simulate(
     ] = None,
 ) -> None:
     """Simulate a cohort of glioma patients in BIDS layout."""
-    from gliotype.cli.show import progress
+    from gliotype.cli.show import show_progress
     from gliotype.simulate.cohort.write import write_cohort
 
-    with progress() as tell:
+    with show_progress() as progress:
         cohort = write_cohort(
-            patients, output, site=site, seed=seed, raw=raw, anatomies=anatomies, tell=tell, dsc=dsc
+            patients, output, site=site, seed=seed, raw=raw, anatomies=label_maps, progress=progress, dsc=dsc
         )
-    kept = len(cohort.patients) - cohort.made
-    there = f", {kept} of them there already" if kept else ""
+    cached = len(cohort.patients) - cohort.made
+    there = f", {cached} of them there already" if cached else ""
     typer.echo(f"{len(cohort.patients)} simulated patients{there}")
     typer.echo(f"Written      {cohort.folder}")
     typer.echo(f"Truth        {cohort.folder / 'participants.tsv'}")

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from gliotype.cli.renamed import accept_old_names
+
 train = typer.Typer(
     name="train",
     short_help="Train a network.",
@@ -21,102 +23,114 @@ def networks() -> None:
     """Name the network to train as a sub-command."""
 
 
-@train.command()
+@train.command(
+    cls=accept_old_names(
+        {"--anatomies": "--label-maps", "--rate": "--learning-rate", "--start": "--init-weights"}
+    )
+)
 def model1(
     *,
     run: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; an interrupted one goes on."),
+        typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; run again to resume."),
     ],
-    anatomies: Annotated[
+    label_maps: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
             help="Whole-head label maps (FreeSurfer numbers) instead of the shipped template.",
         ),
     ] = None,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in all.")] = 6200,
-    rate: Annotated[float, typer.Option(min=1e-6, max=0.1, help="Peak learning rate.")] = 1.2e-3,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in total.")] = 6200,
+    learning_rate: Annotated[float, typer.Option(min=1e-6, max=0.1, help="Peak learning rate.")] = 1.2e-3,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Simulating processes.")] = 1,
-    start: Annotated[
-        Path | None, typer.Option(metavar="WEIGHT", help="ONNX weight to begin from, as a run writes it.")
+    init_weights: Annotated[
+        Path | None,
+        typer.Option(metavar="WEIGHT", help="ONNX weights of an earlier run to start from."),
     ] = None,
 ) -> None:
     """Train Model 1, which finds the brain and the tumour, on simulated patients alone."""
-    from gliotype.cli.show import extra, progress
+    from gliotype.cli.show import extra, show_progress
 
     with extra("train"):
         from gliotype.train.model1.train import Recipe, export
         from gliotype.train.model1.train import train as train_model1
-    recipe = Recipe(anatomies, steps=steps, learning_rate=rate, seed=seed, workers=workers, start=start)
-    with progress() as tell:
-        checkpoint = train_model1(recipe, run, tell)
-        tell("export")
+    recipe = Recipe(
+        label_maps, steps=steps, learning_rate=learning_rate, seed=seed, workers=workers, start=init_weights
+    )
+    with show_progress() as progress:
+        checkpoint = train_model1(recipe, run, progress)
+        progress("export")
         weight = run / "model1.onnx"
         export(checkpoint, weight)
     typer.echo(f"Weight       {weight}")
-    typer.echo(f"Record       {run / 'record.csv'}, {run / 'record.svg'}")
+    typer.echo(f"Training log {run / 'training_log.csv'}, {run / 'training_log.svg'}")
 
 
-@train.command()
+@train.command(cls=accept_old_names({"--members": "--ensemble-size"}))
 def model2(
     *,
-    cohort: Annotated[
-        Path, typer.Option(metavar="COHORT", help="Folder of patients whose IDH status its table tells.")
-    ],
+    cohort: Annotated[Path, typer.Option(metavar="COHORT", help="Folder of patients with known IDH status.")],
     run: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; an interrupted one goes on."),
+        typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; run again to resume."),
     ],
     layout: Annotated[
         str, typer.Option(help="How the cohort's files are named: bids, ucsf-pdgm, upenn-gbm, egd or brats.")
     ] = "bids",
-    members: Annotated[int, typer.Option(min=2, help="Networks, whose spread is the interval.")] = 3,
+    ensemble_size: Annotated[
+        int, typer.Option(min=2, help="Networks in the ensemble; their spread gives the interval.")
+    ] = 3,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the patients.")] = 40,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")] = 1,
 ) -> None:
     """Train Model 2, which predicts IDH status, on a cohort of your own."""
-    from gliotype.cli.show import extra, progress
+    from gliotype.cli.show import extra, show_progress
 
     with extra("train"):
         from gliotype.train.data.on_disk import FolderPatients
         from gliotype.train.model2.model import Recipe
         from gliotype.train.model2.train import train_on_cohort
     patients = FolderPatients(cohort, layout)
-    recipe = Recipe(members=members, epochs=epochs, seed=seed)
-    with progress() as tell:
-        files = train_on_cohort(patients, recipe, run, name=cohort.name, jobs=jobs, tell=tell)
+    recipe = Recipe(members=ensemble_size, epochs=epochs, seed=seed)
+    with show_progress() as progress:
+        files = train_on_cohort(patients, recipe, run, name=cohort.name, jobs=jobs, progress=progress)
     for file in files:
         typer.echo(f"Written      {file}")
 
 
-@train.command()
+@train.command(cls=accept_old_names({"--members": "--ensemble-size"}))
 def perfusion(
     *,
     run: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; an interrupted one goes on."),
+        typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; run again to resume."),
     ],
     patients: Annotated[
-        int, typer.Option(min=60, help="Simulated patients to learn from; an eighth as many more for tuning.")
+        int,
+        typer.Option(
+            min=60, help="Simulated training patients; an eighth as many more are simulated for tuning."
+        ),
     ] = 395,
-    members: Annotated[int, typer.Option(min=2, help="Networks, whose spread is the interval.")] = 5,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the patients, at most.")] = 60,
-    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 1,
+    ensemble_size: Annotated[
+        int, typer.Option(min=2, help="Networks in the ensemble; their spread gives the interval.")
+    ] = 5,
+    epochs: Annotated[int, typer.Option(min=1, help="Most passes over the patients.")] = 60,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Patients simulated at the same time.")] = 1,
 ) -> None:
     """Train the network on DSC perfusion curves, on simulated patients alone."""
-    from gliotype.cli.show import extra, progress
+    from gliotype.cli.show import extra, show_progress
 
     with extra("train"):
         from gliotype.train.perfusion.network import Recipe
         from gliotype.train.perfusion.train import Design, train_perfusion
     design = Design.of(patients, seed)
-    recipe = Recipe(members=members, epochs=epochs, seed=seed)
-    with progress() as tell:
-        outcome = train_perfusion(design, recipe, run, jobs=jobs, tell=tell)
+    recipe = Recipe(members=ensemble_size, epochs=epochs, seed=seed)
+    with show_progress() as progress:
+        outcome = train_perfusion(design, recipe, run, jobs=jobs, progress=progress)
     typer.echo(outcome.markdown)
     for file in outcome.files:
         typer.echo(f"Written      {file}")

@@ -43,17 +43,17 @@ def read_cohort(folder: Path, layout: str) -> tuple[CohortPatient, ...]:
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder: give the folder of a cohort in the layout {layout}")
     rows = _rows(folder, chosen)
-    places = _folders(folder, chosen)
-    if not places:
+    folders = _folders(folder, chosen)
+    if not folders:
         raise InputError(f"{folder} holds no patient in the layout {layout} (folders {chosen.folders})")
     patients: list[CohortPatient] = []
     without: list[CohortPatient] = []
-    for name in sorted(places):
+    for name in sorted(folders):
         own = rows.get(canonical(name), [])
         mutant = _status(name, own, chosen.columns["idh"])
         if mutant is None:
             continue
-        patient = _patient(folder, places[name], name, mutant, own, chosen)
+        patient = _patient(folder, folders[name], name, mutant, own, chosen)
         (patients if patient.files else without).append(patient)
     if without:
         names = ", ".join(p.subject.id for p in without[:5])
@@ -62,7 +62,7 @@ def read_cohort(folder: Path, layout: str) -> tuple[CohortPatient, ...]:
         )
     if not patients:
         raise InputError(
-            f"no label matches a patient: the tables name {_example(rows)}, the folders {min(places)}; "
+            f"no label matches a patient: the tables name {_example(rows)}, the folders {min(folders)}; "
             "the IDH status is 1/0 or mutant/wildtype"
         )
     return tuple(patients)
@@ -70,12 +70,12 @@ def read_cohort(folder: Path, layout: str) -> tuple[CohortPatient, ...]:
 
 def _status(name: str, rows: list[Row], column: str) -> bool | None:
     try:
-        told = {is_mutant(_cell(row, column)) for row in rows} - {None}
+        statuses = {is_mutant(_cell(row, column)) for row in rows} - {None}
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
-    if len(told) > 1:
+    if len(statuses) > 1:
         raise InputError(f"{name} is labelled mutant and wildtype: mend the tables")
-    return next(iter(told), None)
+    return next(iter(statuses), None)
 
 
 def _cell(row: Row, column: str) -> str:
@@ -83,7 +83,7 @@ def _cell(row: Row, column: str) -> str:
     return row.get(column.casefold(), "")
 
 
-def _first_told(rows: list[Row], column: str) -> str | None:
+def _first_known(rows: list[Row], column: str) -> str | None:
     """Return what the first row that knows a fact tells of it; None where no row does."""
     texts = (_cell(row, column) for row in rows)
     return next((text for text in texts if text.lower() not in _UNKNOWN), None)
@@ -93,11 +93,11 @@ def _patient(
     cohort: Path, folders: list[Path], name: str, mutant: bool, rows: list[Row], layout: Layout
 ) -> CohortPatient:
     """Join a patient's first examination that has images with the facts of the first row that tells each."""
-    folder, place, files = _images(folders, layout)
-    others = {each.name for each in _examinations(folder, layout) if each != place}
+    folder, examination_folder, files = _images(folders, layout)
+    others = {each.name for each in _examinations(folder, layout) if each != examination_folder}
     masks = _matching(cohort, layout.mask, folder.name)
-    told = {fact: _first_told(rows, column) for fact, column in layout.columns.items()}
-    facts = {fact: text for fact, text in told.items() if text is not None}
+    texts = {fact: _first_known(rows, column) for fact, column in layout.columns.items()}
+    facts = {fact: text for fact, text in texts.items() if text is not None}
     return CohortPatient(
         Subject(name, _age(name, facts.get("age")), _SEX.get(facts.get("sex", "").lower())),
         mutant,
@@ -124,7 +124,7 @@ def _folders(cohort: Path, layout: Layout) -> dict[str, list[Path]]:
         if match and path.is_dir() and "derivatives" not in path.relative_to(cohort).parts:
             name = match.group(1)
             found.setdefault(canonical(name), []).append((examination(name), path, name))
-    return {min(places)[2]: [path for _, path, _ in sorted(places)] for places in found.values()}
+    return {min(folders)[2]: [path for _, path, _ in sorted(folders)] for folders in found.values()}
 
 
 def _examinations(folder: Path, layout: Layout) -> list[Path]:
@@ -135,14 +135,14 @@ def _examinations(folder: Path, layout: Layout) -> list[Path]:
 def _images(folders: list[Path], layout: Layout) -> tuple[Path, Path, dict[Sequence, Path]]:
     """Find a patient's first folder and examination that have images, and these."""
     for folder in folders:
-        for place in _examinations(folder, layout):
+        for examination_folder in _examinations(folder, layout):
             found = {
                 sequence: file
                 for sequence, patterns in layout.images.items()
-                if (file := next(_matching(place, patterns, folder.name), None))
+                if (file := next(_matching(examination_folder, patterns, folder.name), None))
             }
             if found:
-                return folder, place, found
+                return folder, examination_folder, found
     return folders[0], folders[0], {}
 
 

@@ -79,7 +79,7 @@ class Calibration:
     """Whether the probabilities mean what they say.
 
     Attributes:
-        slope: 1 is ideal; None where a cut parts the classes without error, since it is then without bound.
+        slope: 1 is ideal; None where a threshold parts the classes without error, since it is then without bound.
         intercept: calibration in the large, on the log-odds; 0 is ideal, above 0 the predictions are too low.
         ici: integrated calibration index, the mean distance of the curve from the predictions; 0 is ideal.
         curve: flexible calibration curve at `CURVE_AT`.

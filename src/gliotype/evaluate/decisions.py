@@ -1,4 +1,4 @@
-"""Decisions from probabilities: counts and shares at a cut, and the net benefit of acting on a threshold."""
+"""Decisions from probabilities: counts and shares at a threshold, and the net benefit of acting on a threshold."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class AtCut:
-    """The decisions at a cut: mutant is called where the probability is the cut or above.
+class AtThreshold:
+    """The decisions at a threshold: mutant is called where the probability is the threshold or above.
 
     Attributes:
-        cut: probability.
+        threshold: probability.
         true_positives: mutants called mutant.
         false_positives: wildtypes called mutant.
         true_negatives: wildtypes called wildtype.
@@ -32,7 +32,7 @@ class AtCut:
         npv: share of wildtypes among those called wildtype, None if nobody is.
     """
 
-    cut: float
+    threshold: float
     true_positives: int
     false_positives: int
     true_negatives: int
@@ -78,13 +78,13 @@ def mean_of(values: Floats) -> Estimate:
     return around(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
 
 
-def at_cut(mutant: Bools, score: Floats, cut: float) -> AtCut:
-    """Count the decisions at a cut, and their shares."""
-    called = score >= cut
+def at_threshold(mutant: Bools, score: Floats, threshold: float) -> AtThreshold:
+    """Count the decisions at a threshold, and their shares."""
+    called = score >= threshold
     tp, fp = int((called & mutant).sum()), int((called & ~mutant).sum())
     fn, tn = int((~called & mutant).sum()), int((~called & ~mutant).sum())
-    return AtCut(
-        cut=cut,
+    return AtThreshold(
+        threshold=threshold,
         true_positives=tp,
         false_positives=fp,
         true_negatives=tn,

@@ -47,8 +47,14 @@ def _roc(patients: Patients, theirs: Paired | None, metrics: Metrics) -> str:
     figure, axes = _square("1 - specificity", "sensitivity")
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
     _curve(axes, patients.mutant, patients.score, MINE, f"predictions {metrics.auroc.value:.3f}")
-    cut = metrics.at_cut
-    axes.plot(1 - cut.specificity.value, cut.sensitivity.value, "o", color=MINE, label=f"cut {cut.cut}")
+    decisions = metrics.at_threshold
+    axes.plot(
+        1 - decisions.specificity.value,
+        decisions.sensitivity.value,
+        "o",
+        color=MINE,
+        label=f"threshold {decisions.threshold}",
+    )
     if theirs is not None and metrics.against is not None:
         mutant, _, score = theirs
         _curve(axes, mutant, score, OTHER, _other_label("other", metrics.against))
@@ -111,8 +117,8 @@ def _reliability(metrics: Metrics) -> str:
         capsize=2,
     )
     for each in bins:
-        place = (each.mean_probability, each.observed.value)
-        axes.annotate(f"{each.n}", place, (4, 4), textcoords="offset points", fontsize=7, color=SOFT)
+        point = (each.mean_probability, each.observed.value)
+        axes.annotate(f"{each.n}", point, (4, 4), textcoords="offset points", fontsize=7, color=SOFT)
     return _svg(figure)
 
 

@@ -1,4 +1,4 @@
-"""All that is said about a set of predictions: discrimination, decisions at a cut, calibration, net benefit.
+"""All that is said about a set of predictions: discrimination, decisions at a threshold, calibration, net benefit.
 
 Every number has its 95 % interval: DeLong's for areas, Wilson's for shares, a normal one for means, Wald's for the
 calibration line, the logit's for the average precision and for predictive values at a prevalence, and a bootstrap's for
@@ -16,10 +16,10 @@ from sklearn.metrics import average_precision_score
 
 from gliotype.evaluate.calibration import Calibration, brier, calibration
 from gliotype.evaluate.decisions import (
-    AtCut,
+    AtThreshold,
     Bools,
     NetBenefit,
-    at_cut,
+    at_threshold,
     net_benefit,
     probability_of_age,
     share,
@@ -29,7 +29,7 @@ from gliotype.evaluate.predictive import PREVALENCES, AtPrevalence, at_prevalenc
 from gliotype.evaluate.roc import Z95, Comparison, Estimate, auroc, compare_aurocs
 from gliotype.evaluate.table import Floats, Patients, check_both_classes, has_both_classes, paired
 
-CUT = 0.5
+THRESHOLD = 0.5
 THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)
 
 
@@ -88,7 +88,7 @@ class Metrics:
         average_precision: mean precision over the recalled mutants; of chance, it is the prevalence.
         brier: mean squared error of the probability.
         age_alone: the younger the likelier mutant, beside the predictions; None where too few ages are known.
-        at_cut: decisions at the cut.
+        at_threshold: decisions at the threshold.
         at_prevalence: predictive values of these decisions where mutants are as frequent as stated.
         calibration: of the probabilities.
         net_benefit: at `THRESHOLDS`.
@@ -108,7 +108,7 @@ class Metrics:
     average_precision: Estimate
     brier: Estimate
     age_alone: Beside | None
-    at_cut: AtCut
+    at_threshold: AtThreshold
     at_prevalence: tuple[AtPrevalence, ...]
     calibration: Calibration
     net_benefit: tuple[NetBenefit, ...]
@@ -118,19 +118,19 @@ class Metrics:
     sources: Mapping[str, str]
 
 
-def evaluate(patients: Patients, other: Patients | None = None, *, cut: float = CUT) -> Metrics:
+def evaluate(patients: Patients, other: Patients | None = None, *, threshold: float = THRESHOLD) -> Metrics:
     """Measure predictions against the truth.
 
     Args:
         patients: predictions joined to labels; two of each class at the least.
         other: other predictions, joined to the same labels, to compare with.
-        cut: probability from which on mutant is called; fix it on other patients than these.
+        threshold: probability from which on mutant is called; fix it on other patients than these.
 
     Raises:
         InputError: if the patients of both sets of predictions are too few of a class.
     """
     mutant, score = patients.mutant, patients.score
-    decisions = at_cut(mutant, score, cut)
+    decisions = at_threshold(mutant, score, threshold)
     return Metrics(
         n=len(mutant),
         mutants=int(mutant.sum()),
@@ -142,7 +142,7 @@ def evaluate(patients: Patients, other: Patients | None = None, *, cut: float = 
         average_precision=average_precision(mutant, score),
         brier=brier(mutant, score),
         age_alone=_beside_age(patients, np.full(len(mutant), True)),
-        at_cut=decisions,
+        at_threshold=decisions,
         at_prevalence=tuple(
             at_prevalence(
                 decisions.true_positives,

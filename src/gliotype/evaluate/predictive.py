@@ -1,4 +1,4 @@
-"""Predictive values at a stated prevalence, from the decisions at a cut."""
+"""Predictive values at a stated prevalence, from the decisions at a threshold."""
 
 from __future__ import annotations
 

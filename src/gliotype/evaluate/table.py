@@ -200,9 +200,9 @@ def check_both_classes(mutant: Iterable[bool], which: str) -> None:
 
 def paired(first: Patients, second: Patients) -> tuple[NDArray[np.bool_], Floats, Floats]:
     """Return mutant or not, and both scores, of the patients whom two sets of predictions share."""
-    place = {subject: index for index, subject in enumerate(second.subjects)}
-    mine = [index for index, subject in enumerate(first.subjects) if subject in place]
-    theirs = [place[first.subjects[index]] for index in mine]
+    position = {subject: index for index, subject in enumerate(second.subjects)}
+    mine = [index for index, subject in enumerate(first.subjects) if subject in position]
+    theirs = [position[first.subjects[index]] for index in mine]
     return first.mutant[mine], first.score[mine], second.score[theirs]
 
 
@@ -226,7 +226,7 @@ def _within(text: str, most: float) -> float | None:
 
 
 def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[str, str, dict[str, str]]]:
-    """Yield each row's place in words, its subject and its other fields, without blanks around them.
+    """Yield each row's position (``file, line n``), its subject and its other fields, stripped of blanks.
 
     Raises:
         InputError: if the file is missing, no CSV in UTF-8 or empty, a column of `needed` is missing, a row has

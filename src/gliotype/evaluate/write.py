@@ -66,7 +66,10 @@ def write_evaluation(metrics: Metrics, figures: Mapping[str, str], folder: Path)
 
 def metrics_json(metrics: Metrics) -> str:
     """Write all metrics as JSON text; an estimate becomes ``{"value", "ci": [low, high]}``."""
-    document = {"schema": SCHEMA, "gliotype": __version__, **_plain(metrics), "notes": notes(metrics)}
+    plain = _plain(metrics)
+    decisions = plain["at_threshold"]
+    older_names = {"at_cut": {"cut": decisions["threshold"], **decisions}}
+    document = {"schema": SCHEMA, "gliotype": __version__, **plain, **older_names, "notes": notes(metrics)}
     return json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
@@ -111,7 +114,7 @@ def notes(metrics: Metrics) -> list[str]:
         )
     if metrics.calibration.slope is None:
         said.append(
-            "The calibration slope is without bound: a cut parts the classes without error, or all "
+            "The calibration slope is without bound: a threshold parts the classes without error, or all "
             "probabilities are (nearly) equal."
         )
     if metrics.unused_columns:
@@ -170,19 +173,19 @@ Line = tuple[str, str, int, Estimate | None]
 
 
 def _lines(metrics: Metrics) -> Iterator[Line]:
-    n, cut = metrics.n, metrics.at_cut
+    n, decisions = metrics.n, metrics.at_threshold
     for name in ("prevalence", "auroc", "average_precision", "brier"):
         yield name, "", n, getattr(metrics, name)
-    called_mutant = cut.true_positives + cut.false_positives
-    at_cut = {
+    called_mutant = decisions.true_positives + decisions.false_positives
+    counts = {
         "accuracy": n,
         "sensitivity": metrics.mutants,
         "specificity": n - metrics.mutants,
         "ppv": called_mutant,
         "npv": n - called_mutant,
     }
-    for name, of in at_cut.items():
-        yield name, f"cut={cut.cut}", of, getattr(cut, name)
+    for name, of in counts.items():
+        yield name, f"cut={decisions.threshold}", of, getattr(decisions, name)
     for each in metrics.at_prevalence:
         yield "ppv_at_prevalence", f"prevalence={each.prevalence}", n, each.ppv
         yield "npv_at_prevalence", f"prevalence={each.prevalence}", n, each.npv

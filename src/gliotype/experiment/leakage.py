@@ -40,10 +40,10 @@ def refuse_leakage(
                 if other != name:
                     twice[f"{known} of {other} is {subject} of {name}"] = identity
     if twice:
-        shown = "; ".join(list(twice)[:5])
+        examples = "; ".join(list(twice)[:5])
         raise InputError(
-            f"{len(twice)} patients are in two sets ({shown}): leave them out of one, or give simulated cohorts seeds "
-            "of their own, since a model that has seen a patient is not tested on it"
+            f"{len(twice)} patients are in two sets ({examples}): leave them out of one, or give simulated cohorts "
+            "seeds of their own, since a model that has seen a patient is not tested on it"
         )
 
 

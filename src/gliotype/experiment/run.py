@@ -24,22 +24,22 @@ from gliotype.evaluate.table import check_both_classes, join, read_labels, read_
 from gliotype.evaluate.write import write_evaluation
 from gliotype.experiment.leakage import refuse_leakage
 from gliotype.experiment.protocol import FULL, FUSION, CohortSettings, Protocol
-from gliotype.experiment.tables import Row, study_markdown
+from gliotype.experiment.tables import Row, experiment_markdown
 from gliotype.train.data.anatomies import read_anatomies
 from gliotype.train.data.examples import Example, Patients, check_found, make_examples
 from gliotype.train.data.on_disk import FolderPatients
 from gliotype.train.data.simulated import Scanner, SimulatedPatients
 from gliotype.train.model2.export import write_weight
-from gliotype.train.model2.fit import kept_model
+from gliotype.train.model2.fit import load_or_train_model
 from gliotype.train.model2.forest_fusion import fit_fusion
 from gliotype.train.model2.model import ALL_PARTS, Model2, Recipe
 
 
 class Scorer(typing.Protocol):
-    """What is tested: a model with a cut that was fixed on the tuning patients."""
+    """What is tested: a model with a threshold that was fixed on the tuning patients."""
 
     @property
-    def cut(self) -> float:
+    def threshold(self) -> float:
         """Probability, at `prevalence`, from which on mutant is called."""
         ...
 
@@ -66,8 +66,8 @@ class Outcome:
     markdown: str
 
 
-def run_study(
-    protocol: Protocol, out: Path, *, jobs: int = 1, tell: Callable[[str], None] = lambda line: None
+def run_experiment(
+    protocol: Protocol, out: Path, *, jobs: int = 1, progress: Callable[[str], None] = lambda line: None
 ) -> Outcome:
     """Run a study, or go on with one that was interrupted.
 
@@ -75,7 +75,7 @@ def run_study(
         protocol: what to do.
         out: folder for everything; the examples in ``cache`` and the networks in ``models`` are kept and used again.
         jobs: patients prepared at the same time.
-        tell: told how far it is.
+        progress: called with a line that says how far it is.
 
     Returns:
         The tables, which are also written as ``results.md`` and ``results.csv``; the evaluation of the model
@@ -95,23 +95,25 @@ def run_study(
         check_both_classes(map(source.mutant, subjects), f"of the set {name}")
     for cohort in protocol.cohorts.values():
         if cohort.anatomies is not None:
-            tell(f"align the label maps of {cohort.anatomies}")
+            progress(f"align the label maps of {cohort.anatomies}")
             read_anatomies(cohort.anatomies, out)
     sets: dict[str, list[Example]] = {}
     for role in ("training", "tuning", "test"):
         for name in protocol.named(role):
             source = sources[protocol.sets[name].cohort]
-            tell(f"examples of {name}")
-            sets[name] = make_examples(source, out / "cache", subjects=names[name], jobs=jobs, tell=tell)
+            progress(f"examples of {name}")
+            sets[name] = make_examples(
+                source, out / "cache", subjects=names[name], jobs=jobs, progress=progress
+            )
             check_found(f"the set {name}", sets[name])
         if role == "tuning":
-            models = _train_all(protocol, sets, out, tell)
+            models = _train_all(protocol, sets, out, progress)
     rows = [
         _test(name, label, sets[name], model, out)
         for name in protocol.named("test")
         for label, model in models.items()
     ]
-    markdown = study_markdown(protocol, rows, {name: sets[name] for name in protocol.sets})
+    markdown = experiment_markdown(protocol, rows, {name: sets[name] for name in protocol.sets})
     _write_tables(rows, markdown, out)
     hybrid = models[FULL]
     assert isinstance(hybrid, Model2)
@@ -191,7 +193,7 @@ def split(protocol: Protocol, sources: Mapping[str, Patients]) -> dict[str, tupl
 
 
 def _train_all(
-    protocol: Protocol, sets: Mapping[str, list[Example]], out: Path, tell: Callable[[str], None]
+    protocol: Protocol, sets: Mapping[str, list[Example]], out: Path, progress: Callable[[str], None]
 ) -> dict[str, Scorer]:
     """Train the model with all parts and each ablation, or read those that were trained before."""
     (training,), (tuning,) = protocol.named("training"), protocol.named("tuning")
@@ -205,8 +207,8 @@ def _train_all(
         recipe = Recipe(
             parts, members, epochs=settings.epochs, learning_rate=settings.learning_rate, seed=protocol.seed
         )
-        tell(f"train {label}")
-        models[label] = kept_model(recipe, sets[training], sets[tuning], out / "models", tell)
+        progress(f"train {label}")
+        models[label] = load_or_train_model(recipe, sets[training], sets[tuning], out / "models", progress)
     image = models.get(settings.fusion or "")
     if isinstance(image, Model2):
         models[FUSION] = fit_fusion(sets[training], sets[tuning], image, protocol.seed)
@@ -225,7 +227,7 @@ def _test(name: str, label: str, examples: list[Example], model: Scorer, out: Pa
     ]
     _write_csv(predictions, lines)
     patients = join(read_predictions(predictions), read_labels(labels))
-    metrics = evaluate(patients, cut=model.cut)
+    metrics = evaluate(patients, threshold=model.threshold)
     if label == FULL:
         write_evaluation(metrics, draw_figures(patients, None, metrics), out / "evaluation" / name)
     return _row(name, label, examples, metrics)
@@ -239,9 +241,9 @@ def _row(name: str, label: str, examples: list[Example], metrics: Metrics) -> Ro
         n=metrics.n,
         mutants=metrics.mutants,
         no_calls=metrics.no_calls,
-        accuracy=metrics.at_cut.accuracy,
-        sensitivity=metrics.at_cut.sensitivity,
-        specificity=metrics.at_cut.specificity,
+        accuracy=metrics.at_threshold.accuracy,
+        sensitivity=metrics.at_threshold.sensitivity,
+        specificity=metrics.at_threshold.specificity,
         auroc=metrics.auroc,
         auprc=metrics.average_precision,
         brier=metrics.brier,

@@ -15,7 +15,7 @@ from gliotype.train.data.examples import Example
 
 @dataclass(frozen=True)
 class Row:
-    """One model on one test set; the cut was fixed on the tuning set.
+    """One model on one test set; the threshold was fixed on the tuning set.
 
     Attributes:
         set_name: of the test set.
@@ -23,9 +23,9 @@ class Row:
         n: patients.
         mutants: of them IDH-mutant.
         no_calls: patients without a tumour found; they count as the share of mutants.
-        accuracy: at the cut.
-        sensitivity: for IDH mutation, at the cut.
-        specificity: at the cut.
+        accuracy: at the threshold.
+        sensitivity: for IDH mutation, at the threshold.
+        specificity: at the threshold.
         auroc: with DeLong's interval.
         auprc: average precision.
         brier: score.
@@ -52,7 +52,7 @@ class Row:
     dice: float | None
 
 
-def study_markdown(protocol: Protocol, rows: list[Row], sets: Mapping[str, list[Example]]) -> str:
+def experiment_markdown(protocol: Protocol, rows: list[Row], sets: Mapping[str, list[Example]]) -> str:
     """Write a study's tables: sets, tests, and ablation.
 
     Args:

@@ -1,6 +1,6 @@
 """Which voxels and which numbers moved an answer."""
 
 from gliotype.explain.occlusion import occlusion_map
-from gliotype.explain.shares import SaliencyShares, saliency_shares
+from gliotype.explain.saliency import SaliencyFractions, saliency_fractions
 
-__all__ = ["SaliencyShares", "occlusion_map", "saliency_shares"]
+__all__ = ["SaliencyFractions", "occlusion_map", "saliency_fractions"]

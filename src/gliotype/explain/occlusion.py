@@ -37,8 +37,8 @@ def occlusion_map(answer: Callable[[Floats], float], image: Floats, patch: tuple
     result = np.zeros(image.shape[1:], np.float32)
     starts = [range(0, size, step) for size, step in zip(image.shape[1:], patch, strict=True)]
     for corner in product(*starts):
-        place = tuple(slice(c, c + step) for c, step in zip(corner, patch, strict=True))
+        box = tuple(slice(c, c + step) for c, step in zip(corner, patch, strict=True))
         covered = image.copy()
-        covered[(slice(None), *place)] = 0.0
-        result[place] = whole - answer(covered)
+        covered[(slice(None), *box)] = 0.0
+        result[box] = whole - answer(covered)
     return result

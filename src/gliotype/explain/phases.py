@@ -33,7 +33,7 @@ def phases_of(times_s: Floats, peak_s: float, end_s: float) -> NDArray[np.intp]:
         end_s: when the first pass ends, from the arrival.
 
     Returns:
-        (t,) places in `Phase`.
+        (t,) indices into `Phase`.
 
     Example:
         >>> times = np.array([-6.0, 0.0, 3.0, 6.0, 9.0, 30.0])
@@ -45,18 +45,18 @@ def phases_of(times_s: Floats, peak_s: float, end_s: float) -> NDArray[np.intp]:
     return np.searchsorted(np.maximum.accumulate(edges), times_s, side="right")
 
 
-def shares_by_phase(weight: Floats, phases: NDArray[np.intp]) -> dict[Phase, float]:
+def fractions_by_phase(weight: Floats, phases: NDArray[np.intp]) -> dict[Phase, float]:
     """Add up a weight of each time by phase.
 
     Args:
         weight: of each time, (t,), not negative.
-        phases: places in `Phase`, (t,), as `phases_of` gives them.
+        phases: indices into `Phase`, (t,), as `phases_of` gives them.
 
     Returns:
         Share of each phase, adding up to 1 (all 0 where there is no weight).
 
     Example:
-        >>> shares_by_phase(np.array([1.0, 1.0, 2.0]), np.array([0, 0, 3]))[Phase.TROUGH]
+        >>> fractions_by_phase(np.array([1.0, 1.0, 2.0]), np.array([0, 0, 3]))[Phase.TROUGH]
         0.5
     """
     total = float(weight.sum()) or 1.0

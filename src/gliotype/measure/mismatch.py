@@ -87,12 +87,12 @@ def mismatch(prepared: PreparedStudy, tumour: Tumour) -> dict[str, float | None]
     if tumour.regions_known and Sequence.T1C in prepared.images:
         found["enhancing_fraction"] = share * float(enhancing.sum())
     if assessed_ml >= MIN_ASSESSED_ML and contrast.normal.sum() >= _MIN_VOXELS:
-        found |= _of_assessed_part(contrast, assessed, _centre(tumour.mask, prepared.grid.spacing))
+        found |= _measure_assessed_part(contrast, assessed, _centre(tumour.mask, prepared.grid.spacing))
         found["mismatch_sign"] = _sign(found)
     return found
 
 
-def _of_assessed_part(contrast: _Contrast, assessed: Mask, centre: Mask) -> dict[str, float | None]:
+def _measure_assessed_part(contrast: _Contrast, assessed: Mask, centre: Mask) -> dict[str, float | None]:
     t2, flair = contrast.t2[assessed], contrast.flair[assessed]
     t2_above = _above_normal(t2, contrast.t2[contrast.normal])
     flair_above = _above_normal(flair, contrast.flair[contrast.normal])

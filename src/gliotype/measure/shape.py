@@ -111,8 +111,8 @@ def mesh_volume_and_area(padded: Mask, spacing: Floats) -> tuple[float, float]:
     """
     configuration = np.zeros([n - 1 for n in padded.shape], dtype=np.uint8)
     for corner, (i, j, k) in enumerate(_CORNERS):
-        cut = tuple(slice(d, n - 1 + d) for d, n in zip((i, j, k), padded.shape, strict=True))
-        configuration |= padded[cut].astype(np.uint8) << corner
+        shifted = tuple(slice(d, n - 1 + d) for d, n in zip((i, j, k), padded.shape, strict=True))
+        configuration |= padded[shifted].astype(np.uint8) << corner
     origins = np.argwhere((configuration != 0) & (configuration != 255))
     kind = configuration[tuple(origins.T)]
     flipped = kind >> _FLIP_CORNER & 1 == 1

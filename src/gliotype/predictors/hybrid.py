@@ -1,7 +1,7 @@
 """Model 2: slices seen by a residual network, joined with shape, place and age (Choi 2021).
 
 The answer is a sum of log-odds: the mean of the network's map, and a weight times each standardised number. So
-each place in the slices and each number has its own share of it.
+each place in the slices and each number has its own contribution of it.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import logit
 
-from gliotype.explain import saliency_shares
-from gliotype.explain.shares import AROUND_MM, SaliencyShares
+from gliotype.explain import saliency_fractions
+from gliotype.explain.saliency import AROUND_MM, SaliencyFractions
 from gliotype.predictors.ensemble import ensemble_answer
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
 from gliotype.predictors.slices import IMAGES, LIMIT, Slices, numbers_of, slices_of
@@ -63,7 +63,7 @@ class Weights:
     slope: float
     offset: float
 
-    def shares(self, numbers: Floats) -> Floats:
+    def contributions(self, numbers: Floats) -> Floats:
         """Return the calibrated log-odds of each number, (members, numbers); 0 for a missing one."""
         scores = np.nan_to_num(np.clip((numbers - self.mean) / self.sd, -LIMIT, LIMIT))
         return np.asarray(self.slope * self.coefficients * scores)
@@ -76,21 +76,21 @@ def load_weights() -> Weights:
     Raises:
         WeightsError: if the file is missing or damaged.
     """
-    return read_weights("model2.json", _parsed)
+    return read_weights("model2.json", _parse)
 
 
-def _parsed(kept: Mapping[str, Any]) -> Weights:
+def _parse(document: Mapping[str, Any]) -> Weights:
     arrays = {
-        key: np.array(kept[key], dtype=np.float64) for key in ("mean", "sd", "coefficients", "intercepts")
+        key: np.array(document[key], dtype=np.float64) for key in ("mean", "sd", "coefficients", "intercepts")
     }
     return Weights(
-        numbers=tuple(kept["numbers"]),
+        numbers=tuple(document["numbers"]),
         mean=arrays["mean"],
         sd=arrays["sd"],
         coefficients=arrays["coefficients"],
         intercepts=arrays["intercepts"],
-        slope=float(kept["slope"]),
-        offset=float(kept["offset"]),
+        slope=float(document["slope"]),
+        offset=float(document["offset"]),
     )
 
 
@@ -100,11 +100,11 @@ def _network() -> Network:
 
 
 @dataclass(frozen=True, eq=False)
-class Shares:
+class Contributions:
     """What each part adds to the log-odds of IDH mutation, after calibration.
 
     Attributes:
-        maps: (members, slices, h, w) of the image; their mean is the image's share.
+        maps: (members, slices, h, w) of the image; their mean is the image's contribution.
         numbers: (members, 20), in the order of `NUMBERS`; 0 for a missing one.
         intercept: (members,) log-odds of an empty map and average numbers, at a prevalence of one half.
         slices: the image input.
@@ -126,7 +126,7 @@ class Shares:
         return np.asarray(self.image + self.numbers.sum(axis=1) + self.intercept)
 
 
-def shares_of(slices: Slices, numbers: Floats) -> Shares:
+def compute_contributions(slices: Slices, numbers: Floats) -> Contributions:
     """Run Model 2 and part its log-odds.
 
     Args:
@@ -135,9 +135,9 @@ def shares_of(slices: Slices, numbers: Floats) -> Shares:
     """
     weights = load_weights()
     maps = np.moveaxis(np.asarray(_network()(slices.array), dtype=np.float64), 1, 0)
-    return Shares(
+    return Contributions(
         weights.slope * maps,
-        weights.shares(numbers),
+        weights.contributions(numbers),
         weights.slope * weights.intercepts + weights.offset,
         slices,
     )
@@ -160,40 +160,44 @@ class HybridPredictor:
         if not used:
             return NotApplicable(self.name, "it needs at least one of T1c, T2 and FLAIR")
         numbers = numbers_of(measurements, subject)
-        shares = shares_of(slices_of(prepared, tumour), numbers)
-        reasons_map = activation_map(shares.maps.mean(axis=0), shares.slices, prepared)
-        probability, interval = ensemble_answer(shares.log_odds + float(logit(self.prevalence)))
+        contributions = compute_contributions(slices_of(prepared, tumour), numbers)
+        reasons_map = activation_map(contributions.maps.mean(axis=0), contributions.slices, prepared)
+        probability, interval = ensemble_answer(contributions.log_odds + float(logit(self.prevalence)))
         return Finding(
             method=self.name,
             probability=probability,
             interval=interval,
             sequences=used,
-            reasons=_reasons(shares, numbers, measurements.units),
+            reasons=_reasons(contributions, numbers, measurements.units),
             limits=LIMITS,
-            summary=f"{_summary(used, subject)} {_where(saliency_shares(reasons_map, tumour))}",
+            summary=f"{_summary(used, subject)} {_where(saliency_fractions(reasons_map, tumour))}",
             map=reasons_map,
         )
 
 
-def _reasons(shares: Shares, numbers: Floats, units: Mapping[str, str]) -> tuple[Reason, ...]:
-    """List the share of the image and of each known number, largest first.
+def _reasons(contributions: Contributions, numbers: Floats, units: Mapping[str, str]) -> tuple[Reason, ...]:
+    """List the contribution of the image and of each known number, largest first.
 
-    Together with `Shares.intercept` and the prior log-odds they add up to the answer.
+    Together with `Contributions.intercept` and the prior log-odds they add up to the answer.
     """
     weights = load_weights()
-    reasons = [Reason("image", None, "", float(shares.image.mean()), "mean of the map over five slices")]
+    reasons = [
+        Reason("image", None, "", float(contributions.image.mean()), "mean of the map over five slices")
+    ]
     columns = zip(
         weights.numbers,
         numbers.tolist(),
-        shares.numbers.mean(axis=0).tolist(),
+        contributions.numbers.mean(axis=0).tolist(),
         weights.mean,
         weights.sd,
         strict=True,
     )
-    for name, value, share, mean, sd in columns:
+    for name, value, contribution, mean, sd in columns:
         if np.isfinite(value):
             unit = "years" if name == "age" else units.get(name, "")
-            reasons.append(Reason(name, value, unit, share, f"training patients: {mean:.3g} ± {sd:.2g}"))
+            reasons.append(
+                Reason(name, value, unit, contribution, f"training patients: {mean:.3g} ± {sd:.2g}")
+            )
     return tuple(sorted(reasons, key=lambda reason: -abs(reason.contribution or 0.0)))
 
 
@@ -222,24 +226,27 @@ def activation_map(maps: Floats, slices: Slices, prepared: PreparedStudy) -> Vol
     return volume.with_array((array / largest if largest > 0 else array).astype(np.float32))
 
 
-def _where(shares: SaliencyShares) -> str:
+def _where(contributions: SaliencyFractions) -> str:
     """Say where the map lies.
 
     Example:
-        >>> _where(SaliencyShares(0.1, 0.2, 0.3, 0.4))
+        >>> _where(SaliencyFractions(0.1, 0.2, 0.3, 0.4))
         'Of its map lie 10 % in enhancing tumour, 20 % in the rest of it, 30 % within 5 mm around, 40 % elsewhere.'
     """
     inside = (
-        ((shares.non_enhancing, "in the tumour"),)
-        if shares.enhancing is None
-        else ((shares.enhancing, "in enhancing tumour"), (shares.non_enhancing, "in the rest of it"))
+        ((contributions.non_enhancing, "in the tumour"),)
+        if contributions.enhancing is None
+        else (
+            (contributions.enhancing, "in enhancing tumour"),
+            (contributions.non_enhancing, "in the rest of it"),
+        )
     )
     places = (
         *inside,
-        (shares.around, f"within {AROUND_MM:.0f} mm around"),
-        (shares.elsewhere, "elsewhere"),
+        (contributions.around, f"within {AROUND_MM:.0f} mm around"),
+        (contributions.elsewhere, "elsewhere"),
     )
-    return f"Of its map lie {', '.join(f'{100 * share:.0f} % {place}' for share, place in places)}."
+    return f"Of its map lie {', '.join(f'{100 * contribution:.0f} % {place}' for contribution, place in places)}."
 
 
 def _summary(used: tuple[Sequence, ...], subject: Subject) -> str:

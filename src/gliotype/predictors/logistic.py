@@ -97,7 +97,7 @@ class LogisticModel:
         """Return plain values, rounded to what matters, from which `from_json` makes the model again."""
         return {
             "features": list(self.features),
-            **{key: _rounded(getattr(self, key)) for key in _ARRAYS},
+            **{key: _round_digits(getattr(self, key)) for key in _ARRAYS},
             "intercept": round(self.intercept, 5),
             "patients": self.patients,
             "mutants": self.mutants,
@@ -123,7 +123,7 @@ class LogisticModel:
 _ARRAYS = ("mean", "sd", "low", "high", "coefficients")
 
 
-def _rounded(values: Floats) -> list[float]:
+def _round_digits(values: Floats) -> list[float]:
     return [float(f"{value:.6g}") for value in values]
 
 
@@ -137,8 +137,8 @@ def load_models(name: str) -> tuple[LogisticModel, ...]:
     Raises:
         WeightsError: if the file is missing or is not what the training wrote.
     """
-    return read_weights(name, _parsed)
+    return read_weights(name, _parse)
 
 
-def _parsed(document: dict[str, Any]) -> tuple[LogisticModel, ...]:
+def _parse(document: dict[str, Any]) -> tuple[LogisticModel, ...]:
     return tuple(LogisticModel.from_json(card) for card in document["models"])

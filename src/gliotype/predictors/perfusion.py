@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from scipy.special import logit
 
 from gliotype.dsc import TUMOUR_REGIONS, Attention, Bolus, Perfusion, Region
-from gliotype.explain.phases import Phase, phases_of, shares_by_phase
+from gliotype.explain.phases import Phase, fractions_by_phase, phases_of
 from gliotype.predictors.curves import CHANNELS, CURVES, POINTS, TIMES_S, curves_of, lacking
 from gliotype.predictors.ensemble import ensemble_answer
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
@@ -65,12 +65,12 @@ def load_weights() -> Weights:
     Raises:
         WeightsError: if the file is missing or damaged.
     """
-    return read_weights("perfusion.json", _parsed)
+    return read_weights("perfusion.json", _parse)
 
 
-def _parsed(kept: Mapping[str, Any]) -> Weights:
-    average = np.array(kept["average"], dtype=np.float32).reshape(len(CHANNELS), POINTS)
-    return Weights(average, float(kept["slope"]), float(kept["offset"]))
+def _parse(document: Mapping[str, Any]) -> Weights:
+    average = np.array(document["average"], dtype=np.float32).reshape(len(CHANNELS), POINTS)
+    return Weights(average, float(document["slope"]), float(document["offset"]))
 
 
 @cache
@@ -101,14 +101,14 @@ def read_curves(curves: NDArray[np.float32], phases: NDArray[np.intp]) -> Readin
         phases: of each point, as `phases_of` gives them.
     """
     weights = load_weights()
-    batch = np.concatenate([curves[None], occluded(curves, phases, weights.average)])
+    batch = np.concatenate([curves[None], occlude_phases(curves, phases, weights.average)])
     answers = np.asarray(_network()(batch), dtype=np.float64)
     log_odds = weights.slope * answers[..., 0] + weights.offset
     falls = log_odds[0].mean() - log_odds[1:].mean(axis=1)
     return Reading(log_odds[0], answers[0, :, 1:].mean(axis=0), dict(zip(Phase, falls.tolist(), strict=True)))
 
 
-def occluded(
+def occlude_phases(
     curves: NDArray[np.float32], phases: NDArray[np.intp], average: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     """Replace the curves of the tumour's regions in each phase by their average course.
@@ -123,7 +123,7 @@ def occluded(
 
     Example:
         >>> curves = np.ones((len(CHANNELS), POINTS), np.float32)
-        >>> hidden = occluded(curves, np.repeat(np.arange(6), 10), 3 * curves)
+        >>> hidden = occlude_phases(curves, np.repeat(np.arange(6), 10), 3 * curves)
         >>> hidden[2, 0, 15:35:5], float(hidden[2, 5, 22])
         (array([1., 3., 3., 1.], dtype=float32), 1.0)
     """
@@ -181,11 +181,11 @@ class PerfusionPredictor:
 
 def _reasons(reading: Reading, phases: NDArray[np.intp], measurements: Measurements) -> tuple[Reason, ...]:
     """List the phases by how far they moved the answer, and then numbers that readers know."""
-    shares = shares_by_phase(reading.attention, phases)
+    fractions = fractions_by_phase(reading.attention, phases)
     of_phases = [
-        Reason(phase.value, 100 * shares[phase], "% of attention", reading.occlusion[phase])
+        Reason(phase.value, 100 * fractions[phase], "% of attention", reading.occlusion[phase])
         for phase in Phase
-        if phase in {list(Phase)[place] for place in phases.tolist()}
+        if phase in {list(Phase)[index] for index in phases.tolist()}
     ]
     note = "for the reader; not part of the answer"
     known = [
@@ -204,10 +204,10 @@ def _summary(perfusion: Perfusion, reading: Reading, phases: NDArray[np.intp]) -
         Region.OEDEMA: "oedema",
     }
     parts = [words[region] for region in words if region in perfusion.curves]
-    shares = shares_by_phase(reading.attention, phases)
-    most = max(shares, key=lambda phase: shares[phase])
+    fractions = fractions_by_phase(reading.attention, phases)
+    most = max(fractions, key=lambda phase: fractions[phase])
     whose = f" ({', '.join(parts)})" if parts else ""
     return (
-        f"Curves of the tumour{whose} against white matter and the arteries; {100 * shares[most]:.0f} % of the "
+        f"Curves of the tumour{whose} against white matter and the arteries; {100 * fractions[most]:.0f} % of the "
         f"attention lay on the {most.value}."
     )

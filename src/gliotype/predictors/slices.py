@@ -84,13 +84,13 @@ def slices_of(prepared: PreparedStudy, tumour: Tumour) -> Slices:
     stack = np.zeros((len(OFFSETS_MM), len(IMAGES) + 1, SIZE, SIZE), np.float32)
     for channel, sequence in enumerate(IMAGES):
         if sequence in prepared.images:
-            even = _standardised(prepared.images[sequence], brain, brain & ~tumour.mask)
+            even = _standardise(prepared.images[sequence], brain, brain & ~tumour.mask)
             stack[:, channel] = np.moveaxis(even.resample(grid, world_from_mni).array, -1, 0)
     stack[:, -1] = np.moveaxis(mask.resample(grid, world_from_mni, order=0).array, -1, 0)
     return Slices(stack, grid)
 
 
-def _standardised(image: Volume, brain: NDArray[np.bool_], healthy: NDArray[np.bool_]) -> Volume:
+def _standardise(image: Volume, brain: NDArray[np.bool_], healthy: NDArray[np.bool_]) -> Volume:
     """Standardise an image over healthy brain; 0 outside the brain and where there was no signal."""
     array = np.asarray(image.array, dtype=np.float32)
     values = array[healthy & (array > 0)]

@@ -6,7 +6,7 @@ import numpy as np
 import SimpleITK as sitk
 from numpy.typing import NDArray
 
-from gliotype.prepare.head import shrunk
+from gliotype.prepare.head import shrink
 from gliotype.volume import Volume, volume_from_sitk
 
 FIT_SPACING_MM = 6.0
@@ -28,31 +28,31 @@ def inhomogeneity(image: Volume, brain: Volume) -> Volume:
         Smooth positive field on the image's grid with a median of 1 in the brain; outside the brain's box it goes
         on as at its border. 1 everywhere where the brain holds no signal.
     """
-    share = np.asarray(shrunk(brain, FIT_SPACING_MM).array)
-    whole = shrunk(image, FIT_SPACING_MM)
+    share = np.asarray(shrink(brain, FIT_SPACING_MM).array)
+    whole = shrink(image, FIT_SPACING_MM)
     inside = (share > 0.5) & (np.asarray(whole.array) > 0)
     if inside.sum() < FEWEST:
         return image.with_array(np.ones(image.array.shape, np.float32))
     corner = np.argwhere(inside).min(axis=0)
     box = tuple(slice(a, b) for a, b in zip(corner, np.argwhere(inside).max(axis=0) + 1, strict=True))
     values, mask = np.asarray(whole.array, dtype=np.float32)[box], inside[box]
-    log_field = _fitted(Volume(np.maximum(values, 1e-3 * np.median(values[mask])), whole.affine), mask)
+    log_field = _fit_log_field(Volume(np.maximum(values, 1e-3 * np.median(values[mask])), whole.affine), mask)
     log_field = np.clip(log_field - np.median(log_field[mask]), -1.5, 1.5)
     field = np.exp(log_field)
     for axis, size in enumerate(image.array.shape):
         factor = max(1, round(FIT_SPACING_MM / image.grid.spacing[axis]))
         centres = (np.arange(size) - (factor - 1) / 2) / factor - corner[axis]
-        field = _stretched(field, centres, axis)
+        field = _interpolate_along(field, centres, axis)
     return image.with_array(field)
 
 
-def corrected(image: Volume, brain: Volume) -> Volume:
+def correct_inhomogeneity(image: Volume, brain: Volume) -> Volume:
     """Divide an image by its inhomogeneity; see `inhomogeneity`."""
     field = np.asarray(inhomogeneity(image, brain).array, dtype=np.float32)
     return image.with_array(np.asarray(image.array, dtype=np.float32) / field)
 
 
-def _fitted(image: Volume, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _fit_log_field(image: Volume, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     """Fit the logarithm of the field with N4."""
     n4 = sitk.N4BiasFieldCorrectionImageFilter()
     n4.SetMaximumNumberOfIterations(ITERATIONS)
@@ -61,7 +61,9 @@ def _fitted(image: Volume, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
     return np.asarray(volume_from_sitk(n4.GetLogBiasFieldAsImage(source)).array, dtype=np.float32)
 
 
-def _stretched(array: NDArray[np.float32], index: NDArray[np.float64], axis: int) -> NDArray[np.float32]:
+def _interpolate_along(
+    array: NDArray[np.float32], index: NDArray[np.float64], axis: int
+) -> NDArray[np.float32]:
     """Read an array linearly at fractional indices along one axis; beyond the ends, as at the ends."""
     at = np.clip(index, 0, array.shape[axis] - 1)
     low = np.minimum(at.astype(int), max(array.shape[axis] - 2, 0))

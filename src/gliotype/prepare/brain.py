@@ -15,7 +15,7 @@ from scipy.spatial.distance import cdist
 
 from gliotype.atlas import atlas
 from gliotype.masks import dice
-from gliotype.prepare.head import shrunk
+from gliotype.prepare.head import shrink
 from gliotype.prepare.intensity import likely_white, white_matter_level
 from gliotype.study import Sequence
 from gliotype.volume import Matrix, Volume
@@ -72,7 +72,7 @@ def atlas_brain_in_patient(images: Mapping[Sequence, Volume], mni_from_world: Ma
     """Bring the atlas's brain mask to the patient as it is, within the field of the images."""
     image = next(iter(images.values()))
     brought = atlas.brain().resample(image.grid, mni_from_world, order=0)
-    return image.with_array(np.asarray(brought.array, dtype=np.bool_) & _seen(images))
+    return image.with_array(np.asarray(brought.array, dtype=np.bool_) & _has_signal(images))
 
 
 def atlas_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Volume:
@@ -103,7 +103,7 @@ def atlas_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vo
     fitted = shell.distance.with_array(ndimage.gaussian_filter(level, 1.0))
     image = next(iter(images.values()))
     inside = np.asarray(fitted.resample(image.grid, mni_from_world, outside=99.0).array) < 0
-    return image.with_array(inside & _seen(images))
+    return image.with_array(inside & _has_signal(images))
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ class _Shell:
 @cache
 def _shell() -> _Shell:
     brain = atlas.brain()
-    share = shrunk(brain, 2.0)
+    share = shrink(brain, 2.0)
     mask = np.asarray(share.array) >= 0.5
     outward, inward = (ndimage.distance_transform_edt(m, sampling=share.grid.spacing) for m in (~mask, mask))
     values = np.where(mask, 1.0 - inward, outward - 1.0).astype(np.float32)
@@ -162,15 +162,15 @@ def _surface_shift(
 ) -> NDArray[np.float64]:
     """Find by how many mm each patch of the surface moves outward."""
     patches, layers = len(shell.blend), INWARD_MM + INSIDE_MM + OUTWARD_MM + OUTSIDE_MM
-    place = shell.cell * layers + shell.depth
+    bin_index = shell.cell * layers + shell.depth
     shape = (patches, layers)
     nearby = shell.blend**2.8  # a Gaussian of 6 mm
 
-    def summed(what: NDArray[np.float64]) -> NDArray[np.float64]:
-        layered = np.bincount(place, what, patches * layers).reshape(shape)
+    def sum_layers(what: NDArray[np.float64]) -> NDArray[np.float64]:
+        layered = np.bincount(bin_index, what, patches * layers).reshape(shape)
         return np.asarray(np.pad((nearby @ layered).cumsum(axis=1), ((0, 0), (1, 0))), dtype=np.float64)
 
-    total, count = summed(brightness * known), summed(known.astype(np.float64))
+    total, count = sum_layers(brightness * known), sum_layers(known.astype(np.float64))
     shifts = np.arange(-INWARD_MM, OUTWARD_MM + 1)
     at = shifts + INWARD_MM + INSIDE_MM
     beneath = _mean_between(total, count, at - INSIDE_MM, at)
@@ -188,6 +188,6 @@ def _mean_between(
     return np.asarray((total[:, last] - total[:, first]) / np.maximum(count[:, last] - count[:, first], 1e-9))
 
 
-def _seen(images: Mapping[Sequence, Volume]) -> NDArray[np.bool_]:
+def _has_signal(images: Mapping[Sequence, Volume]) -> NDArray[np.bool_]:
     """Tell where any image has signal."""
     return np.asarray(np.any([np.asarray(image.array) != 0 for image in images.values()], axis=0))

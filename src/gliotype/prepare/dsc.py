@@ -52,9 +52,9 @@ def dsc_series(image: Image, brain: Volume, dsc_from_prepared: Matrix) -> DscSer
     inside = _brain_on(baseline_mean(acquired), brain, dsc_from_prepared)
     motion = head_motion(acquired, baseline)
     moved = _displacement(motion, inside)
-    signal, covered = _brought_together(acquired, motion, moved)
-    kept = inside.with_array(np.asarray(inside.array) & covered)
-    lost = 1 - float(np.sum(kept.array)) / float(np.sum(inside.array))
+    signal, covered = _align_frames(acquired, motion, moved)
+    brain_in_all_frames = inside.with_array(np.asarray(inside.array) & covered)
+    lost = 1 - float(np.sum(brain_in_all_frames.array)) / float(np.sum(inside.array))
     return DscSeries(
         signal=signal,
         times_s=times,
@@ -63,7 +63,7 @@ def dsc_series(image: Image, brain: Volume, dsc_from_prepared: Matrix) -> DscSer
         flip_angle_deg=acquisition.flip_angle_deg,
         field_t=acquisition.field_t,
         spin_echo=bool(acquisition.spin_echo),
-        brain=kept,
+        brain=brain_in_all_frames,
         dsc_from_prepared=dsc_from_prepared,
         displacement_mm=moved,
         warnings=_remarks(moved, lost, min(acquired.grid.spacing)),
@@ -167,7 +167,7 @@ def _displacement(motion: tuple[Matrix, ...], brain: Volume) -> Floats:
     return np.array([np.linalg.norm(apply_affine(m, points) - points, axis=1).max() for m in motion])
 
 
-def _brought_together(
+def _align_frames(
     acquired: Volume, motion: tuple[Matrix, ...], moved: Floats
 ) -> tuple[Volume, NDArray[np.bool_]]:
     """Resample the frames that moved, by cubic B-splines.

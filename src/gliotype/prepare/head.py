@@ -37,10 +37,10 @@ def head_mask(image: Volume) -> Mask:
         return np.zeros(array.shape, dtype=np.bool_)
     li = sitk.LiThresholdImageFilter()
     li.Execute(sitk.GetImageFromArray(smooth))
-    return _largest_filled(smooth > li.GetThreshold())
+    return _fill_largest_part(smooth > li.GetThreshold())
 
 
-def shrunk(image: Volume, spacing_mm: float) -> Volume:
+def shrink(image: Volume, spacing_mm: float) -> Volume:
     """Average whole voxels until no axis is finer than about a spacing, or has only two; float32."""
     factors = [max(1, round(spacing_mm / s)) for s in image.grid.spacing]
     factors = [min(f, max(1, n // 2)) for f, n in zip(factors, image.array.shape, strict=True)]
@@ -65,7 +65,7 @@ def zero_background(image: Volume) -> Volume:
         (0.0, 210.0, 0.0)
     """
     array = np.asarray(image.array, dtype=np.float32)
-    coarse = shrunk(image, 4.0)
+    coarse = shrink(image, 4.0)
     values = np.asarray(coarse.array, dtype=np.float32)
     edge = [max(1, n // 10) for n in values.shape]
     corners = values[
@@ -123,10 +123,10 @@ def support(image: Volume) -> Mask:
     signal = contrast[contrast > 0]
     if signal.size == 0:
         return np.zeros(contrast.shape, dtype=np.bool_)
-    return _largest_filled(contrast > 0.01 * np.percentile(signal, 99))
+    return _fill_largest_part(contrast > 0.01 * np.percentile(signal, 99))
 
 
-def _largest_filled(mask: Mask) -> Mask:
+def _fill_largest_part(mask: Mask) -> Mask:
     """Keep the largest connected piece, and fill its holes in 3D and in each plane of the third axis."""
     labels, count = ndimage.label(mask)
     if count == 0:

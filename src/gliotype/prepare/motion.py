@@ -18,7 +18,7 @@ from scipy import ndimage
 from scipy.spatial.transform import Rotation
 from threadpoolctl import threadpool_limits
 
-from gliotype.prepare.head import head_mask, shrunk
+from gliotype.prepare.head import head_mask, shrink
 from gliotype.volume import Matrix, Volume
 
 WORKING_MM = 4.0
@@ -57,31 +57,33 @@ def head_motion(series: Volume, baseline: range) -> tuple[Matrix, ...]:
 def _head_motion(series: Volume, baseline: range) -> tuple[Matrix, ...]:
     small = [_small(series, t) for t in range(series.array.shape[3])]
     middle = baseline[len(baseline) // 2]
-    coarse, fine = ([_smoothed(frame, mm) for frame in small] for mm in SMOOTH_MM)
-    found = _followed(coarse, _Reference(coarse[middle], SAMPLES[0]), [np.eye(4)] * len(small), middle)
-    mean = np.mean([_moved(fine[t], found[t]) for t in baseline], axis=0)
+    coarse, fine = ([_smooth(frame, mm) for frame in small] for mm in SMOOTH_MM)
+    found = _follow_frames(coarse, _Reference(coarse[middle], SAMPLES[0]), [np.eye(4)] * len(small), middle)
+    mean = np.mean([_move(fine[t], found[t]) for t in baseline], axis=0)
     reference = _Reference(fine[middle].with_array(mean), SAMPLES[1])
-    found = _followed(fine, reference, found, middle)
+    found = _follow_frames(fine, reference, found, middle)
     drop = 1.0 - np.array([float(np.mean(frame.array)) for frame in coarse]) / np.mean(mean)
     drop[: baseline.start] = 0.0
-    return _unbiased(found, drop, baseline, reference.middle)
+    return _remove_bolus_motion(found, drop, baseline, reference.middle)
 
 
 def _small(series: Volume, t: int) -> Volume:
-    return shrunk(series.with_array(series.array[..., t]), WORKING_MM)
+    return shrink(series.with_array(series.array[..., t]), WORKING_MM)
 
 
-def _smoothed(frame: Volume, sigma_mm: float) -> Volume:
+def _smooth(frame: Volume, sigma_mm: float) -> Volume:
     return frame.with_array(
         ndimage.gaussian_filter(np.asarray(frame.array), sigma_mm / np.array(frame.grid.spacing), truncate=3)
     )
 
 
-def _moved(frame: Volume, frame_from_series: Matrix) -> Floats:
+def _move(frame: Volume, frame_from_series: Matrix) -> Floats:
     return np.asarray(frame.resample(frame.grid, frame_from_series).array, dtype=np.float64)
 
 
-def _followed(frames: list[Volume], reference: _Reference, found: list[Matrix], middle: int) -> list[Matrix]:
+def _follow_frames(
+    frames: list[Volume], reference: _Reference, found: list[Matrix], middle: int
+) -> list[Matrix]:
     """Improve the motion of every frame, outwards from the middle of the baseline.
 
     A frame begins where it was found before, or where its neighbour was found now, if that fits better.
@@ -90,12 +92,14 @@ def _followed(frames: list[Volume], reference: _Reference, found: list[Matrix], 
     for order in (range(middle, len(frames)), range(middle, -1, -1)):
         neighbour = improved[middle]
         for t in order:
-            improved[t] = reference.fitted(frames[t], [found[t], neighbour])
+            improved[t] = reference.fit_frame(frames[t], [found[t], neighbour])
             neighbour = improved[t]
     return improved
 
 
-def _unbiased(found: list[Matrix], drop: Floats, baseline: range, centre: Floats) -> tuple[Matrix, ...]:
+def _remove_bolus_motion(
+    found: list[Matrix], drop: Floats, baseline: range, centre: Floats
+) -> tuple[Matrix, ...]:
     """Take from the motion what follows the bolus, and refer it to the middle of the baseline.
 
     Where contrast agent changes the signal more on one side of the head than on the other, it looks like motion that
@@ -178,17 +182,17 @@ class _Reference:
         values = array[i, j, k]
         return np.vstack([np.cross(arm, slope).T, slope.T, values * gains, _hats(values)])
 
-    def fitted(self, frame: Volume, starts: list[Matrix]) -> Matrix:
+    def fit_frame(self, frame: Volume, starts: list[Matrix]) -> Matrix:
         """Find the motion of a frame from the better of some starts (``frame_from_series``)."""
         steps = [self._step(frame, start) for start in starts]
         first = int(np.argmin([unlike for _, unlike in steps]))
-        place, step = starts[first], steps[first][0]
+        motion, step = starts[first], steps[first][0]
         for _ in range(ITERATIONS):
-            place = place @ np.linalg.inv(_matrix(step, self.middle))
+            motion = motion @ np.linalg.inv(_matrix(step, self.middle))
             if self._length(step) < SETTLED_MM:
                 break
-            step, _ = self._step(frame, place)
-        return place
+            step, _ = self._step(frame, motion)
+        return motion
 
     def _step(self, frame: Volume, frame_from_series: Matrix) -> tuple[Floats, float]:
         """Solve for turns and shifts at a place; return them, and the median residual there."""

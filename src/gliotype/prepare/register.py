@@ -35,7 +35,7 @@ class Alignment:
         similarity: 0 to 1, how much one image says about the other where the fixed head is (and, for a
             template, its brain): see `gliotype.prepare.similarity.similarity`.
         overlap: Dice of the two heads (or brains) within the field that both images cover.
-        doubts: what speaks against the result, short clauses; empty when it is trusted.
+        quality_issues: what speaks against the result, short clauses; empty when it is trusted.
         start: name of the start that won.
     """
 
@@ -72,8 +72,8 @@ def rigid(fixed: RegistrationImage, moving: RegistrationImage) -> Alignment:
         yield [Start(f"turn {n}", _about(turn, here, there)) for n, turn in enumerate(_turns())]
 
     found = _optimise_until_trusted(pairs, rounds(), RIGID, _rigid_quality_issues)
-    kept = _check_quality(pairs, header, _rigid_quality_issues)
-    return kept if not kept.quality_issues and kept.similarity >= found.similarity - 1e-3 else found
+    unmoved = _check_quality(pairs, header, _rigid_quality_issues)
+    return unmoved if not unmoved.quality_issues and unmoved.similarity >= found.similarity - 1e-3 else found
 
 
 def affine(pairs: Sequence[Pair]) -> Alignment:

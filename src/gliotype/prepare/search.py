@@ -66,19 +66,19 @@ def optimise(pairs: Sequence[Pair], starts: Sequence[Start], freedom: TransformM
         The transform reached, under the name of its start.
     """
     middle = pairs[0].fixed.points.mean(axis=0)
-    places = _apart(pairs, starts, STAGES[0][0], 10.0, level=0)
+    found = _apart(pairs, starts, STAGES[0][0], 10.0, level=0)
     for count, evaluations in STAGES:
-        places = [
-            Start(s.name, _searched(pairs, s.moving_from_fixed, middle, freedom, evaluations))
-            for s in _apart(pairs, places, count, 5.0, level=0)
+        found = [
+            Start(s.name, _search_coarse(pairs, s.moving_from_fixed, middle, freedom, evaluations))
+            for s in _apart(pairs, found, count, 5.0, level=0)
         ]
     climbed = [
-        Start(s.name, _ascended(pairs, s.moving_from_fixed, middle, freedom, 1, focused=focused))
+        Start(s.name, _climb(pairs, s.moving_from_fixed, middle, freedom, 1, focused=focused))
         for focused in (False, True)
-        for s in _apart(pairs, places, CLIMBED, 3.0, level=1, focused=focused)
+        for s in _apart(pairs, found, CLIMBED, 3.0, level=1, focused=focused)
     ]
     best = max(climbed, key=lambda s: joint(pairs, s.moving_from_fixed, 1, focused=True))
-    return Start(best.name, _ascended(pairs, best.moving_from_fixed, middle, freedom, 2, focused=True))
+    return Start(best.name, _climb(pairs, best.moving_from_fixed, middle, freedom, 2, focused=True))
 
 
 def joint(pairs: Sequence[Pair], moving_from_fixed: Matrix, level: int, *, focused: bool = False) -> float:
@@ -102,23 +102,23 @@ def _apart(
     points = pairs[0].fixed.points
     corners = np.array([*product(*zip(points.min(axis=0), points.max(axis=0), strict=True))])
     picked: list[Start] = []
-    places: list[Points] = []
+    found: list[Points] = []
     for start in sorted(starts, key=lambda s: -joint(pairs, s.moving_from_fixed, level, focused=focused)):
-        place = apply_affine(start.moving_from_fixed, corners)
-        if all(np.linalg.norm(place - other, axis=1).mean() > apart_mm for other in places):
+        moved_corners = apply_affine(start.moving_from_fixed, corners)
+        if all(np.linalg.norm(moved_corners - other, axis=1).mean() > apart_mm for other in found):
             picked.append(start)
-            places.append(place)
+            found.append(moved_corners)
         if len(picked) == count:
             break
     return picked
 
 
-def _searched(
+def _search_coarse(
     pairs: Sequence[Pair], start: Matrix, middle: Point, freedom: TransformModel, evaluations: int
 ) -> Matrix:
     """Improve a start at the coarsest level without gradients (Powell 1964)."""
 
-    def moved(p: NDArray[np.float64]) -> Matrix:
+    def apply_steps(p: NDArray[np.float64]) -> Matrix:
         steps = np.zeros(9)
         steps[: len(p)] = p
         change = np.eye(4)
@@ -127,15 +127,15 @@ def _searched(
         return start @ change
 
     found = minimize(
-        lambda p: -joint(pairs, moved(p), 0),
+        lambda p: -joint(pairs, apply_steps(p), 0),
         np.zeros(freedom.searched),
         method="Powell",
         options={"maxfev": evaluations, "xtol": 0.02, "ftol": 1e-3},
     )
-    return moved(found.x)
+    return apply_steps(found.x)
 
 
-def _ascended(
+def _climb(
     pairs: Sequence[Pair], start: Matrix, middle: Point, freedom: TransformModel, level: int, *, focused: bool
 ) -> Matrix:
     """Maximise Mattes mutual information of the most similar pair at one level.

@@ -13,7 +13,7 @@ from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from gliotype.prepare.head import Mask, head_mask, shrunk
+from gliotype.prepare.head import Mask, head_mask, shrink
 from gliotype.volume import Matrix, Volume
 
 LEVELS_MM = (8.0, 4.0, 2.0)
@@ -66,14 +66,14 @@ class RegistrationImage:
             head: mask on the same grid; found when None.
             focus: mask, see above.
         """
-        middle = shrunk(image, LEVELS_MM[1])
+        middle = shrink(image, LEVELS_MM[1])
         if head is None:
             mask = middle.with_array(head_mask(middle))
         else:
-            share = shrunk(image.with_array(head), LEVELS_MM[1])
+            share = shrink(image.with_array(head), LEVELS_MM[1])
             mask = share.with_array(np.asarray(share.array, dtype=np.float32) >= 0.5)
-        fine = _equalised(shrunk(image, LEVELS_MM[2]), mask)
-        levels = (shrunk(fine, LEVELS_MM[0]), shrunk(fine, LEVELS_MM[1]), fine)
+        fine = _equalise_histogram(shrink(image, LEVELS_MM[2]), mask)
+        levels = (shrink(fine, LEVELS_MM[0]), shrink(fine, LEVELS_MM[1]), fine)
         if not np.asarray(mask.array).any():
             mask = mask.with_array(np.ones(mask.array.shape, dtype=np.bool_))
         away = ndimage.distance_transform_edt(~np.asarray(mask.array, np.bool_), sampling=mask.grid.spacing)
@@ -191,7 +191,7 @@ def _samples(image: Volume, around: Volume, count: int, head: Volume) -> _Sample
     return _Samples(apply_affine(image.affine, index), ranks, inside)
 
 
-def _equalised(image: Volume, head: Volume) -> Volume:
+def _equalise_histogram(image: Volume, head: Volume) -> Volume:
     """Replace intensities by their rank within the head (0 to 1), so that histogram bins are well used."""
     array = np.asarray(image.array, dtype=np.float32)
     inside = np.asarray(head.resample(image.grid, order=0).array, dtype=np.bool_)

@@ -12,10 +12,10 @@ from scipy import ndimage
 from gliotype.atlas import atlas
 from gliotype.dsc import DscSeries
 from gliotype.errors import InputError
-from gliotype.prepare.bias import corrected
+from gliotype.prepare.bias import correct_inhomogeneity
 from gliotype.prepare.brain import BrainFinder, atlas_brain, brain_of
 from gliotype.prepare.dsc import baseline_mean, dsc_series
-from gliotype.prepare.head import is_stripped, shrunk, support, zero_background
+from gliotype.prepare.head import is_stripped, shrink, support, zero_background
 from gliotype.prepare.intensity import likely_white, white_matter_level
 from gliotype.prepare.register import Alignment, affine, rigid
 from gliotype.prepare.similarity import Pair, RegistrationImage
@@ -119,7 +119,7 @@ def prepare_registered(
     white = likely_white(grid, mni_from_world)
     scaled, levels, unscaled = {}, {}, []
     for sequence, image in images.items():
-        even = corrected(image, brain.mask)
+        even = correct_inhomogeneity(image, brain.mask)
         level = white_matter_level(even, brain.mask, white)
         scaled[sequence] = even.with_array((even.array / np.float32(level or 1.0)).astype(np.float32))
         levels[f"{sequence}: white matter as acquired"] = round(level, 4)
@@ -240,6 +240,6 @@ def _template(sequence: Sequence, stripped: bool) -> RegistrationImage:
     template = atlas.template(sequence)
     if stripped:
         template = template.with_array(np.where(np.asarray(atlas.brain().array), template.array, 0))
-    brain = shrunk(atlas.brain(), 4.0)
+    brain = shrink(atlas.brain(), 4.0)
     away = ndimage.distance_transform_edt(np.asarray(brain.array) < 0.5, sampling=brain.grid.spacing)
     return RegistrationImage.of(template, focus=brain.with_array((away < FOCUS_MM).astype(np.float32)))

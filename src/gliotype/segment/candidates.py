@@ -8,7 +8,6 @@ counts was fitted on simulated patients (``weights/model1.md``).
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -22,7 +21,7 @@ from gliotype.runtime import read_weights
 from gliotype.segment.model1 import CHANNELS, GRID, NetworkPass
 from gliotype.study import Sequence
 
-NUMBERS = ("log_volume", "surer_look", "other_look", "contrast", "depth_mm")
+NUMBERS = ("log_volume", "surer_pass", "other_pass", "contrast", "depth_mm")
 """The numbers of `CandidateFeatures` that are weighed, in order."""
 
 SHOWS_AS: tuple[tuple[tuple[Sequence, ...], float], ...] = (
@@ -42,9 +41,9 @@ class CandidateFeatures:
 
     Attributes:
         log_volume: natural logarithm of its volume in ml.
-        surer_look: whole-tumour probability within it on the less sure side of the mirror, mean over its voxels, of the
+        surer_pass: whole-tumour probability within it on the less sure side of the mirror, mean over its voxels, of the
             pass that is surer.
-        other_look: the same of the pass that is less sure; of the same pass where there is only one.
+        other_pass: the same of the pass that is less sure; of the same pass where there is only one.
         contrast: how much it is brighter (T1: darker) than its surroundings or than the mirror side, whichever differs
             less; mean over T2 and FLAIR, in units of `gliotype.segment.model1.scale`.
         depth_mm: mean distance of its voxels from the brain's surface.
@@ -52,8 +51,8 @@ class CandidateFeatures:
     """
 
     log_volume: float
-    surer_look: float
-    other_look: float
+    surer_pass: float
+    other_pass: float
     contrast: float
     depth_mm: float
     symmetry: float
@@ -65,7 +64,7 @@ class CandidateFeatures:
 
 
 def candidate_features(
-    part: NDArray[np.bool_], others: NDArray[np.bool_], volume_ml: float, passes: Many[NetworkPass]
+    part: NDArray[np.bool_], others: NDArray[np.bool_], volume_ml: float, passes: list[NetworkPass]
 ) -> CandidateFeatures:
     """Measure what speaks for a component.
 
@@ -82,16 +81,16 @@ def candidate_features(
         >>> says = np.zeros((5, *GRID.shape), np.float32); says[3][part] = 0.9
         >>> here = NetworkPass(stack, np.ones(GRID.shape, bool), says, says, frozenset({Sequence.FLAIR}))
         >>> found = candidate_features(part, part, 4.1, [here])
-        >>> round(found.contrast, 1), round(found.surer_look, 1), found.symmetry
+        >>> round(found.contrast, 1), round(found.surer_pass, 1), found.symmetry
         (2.0, 0.9, 0.0)
     """
     sure = [float(np.minimum(*(_whole(p)[part] for p in (a.straight, a.mirrored))).mean()) for a in passes]
-    brain = passes[0].place
+    brain = passes[0].brain_region
     away = ndimage.distance_transform_edt(brain, sampling=GRID.spacing)
     return CandidateFeatures(
         log_volume=float(np.log(volume_ml)),
-        surer_look=max(sure),
-        other_look=min(sure),
+        surer_pass=max(sure),
+        other_pass=min(sure),
         contrast=_contrast(part, others, passes[0]),
         depth_mm=float(away[part].mean()),
         symmetry=float((part & part[::-1]).sum() / part.sum()),
@@ -106,8 +105,8 @@ def _contrast(part: NDArray[np.bool_], others: NDArray[np.bool_], seen: NetworkP
     """Contrast of a component; see `CandidateFeatures`."""
     within = ndimage.binary_dilation(part, iterations=RING_VOXELS)
     within &= ~ndimage.binary_dilation(part, iterations=GAP_VOXELS)
-    ring = within & seen.place & ~others
-    both = part & seen.place[::-1]
+    ring = within & seen.brain_region & ~others
+    both = part & seen.brain_region[::-1]
     names, sign = next(
         ([s for s in names if s in seen.sequences], sign)
         for names, sign in SHOWS_AS
@@ -131,7 +130,7 @@ class CandidateModel:
         sd: their standard deviations.
         coefficients: change of the log-odds of tumour per standard deviation.
         intercept: log-odds of the average component.
-        cut: log-odds from which a component is taken for a tumour.
+        threshold: log-odds from which a component is taken for a tumour.
         most_symmetry: a component that is its own mirror image to a larger share is taken for anatomy.
     """
 
@@ -139,7 +138,7 @@ class CandidateModel:
     sd: NDArray[np.float64]
     coefficients: NDArray[np.float64]
     intercept: float
-    cut: float
+    threshold: float
     most_symmetry: float
 
     def log_odds(self, features: CandidateFeatures) -> float:
@@ -148,7 +147,7 @@ class CandidateModel:
 
     def accepts(self, features: CandidateFeatures) -> bool:
         """Tell whether the evidence suffices to take a component for a tumour."""
-        return self.log_odds(features) >= self.cut and features.symmetry <= self.most_symmetry
+        return self.log_odds(features) >= self.threshold and features.symmetry <= self.most_symmetry
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> CandidateModel:
@@ -158,8 +157,10 @@ class CandidateModel:
         mean, sd, coefficients = (
             np.array(document[key], dtype=np.float64) for key in ("mean", "sd", "coefficients")
         )
-        intercept, cut, symmetry = (float(document[key]) for key in ("intercept", "cut", "most_symmetry"))
-        return cls(mean, sd, coefficients, intercept, cut, symmetry)
+        intercept, threshold, symmetry = (
+            float(document[key]) for key in ("intercept", "threshold", "most_symmetry")
+        )
+        return cls(mean, sd, coefficients, intercept, threshold, symmetry)
 
 
 @cache

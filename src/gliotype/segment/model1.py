@@ -1,7 +1,7 @@
 """Model 1: one network that finds the brain and the tumour's sub-regions from any subset of sequences.
 
 The network sees the head on a 2 mm grid in MNI152 orientation and position (affine), each sequence scaled
-robustly within the brain's place, and beside each image its mirror image: what differs between the sides is suspect.
+robustly within the brain region, and beside each image its mirror image: what differs between the sides is suspect.
 The same input is built here for training and for use.
 """
 
@@ -32,12 +32,12 @@ CLIP = (-4.0, 6.0)
 """Scaled intensities are clipped to this range."""
 
 
-def scale(image: NDArray[np.float32], place: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Scale an image to median 0 and (10th to 90th percentile) spread 2 within the brain's place.
+def scale(image: NDArray[np.float32], brain_region: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Scale an image to median 0 and (10th to 90th percentile) spread 2 within the brain region.
 
     Args:
         image: on any grid; exact zeros are no signal (outside the field of view, or stripped).
-        place: where the brain is or is to be expected.
+        brain_region: where the brain is or is to be expected.
 
     Returns:
         float32 image clipped to `CLIP`; 0 where there was no signal, and all 0 where the image is flat.
@@ -48,7 +48,7 @@ def scale(image: NDArray[np.float32], place: NDArray[np.bool_]) -> NDArray[np.fl
         >>> round(float(np.median(scaled)), 2), round(float(np.ptp(scaled)), 1)
         (0.0, 2.5)
     """
-    values = image[place & (image != 0)]
+    values = image[brain_region & (image != 0)]
     if values.size < 100:
         return np.zeros_like(image, dtype=np.float32)
     low, middle, high = np.quantile(values[:: max(1, values.size // 20000)], [0.1, 0.5, 0.9])
@@ -59,24 +59,24 @@ def scale(image: NDArray[np.float32], place: NDArray[np.bool_]) -> NDArray[np.fl
 
 
 def network_input(
-    images: Mapping[Sequence, NDArray[np.float32]], place: NDArray[np.bool_]
+    images: Mapping[Sequence, NDArray[np.float32]], brain_region: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """Stack scaled images and their mirror images in the network's order.
 
     Args:
         images: per sequence, on `GRID`; missing sequences are left out.
-        place: where the brain is or is to be expected, on `GRID`.
+        brain_region: where the brain is or is to be expected, on `GRID`.
 
     Returns:
         float32 array (8, 80, 96, 80); channels of missing sequences are 0.
     """
     empty = np.zeros(GRID.shape, np.float32)
-    stack = np.stack([scale(images[s], place) if s in images else empty for s in CHANNELS])
+    stack = np.stack([scale(images[s], brain_region) if s in images else empty for s in CHANNELS])
     return np.concatenate([stack, stack[:, ::-1]])
 
 
 @cache
-def expected_place() -> NDArray[np.bool_]:
+def expected_brain_region() -> NDArray[np.bool_]:
     """Return where the atlas has the brain, on `GRID`."""
     return np.asarray(atlas.brain().resample(GRID, order=0).array, dtype=np.bool_)
 
@@ -92,14 +92,14 @@ class NetworkPass:
 
     Attributes:
         stack: its input, (8, 80, 96, 80); see `network_input`.
-        place: where the brain is, or is to be expected.
+        brain_region: where the brain is, or is to be expected.
         straight: probabilities of `CLASSES`, (5, 80, 96, 80).
         mirrored: the same of the mirror image, turned back.
         sequences: which sequences it shows.
     """
 
     stack: NDArray[np.float32]
-    place: NDArray[np.bool_]
+    brain_region: NDArray[np.bool_]
     straight: NDArray[np.float32]
     mirrored: NDArray[np.float32]
     sequences: frozenset[Sequence]
@@ -111,29 +111,31 @@ class NetworkPass:
 
 
 def on_network_grid(
-    images: Mapping[Sequence, Volume], mni_from_world: Matrix, place: Volume
+    images: Mapping[Sequence, Volume], mni_from_world: Matrix, brain_region: Volume
 ) -> tuple[dict[Sequence, NDArray[np.float32]], NDArray[np.bool_]]:
-    """Bring images and the brain's place to `GRID`.
+    """Bring images and the brain region to `GRID`.
 
     Args:
         images: per sequence, in one world space; any subset of T1, T1C, T2 and FLAIR.
         mni_from_world: affine transform of that space to MNI152, RAS mm.
-        place: where the brain is (its mask) or is to be expected (the atlas's), in the same world space.
+        brain_region: where the brain is (its mask) or is to be expected (the atlas's), in the same world space.
     """
     world_from_mni = np.linalg.inv(mni_from_world)
     on_grid = {s: np.asarray(images[s].resample(GRID, world_from_mni).array) for s in CHANNELS if s in images}
-    return on_grid, np.asarray(place.resample(GRID, world_from_mni, order=0).array) > 0
+    return on_grid, np.asarray(brain_region.resample(GRID, world_from_mni, order=0).array) > 0
 
 
-def run_network(images: Mapping[Sequence, NDArray[np.float32]], place: NDArray[np.bool_]) -> NetworkPass:
+def run_network(
+    images: Mapping[Sequence, NDArray[np.float32]], brain_region: NDArray[np.bool_]
+) -> NetworkPass:
     """Run Model 1 on the image and on its mirror image.
 
     Args:
         images: per sequence, on `GRID`; any subset of T1, T1C, T2 and FLAIR.
-        place: where the brain is or is to be expected, on `GRID`.
+        brain_region: where the brain is or is to be expected, on `GRID`.
     """
-    stack = network_input(images, place)
+    stack = network_input(images, brain_region)
     network = _network()
     straight = network(stack[None])[0]
     mirrored = network(stack[None, :, ::-1])[0][:, ::-1]
-    return NetworkPass(stack, place, straight, mirrored, frozenset(images))
+    return NetworkPass(stack, brain_region, straight, mirrored, frozenset(images))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,11 +15,18 @@ from gliotype.errors import InputError
 from gliotype.masks import within_mm
 from gliotype.segment.appearance import sharpen
 from gliotype.segment.candidates import CandidateFeatures, CandidateModel, candidate_features, candidate_model
-from gliotype.segment.model1 import CLASSES, GRID, NetworkPass, expected_place, on_network_grid, run_network
+from gliotype.segment.model1 import (
+    CLASSES,
+    GRID,
+    NetworkPass,
+    expected_brain_region,
+    on_network_grid,
+    run_network,
+)
 from gliotype.study import Label, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Matrix, Volume
 
-WHOLE_CUT = 0.5
+WHOLE_THRESHOLD = 0.5
 """Sharpened whole-tumour probability from which a voxel is tumour; chosen on development patients (model1.md)."""
 
 FLUID_BRIGHT = (Sequence.T2, Sequence.FLAIR)
@@ -66,8 +72,9 @@ def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vol
         without holes, `SPARE_MM` wider.
     """
     grid = next(iter(images.values())).grid
-    place = Volume(atlas.brain().array, np.linalg.inv(mni_from_world) @ atlas.brain().affine)
-    outside = run_network(*on_network_grid(images, mni_from_world, place)).mean[CLASSES.index("outside")]
+    brain_region = Volume(atlas.brain().array, np.linalg.inv(mni_from_world) @ atlas.brain().affine)
+    probabilities = run_network(*on_network_grid(images, mni_from_world, brain_region)).mean
+    outside = probabilities[CLASSES.index("outside")]
     inside = Volume(np.where(_reachable(), 1 - outside, 0), GRID.affine).resample(grid, mni_from_world)
     mask = np.asarray(inside.array) > 0.5
     if mask.any():
@@ -81,7 +88,7 @@ def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vol
 @cache
 def _reachable() -> NDArray[np.bool_]:
     """Mask the voxels of the network's grid within `REACH_MM` of the atlas's brain."""
-    return within_mm(expected_place(), REACH_MM, GRID.spacing)
+    return within_mm(expected_brain_region(), REACH_MM, GRID.spacing)
 
 
 def segment(prepared: PreparedStudy) -> Tumour:
@@ -92,8 +99,8 @@ def segment(prepared: PreparedStudy) -> Tumour:
     """
     candidates = find_candidates(prepared)
     selection = select_candidates(candidates, candidate_model())
-    labels = np.where(selection.kept, candidates.regions.argmax(axis=0) + 1, 0).astype(np.uint8)
-    confidence = float(candidates.whole[selection.kept].mean()) if selection.kept.any() else None
+    labels = np.where(selection.mask, candidates.regions.argmax(axis=0) + 1, 0).astype(np.uint8)
+    confidence = float(candidates.whole[selection.mask].mean()) if selection.mask.any() else None
     blind = () if any(s in prepared.images for s in FLUID_BRIGHT) else (NOT_FLUID_BRIGHT,)
     return Tumour(Volume(labels, prepared.grid.affine), "model1", confidence, selection.warnings + blind)
 
@@ -136,9 +143,9 @@ def find_candidates(prepared: PreparedStudy) -> TumourCandidates:
     """Find the components that look like tumour.
 
     The network looks at all sequences together and at `FLUID_BRIGHT` alone, and the higher whole-tumour
-    probability counts: a faint tumour that T1 and T1c do not show is else talked away by them. That probability
-    is sharpened by the patient's own appearance (`sharpen`); components are drawn where it reaches `WHOLE_CUT`, and are
-    candidates from `MIN_VOLUME_ML` and a probability of `MIN_PEAK` somewhere in them.
+    probability counts: T1 and T1c without a sign of tumour would otherwise hide one that is faint on T2 and FLAIR.
+    That probability is sharpened by the patient's own appearance (`sharpen`). Components are drawn where it reaches
+    `WHOLE_THRESHOLD`; candidates are those of at least `MIN_VOLUME_ML` with a probability of at least `MIN_PEAK`.
     """
     passes = _run_passes(prepared)
     regions = np.stack([_up(m, prepared) for m in passes[0].mean[2:]])
@@ -149,7 +156,7 @@ def find_candidates(prepared: PreparedStudy) -> TumourCandidates:
     whole = whole * brain
     arrays = {s: np.asarray(image.array) for s, image in prepared.images.items()}
     sharp = sharpen(whole, arrays, brain, prepared.grid.spacing[0])
-    parts, n = ndimage.label(sharp >= WHOLE_CUT)
+    parts, n = ndimage.label(sharp >= WHOLE_THRESHOLD)
     volumes = np.bincount(parts.ravel(), minlength=n + 1)[1:] * prepared.grid.voxel_ml
     found = tuple(_candidates(parts, volumes, whole, passes, prepared))
     return TumourCandidates(regions, whole, parts, float(volumes.max(initial=0.0)), found)
@@ -157,13 +164,13 @@ def find_candidates(prepared: PreparedStudy) -> TumourCandidates:
 
 def _run_passes(prepared: PreparedStudy) -> list[NetworkPass]:
     """Look at all sequences, and at those alone on which oedema is bright, where these are some of them."""
-    images, brain = stripped_on_network_grid(prepared)
+    images, brain = strip_to_network_grid(prepared)
     fluid_bright = {s: image for s, image in images.items() if s in FLUID_BRIGHT}
-    shown = [images, fluid_bright] if 0 < len(fluid_bright) < len(images) else [images]
-    return [run_network(some, brain) for some in shown]
+    inputs = [images, fluid_bright] if 0 < len(fluid_bright) < len(images) else [images]
+    return [run_network(some, brain) for some in inputs]
 
 
-def stripped_on_network_grid(
+def strip_to_network_grid(
     prepared: PreparedStudy,
 ) -> tuple[dict[Sequence, NDArray[np.float32]], NDArray[np.bool_]]:
     """Return the images without all that is not brain, and the brain, both on the network's grid."""
@@ -183,7 +190,7 @@ def _candidates(
     parts: NDArray[np.int32],
     volumes: NDArray[np.floating],
     whole: NDArray[np.float32],
-    passes: Many[NetworkPass],
+    passes: list[NetworkPass],
     prepared: PreparedStudy,
 ) -> Iterator[Candidate]:
     """Yield the components that are large and certain enough, with what speaks for each."""
@@ -209,7 +216,7 @@ def _candidates(
 class Selection:
     """Which voxels are tumour, and what is to be said about the others."""
 
-    kept: NDArray[np.bool_]
+    mask: NDArray[np.bool_]
     warnings: tuple[str, ...]
 
 
@@ -220,9 +227,9 @@ def select_candidates(candidates: TumourCandidates, model: CandidateModel) -> Se
         nothing = np.zeros(candidates.parts.shape, np.bool_)
         return Selection(nothing, (NOT_TAKEN.format(candidates.largest_ml),) if candidates.largest_ml else ())
     largest = max(c.mass for c in accepted)
-    kept = [c.number for c in accepted if c.mass >= MIN_SHARE * largest]
-    note = (f"the tumour has {len(kept)} separate parts",) if len(kept) > 1 else ()
-    return Selection(np.isin(candidates.parts, kept), note)
+    selected = [c.number for c in accepted if c.mass >= MIN_SHARE * largest]
+    warnings = (f"the tumour has {len(selected)} separate parts",) if len(selected) > 1 else ()
+    return Selection(np.isin(candidates.parts, selected), warnings)
 
 
 def given_tumour(mask: Volume, prepared: PreparedStudy) -> Tumour:

@@ -223,7 +223,7 @@ def degrade(
 ) -> Field:
     """Add what the scanner adds: coil inhomogeneity, ringing, ghosts, slices, Rician noise, a distorted grey scale."""
     bias = np.exp(protocol.bias * smooth_noise(rng, image.shape, rng.uniform(50, 110) / spacing_mm))
-    image = _sampled_in_k_space(rng, image * bias, protocol)
+    image = _sample_k_space(rng, image * bias, protocol)
     image = slice_blur(image, spacing_mm, protocol, float(rng.random()))
     sigma = protocol.noise * white_matter
     real = image + sigma * rng.standard_normal(image.shape, dtype=np.float32)
@@ -234,14 +234,14 @@ def degrade(
     return np.asarray(image, dtype=np.float32)
 
 
-def _sampled_in_k_space(rng: np.random.Generator, image: Field, protocol: Protocol) -> Field:
+def _sample_k_space(rng: np.random.Generator, image: Field, protocol: Protocol) -> Field:
     """Leave out the far ends of k-space along the phase axis, and add the ghosts of a periodic motion."""
     axis = (protocol.slice_axis + 1) % 3
     size = image.shape[axis]
     if protocol.kept_k_space < 1.0:
         lines = np.fft.rfft(image, axis=axis)
-        kept = np.arange(lines.shape[axis]) <= protocol.kept_k_space * (lines.shape[axis] - 1)
-        lines *= kept.reshape([-1 if a == axis else 1 for a in range(3)])
+        sampled = np.arange(lines.shape[axis]) <= protocol.kept_k_space * (lines.shape[axis] - 1)
+        lines *= sampled.reshape([-1 if a == axis else 1 for a in range(3)])
         image = np.abs(np.fft.irfft(lines, size, axis=axis)).astype(np.float32)
     if protocol.ghost > 0.0:
         shift = int(rng.uniform(0.08, 0.5) * size)

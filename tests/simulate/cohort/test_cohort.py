@@ -154,11 +154,11 @@ def test_an_interrupted_cohort_goes_on(cohort: Path, copy: Path) -> None:
     half.mkdir(parents=True)
     (half / "sub-0002_T1w.nii.gz").write_bytes(b"half")
     (copy / "participants.tsv").unlink()
-    told: list[str] = []
+    lines: list[str] = []
     kept = (copy / "sub-0001" / "anat" / "sub-0001_T1w.nii.gz").stat().st_mtime_ns
-    done = write(8, copy, seed=3, tell=told.append)
+    done = write(8, copy, seed=3, progress=lines.append)
     assert (done.made, len(done.patients)) == (2, 8)
-    assert told == ["simulate sub-0002 of 8", "simulate sub-0003 of 8"]
+    assert lines == ["simulate sub-0002 of 8", "simulate sub-0003 of 8"]
     assert (copy / "sub-0001" / "anat" / "sub-0001_T1w.nii.gz").stat().st_mtime_ns == kept
     assert not list(copy.glob(".gliotype-*"))
     assert participants(copy) == participants(cohort)

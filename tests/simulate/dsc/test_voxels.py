@@ -9,7 +9,7 @@ import pytest
 
 from gliotype.errors import UsageError
 from gliotype.simulate.dsc.noise import add_noise
-from gliotype.simulate.dsc.protocols import DSC_SITES, draw_dsc_protocol, dsc_site_named
+from gliotype.simulate.dsc.protocols import DSC_SITES, draw_dsc_protocol, find_dsc_site
 from gliotype.simulate.dsc.signal import DscProtocol
 from gliotype.simulate.dsc.voxels import VoxelCurves, VoxelRegion, draw_perfusion_patient
 from gliotype.simulate.lesion.glioma import GliomaType, TumourPlan, draw_plan
@@ -149,4 +149,4 @@ def test_sites_differ_as_they_say() -> None:
 
 def test_an_unknown_site_is_named_with_those_that_there_are() -> None:
     with pytest.raises(UsageError, match="choose one of snuh, external"):
-        dsc_site_named("mayo")
+        find_dsc_site("mayo")

@@ -33,8 +33,8 @@ def test_tumours_start_in_the_lobes_of_their_class(head: NDArray[np.uint8], glio
     drawn = np.zeros(GRID.shape)
     drawn[tuple(seeds.T)] = 1
     found = loci(Volume(drawn, GRID.affine), np.eye(4))
-    for place, name in enumerate(("Frontal", "Temporal", "Parietal")):
-        assert found[name] == pytest.approx(100 * CENTRES[glioma][place], abs=7)
+    for index, name in enumerate(("Frontal", "Temporal", "Parietal")):
+        assert found[name] == pytest.approx(100 * CENTRES[glioma][index], abs=7)
 
 
 def test_tumours_start_in_parenchyma_of_both_sides(head: NDArray[np.uint8]) -> None:

@@ -12,12 +12,19 @@ from gliotype.segment.candidates import CandidateFeatures, CandidateModel
 from gliotype.segment.model1 import GRID
 from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.glioma import GliomaType
-from gliotype.train.model1.candidates import Recipe, Weighed, fit, prepared_head, weigh, write_model
+from gliotype.train.model1.candidates import (
+    LabelledCandidate,
+    Recipe,
+    fit,
+    label_candidates,
+    prepare_head,
+    write_model,
+)
 
 RECIPE = Recipe(None, Path("kept.npz"), healthy=3, tumours=5)
 
 
-def components(n: int, seed: int = 0) -> list[Weighed]:
+def components(n: int, seed: int = 0) -> list[LabelledCandidate]:
     """Components whose contrast tells, and nothing else."""
     rng = np.random.default_rng(seed)
     made = []
@@ -26,14 +33,16 @@ def components(n: int, seed: int = 0) -> list[Weighed]:
         contrast = rng.normal(2.0 if tumour else 0.5, 0.5)
         passes = rng.normal(0.7, 0.1, 2)
         made.append(
-            Weighed(CandidateFeatures(rng.normal(3, 1), *passes, contrast, rng.normal(15, 4), 0.0), tumour),
+            LabelledCandidate(
+                CandidateFeatures(rng.normal(3, 1), *passes, contrast, rng.normal(15, 4), 0.0), tumour
+            ),
         )
     return made
 
 
 def test_what_tells_gets_the_weight_and_both_kinds_count_the_same(tmp_path: Path) -> None:
     weighed = components(150)
-    document = fit(weighed, RECIPE, cut=-1.0, most_symmetry=0.8)
+    document = fit(weighed, RECIPE, threshold=-1.0, most_symmetry=0.8)
     weight = dict(zip(document["numbers"], document["coefficients"], strict=True))
     assert weight["contrast"] > 1.0
     assert all(abs(weight[name]) < 0.5 * weight["contrast"] for name in weight if name != "contrast")
@@ -50,7 +59,7 @@ def test_what_tells_gets_the_weight_and_both_kinds_count_the_same(tmp_path: Path
 
 def test_too_few_components_are_refused() -> None:
     with pytest.raises(InputError, match="simulate more heads"):
-        fit(components(6), RECIPE, cut=0.0, most_symmetry=0.8)
+        fit(components(6), RECIPE, threshold=0.0, most_symmetry=0.8)
 
 
 def test_the_recipe_takes_the_classes_in_turn() -> None:
@@ -60,14 +69,14 @@ def test_the_recipe_takes_the_classes_in_turn() -> None:
 
 
 def test_a_simulated_tumour_is_a_candidate_that_is_tumour() -> None:
-    prepared, truth = prepared_head(1009, GliomaType.ASTROCYTOMA, [template_anatomy()])
-    again, _ = prepared_head(1009, GliomaType.ASTROCYTOMA, [template_anatomy()])
+    prepared, truth = prepare_head(1009, GliomaType.ASTROCYTOMA, [template_anatomy()])
+    again, _ = prepare_head(1009, GliomaType.ASTROCYTOMA, [template_anatomy()])
     for sequence, image in prepared.images.items():
         np.testing.assert_array_equal(image.array, again.images[sequence].array)
     assert prepared.grid.same_as(GRID)
-    found = list(weigh(prepared, truth))
-    assert any(each.tumour and each.features.surer_look > 0.5 for each in found)
-    assert not any(each.tumour for each in weigh(prepared, np.zeros_like(truth)))
+    found = list(label_candidates(prepared, truth))
+    assert any(each.tumour and each.features.surer_pass > 0.5 for each in found)
+    assert not any(each.tumour for each in label_candidates(prepared, np.zeros_like(truth)))
 
 
 def test_the_card_gives_the_shipped_weights() -> None:
@@ -77,5 +86,5 @@ def test_the_card_gives_the_shipped_weights() -> None:
         assert f"| `{name}`" in card
         assert f"| {coefficient:+.2f} |" in card
     assert document["data"]["simulated"] is True
-    assert f"log-odds of {document['cut']:g}" in card
+    assert f"log-odds of {document['threshold']:g}" in card
     assert f"{document['auroc'][0]:.3f}" in card

@@ -45,10 +45,10 @@ def test_a_case_has_images_a_brain_and_a_tumour_within(case: GridPatient) -> Non
 
 
 def test_augmented_inputs_are_honest_about_what_is_missing(case: GridPatient) -> None:
-    place = np.ones(GRID.shape, bool)
+    brain_region = np.ones(GRID.shape, bool)
     seen = set()
     for seed in range(12):
-        x, labels = augment(np.random.default_rng(seed), case, place)
+        x, labels = augment(np.random.default_rng(seed), case, brain_region)
         present = [bool(channel.any()) for channel in x]
         assert present[:4] == present[4:]
         np.testing.assert_array_equal(x[4:], x[:4, ::-1])
@@ -84,8 +84,8 @@ def test_a_run_resumes_where_it_stopped(
     assert {path.name for path in tmp_path.iterdir()} == {
         "checkpoint.pt",
         "recipe.json",
-        "record.csv",
-        "record.svg",
+        "training_log.csv",
+        "training_log.svg",
     }
     with pytest.raises(UsageError, match="run begun with seed 1, and this call asks for seed 2"):
         train(Recipe(None, steps=2, warm_up=1, seed=2), tmp_path)
@@ -125,11 +125,11 @@ def test_whole_tumour_dice_counts_all_regions() -> None:
 
 def test_the_record_keeps_what_the_checkpoint_knows(tmp_path: Path) -> None:
     entries = [Entry(step, 1.5, 0.5, 1e-3, 10.0 * step, 0.1) for step in (25, 50, 75)]
-    write_entries(entries, tmp_path / "record.csv")
-    assert read_entries(tmp_path / "record.csv", 50) == entries[:2]
+    write_entries(entries, tmp_path / "training_log.csv")
+    assert read_entries(tmp_path / "training_log.csv", 50) == entries[:2]
     assert read_entries(tmp_path / "none.csv", 50) == []
-    write_figure(entries, tmp_path / "record.svg")
-    assert "<svg" in (tmp_path / "record.svg").read_text()
+    write_figure(entries, tmp_path / "training_log.svg")
+    assert "<svg" in (tmp_path / "training_log.svg").read_text()
     assert not list(tmp_path.glob(".gliotype-*"))
 
 

@@ -13,9 +13,9 @@ import torch
 from gliotype.errors import InputError
 from gliotype.predictors.slices import LIMIT, NUMBERS
 from gliotype.runtime import import_openvino
-from gliotype.train.common.calibration import youden_cut
+from gliotype.train.common.calibration import youden_threshold
 from gliotype.train.data.examples import Example, read_example, write_example
-from gliotype.train.model2.fit import kept_model
+from gliotype.train.model2.fit import load_or_train_model
 from gliotype.train.model2.model import (
     ALL_PARTS,
     PARTS,
@@ -23,7 +23,7 @@ from gliotype.train.model2.model import (
     Model2,
     Recipe,
     Standard,
-    calibrated,
+    calibrate,
     export,
 )
 from gliotype.train.model2.network import TrainingSet, augment, on_all_cards, train_member
@@ -57,7 +57,7 @@ def patients(n: int, seed: int = 0, *, telling: str = "both") -> list[Example]:
 def model() -> Model2:
     standard = Standard.of(patients(60))
     members = tuple(train_member(FAST, patients(60), standard, seed) for seed in (1, 2))
-    return calibrated(Model2(FAST, members, standard), patients(30, 5))
+    return calibrate(Model2(FAST, members, standard), patients(30, 5))
 
 
 def test_it_learns_image_and_age(model: Model2) -> None:
@@ -65,7 +65,7 @@ def test_it_learns_image_and_age(model: Model2) -> None:
     probability = model.probabilities(test, 0.3)
     truth = np.array([e.mutant for e in test])
     assert probability[truth].min() > probability[~truth].mean()
-    assert ((probability >= model.cut) == truth).mean() > 0.9
+    assert ((probability >= model.threshold) == truth).mean() > 0.9
 
 
 def test_it_tolerates_what_is_missing(model: Model2) -> None:
@@ -162,9 +162,9 @@ def test_augmentation_mirrors_left_and_right_and_never_front_and_back() -> None:
     slices = torch.zeros(60, 4, 128, 128)
     slices[:, 3, 90:110, 90:110] = 1.0  # on the right, in front
     mask = augment(slices, torch.Generator().manual_seed(3), Recipe())[:, 3]
-    place = torch.arange(128.0)
-    right = (mask.sum(dim=2) @ place) / mask.sum(dim=(1, 2))
-    front = (mask.sum(dim=1) @ place) / mask.sum(dim=(1, 2))
+    position = torch.arange(128.0)
+    right = (mask.sum(dim=2) @ position) / mask.sum(dim=(1, 2))
+    front = (mask.sum(dim=1) @ position) / mask.sum(dim=(1, 2))
     assert (front > 64).all()
     assert 0.3 < (right > 64).float().mean() < 0.7
 
@@ -200,26 +200,26 @@ def test_the_exported_model_says_the_same(model: Model2, tmp_path: Path) -> None
 def test_a_killed_run_goes_on_with_the_next_network(tmp_path: Path) -> None:
     train, tuning = patients(24), patients(12, 2)
     recipe = Recipe(parts=frozenset({"shape", "age"}), members=2, epochs=2)
-    whole = kept_model(recipe, train, tuning, tmp_path / "a")
-    kept_model(recipe, train, tuning, tmp_path / "b")
-    (place,) = (tmp_path / "b").iterdir()
-    (place / "member-2.pt").unlink()
+    whole = load_or_train_model(recipe, train, tuning, tmp_path / "a")
+    load_or_train_model(recipe, train, tuning, tmp_path / "b")
+    (run_folder,) = (tmp_path / "b").iterdir()
+    (run_folder / "member-2.pt").unlink()
     lines: list[str] = []
-    again = kept_model(recipe, train, tuning, tmp_path / "b", lines.append)
+    again = load_or_train_model(recipe, train, tuning, tmp_path / "b", lines.append)
     assert all("network 2 of 2" in line for line in lines)
     assert len(lines) == 2
     np.testing.assert_array_equal(whole.log_odds(tuning), again.log_odds(tuning))
-    header, *rows = (place / "record.csv").read_text().splitlines()
+    header, *rows = (run_folder / "training_log.csv").read_text().splitlines()
     assert header == "member,epoch,loss,seconds"
     assert [row.split(",")[:2] for row in rows] == [["1", "1"], ["1", "2"], ["2", "1"], ["2", "2"]]
-    (place / "member-1.pt").write_bytes(b"half")
+    (run_folder / "member-1.pt").write_bytes(b"half")
     with pytest.raises(InputError, match=r"member-1\.pt is damaged .*: delete it and run again"):
-        kept_model(recipe, train, tuning, tmp_path / "b")
+        load_or_train_model(recipe, train, tuning, tmp_path / "b")
 
 
 def test_youden_cut_parts_the_classes() -> None:
     truth = np.array([False, False, True, False, True, True])
-    assert youden_cut(truth, np.array([0.1, 0.2, 0.3, 0.25, 0.8, 0.9])) == pytest.approx(0.275)
+    assert youden_threshold(truth, np.array([0.1, 0.2, 0.3, 0.25, 0.8, 0.9])) == pytest.approx(0.275)
 
 
 def test_an_example_comes_back_as_it_was(tmp_path: Path) -> None:

@@ -103,11 +103,11 @@ def analyse(
     noise = noise_of(signal[outside_tumour], bolus)
     voxels = there & (signal[:, bolus.start : bolus.arrival].mean(axis=1) > FLOOR * noise)
     healthy = outside_tumour & voxels
-    kept = {region: mask & voxels for region, mask in regions.items()}
+    measured = {region: mask & voxels for region, mask in regions.items()}
     curves = curves_of(signal, times, te_ms, bolus, healthy=healthy, noise=noise)
     found = _arteries_of(curves, signal, times, bolus, healthy, arteries, voxels, noise)
-    maps = maps_of(curves, found.input.delta_r2, times, bolus, voxels, kept.get(Region.WHITE_MATTER))
-    numbers = _numbers_of(curves, maps, kept, times, bolus) | {
+    maps = maps_of(curves, found.input.delta_r2, times, bolus, voxels, measured.get(Region.WHITE_MATTER))
+    numbers = _numbers_of(curves, maps, measured, times, bolus) | {
         "arterial_voxels": float(found.input.voxels.sum())
     }
     return VoxelPerfusion(
@@ -117,7 +117,7 @@ def analyse(
         arterial=found.input,
         curves={
             region: RegionCurve(mean_curve(curves.relative, mask), int(mask.sum()))
-            for region, mask in kept.items()
+            for region, mask in measured.items()
             if mask.sum() >= FEWEST_VOXELS
         },
         maps=maps,
@@ -161,10 +161,14 @@ def _arteries_of(
 
 
 def _numbers_of(
-    curves: Curves, maps: Mapping[str, Signals], kept: Mapping[Region, Mask], times_s: Floats, bolus: Bolus
+    curves: Curves,
+    maps: Mapping[str, Signals],
+    measured: Mapping[Region, Mask],
+    times_s: Floats,
+    bolus: Bolus,
 ) -> dict[str, float | None]:
     """The numbers of each region of the tumour, and of the series."""
-    counts = {region: int(kept[region].sum()) if region in kept else 0 for region in Region}
+    counts = {region: int(measured[region].sum()) if region in measured else 0 for region in Region}
     numbers: dict[str, float | None] = dict.fromkeys(PERFUSION_UNITS) | {
         "dsc_frames": float(times_s.size),
         "dsc_interval": float(np.median(np.diff(times_s))),
@@ -174,7 +178,7 @@ def _numbers_of(
     }
     for region in TUMOUR_REGIONS:
         if counts[region] >= FEWEST_VOXELS:
-            mask = kept[region]
+            mask = measured[region]
             of_region = of_maps(maps, mask) | of_curve(
                 mean_curve(curves.relative, mask), mean_curve(curves.corrected, mask), times_s, bolus
             )

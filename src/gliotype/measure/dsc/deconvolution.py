@@ -54,7 +54,7 @@ def deconvolve(tissue: Curves, arterial: Floats, times_s: Floats) -> Flow:
     spacing = float(np.median(np.diff(times_s)))
     even = times_s[0] + spacing * np.arange(1 + round((times_s[-1] - times_s[0]) / spacing))
     if even.size != times_s.size or np.abs(even - times_s).max() > 0.01 * spacing:
-        tissue = _interpolated(tissue, times_s, even)
+        tissue = _interpolate(tissue, times_s, even)
         arterial = np.interp(even, times_s, arterial)
     inverses = _inverses(arterial, spacing).astype(tissue.dtype)
     parts = [_calmest(tissue[start : start + _CHUNK], inverses) for start in range(0, len(tissue), _CHUNK)]
@@ -97,12 +97,12 @@ def _inverses(arterial: Floats, spacing: float) -> Floats:
     spectrum = np.fft.rfft(arterial, length) * spacing
     modulus = np.abs(spectrum)
     lags = (np.arange(length)[None, :] - np.arange(arterial.size)[:, None]) % length
-    kept = modulus >= _LEVELS[:, None] * modulus.max()
-    inverse = np.divide(1.0, spectrum, out=np.zeros(kept.shape, np.complex128), where=kept)
+    above_level = modulus >= _LEVELS[:, None] * modulus.max()
+    inverse = np.divide(1.0, spectrum, out=np.zeros(above_level.shape, np.complex128), where=above_level)
     return np.asarray(np.fft.irfft(inverse, length, axis=1)[:, lags])
 
 
-def _interpolated(curves: Curves, times_s: Floats, even: Floats) -> Curves:
+def _interpolate(curves: Curves, times_s: Floats, even: Floats) -> Curves:
     """Interpolate many curves linearly to other times."""
     right = np.clip(np.searchsorted(times_s, even), 1, times_s.size - 1)
     share = (even - times_s[right - 1]) / (times_s[right] - times_s[right - 1])

@@ -128,8 +128,8 @@ def _shapes(reference: Floats, times_s: Floats, variants: Variants) -> tuple[Flo
     fine = np.arange(times_s[0], times_s[-1] + _STEP_S, _STEP_S)
     vascular, leaked = [], []
     for shift, dispersion in product(variants.shifts_s, variants.dispersions_s):
-        kept = np.exp(-_STEP_S / dispersion) if dispersion > 0 else 0.0
-        curve = lfilter([1 - kept], [1, -kept], np.interp(fine - shift, times_s, reference))
+        decay = np.exp(-_STEP_S / dispersion) if dispersion > 0 else 0.0
+        curve = lfilter([1 - decay], [1, -decay], np.interp(fine - shift, times_s, reference))
         for rate in variants.washout_per_s:
             middle = _STEP_S / 2 * np.array([1.0, np.exp(-rate * _STEP_S)])
             vascular.append(np.interp(times_s, fine, curve))

@@ -112,7 +112,7 @@ def opposite_side(prepared: PreparedStudy, tumour: Tumour) -> Mask:
     return np.asarray(~right if on_right > 0.5 else right)
 
 
-def share_covered(series: DscSeries, prepared: PreparedStudy, tumour: Tumour) -> float | None:
+def covered_fraction(series: DscSeries, prepared: PreparedStudy, tumour: Tumour) -> float | None:
     """Return the percentage of the tumour that lies within the series, None without tumour."""
     return 100 * float(covered(series, prepared)[tumour.mask].mean()) if tumour.found else None
 

@@ -138,7 +138,7 @@ SITES: Mapping[str, Site] = MappingProxyType(
 """Every site by name; `Site.source` says what each rests on."""
 
 
-def site_named(name: str) -> Site:
+def find_site(name: str) -> Site:
     """Look a site up.
 
     Raises:

@@ -28,9 +28,9 @@ from gliotype.simulate.cohort.patient_record import (
     simulate_patient,
 )
 from gliotype.simulate.cohort.raw_study import write_image
-from gliotype.simulate.cohort.sites import SITES, Site, site_named
+from gliotype.simulate.cohort.sites import SITES, Site, find_site
 from gliotype.simulate.cohort.truth import COLUMNS
-from gliotype.simulate.dsc.protocols import dsc_site_named
+from gliotype.simulate.dsc.protocols import find_dsc_site
 from gliotype.simulate.dsc.series import SimulatedDsc, write_dsc, write_true_cbv
 from gliotype.simulate.head.label_maps import label_map_hashes
 from gliotype.study import Label, Sequence
@@ -76,7 +76,7 @@ def write_cohort(
     seed: int = 0,
     raw: bool = False,
     anatomies: Path | None = None,
-    tell: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], None] = lambda line: None,
     spacing_mm: float = 1.0,
     dsc: bool = False,
 ) -> Cohort:
@@ -94,7 +94,7 @@ def write_cohort(
             lie on one grid in MNI152 orientation, with the blur of their slices.
         anatomies: folder of whole-head label maps (``*.nii.gz``) with FreeSurfer numbers; the shipped template
             when None.
-        tell: told the name of each patient that is begun.
+        progress: called with a line for each patient that is begun.
         spacing_mm: of the common grid; a raw cohort does not use it.
         dsc: whether each patient also has a DSC perfusion series, as the site acquires it, in a space of its own.
 
@@ -109,7 +109,7 @@ def write_cohort(
         Traceback (most recent call last):
         gliotype.errors.UsageError: a cohort of 0 patients was asked for: give 1 or more
     """
-    chosen = site_named(site)
+    chosen = find_site(site)
     if n < 1:
         raise UsageError(f"a cohort of {n} patients was asked for: give 1 or more")
     if seed < 0:
@@ -123,7 +123,7 @@ def write_cohort(
         "version": __version__,
         **({"dsc": chosen.dsc} if dsc else {}),
     }
-    perfusion_site = dsc_site_named(chosen.dsc) if dsc else None
+    perfusion_site = find_dsc_site(chosen.dsc) if dsc else None
     check_writable(out)
     with output_errors(out):
         _begin(out, chosen, settings)
@@ -133,7 +133,7 @@ def write_cohort(
             name = f"sub-{number:04d}"
             if _truth_of_complete(out, name) is not None:
                 continue
-            tell(f"simulate {name} of {n}")
+            progress(f"simulate {name} of {n}")
             draw = PatientParameters.of(seed, number, chosen)
             simulated = simulate_patient(
                 name, draw, heads.chosen(draw.head), raw=raw, spacing_mm=spacing_mm, dsc=perfusion_site
@@ -209,11 +209,11 @@ def _write_patient(out: Path, patient: SimulatedPatient) -> None:
         if patient.dsc is not None:
             _write_perfusion(patient.dsc, patient.name, images / "perf", truth / "perf")
         _write_json(truth / f"{patient.name}_truth.json", patient.truth)
-        places = {truth: out / _TRUTH / patient.name, images: out / patient.name}
-        for place in places.values():
-            shutil.rmtree(place, ignore_errors=True)
-        for written, place in places.items():
-            os.replace(written, place)
+        targets = {truth: out / _TRUTH / patient.name, images: out / patient.name}
+        for target in targets.values():
+            shutil.rmtree(target, ignore_errors=True)
+        for written, target in targets.items():
+            os.replace(written, target)
 
 
 def _write_perfusion(series: SimulatedDsc, name: str, images: Path, truth: Path) -> None:

@@ -91,14 +91,14 @@ _LEAST_SECONDS = 55.0
 """A series goes on at least this long, and 35 s after the bolus has arrived."""
 
 
-def dsc_site_named(name: str) -> DscSite:
+def find_dsc_site(name: str) -> DscSite:
     """Look a DSC site up.
 
     Raises:
         UsageError: if there is none of that name; it lists those that there are.
 
     Example:
-        >>> dsc_site_named("snuh").frames
+        >>> find_dsc_site("snuh").frames
         (60, 60)
     """
     if name not in DSC_SITES:

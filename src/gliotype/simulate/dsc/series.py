@@ -20,7 +20,7 @@ from gliotype.simulate.dsc.signal import (
     artery_signal,
     baseline_signal,
     blood_signal,
-    dephased_beside,
+    dephase_near_vessels,
     preload_residue,
     relative_signal,
 )
@@ -95,7 +95,7 @@ def dsc_series(
     head = _Head.of(rng, patient, grid, scanner_from_mni)
     frames, cbv = _still_frames(rng, head, perfusion, parameters, circulation, protocol)
     white = float(baseline_signal(parameters, protocol)[Tissue.WHITE_MATTER])
-    frames = _scanned(rng, frames, grid, scanner_from_mni, white / rng.uniform(*site.snr))
+    frames = _scan_frames(rng, frames, grid, scanner_from_mni, white / rng.uniform(*site.snr))
     gain = 600.0 / white
     return SimulatedDsc(
         volume=Volume(np.clip(gain * frames, 0, 32000).astype(np.int16), grid.affine),
@@ -181,9 +181,10 @@ class _Head:
         """Read a patient at the points of a slab; half-infiltrated tissue is tumour at half of its points."""
         i, j, k = (axis.astype(np.float32) for axis in np.indices(grid.shape))
         across = (np.arange(_WITHIN_SLICE) + 0.5) / _WITHIN_SLICE - 0.5
-        place = across * SLICE_MM / (SLICE_MM + GAP_MM)
+        offset = across * SLICE_MM / (SLICE_MM + GAP_MM)
         index = np.stack(
-            [np.repeat(a[..., None], _WITHIN_SLICE, axis=3) for a in (i, j)] + [k[..., None] + place], axis=-1
+            [np.repeat(a[..., None], _WITHIN_SLICE, axis=3) for a in (i, j)] + [k[..., None] + offset],
+            axis=-1,
         )
         mni_from_index = np.linalg.inv(scanner_from_mni) @ grid.affine
         world = index @ mni_from_index[:3, :3].T + mni_from_index[:3, 3]
@@ -264,26 +265,26 @@ def _add_vessels(
     plasma[vein] = drained.plasma
     part = head.vessels.fraction[crossed]
     strength = blood_signal(protocol)
-    signal[crossed] *= dephased_beside(head.vessels.halo[crossed, None], plasma, protocol)
+    signal[crossed] *= dephase_near_vessels(head.vessels.halo[crossed, None], plasma, protocol)
     signal[crossed] += part[:, None] * (strength * artery_signal(plasma, protocol) - signal[crossed])
     cbv[crossed] += part * (1 - cbv[crossed])
 
 
-def _scanned(
+def _scan_frames(
     rng: np.random.Generator, frames: Curves, grid: Grid, scanner_from_mni: Matrix, sigma: float
 ) -> Curves:
     """Add what scanner and patient add: lost signal, blur and ghost of the echo train, movement, coil, noise."""
     mni_from_scanner = np.linalg.inv(scanner_from_mni)
     world = grid.world() @ mni_from_scanner[:3, :3].T + mni_from_scanner[:3, 3]
-    kept = np.ones(grid.shape, np.float32)
+    signal_share = np.ones(grid.shape, np.float32)
     for *centre, reach in _AIR_CAVITIES:
         squared = ((world - np.array(centre)) ** 2).sum(axis=-1)
-        kept *= 1 - rng.uniform(0.5, 0.9) * np.exp(-squared / (2 * reach**2)).astype(np.float32)
+        signal_share *= 1 - rng.uniform(0.5, 0.9) * np.exp(-squared / (2 * reach**2)).astype(np.float32)
     coil = np.exp(0.15 * smooth_noise(rng, grid.shape, 30.0))
     ghost = rng.uniform(0.0, 0.03)
     scanned = np.empty_like(frames)
     for number, moved_from_still in enumerate(_movement(rng, frames.shape[3])):
-        frame = _moved(frames[..., number] * kept, grid, moved_from_still)
+        frame = _move_frame(frames[..., number] * signal_share, grid, moved_from_still)
         frame = ndimage.gaussian_filter(frame, (0.35, 0.6, 0.0), truncate=3)
         frame += ghost * np.roll(frame, grid.shape[1] // 2, axis=1)
         scanned[..., number] = add_noise(rng, frame * coil, sigma)
@@ -301,7 +302,7 @@ def _movement(rng: np.random.Generator, frames: int) -> list[Matrix]:
     ]
 
 
-def _moved(frame: Curves, grid: Grid, moved_from_still: Matrix) -> Curves:
+def _move_frame(frame: Curves, grid: Grid, moved_from_still: Matrix) -> Curves:
     """Read a frame of a head that has turned about the middle of the slab."""
     middle = np.eye(4)
     middle[:3, 3] = grid.centre

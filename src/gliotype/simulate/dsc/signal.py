@@ -240,7 +240,7 @@ def blood_signal(protocol: DscProtocol) -> float:
     return float(0.85 * excited * np.exp(-protocol.te_ms / t2_ms))
 
 
-def dephased_beside(blood_volume: ArrayLike, plasma: ArrayLike, protocol: DscProtocol) -> Curves:
+def dephase_near_vessels(blood_volume: ArrayLike, plasma: ArrayLike, protocol: DscProtocol) -> Curves:
     """Signal over baseline of tissue beside a large vessel, which dephases it as a blood volume within would.
 
     Args:

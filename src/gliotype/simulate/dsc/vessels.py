@@ -92,11 +92,13 @@ def vessels_at(points: Points, width_mm: float) -> VesselMap:
         ([1.0, 0.0], False)
     """
     lines = [
-        _sampled(vessel, side) for vessel in VESSELS.values() for side in ((1, -1) if vessel.paired else (1,))
+        _sample_vessel(vessel, side)
+        for vessel in VESSELS.values()
+        for side in ((1, -1) if vessel.paired else (1,))
     ]
-    places, radius, delay, vein = (np.concatenate(parts) for parts in zip(*lines, strict=True))
+    points_on_axis, radius, delay, vein = (np.concatenate(parts) for parts in zip(*lines, strict=True))
     reach = float(radius.max()) + _HALO_REACH_MM
-    distance, nearest = cKDTree(places).query(points, distance_upper_bound=reach)
+    distance, nearest = cKDTree(points_on_axis).query(points, distance_upper_bound=reach)
     there = np.isfinite(distance)
     index = np.where(there, nearest, 0)
     distance = np.where(there, distance, 1e3)
@@ -110,11 +112,11 @@ def vessels_at(points: Points, width_mm: float) -> VesselMap:
     )
 
 
-def _sampled(vessel: Vessel, side: int) -> tuple[Points, Points, Points, Points]:
+def _sample_vessel(vessel: Vessel, side: int) -> tuple[Points, Points, Points, Points]:
     """Points along a vessel every millimetre, and radius, delay and kind at each."""
     corners = np.array(vessel.points, dtype=np.float64) * [side, 1, 1]
     along = np.append(0.0, np.cumsum(np.linalg.norm(np.diff(corners, axis=0), axis=1)))
     at = np.arange(0.0, along[-1] + _SPACING_MM, _SPACING_MM)
-    places = np.stack([np.interp(at, along, corners[:, axis]) for axis in range(3)], axis=1)
+    points_on_axis = np.stack([np.interp(at, along, corners[:, axis]) for axis in range(3)], axis=1)
     delay = np.interp(at / along[-1], [0.0, 1.0], vessel.delay_s)
-    return places, np.full(at.size, vessel.radius_mm), delay, np.full(at.size, float(vessel.vein))
+    return points_on_axis, np.full(at.size, vessel.radius_mm), delay, np.full(at.size, float(vessel.vein))

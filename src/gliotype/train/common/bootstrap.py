@@ -16,7 +16,7 @@ def bootstrap(mutant: Sequence[bool], rng: np.random.Generator) -> NDArray[np.in
         rng: source of randomness.
 
     Returns:
-        Places in `mutant`.
+        Indices into `mutant`.
 
     Example:
         >>> mutant = [True, False, False, False]

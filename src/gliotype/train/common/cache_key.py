@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def digest(settings: Mapping[str, Any], arrays: Iterable[NDArray[np.generic]] = ()) -> str:
+def cache_key(settings: Mapping[str, Any], arrays: Iterable[NDArray[np.generic]] = ()) -> str:
     """Shorten settings, and arrays, to a name that other ones do not have.
 
     Args:
@@ -22,9 +22,9 @@ def digest(settings: Mapping[str, Any], arrays: Iterable[NDArray[np.generic]] = 
         16 hexadecimal digits.
 
     Example:
-        >>> digest({"seed": 1, "site": "snuh"}) == digest({"site": "snuh", "seed": 1})
+        >>> cache_key({"seed": 1, "site": "snuh"}) == cache_key({"site": "snuh", "seed": 1})
         True
-        >>> digest({"seed": 1}, [np.zeros(2)]) == digest({"seed": 1}, [np.ones(2)])
+        >>> cache_key({"seed": 1}, [np.zeros(2)]) == cache_key({"seed": 1}, [np.ones(2)])
         False
     """
     found = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())

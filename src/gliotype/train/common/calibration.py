@@ -1,4 +1,4 @@
-"""What is fixed on the tuning patients: the calibration of log-odds, and the cut."""
+"""What is fixed on the tuning patients: the calibration of log-odds, and the threshold."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def platt(truth: NDArray[np.bool_], log_odds: Floats) -> tuple[float, float]:
     return max(float(fit.coef_[0, 0]), 0.05), float(fit.intercept_[0])
 
 
-def youden_cut(truth: NDArray[np.bool_], probability: Floats) -> float:
-    """Return the cut with the largest sum of sensitivity and specificity, midway between two patients.
+def youden_threshold(truth: NDArray[np.bool_], probability: Floats) -> float:
+    """Return the threshold with the largest sum of sensitivity and specificity, midway between two patients.
 
     Example:
-        >>> round(youden_cut(np.array([False, False, True, True]), np.array([0.1, 0.4, 0.6, 0.9])), 3)
+        >>> round(youden_threshold(np.array([False, False, True, True]), np.array([0.1, 0.4, 0.6, 0.9])), 3)
         0.5
     """
     order = np.unique(probability)
-    cuts = np.r_[(order[1:] + order[:-1]) / 2] if len(order) > 1 else order
-    gains = [(probability[truth] >= c).mean() + (probability[~truth] < c).mean() for c in cuts]
-    return float(cuts[int(np.argmax(gains))])
+    thresholds = np.r_[(order[1:] + order[:-1]) / 2] if len(order) > 1 else order
+    gains = [(probability[truth] >= c).mean() + (probability[~truth] < c).mean() for c in thresholds]
+    return float(thresholds[int(np.argmax(gains))])

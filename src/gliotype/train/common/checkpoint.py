@@ -14,7 +14,7 @@ from gliotype.atomic_files import atomic_write, reading_cached
 N = TypeVar("N", bound=nn.Module)
 
 
-def kept_network(file: Path, network: N, train: Callable[[], N]) -> N:
+def load_or_train_network(file: Path, network: N, train: Callable[[], N]) -> N:
     """Read a network's numbers from its file; train it first if it was not kept.
 
     Args:

@@ -29,7 +29,7 @@ from gliotype.predictors.slices import IMAGES, NUMBERS, OFFSETS_MM, SIZE, number
 from gliotype.runtime import checked_weights
 from gliotype.segment import segment
 from gliotype.study import PreparedStudy, Subject
-from gliotype.train.common.cache_key import digest
+from gliotype.train.common.cache_key import cache_key
 from gliotype.train.common.workers import workers
 
 MODEL1 = ("model1.onnx", "model1.json")
@@ -138,7 +138,7 @@ def folder_of(patients: Patients, cache: Path) -> Path:
     """Name the folder in which the examples of a source are kept, after all that they depend on."""
     model1 = [checked_weights(name)[1] for name in MODEL1]
     settings = {**patients.settings, "model1": model1, "version": __version__}
-    return cache / digest(settings)
+    return cache / cache_key(settings)
 
 
 def check_found(which: str, examples: Iterable[Example]) -> None:
@@ -152,7 +152,7 @@ def make_examples(
     *,
     subjects: Iterable[str] | None = None,
     jobs: int = 1,
-    tell: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> list[Example]:
     """Make the examples of a source, or read those that were made before.
 
@@ -161,7 +161,7 @@ def make_examples(
         cache: folder of all kept examples; safe to delete.
         subjects: which of the source's patients; all when None.
         jobs: patients at the same time.
-        tell: told how far it is.
+        progress: called with a line that says how far it is.
 
     Returns:
         One example per subject, in order.
@@ -182,11 +182,11 @@ def make_examples(
                 for done, future in enumerate(as_completed(made), start=1):
                     _check_made(future, made[future])
                     left = (time.monotonic() - began) / done * (len(missing) - done) / 60
-                    tell(f"example {done} of {len(missing)}, {left:.0f} min left")
+                    progress(f"example {done} of {len(missing)}, {left:.0f} min left")
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
-    return [_kept(patients, name, folder) for name in names]
+    return [_read_cached(patients, name, folder) for name in names]
 
 
 def _check_made(future: Future[None], subject: str) -> None:
@@ -204,7 +204,7 @@ def _check_made(future: Future[None], subject: str) -> None:
         raise RuntimeError(f"the patient {subject}: {type(error).__name__}: {error}") from error
 
 
-def _kept(patients: Patients, subject: str, folder: Path) -> Example:
+def _read_cached(patients: Patients, subject: str, folder: Path) -> Example:
     """Read an example, with what the source says of the patient now."""
     example = read_example(_file(patients, subject, folder))
     return replace(example, strata={**example.strata, **patients.strata(subject)})
@@ -237,15 +237,15 @@ def read_example(file: Path) -> Example:
     Raises:
         InputError: if the file is damaged.
     """
-    with reading_cached(file), np.load(file) as kept:
-        about = json.loads(str(kept["about"]))
-        mutant, age, found, dice = kept["scalars"].tolist()
+    with reading_cached(file), np.load(file) as arrays:
+        about = json.loads(str(arrays["about"]))
+        mutant, age, found, dice = arrays["scalars"].tolist()
         return Example(
             about["subject"],
             bool(mutant),
             age,
-            kept["slices"],
-            kept["numbers"],
+            arrays["slices"],
+            arrays["numbers"],
             bool(found),
             dice,
             about["strata"],

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from gliotype.prepare import prepare_registered
 from gliotype.segment import find_brain
 from gliotype.simulate.cohort.patient_record import PatientParameters, SimulatedPatient, simulate_patient
-from gliotype.simulate.cohort.sites import Site, site_named
+from gliotype.simulate.cohort.sites import Site, find_site
 from gliotype.simulate.head.label_maps import label_map_hashes
 from gliotype.study import PreparedStudy, Sequence, Subject
 from gliotype.train.data.anatomies import read_anatomies
@@ -53,7 +53,7 @@ class SimulatedPatients:
         seed: of everything random.
         scanner: how they are scanned; as the site says when None.
         anatomies: folder of whole-head label maps; the shipped template alone when None.
-        keep: folder in which the aligned label maps are kept (see `read_anatomies`).
+        cache: folder in which the aligned label maps are cached (see `read_anatomies`).
     """
 
     site: str
@@ -61,12 +61,12 @@ class SimulatedPatients:
     seed: int
     scanner: Scanner | None = None
     anatomies: Path | None = None
-    keep: Path | None = None
+    cache: Path | None = None
 
     @property
     def hospital(self) -> Site:
         """The site with its scanner."""
-        site = site_named(self.site)
+        site = find_site(self.site)
         if self.scanner is None:
             return site
         mix = MappingProxyType(dict(self.scanner.field_mix))
@@ -109,7 +109,7 @@ class SimulatedPatients:
     def member(self, subject: str) -> SimulatedPatient:
         """Simulate a patient."""
         draw = self.draw(subject)
-        heads = read_anatomies(self.anatomies, self.keep)
+        heads = read_anatomies(self.anatomies, self.cache)
         anatomy = heads[int(draw.head * len(heads))]
         return simulate_patient(subject, draw, anatomy, raw=False, spacing_mm=SPACING_MM)
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from collections.abc import Sequence as Many
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -69,13 +68,13 @@ class Recipe:
 
     Attributes:
         anatomies: folder of whole-head label maps; the shipped template alone when None.
-        keep: folder in which the aligned label maps are kept (see `read_anatomies`).
+        cache: folder in which the aligned label maps are cached (see `read_anatomies`).
         healthy: heads without tumour, of the seeds 0, 1, ...
         tumours: heads with a tumour, classes in turn, of the seeds 1000, 1001, ...
     """
 
     anatomies: Path | None
-    keep: Path
+    cache: Path
     healthy: int = 200
     tumours: int = 100
 
@@ -88,13 +87,13 @@ class Recipe:
         }
 
 
-def _heads(recipe: Recipe) -> Many[Anatomy]:
-    others = () if recipe.anatomies is None else read_anatomies(recipe.anatomies, recipe.keep)
+def _heads(recipe: Recipe) -> tuple[Anatomy, ...]:
+    others = () if recipe.anatomies is None else read_anatomies(recipe.anatomies, recipe.cache)
     return (*[template_anatomy()] * TEMPLATES, *others)
 
 
-def prepared_head(
-    seed: int, disease: Disease, heads: Many[Anatomy]
+def prepare_head(
+    seed: int, disease: Disease, heads: tuple[Anatomy, ...]
 ) -> tuple[PreparedStudy, NDArray[np.bool_]]:
     """Simulate a head on the network's grid and prepare it; also return where its tumour is.
 
@@ -128,43 +127,48 @@ def _images(rng: np.random.Generator, patient: DigitalPatient) -> dict[Sequence,
 
 
 @dataclass(frozen=True)
-class Weighed:
+class LabelledCandidate:
     """A component with what speaks for it, and whether it is tumour."""
 
     features: CandidateFeatures
     tumour: bool
 
 
-def weigh(prepared: PreparedStudy, truth: NDArray[np.bool_]) -> Iterator[Weighed]:
+def label_candidates(prepared: PreparedStudy, truth: NDArray[np.bool_]) -> Iterator[LabelledCandidate]:
     """Yield the candidates of a head and whether each is tumour."""
     candidates = find_candidates(prepared)
     for candidate in candidates.candidates:
         share = float(truth[candidates.parts == candidate.number].mean())
-        yield Weighed(candidate.features, share >= TUMOUR_SHARE)
+        yield LabelledCandidate(candidate.features, share >= TUMOUR_SHARE)
 
 
-def _weighed(job: tuple[int, Disease, Recipe]) -> list[Weighed]:
+def _label_head(job: tuple[int, Disease, Recipe]) -> list[LabelledCandidate]:
     seed, disease, recipe = job
-    return list(weigh(*prepared_head(seed, disease, _heads(recipe))))
+    return list(label_candidates(*prepare_head(seed, disease, _heads(recipe))))
 
 
-def simulate_evidence(recipe: Recipe, jobs: int = 1) -> list[Weighed]:
+def simulate_candidates(recipe: Recipe, jobs: int = 1) -> list[LabelledCandidate]:
     """Simulate all heads of a recipe and weigh their components."""
     _heads(recipe)
     work = [(seed, disease, recipe) for seed, disease in recipe.diseases.items()]
     with workers(jobs) as pool:
-        return [each for found in pool.map(_weighed, work) for each in found]
+        return [each for found in pool.map(_label_head, work) for each in found]
 
 
 def fit(
-    weighed: Many[Weighed], recipe: Recipe, *, cut: float, most_symmetry: float, seed: int = 0
+    components: list[LabelledCandidate],
+    recipe: Recipe,
+    *,
+    threshold: float,
+    most_symmetry: float,
+    seed: int = 0,
 ) -> dict[str, Any]:
     """Fit the model of evidence: ridge logistic regression, both kinds of component weighing the same.
 
     Args:
-        weighed: components of simulated heads.
+        components: components of simulated heads.
         recipe: what was simulated, for the record.
-        cut: log-odds from which a component is to be taken for a tumour.
+        threshold: log-odds from which a component is to be taken for a tumour.
         most_symmetry: share of itself that a tumour may mirror.
         seed: of the folds.
 
@@ -174,8 +178,8 @@ def fit(
     Raises:
         InputError: if one kind of component is too rare to fit.
     """
-    values = np.array([each.features.numbers for each in weighed]).reshape(-1, len(NUMBERS))
-    tumour = np.array([each.tumour for each in weighed], dtype=np.bool_)
+    values = np.array([each.features.numbers for each in components]).reshape(-1, len(NUMBERS))
+    tumour = np.array([each.tumour for each in components], dtype=np.bool_)
     if min(tumour.sum(), (~tumour).sum()) < 5:
         raise InputError(
             f"{tumour.sum()} components are tumour and {(~tumour).sum()} are not: simulate more heads"
@@ -187,23 +191,26 @@ def fit(
     return {
         "schema": 1,
         "name": "evidence of Model 1's components",
-        "data": _described(recipe),
+        "data": _describe_data(recipe),
         "components": {"tumour": int(tumour.sum()), "none": int((~tumour).sum())},
         "auroc": [round(end, 3) for end in (estimate.value, estimate.low, estimate.high)],
         "numbers": list(NUMBERS),
-        **{key: _rounded(array) for key, array in (("mean", mean), ("sd", sd), ("coefficients", beta[1:]))},
+        **{
+            key: _round_digits(array)
+            for key, array in (("mean", mean), ("sd", sd), ("coefficients", beta[1:]))
+        },
         "intercept": round(float(beta[0]) - float(np.log(tumour.sum() / (~tumour).sum())), 4),
-        "cut": cut,
+        "threshold": threshold,
         "most_symmetry": most_symmetry,
     }
 
 
-def _described(recipe: Recipe) -> dict[str, object]:
+def _describe_data(recipe: Recipe) -> dict[str, object]:
     heads = {} if recipe.anatomies is None else label_map_hashes(recipe.anatomies)
     return {"simulated": True, "healthy": recipe.healthy, "tumours": recipe.tumours, "label_maps": heads}
 
 
-def _rounded(values: NDArray[np.floating]) -> list[float]:
+def _round_digits(values: NDArray[np.floating]) -> list[float]:
     return [float(f"{value:.5g}") for value in values]
 
 

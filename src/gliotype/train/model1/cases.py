@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Many
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -69,7 +68,7 @@ def _wild_protocol(rng: np.random.Generator, sequence: Sequence, thickness_mm: f
     )
 
 
-def simulate_case(rng: np.random.Generator, anatomies: Many[Anatomy]) -> GridPatient:
+def simulate_case(rng: np.random.Generator, anatomies: tuple[Anatomy, ...]) -> GridPatient:
     """Simulate one patient on the network's grid, randomised more widely than reality."""
     kinds = list(CASE_MIX)
     disease = kinds[rng.choice(len(kinds), p=list(CASE_MIX.values()))]
@@ -86,7 +85,7 @@ def simulate_case(rng: np.random.Generator, anatomies: Many[Anatomy]) -> GridPat
         contrast_spread=float(rng.uniform(0.0, 0.12)),
         lesion_spread=float(rng.uniform(0.0, 0.25)),
     )
-    stack = np.stack([_shaded(rng, images[s], patient.brain) for s in CHANNELS])
+    stack = np.stack([_shade_surface(rng, images[s], patient.brain) for s in CHANNELS])
     if rng.random() < 0.5:  # imperfect registration between sequences
         for channel in stack[1:]:
             channel[:] = ndimage.shift(channel, rng.uniform(-0.8, 0.8, 3), order=1, mode="nearest")
@@ -102,7 +101,7 @@ def _surface(brain: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.argwhere(brain & ~ndimage.binary_erosion(brain))
 
 
-def _shaded(
+def _shade_surface(
     rng: np.random.Generator, image: NDArray[np.float32], brain: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """Brighten or darken some spots at the brain's surface, as air in the sinuses and surface coils do."""
@@ -119,17 +118,17 @@ def _shaded(
     return np.asarray(image * np.exp(field), dtype=np.float32)
 
 
-def _with_leftovers(rng: np.random.Generator, place: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _add_skull_leftovers(rng: np.random.Generator, brain_region: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Add what skull-stripping leaves behind at some spots: orbits, sinuses, scalp."""
-    surface = _surface(place)
+    surface = _surface(brain_region)
     if len(surface) == 0:
-        return place
-    place = place.copy()
-    axes = np.ogrid[tuple(slice(n) for n in place.shape)]
+        return brain_region
+    brain_region = brain_region.copy()
+    axes = np.ogrid[tuple(slice(n) for n in brain_region.shape)]
     for centre in surface[rng.integers(len(surface), size=int(rng.integers(1, 4)))]:
         radius = rng.uniform(6.0, 18.0) / GRID.spacing[0]
-        place |= sum((a - c) ** 2 for a, c in zip(axes, centre, strict=True)) < radius**2
-    return place
+        brain_region |= sum((a - c) ** 2 for a, c in zip(axes, centre, strict=True)) < radius**2
+    return brain_region
 
 
 def augment(
@@ -146,21 +145,21 @@ def augment(
         low, high = int(rng.uniform(0, 25)), GRID.shape[2] - int(rng.uniform(0, 18))
         images[..., :low] = images[..., high:] = 0
         labels[..., :low] = labels[..., high:] = 0
-    place = atlas_brain
+    brain_region = atlas_brain
     if rng.random() < 0.6:
         wobble = ndimage.gaussian_filter(case.brain.astype(np.float32), 1.0)
         wobble += rng.uniform(0.05, 0.25) * smooth_noise(rng, GRID.shape, rng.uniform(3, 10))
-        place = (wobble > rng.uniform(0.25, 0.7)) | (labels > 1) & (rng.random() < 0.7)
+        brain_region = (wobble > rng.uniform(0.25, 0.7)) | (labels > 1) & (rng.random() < 0.7)
         if rng.random() < 0.12:
-            place = _with_leftovers(rng, place)
+            brain_region = _add_skull_leftovers(rng, brain_region)
         if rng.random() < 0.8:
-            images = images * place
-            labels = labels * place
+            images = images * brain_region
+            labels = labels * brain_region
     sets = [names for names, _ in SEQUENCE_SETS]
     names = sets[rng.choice(len(sets), p=[share for _, share in SEQUENCE_SETS])]
     if Sequence.T1C not in names:
         labels[labels == 4] = 2
     if rng.random() < 0.5:
-        images, labels, place = images[:, ::-1], labels[::-1], place[::-1]
+        images, labels, brain_region = images[:, ::-1], labels[::-1], brain_region[::-1]
     chosen = {s: np.ascontiguousarray(images[i]) for i, s in enumerate(CHANNELS) if s in names}
-    return network_input(chosen, place), np.ascontiguousarray(labels)
+    return network_input(chosen, brain_region), np.ascontiguousarray(labels)

@@ -50,11 +50,11 @@ class Learner:
         """Go on from a checkpoint, if there is one."""
         if checkpoint.exists():
             with reading_cached(checkpoint):
-                kept = torch.load(checkpoint, weights_only=True)
-                self.network.load_state_dict(kept["network"])
-                self.average.load_state_dict(kept["average"])
-                self.optimiser.load_state_dict(kept["optimiser"])
-                self.step = kept["step"]
+                saved = torch.load(checkpoint, weights_only=True)
+                self.network.load_state_dict(saved["network"])
+                self.average.load_state_dict(saved["average"])
+                self.optimiser.load_state_dict(saved["optimiser"])
+                self.step = saved["step"]
 
     def save(self, checkpoint: Path) -> None:
         """Write a checkpoint, replaced at once when complete."""

@@ -16,22 +16,22 @@ from gliotype.train.data.anatomies import read_anatomies
 from gliotype.train.model1.cases import GridPatient, simulate_case
 
 
-def _simulate_forever(queue: mp.Queue[GridPatient], folder: Path | None, keep: Path, seed: int) -> None:
+def _simulate_forever(queue: mp.Queue[GridPatient], folder: Path | None, cache: Path, seed: int) -> None:
     end_with_parent()
-    anatomies = read_anatomies(folder, keep)
+    anatomies = read_anatomies(folder, cache)
     rng = np.random.default_rng(seed)
     while True:
         queue.put(simulate_case(rng, anatomies))
 
 
 def stream(
-    anatomies: Path | None, keep: Path, *, workers: int, pool: int, uses: int, seed: int
+    anatomies: Path | None, cache: Path, *, workers: int, pool: int, uses: int, seed: int
 ) -> Generator[list[GridPatient]]:
     """Yield a list of simulated patients that workers keep renewing, until the generator is closed.
 
     Args:
         anatomies: folder of whole-head label maps; see `read_anatomies`.
-        keep: folder in which the aligned label maps are kept.
+        cache: folder in which the aligned label maps are cached.
         workers: processes.
         pool: patients in the list, once it is full.
         uses: how often the list is yielded between two replacements of its oldest patient.
@@ -43,7 +43,7 @@ def stream(
     context = mp.get_context("spawn")
     queue: mp.Queue[GridPatient] = context.Queue(maxsize=8)
     simulating = [
-        context.Process(target=_simulate_forever, args=(queue, anatomies, keep, seed + worker), daemon=True)
+        context.Process(target=_simulate_forever, args=(queue, anatomies, cache, seed + worker), daemon=True)
         for worker in range(workers)
     ]
     for process in simulating:

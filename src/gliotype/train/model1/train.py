@@ -19,7 +19,7 @@ from gliotype.atomic_files import check_run_settings, check_writable
 from gliotype.errors import InputError
 from gliotype.networks.export import export_onnx, read_onnx_weights
 from gliotype.networks.unet import model1
-from gliotype.segment.model1 import CHANNELS, GRID, expected_place
+from gliotype.segment.model1 import CHANNELS, GRID, expected_brain_region
 from gliotype.simulate.head.label_maps import label_map_hashes
 from gliotype.train.data.anatomies import read_anatomies
 from gliotype.train.model1.cases import augment
@@ -98,14 +98,14 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
 
 
-def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: None) -> Path:
+def train(recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda line: None) -> Path:
     """Train, or go on training, in a run folder.
 
     Args:
         recipe: what to do.
-        run: folder of the checkpoint (``checkpoint.pt``), the recipe (``recipe.json``), the record (``record.csv``,
-            ``record.svg``) and the aligned label maps.
-        tell: called with a line of progress now and then.
+        run: folder of the checkpoint (``checkpoint.pt``), the recipe (``recipe.json``), the training log
+            (``training_log.csv``, ``training_log.svg``) and the aligned label maps.
+        progress: called with a line that says how far it is.
 
     Returns:
         The last checkpoint.
@@ -115,16 +115,16 @@ def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: 
         InputError: if label maps or starting weights cannot be read.
         OutputError: if the run folder cannot be written.
     """
-    checkpoint, record = run / "checkpoint.pt", run / "record.csv"
+    checkpoint, log_file = run / "checkpoint.pt", run / "training_log.csv"
     _claim(run, recipe)
-    tell("read and align the anatomies")
+    progress("read and align the anatomies")
     read_anatomies(recipe.anatomies, run)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state = _begin(recipe, device)
     state.resume(checkpoint)
     rng = np.random.default_rng([recipe.seed, state.step])
-    place = expected_place()
-    entries = read_entries(record, state.step)
+    brain_region = expected_brain_region()
+    entries = read_entries(log_file, state.step)
     watch = _Stopwatch(entries[-1].seconds if entries else 0.0)
     pools = stream(
         recipe.anatomies,
@@ -139,7 +139,7 @@ def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: 
             asked = time.monotonic()
             pool = next(pools)
             watch.waiting += time.monotonic() - asked
-            cases = [augment(rng, pool[rng.integers(len(pool))], place) for _ in range(recipe.batch)]
+            cases = [augment(rng, pool[rng.integers(len(pool))], brain_region) for _ in range(recipe.batch)]
             x, y = (torch.from_numpy(np.stack(arrays)).to(device) for arrays in zip(*cases, strict=True))
             rate = learning_rate(recipe, state.step)
             value, dice = state.learn(x.to(memory_format=torch.channels_last_3d), y, rate)
@@ -147,11 +147,11 @@ def train(recipe: Recipe, run: Path, tell: Callable[[str], None] = lambda line: 
             watch.dices.append(dice)
             if state.step % 25 == 0 or state.step == recipe.steps:
                 entries.append(watch.entry(state.step, rate))
-                write_entries(entries, record)
-                tell(_progress_line(entries, recipe.steps))
+                write_entries(entries, log_file)
+                progress(_progress_line(entries, recipe.steps))
             if state.step % 100 == 0 or state.step == recipe.steps:
                 state.save(checkpoint)
-                write_figure(entries, run / "record.svg")
+                write_figure(entries, run / "training_log.svg")
     return checkpoint
 
 

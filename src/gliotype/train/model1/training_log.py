@@ -1,4 +1,4 @@
-"""The record of a training run: a table and a figure of it."""
+"""The log of a training run, as a table and a figure."""
 
 from __future__ import annotations
 

@@ -61,13 +61,13 @@ in single precision. A missing sequence is 0, a missing number the mean.
 
 {facts}
 
-**Training.** `gliotype study` or `gliotype train model2`: {recipe.epochs} epochs of one slice of each
+**Training.** `gliotype experiment` or `gliotype train model2`: {recipe.epochs} epochs of one slice of each
 patient, batches of {recipe.batch}, AdamW (peak rate {recipe.learning_rate:g}, one cycle), bf16 where the
 machine computes in it; classes weighted evenly; slices turned by up to 15 degrees, scaled by up to 10 %,
 mirrored left and right, their intensities changed; each sequence left out in {recipe.drop_sequence:.0%},
 shape, loci and age in {recipe.drop_number:.0%} of the draws; seed {recipe.seed}. Calibrated on the tuning
-patients (slope {model.slope:.2f}, offset {model.offset:+.2f}); their Youden cut is {model.cut:.3f} at a prevalence of
-{model.prevalence:.2f}.
+patients (slope {model.slope:.2f}, offset {model.offset:+.2f}); their Youden threshold is {model.threshold:.3f}
+at a prevalence of {model.prevalence:.2f}.
 
 **Results.**
 

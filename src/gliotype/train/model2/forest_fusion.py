@@ -13,7 +13,7 @@ from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 
 from gliotype.predictors.slices import NUMBERS
-from gliotype.train.common.calibration import youden_cut
+from gliotype.train.common.calibration import youden_threshold
 from gliotype.train.data.examples import Example
 from gliotype.train.model2.model import Model2
 
@@ -36,7 +36,7 @@ class Fusion:
         image: model that sees the slices alone.
         joined: logistic model of both probabilities, fitted on the tuning patients.
         prevalence: of IDH mutation among the tuning patients.
-        cut: probability that parts the tuning patients best (Youden).
+        threshold: probability that parts the tuning patients best (Youden).
     """
 
     forest: ExtraTreesClassifier
@@ -44,7 +44,7 @@ class Fusion:
     image: Model2
     joined: LogisticRegression
     prevalence: float
-    cut: float
+    threshold: float
 
     def probabilities(self, examples: list[Example], prevalence: float) -> Floats:
         """Return probabilities at a prevalence, NaN where no tumour was found."""
@@ -78,14 +78,14 @@ def fit_fusion(training: list[Example], tuning: list[Example], image: Model2, se
     joined = LogisticRegression(C=100.0).fit(_scores(forest, means, image, tuning), truth)
     prevalence = float(truth.mean())
     even = Fusion(forest, means, image, joined, prevalence, 0.5)
-    cut = youden_cut(truth, even.probabilities(tuning, prevalence))
-    return Fusion(forest, means, image, joined, prevalence, cut)
+    threshold = youden_threshold(truth, even.probabilities(tuning, prevalence))
+    return Fusion(forest, means, image, joined, prevalence, threshold)
 
 
 def six_of(examples: list[Example]) -> Floats:
     """Line up the forest's six numbers, (n, 6); NaN where one is missing."""
     table = np.stack([example.numbers for example in examples])
-    column = {name: table[:, place] for place, name in enumerate(NUMBERS)}
+    column = {name: table[:, index] for index, name in enumerate(NUMBERS)}
     ratio = column["SurfaceArea"] / column["MeshVolume"]
     return np.column_stack([ratio if name == SIX[-1] else column[name] for name in SIX])
 

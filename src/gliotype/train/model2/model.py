@@ -24,7 +24,7 @@ from gliotype.atomic_files import write_text
 from gliotype.networks.export import export_onnx
 from gliotype.networks.resnet import ActivationMapNet, Ensemble
 from gliotype.predictors.slices import IMAGES, LIMIT, NUMBERS, SIZE
-from gliotype.train.common.calibration import platt, youden_cut
+from gliotype.train.common.calibration import platt, youden_threshold
 from gliotype.train.data.examples import Example
 
 Floats = NDArray[np.float64]
@@ -34,7 +34,7 @@ PARTS: dict[str, tuple[int, ...]] = {"shape": tuple(range(13)), "loci": tuple(ra
 
 CHANNELS: dict[str, tuple[int, ...]] = {
     "image": tuple(range(len(IMAGES) + 1)),
-    **{str(sequence): (place, len(IMAGES)) for place, sequence in enumerate(IMAGES)},
+    **{str(sequence): (index, len(IMAGES)) for index, sequence in enumerate(IMAGES)},
     "outline": (len(IMAGES),),
 }
 """Places of each part of the slices in their channels; every image comes with the tumour's outline."""
@@ -113,11 +113,11 @@ class Hybrid(nn.Module):
 
     def forward(self, slices: Tensor, numbers: Tensor) -> Tensor:
         """Map slices (n, 4, 128, 128) and standardised numbers (n, 20) to log-odds (n,)."""
-        told: Tensor = self.numbers(numbers * self.used)[:, 0]
+        from_numbers: Tensor = self.numbers(numbers * self.used)[:, 0]
         if self.image is None:
-            return told
-        shown: Tensor = self.image(slices * self.channels).float().mean(dim=(1, 2, 3))
-        return told + shown
+            return from_numbers
+        from_image: Tensor = self.image(slices * self.channels).float().mean(dim=(1, 2, 3))
+        return from_numbers + from_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +130,7 @@ class Model2:
         standard: of the numbers.
         slope: by which the mean log-odds are multiplied, fitted on the tuning patients.
         offset: added then, for log-odds at a prevalence of one half.
-        cut: probability, at the tuning patients' prevalence, that parts them best (Youden).
+        threshold: probability, at the tuning patients' prevalence, that parts them best (Youden).
         prevalence: of IDH mutation among the tuning patients.
     """
 
@@ -139,7 +139,7 @@ class Model2:
     standard: Standard
     slope: float = 1.0
     offset: float = 0.0
-    cut: float = 0.5
+    threshold: float = 0.5
     prevalence: float = 0.5
 
     def log_odds(self, examples: list[Example]) -> Floats:
@@ -148,7 +148,7 @@ class Model2:
         The mean over a patient's slices; NaN where no tumour was found.
         """
         result = np.full((len(self.members), len(examples)), np.nan)
-        for place, example in enumerate(examples):
+        for index, example in enumerate(examples):
             if not example.found:
                 continue
             slices = torch.from_numpy(example.slices.astype(np.float32))
@@ -156,7 +156,7 @@ class Model2:
             with torch.inference_mode():
                 for row, member in enumerate(self.members):
                     answer = member.eval()(slices, torch.from_numpy(scores.astype(np.float32)))
-                    result[row, place] = float(answer.mean())
+                    result[row, index] = float(answer.mean())
         return result
 
     def probabilities(self, examples: list[Example], prevalence: float) -> Floats:
@@ -166,15 +166,15 @@ class Model2:
         return np.asarray(1 / (1 + np.exp(-(self.slope * mean + self.offset + prior))))
 
 
-def calibrated(model: Model2, tuning: list[Example]) -> Model2:
-    """Fit slope, offset (Platt 1999, on log-odds) and the Youden cut on tuning patients."""
+def calibrate(model: Model2, tuning: list[Example]) -> Model2:
+    """Fit slope, offset (Platt 1999, on log-odds) and the Youden threshold on tuning patients."""
     found = [e for e in tuning if e.found]
     truth = np.array([e.mutant for e in found])
     log_odds = model.log_odds(found).mean(axis=0)
     slope, offset = platt(truth, log_odds)
     prevalence = float(truth.mean())
     even = replace(model, slope=slope, offset=offset, prevalence=prevalence)
-    return replace(even, cut=youden_cut(truth, even.probabilities(found, prevalence)))
+    return replace(even, threshold=youden_threshold(truth, even.probabilities(found, prevalence)))
 
 
 def export(model: Model2, folder: Path, about: dict[str, Any]) -> tuple[Path, Path]:

@@ -86,7 +86,7 @@ def train_member(
     examples: list[Example],
     standard: Standard,
     seed: int,
-    note: Callable[[int, float], None] = lambda epoch, loss: None,
+    log_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
     *,
     resampled: bool = True,
 ) -> Hybrid:
@@ -97,7 +97,7 @@ def train_member(
         examples: training patients; those without a tumour found are left out.
         standard: of the numbers.
         seed: of everything random.
-        note: told each epoch, from 1, and its mean loss.
+        log_epoch: called with the number of each epoch, from 1, and its mean loss.
         resampled: whether on a bootstrap sample.
     """
     torch.manual_seed(seed)
@@ -117,7 +117,7 @@ def train_member(
     for epoch in range(recipe.epochs):
         losses = []
         for chosen in patients.parts(recipe.batch):
-            batch = _varied(patients.batch(chosen), network, generator, recipe)
+            batch = _augment_batch(patients.batch(chosen), network, generator, recipe)
             optimiser.zero_grad()
             with precision:
                 log_odds = spread(batch.slices, batch.numbers)
@@ -129,7 +129,7 @@ def train_member(
             optimiser.step()
             schedule.step()
             losses.append(float(loss.detach()))
-        note(epoch + 1, float(np.mean(losses)))
+        log_epoch(epoch + 1, float(np.mean(losses)))
     return network.cpu().eval()
 
 
@@ -149,7 +149,7 @@ def _optimiser(network: Hybrid, recipe: Recipe) -> torch.optim.Optimizer:
     )
 
 
-def _varied(batch: Batch, network: Hybrid, generator: torch.Generator, recipe: Recipe) -> Batch:
+def _augment_batch(batch: Batch, network: Hybrid, generator: torch.Generator, recipe: Recipe) -> Batch:
     """Augment the slices as far as the network sees them, leave numbers out, and bring all to the network."""
     slices, device = batch.slices, network.channels.device
     if network.image is not None:
@@ -196,17 +196,17 @@ def augment(slices: Tensor, generator: torch.Generator, recipe: Recipe) -> Tenso
     there = (picture != 0).float()
     picture = picture * uniform(0.75, 1.25, images, 1, 1) + uniform(-0.08, 0.08, images, 1, 1)
     picture = picture + uniform(0, 0.06, 1, 1, 1) * torch.randn(picture.shape, generator=generator)
-    kept = torch.rand(n, images, generator=generator) >= recipe.drop_sequence
+    present = torch.rand(n, images, generator=generator) >= recipe.drop_sequence
     had = slices[:, :-1].abs().amax(dim=(2, 3)) > 0
     only = torch.rand(n, images, generator=generator) * had
-    kept |= nn.functional.one_hot(only.argmax(dim=1), images).bool()
-    return torch.cat([picture * there * kept[:, :, None, None], mask], dim=1)
+    present |= nn.functional.one_hot(only.argmax(dim=1), images).bool()
+    return torch.cat([picture * there * present[:, :, None, None], mask], dim=1)
 
 
 def leave_out_numbers(numbers: Tensor, generator: torch.Generator, recipe: Recipe) -> Tensor:
     """Set the shape, the loci or the age of some patients to their mean (0)."""
     numbers = numbers.clone()
-    for places in PARTS.values():
+    for indices in PARTS.values():
         gone = torch.rand(len(numbers), generator=generator) < recipe.drop_number
-        numbers[:, list(places)] *= (~gone).float()[:, None]
+        numbers[:, list(indices)] *= (~gone).float()[:, None]
     return numbers

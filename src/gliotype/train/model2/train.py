@@ -12,11 +12,11 @@ from gliotype.errors import InputError
 from gliotype.evaluate.roc import auroc
 from gliotype.train.data.examples import Patients, check_found, make_examples
 from gliotype.train.model2.export import write_weight
-from gliotype.train.model2.fit import kept_model
+from gliotype.train.model2.fit import load_or_train_model
 from gliotype.train.model2.model import Recipe
 
 TUNING_SHARE = 0.18
-"""Of the patients, kept for calibration and cut; as in Choi 2021 (131 of 727)."""
+"""Of the patients, kept for calibration and threshold; as in Choi 2021 (131 of 727)."""
 
 
 def train_on_cohort(
@@ -26,7 +26,7 @@ def train_on_cohort(
     *,
     name: str,
     jobs: int = 1,
-    tell: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> tuple[Path, ...]:
     """Train on a cohort's patients, or go on with a run that was interrupted.
 
@@ -36,7 +36,7 @@ def train_on_cohort(
         run: folder of the run; kept examples and networks lie there, too.
         name: of the cohort, for the card.
         jobs: patients prepared at the same time.
-        tell: told how far it is.
+        progress: called with a line that says how far it is.
 
     Returns:
         Network, card and numbers.
@@ -47,14 +47,17 @@ def train_on_cohort(
     """
     check_writable(run)
     parts = hold_out([patients.mutant(subject) for subject in patients.subjects], recipe.seed)
-    examples = make_examples(patients, run / "cache", jobs=jobs, tell=tell)
-    training, tuning = ([examples[place] for place in places] for places in parts)
+    examples = make_examples(patients, run / "cache", jobs=jobs, progress=progress)
+    training, tuning = ([examples[index] for index in indices] for indices in parts)
     check_found("training", training)
     check_found("tuning", tuning)
-    model = kept_model(recipe, training, tuning, run / "models", tell)
+    model = load_or_train_model(recipe, training, tuning, run / "models", progress)
     found = [e for e in tuning if e.found]
     estimate = auroc([e.mutant for e in found], model.probabilities(found, 0.5))
-    results = f"On the {len(found)} tuning patients (used for calibration and cut, so optimistic): AUROC {estimate}."
+    results = (
+        f"On the {len(found)} tuning patients (used for calibration and threshold, so optimistic): "
+        f"AUROC {estimate}."
+    )
     data = {"cohort": name, "licence": "that of the cohort"}
     return write_weight(model, run, training=training, data=data, results=results)
 
@@ -67,14 +70,14 @@ def hold_out(mutant: Sequence[bool], seed: int) -> tuple[list[int], list[int]]:
         seed: of the draw.
 
     Returns:
-        Places of the training and of the tuning patients.
+        Indices of the training and of the tuning patients.
 
     Raises:
         InputError: with fewer than four patients of a class.
 
     Example:
         >>> training, tuning = hold_out([True] * 20 + [False] * 50, 1)
-        >>> len(training), len(tuning), sum(place < 20 for place in tuning)
+        >>> len(training), len(tuning), sum(index < 20 for index in tuning)
         (57, 13, 4)
     """
     classes = [np.flatnonzero(np.array(mutant) == status) for status in (True, False)]

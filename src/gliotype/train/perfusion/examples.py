@@ -17,11 +17,11 @@ from gliotype.measure.dsc.bolus import relative_signal
 from gliotype.measure.dsc.numbers import FEWEST_VOXELS, REGION_UNITS
 from gliotype.predictors.curves import CHANNELS, POINTS, curves_of, lacking
 from gliotype.predictors.perfusion import bolus_phases
-from gliotype.simulate.cohort.sites import draw_disease, draw_site_age, site_named
-from gliotype.simulate.dsc.protocols import dsc_site_named
+from gliotype.simulate.cohort.sites import draw_disease, draw_site_age, find_site
+from gliotype.simulate.dsc.protocols import find_dsc_site
 from gliotype.simulate.dsc.voxels import VoxelCurves, VoxelRegion, draw_perfusion_patient
 from gliotype.simulate.lesion.glioma import GliomaType
-from gliotype.train.common.cache_key import digest
+from gliotype.train.common.cache_key import cache_key
 from gliotype.train.common.workers import workers
 from gliotype.train.perfusion.network import CurveExample
 
@@ -52,22 +52,22 @@ class CurveCohort:
     seed: int
 
 
-def make_curve_examples(cohort: CurveCohort, kept: Path, *, jobs: int = 1) -> list[CurveExample]:
+def make_curve_examples(cohort: CurveCohort, cache: Path, *, jobs: int = 1) -> list[CurveExample]:
     """Simulate and measure a cohort, or read what was made before.
 
     Args:
         cohort: who, and how scanned.
-        kept: folder in which the examples are kept, in one file for each cohort, named after all that they depend on.
+        cache: folder of the examples, in one file for each cohort, named after all that they depend on.
         jobs: processes.
 
     Returns:
         An example of each patient; one whose perfusion cannot be measured has no curves.
     """
     settings = {
-        "cohort": repr((cohort, dsc_site_named(cohort.site), site_named(CLASSES))),
+        "cohort": repr((cohort, find_dsc_site(cohort.site), find_site(CLASSES))),
         "version": __version__,
     }
-    file = kept / f"{cohort.name}-{digest(settings)}.npz"
+    file = cache / f"{cohort.name}-{cache_key(settings)}.npz"
     if not file.exists():
         make = partial(curve_example, cohort)
         with workers(jobs) as pool:
@@ -78,11 +78,11 @@ def make_curve_examples(cohort: CurveCohort, kept: Path, *, jobs: int = 1) -> li
 def curve_example(cohort: CurveCohort, number: int) -> CurveExample:
     """Simulate and measure one patient of a cohort (numbers from 0)."""
     rng = np.random.default_rng([cohort.seed, number])
-    hospital = site_named(CLASSES)
+    hospital = find_site(CLASSES)
     glioma = draw_disease(rng, hospital)
     assert isinstance(glioma, GliomaType), "the site has gliomas only"
     age = draw_site_age(rng, hospital, glioma)
-    voxels = draw_perfusion_patient(rng, glioma, dsc_site_named(cohort.site))
+    voxels = draw_perfusion_patient(rng, glioma, find_dsc_site(cohort.site))
     measured = measure_voxels(voxels)
     curves = np.zeros((0, len(CHANNELS), POINTS), np.float32)
     phases = np.zeros(POINTS, np.intp)
@@ -158,8 +158,8 @@ def _save(examples: list[CurveExample], file: Path) -> None:
 
 
 def _load(file: Path) -> list[CurveExample]:
-    with reading_cached(file), np.load(file) as kept:
-        curves = np.split(kept["curves"].astype(np.float32), np.cumsum(kept["counts"])[:-1])
-        columns = (kept[name] for name in ("phases", "numbers", "mutant", "age"))
-        rows = zip(kept["subjects"], curves, *columns, strict=True)
+    with reading_cached(file), np.load(file) as arrays:
+        curves = np.split(arrays["curves"].astype(np.float32), np.cumsum(arrays["counts"])[:-1])
+        columns = (arrays[name] for name in ("phases", "numbers", "mutant", "age"))
+        rows = zip(arrays["subjects"], curves, *columns, strict=True)
         return [CurveExample(str(s), c, p, n, bool(m), float(a)) for s, c, p, n, m, a in rows]

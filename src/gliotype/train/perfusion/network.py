@@ -34,7 +34,7 @@ class CurveExample:
         subject: name.
         curves: float32 (variants, channels, points): of whole regions first, then of random parts of them; no variant
             where the patient's perfusion could not be measured.
-        phases: phase of each point, (points,), places in `gliotype.explain.phases.Phase`.
+        phases: phase of each point, (points,), indices into `gliotype.explain.phases.Phase`.
         numbers: perfusion numbers for the baselines, NaN where one is missing.
         mutant: IDH status.
         age: years.
@@ -108,11 +108,11 @@ class CurveModel:
         found = np.array([len(example.curves) > 0 for example in examples])
         result = np.zeros(len(examples))
         if found.any():
-            result[found] = self.read(np.stack([e.curves[0] for e in measured(examples)]))[0]
+            result[found] = self.read(np.stack([e.curves[0] for e in with_curves(examples)]))[0]
         return result
 
 
-def measured(examples: list[CurveExample]) -> list[CurveExample]:
+def with_curves(examples: list[CurveExample]) -> list[CurveExample]:
     """Keep the patients whose perfusion could be measured."""
     return [example for example in examples if len(example.curves)]
 
@@ -122,7 +122,7 @@ def train_member(
     training: list[CurveExample],
     tuning: list[CurveExample],
     seed: int,
-    note: Callable[[int, float], None] = lambda epoch, area: None,
+    log_epoch: Callable[[int, float], None] = lambda epoch, area: None,
 ) -> CurveNet:
     """Train one network; of all passes the one with the best AUROC on the tuning patients is kept.
 
@@ -131,7 +131,7 @@ def train_member(
         training: patients, of both classes.
         tuning: patients, of both classes.
         seed: of everything random.
-        note: told each pass, from 1, and its AUROC on the tuning patients.
+        log_epoch: called with the number of each pass, from 1, and its AUROC on the tuning patients.
     """
     torch.manual_seed(seed)
     rng, generator = np.random.default_rng(seed), torch.Generator().manual_seed(seed)
@@ -139,7 +139,7 @@ def train_member(
     optimiser = torch.optim.Adam(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
     truth = torch.tensor([float(example.mutant) for example in training])
     weight = torch.where(truth > 0, 0.5 / truth.mean(), 0.5 / (1 - truth.mean()))
-    best, kept, since = -math.inf, copy.deepcopy(network.state_dict()), 0
+    best, best_weights, since = -math.inf, copy.deepcopy(network.state_dict()), 0
     for epoch in range(1, recipe.epochs + 1):
         network.train()
         for chosen in np.array_split(rng.permutation(len(training)), math.ceil(len(training) / recipe.batch)):
@@ -151,13 +151,13 @@ def train_member(
             nn.utils.clip_grad_norm_(network.parameters(), 5.0)
             optimiser.step()
         area = tuning_auroc(network, tuning)
-        note(epoch, area)
+        log_epoch(epoch, area)
         since += 1
         if area > best:
-            best, kept, since = area, copy.deepcopy(network.state_dict()), 0
+            best, best_weights, since = area, copy.deepcopy(network.state_dict()), 0
         if since >= recipe.patience:
             break
-    network.load_state_dict(kept)
+    network.load_state_dict(best_weights)
     return network.eval()
 
 
@@ -192,9 +192,9 @@ def augment(curves: Tensor, generator: torch.Generator, drop_region: float) -> T
     curves = nn.functional.pad(curves, (1, 1), mode="replicate")[..., 1 + step : 1 + step + points]
     ends = torch.randint(points // 2, 2 * points, (n, 1, 1), generator=generator)
     curves = curves * (torch.arange(points) < ends)
-    for place in range(len(TUMOUR_REGIONS)):
-        if place != WHOLE:
-            keep = (torch.rand(n, 1, generator=generator) >= drop_region).float()
-            curves[:, place] *= keep
-            curves[:, CURVES + place] *= keep
+    for index in range(len(TUMOUR_REGIONS)):
+        if index != WHOLE:
+            present = (torch.rand(n, 1, generator=generator) >= drop_region).float()
+            curves[:, index] *= present
+            curves[:, CURVES + index] *= present
     return curves

@@ -11,14 +11,14 @@ from scipy.special import expit, logit
 from scipy.stats import spearmanr
 
 from gliotype.evaluate.calibration import brier, calibration_line
-from gliotype.evaluate.decisions import AtCut, at_cut
+from gliotype.evaluate.decisions import AtThreshold, at_threshold
 from gliotype.evaluate.roc import Comparison, Estimate, auroc, compare_aurocs
-from gliotype.explain.phases import Phase, shares_by_phase
-from gliotype.predictors.perfusion import occluded
-from gliotype.train.common.calibration import youden_cut
+from gliotype.explain.phases import Phase, fractions_by_phase
+from gliotype.predictors.perfusion import occlude_phases
+from gliotype.train.common.calibration import youden_threshold
 from gliotype.train.perfusion.baselines import fit_baselines, scores_of
 from gliotype.train.perfusion.examples import NUMBERS
-from gliotype.train.perfusion.network import CurveExample, CurveModel, measured
+from gliotype.train.perfusion.network import CurveExample, CurveModel, with_curves
 
 Floats = NDArray[np.float64]
 
@@ -68,7 +68,7 @@ class Tested:
         mutants: those IDH-mutant.
         unmeasured: those whose perfusion could not be measured; they count as the prior.
         auroc: by patient.
-        decisions: at the cut that was fixed on the tuning patients.
+        decisions: at the threshold that was fixed on the tuning patients.
         brier: mean squared error of the probability, at the tuning patients' prevalence.
         slope: calibration slope.
         rivals: baselines by name, age alone among them.
@@ -80,7 +80,7 @@ class Tested:
     mutants: int
     unmeasured: int
     auroc: Estimate
-    decisions: AtCut
+    decisions: AtThreshold
     brier: float
     slope: float
     rivals: Mapping[str, Rival]
@@ -103,14 +103,14 @@ def test_set(
         examples: its patients, none of whom trained or tuned anything.
         model: the network.
         training: patients on whom the baselines are fitted, those that the network was trained on.
-        tuning: patients on whom the cut is fixed (Youden).
+        tuning: patients on whom the threshold is fixed (Youden).
         seed: of the baselines.
     """
     truth = np.array([e.mutant for e in examples])
     score = model.log_odds(examples)
     prior = float(logit(np.mean([e.mutant for e in tuning])))
     tuned = np.asarray(expit(model.log_odds(tuning) + prior))
-    cut = youden_cut(np.array([e.mutant for e in tuning]), tuned)
+    threshold = youden_threshold(np.array([e.mutant for e in tuning]), tuned)
     probability = np.asarray(expit(score + prior))
     rivals = {
         label: Rival(auroc(truth, other), compare_aurocs(truth, score, other))
@@ -120,13 +120,13 @@ def test_set(
         name=name,
         patients=len(examples),
         mutants=int(truth.sum()),
-        unmeasured=len(examples) - len(measured(examples)),
+        unmeasured=len(examples) - len(with_curves(examples)),
         auroc=auroc(truth, score),
-        decisions=at_cut(truth, probability, cut),
+        decisions=at_threshold(truth, probability, threshold),
         brier=brier(truth, probability).value,
         slope=calibration_line(truth, probability).slope,
         rivals=rivals,
-        explanation=explain(measured(examples), model),
+        explanation=explain(with_curves(examples), model),
     )
 
 
@@ -151,17 +151,17 @@ def explain(examples: list[CurveExample], model: CurveModel) -> Explanation:
     """
     curves = np.stack([e.curves[0] for e in examples])
     answers, attention = model.read(curves)
-    hidden = np.concatenate([occluded(e.curves[0], e.phases, model.average) for e in examples])
+    hidden = np.concatenate([occlude_phases(e.curves[0], e.phases, model.average) for e in examples])
     falls = answers[:, None] - model.read(hidden)[0].reshape(len(examples), len(Phase))
-    shares = np.array(
+    fractions = np.array(
         [
-            list(shares_by_phase(weight, e.phases).values())
+            list(fractions_by_phase(weight, e.phases).values())
             for weight, e in zip(attention, examples, strict=True)
         ]
     )
-    agreement = [spearmanr(a, b).statistic for a, b in zip(shares, np.abs(falls), strict=True)]
+    agreement = [spearmanr(a, b).statistic for a, b in zip(fractions, np.abs(falls), strict=True)]
     return Explanation(
-        dict(zip(Phase, shares.mean(axis=0).tolist(), strict=True)),
+        dict(zip(Phase, fractions.mean(axis=0).tolist(), strict=True)),
         dict(zip(Phase, np.abs(falls).mean(axis=0).tolist(), strict=True)),
         float(np.nanmedian(agreement)),
     )
@@ -171,7 +171,7 @@ def results_markdown(tested: tuple[Tested, ...], sets: Mapping[str, list[CurveEx
     """Write the tables of a run, without a heading."""
     lines = ["| set | patients | IDH-mutant | not measured |", "| --- | --- | --- | --- |"]
     for name, examples in sets.items():
-        mutants, lost = sum(e.mutant for e in examples), len(examples) - len(measured(examples))
+        mutants, lost = sum(e.mutant for e in examples), len(examples) - len(with_curves(examples))
         lines.append(f"| {name} | {len(examples)} | {mutants} | {lost} |")
     lines += ["", "AUROC by patient (95 % interval), and the network's minus it (paired, DeLong).", ""]
     lines += [
@@ -180,23 +180,21 @@ def results_markdown(tested: tuple[Tested, ...], sets: Mapping[str, list[CurveEx
         "| **network** | " + " | ".join(f"**{t.auroc}**" for t in tested) + " |",
     ]
     for label in tested[0].rivals:
-        cells = [f"{t.rivals[label].auroc}; {_signed(t.rivals[label].beyond)}" for t in tested]
+        cells = [f"{t.rivals[label].auroc}; {_format_difference(t.rivals[label].beyond)}" for t in tested]
         lines.append(f"| {label} | " + " | ".join(cells) + " |")
-    lines += ["", "At the cut and the prevalence of the tuning patients:", ""]
+    lines += ["", "At the threshold and the prevalence of the tuning patients:", ""]
     lines += [
-        "| set | cut | accuracy | sensitivity | specificity | Brier | calibration slope |",
+        "| set | threshold | accuracy | sensitivity | specificity | Brier | calibration slope |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
     for t in tested:
         d = t.decisions
-        shown = (
-            f"{d.cut:.3f} | {d.accuracy} | {d.sensitivity} | {d.specificity} | {t.brier:.3f} | {t.slope:.2f}"
-        )
-        lines.append(f"| {t.name} | {shown} |")
+        estimates = f"{d.accuracy} | {d.sensitivity} | {d.specificity}"
+        lines.append(f"| {t.name} | {d.threshold:.3f} | {estimates} | {t.brier:.3f} | {t.slope:.2f} |")
     return "\n".join([*lines, "", *_explanation_lines(tested[1])]) + "\n"
 
 
-def _signed(comparison: Comparison) -> str:
+def _format_difference(comparison: Comparison) -> str:
     found = comparison.difference
     return f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f}), p = {comparison.p_value:.2g}"
 

@@ -18,11 +18,11 @@ from gliotype.networks.export import export_onnx
 from gliotype.networks.recurrent import CurveEnsemble, CurveNet
 from gliotype.predictors.curves import CHANNELS, POINTS
 from gliotype.train.common.bootstrap import bootstrap
-from gliotype.train.common.cache_key import digest
+from gliotype.train.common.cache_key import cache_key
 from gliotype.train.common.calibration import platt
-from gliotype.train.common.checkpoint import kept_network
+from gliotype.train.common.checkpoint import load_or_train_network
 from gliotype.train.perfusion.examples import CurveCohort, make_curve_examples
-from gliotype.train.perfusion.network import CurveExample, CurveModel, Recipe, measured, train_member
+from gliotype.train.perfusion.network import CurveExample, CurveModel, Recipe, train_member, with_curves
 from gliotype.train.perfusion.tables import Tested, results_markdown, test_set
 
 FILES = ("perfusion.onnx", "perfusion.md", "perfusion.json")
@@ -34,7 +34,7 @@ class Design:
 
     Attributes:
         training: patients to learn from.
-        tuning: patients for stopping, calibration and the cut.
+        tuning: patients for stopping, calibration and the threshold.
         test: patients of the paper's own test set.
         larger: patients of a larger test set of the same hospital.
         external: patients of another hospital: other repetition times, fields, preloads, some spin echoes.
@@ -95,7 +95,7 @@ def train_perfusion(
     run: Path,
     *,
     jobs: int = 1,
-    tell: Callable[[str], None] = lambda line: None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Simulate, train, test and write the weight; an interrupted run goes on where it was.
 
@@ -104,7 +104,7 @@ def train_perfusion(
         recipe: how to train.
         run: folder of the run; examples and trained networks are kept in it.
         jobs: patients simulated at the same time.
-        tell: told how far it is.
+        progress: called with a line that says how far it is.
 
     Raises:
         InputError: if a set has fewer than two patients of a class.
@@ -113,10 +113,10 @@ def train_perfusion(
     check_writable(run)
     sets = {}
     for name, cohort in design.cohorts.items():
-        tell(f"simulate {name}, {cohort.patients} patients")
+        progress(f"simulate {name}, {cohort.patients} patients")
         sets[name] = make_curve_examples(cohort, run / "examples", jobs=jobs)
-        check_both_classes((example.mutant for example in measured(sets[name])), f"of {name}")
-    model = _kept_model(recipe, sets, run / "networks", tell)
+        check_both_classes((example.mutant for example in with_curves(sets[name])), f"of {name}")
+    model = _load_or_train_model(recipe, sets, run / "networks", progress)
     tested = tuple(
         test_set(name, sets[name], model, training=sets["training"], tuning=sets["tuning"], seed=recipe.seed)
         for name in ("test", "larger test", "external")
@@ -125,22 +125,24 @@ def train_perfusion(
     return Outcome(tested, markdown, _write(model, design, recipe, sets["training"], markdown, run))
 
 
-def _kept_model(
+def _load_or_train_model(
     recipe: Recipe,
     sets: dict[str, list[CurveExample]],
     folder: Path,
-    tell: Callable[[str], None],
+    progress: Callable[[str], None],
 ) -> CurveModel:
     """Train the members that are not there yet, and calibrate them."""
-    training, tuning = measured(sets["training"]), measured(sets["tuning"])
+    training, tuning = with_curves(sets["training"]), with_curves(sets["tuning"])
     rng = np.random.default_rng(recipe.seed)
-    place = folder / _name(recipe, [*training, *tuning])
+    run_folder = folder / _name(recipe, [*training, *tuning])
     members = []
     for number in range(1, recipe.members + 1):
         sample = [training[i] for i in bootstrap([e.mutant for e in training], rng)]
-        note, seed = _note(number, recipe, tell), 1000 * recipe.seed + number
-        train = partial(train_member, recipe, sample, tuning, seed, note)
-        members.append(kept_network(place / f"member-{number}.pt", CurveNet(len(CHANNELS)), train))
+        log_epoch, seed = _epoch_logger(number, recipe, progress), 1000 * recipe.seed + number
+        train = partial(train_member, recipe, sample, tuning, seed, log_epoch)
+        members.append(
+            load_or_train_network(run_folder / f"member-{number}.pt", CurveNet(len(CHANNELS)), train)
+        )
     average = np.stack([example.curves[0] for example in training]).mean(axis=0)
     model = CurveModel(tuple(members), np.asarray(average, dtype=np.float32))
     slope, offset = platt(np.array([e.mutant for e in tuning]), model.log_odds(tuning))
@@ -151,17 +153,19 @@ def _name(recipe: Recipe, patients: list[CurveExample]) -> str:
     """Name the trainings of all members after everything that decides their results."""
     settings = {name: value for name, value in asdict(recipe).items() if name != "members"}
     settings["patients"] = [(e.subject, e.mutant) for e in patients]
-    return digest(settings, (array for e in patients for array in (e.curves, e.numbers)))
+    return cache_key(settings, (array for e in patients for array in (e.curves, e.numbers)))
 
 
-def _note(number: int, recipe: Recipe, tell: Callable[[str], None]) -> Callable[[int, float], None]:
-    def note(epoch: int, area: float) -> None:
-        tell(
+def _epoch_logger(
+    number: int, recipe: Recipe, progress: Callable[[str], None]
+) -> Callable[[int, float], None]:
+    def log_epoch(epoch: int, area: float) -> None:
+        progress(
             f"network {number} of {recipe.members}, epoch {epoch} of {recipe.epochs} at most, "
             f"tuning AUROC {area:.3f}"
         )
 
-    return note
+    return log_epoch
 
 
 def _write(
@@ -209,7 +213,7 @@ be missing. ONNX, weights in half precision, computed in single precision.
 
 **Data.** Simulated patients only: {design.training} ({mutants} IDH-mutant) as curves of voxels
 (`gliotype.simulate`, site `snuh`, seed {design.seed}), measured as a real series is; {design.tuning} others for
-stopping, calibration and cut.
+stopping, calibration and threshold.
 
 **Training.** `gliotype train perfusion --patients {design.training}`: at most {recipe.epochs} epochs, stopped after
 {recipe.patience} without a better tuning AUROC; batches of {recipe.batch}, Adam (rate {recipe.learning_rate:g}, weight

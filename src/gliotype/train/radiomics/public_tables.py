@@ -57,14 +57,14 @@ class Cohort:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def where(self, keep: NDArray[np.bool_]) -> Cohort:
-        """Return the patients for whom `keep` is true."""
+    def where(self, selected: NDArray[np.bool_]) -> Cohort:
+        """Return the patients for whom `selected` is true."""
         return Cohort(
             self.name,
-            tuple(np.array(self.ids)[keep].tolist()),
-            self.mutant[keep],
-            self.grade[keep],
-            {name: column[keep] for name, column in self.values.items()},
+            tuple(np.array(self.ids)[selected].tolist()),
+            self.mutant[selected],
+            self.grade[selected],
+            {name: column[selected] for name, column in self.values.items()},
         )
 
     def complete(self, features: Iterable[str]) -> NDArray[np.bool_]:

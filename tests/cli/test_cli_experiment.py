@@ -24,7 +24,7 @@ def test_the_shipped_protocol_is_valid() -> None:
 def test_a_wrong_protocol_leaves_nothing(tmp_path: Path) -> None:
     file = tmp_path / "p.toml"
     file.write_text('title = "x"\nnotes = "y"\n')
-    error = run("study", str(file), "-o", str(tmp_path / "out"))
+    error = run("experiment", str(file), "-o", str(tmp_path / "out"))
     assert isinstance(error, InputError)
     assert "notes" in str(error)
     assert not (tmp_path / "out").exists()

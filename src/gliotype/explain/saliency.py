@@ -16,8 +16,8 @@ AROUND_MM = 5.0
 
 
 @dataclass(frozen=True)
-class SaliencyShares:
-    """Shares of a map's absolute values; they add up to 1, or are all 0 for an empty map.
+class SaliencyFractions:
+    """Fractions of a map's absolute values; they add up to 1, or are all 0 for an empty map.
 
     Attributes:
         enhancing: in enhancing tumour; None where the tumour's sub-regions are not known.
@@ -32,7 +32,7 @@ class SaliencyShares:
     elsewhere: float
 
 
-def saliency_shares(saliency: Volume, tumour: Tumour) -> SaliencyShares:
+def saliency_fractions(saliency: Volume, tumour: Tumour) -> SaliencyFractions:
     """Part a map of reasons by where it lies.
 
     Args:
@@ -42,22 +42,22 @@ def saliency_shares(saliency: Volume, tumour: Tumour) -> SaliencyShares:
     Example:
         >>> labels = np.zeros((20, 20, 20), np.uint8); labels[5:10, 5:10, 5:10] = Label.ENHANCING
         >>> tumour = Tumour(Volume(labels, np.eye(4)), "model1")
-        >>> saliency_shares(Volume((labels > 0).astype(np.float32), np.eye(4)), tumour).enhancing
+        >>> saliency_fractions(Volume((labels > 0).astype(np.float32), np.eye(4)), tumour).enhancing
         1.0
     """
     strength = np.abs(np.asarray(saliency.array, dtype=np.float64))
     total = float(strength.sum())
     if total == 0:
-        return SaliencyShares(0.0 if tumour.regions_known else None, 0.0, 0.0, 0.0)
+        return SaliencyFractions(0.0 if tumour.regions_known else None, 0.0, 0.0, 0.0)
     near = within_mm(tumour.mask, AROUND_MM, tumour.labels.grid.spacing)
     enhancing = (np.asarray(tumour.labels.array) == Label.ENHANCING) & tumour.regions_known
 
-    def share(where: NDArray[np.bool_]) -> float:
+    def fraction(where: NDArray[np.bool_]) -> float:
         return float(strength[where].sum()) / total
 
-    return SaliencyShares(
-        share(enhancing) if tumour.regions_known else None,
-        share(tumour.mask & ~enhancing),
-        share(near & ~tumour.mask),
-        share(~near),
+    return SaliencyFractions(
+        fraction(enhancing) if tumour.regions_known else None,
+        fraction(tumour.mask & ~enhancing),
+        fraction(near & ~tumour.mask),
+        fraction(~near),
     )

@@ -1,4 +1,4 @@
-"""``gliotype study``: train, tune, test and ablate as a protocol says."""
+"""``gliotype experiment``: train, tune, test and ablate as a protocol says."""
 
 from __future__ import annotations
 
@@ -8,26 +8,24 @@ from typing import Annotated
 import typer
 
 
-def study(
+def experiment(
     protocol: Annotated[
         Path, typer.Argument(metavar="PROTOCOL", help="TOML file: cohorts, sets, ablations.")
     ],
     *,
     output: Annotated[
         Path,
-        typer.Option(
-            "--output", "-o", metavar="OUT", help="Folder of the study; an interrupted one goes on."
-        ),
+        typer.Option("--output", "-o", metavar="OUT", help="Folder of the results; run again to resume."),
     ],
     jobs: Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")] = 1,
 ) -> None:
     """Train Model 2 on cohorts, test it on others, and take it apart."""
-    from gliotype.cli.show import extra, progress
+    from gliotype.cli.show import extra, show_progress
 
     with extra("train"):
         from gliotype.experiment.protocol import read_protocol
-        from gliotype.experiment.run import run_study
-    with progress() as tell:
-        outcome = run_study(read_protocol(protocol), output, jobs=jobs, tell=tell)
+        from gliotype.experiment.run import run_experiment
+    with show_progress() as progress:
+        outcome = run_experiment(read_protocol(protocol), output, jobs=jobs, progress=progress)
     typer.echo(outcome.markdown)
     typer.echo(f"Written      {output / 'results.md'}, {output / 'results.csv'}, {output / 'evaluation'}")
