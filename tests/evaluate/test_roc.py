@@ -5,6 +5,7 @@ import csv
 import numpy as np
 import pytest
 from scipy import stats
+from scipy.special import logit
 
 from gliotype.evaluate.roc import auroc, compare_aurocs
 
@@ -41,12 +42,13 @@ def test_area_is_the_share_of_pairs_in_order_with_ties_counted_half(cohort):
     assert auroc(labels, scores).value == pytest.approx(mann_whitney / (labels.sum() * (1 - labels).sum()))
 
 
-def test_interval_is_delongs(cohort):
+def test_interval_is_that_of_the_logit_with_delongs_variance(cohort):
     labels, scores, _ = cohort
     estimate = auroc(labels, scores)
-    half = 1.959964 * np.sqrt(covariance_by_definition(labels, scores, scores))
-    assert estimate.high - estimate.value == pytest.approx(half, rel=1e-6)
-    assert estimate.value - estimate.low == pytest.approx(half, rel=1e-6)
+    area = estimate.value
+    half = 1.959964 * np.sqrt(covariance_by_definition(labels, scores, scores)) / (area * (1 - area))
+    assert logit(estimate.high) - logit(area) == pytest.approx(half, rel=1e-6)
+    assert logit(area) - logit(estimate.low) == pytest.approx(half, rel=1e-6)
 
 
 def test_by_hand():
@@ -54,12 +56,13 @@ def test_by_hand():
     # Positives 1 and 3/4, negatives 1 and 3/4: variance 1/32 / 2 each, 1/32 together.
     estimate = auroc([0, 0, 1, 1], [1, 2, 3, 2])
     assert estimate.value == pytest.approx(0.875)
-    assert estimate.low == pytest.approx(0.875 - 1.959964 * np.sqrt(1 / 32), abs=1e-6)
-    assert estimate.high == 1.0
+    # Odds of 7; standard error of the logit sqrt(1/32) / (7/64): odds of 7 / exp(3.16778) and 7 exp(3.16778).
+    assert estimate.low == pytest.approx(0.227608, abs=1e-6)
+    assert estimate.high == pytest.approx(0.994022, abs=1e-6)
 
 
 def test_proc_gives_the_same_area_and_interval():
-    """R's pROC 1.18, `ci.auc(roc(aSAH$outcome, aSAH$wfns))`: 0.8237, 95 % CI 0.7485-0.8988 (DeLong).
+    """R's pROC 1.18, `ci.auc(roc(aSAH$outcome, aSAH$wfns))`: 0.8237, 95 % CI 0.7485-0.8988 (DeLong, not on the logit).
 
     The WFNS grades 1 to 5 of its example patients (Turck 2010, doi 10.1007/s00134-009-1641-y) by outcome; the area to
     all digits is that of the ties in this table.
@@ -68,12 +71,42 @@ def test_proc_gives_the_same_area_and_interval():
     grades = np.r_[np.repeat(range(1, 6), good), np.repeat(range(1, 6), poor)]
     estimate = auroc(np.repeat([0, 1], [72, 41]), grades)
     assert estimate.value == pytest.approx(0.8236789, abs=5e-8)
-    assert (estimate.low, estimate.high) == pytest.approx((0.7485, 0.8988), abs=5e-5)
+    half = (logit(estimate.high) - logit(estimate.low)) / 2
+    assert half * estimate.value * (1 - estimate.value) == pytest.approx((0.8988 - 0.7485) / 2, abs=5e-5)
+    assert logit(estimate.low) + half == pytest.approx(logit(estimate.value))
 
 
-def test_perfect_and_reversed():
-    assert auroc([0, 0, 1, 1], [1, 2, 3, 4]).value == 1.0
-    assert auroc([0, 0, 1, 1], [4, 3, 2, 1]).value == 0.0
+@pytest.mark.parametrize("wildtypes", [2, 8])
+def test_a_perfect_or_reversed_order_has_the_exact_bound_of_independent_pairs(wildtypes: int):
+    """Clopper and Pearson's lower bound of a share for k of k, where k is the smaller class."""
+    labels = np.repeat([0, 1], [wildtypes, 28])
+    bound = stats.binomtest(wildtypes, wildtypes).proportion_ci(method="exact").low
+    perfect, reversed_order = auroc(labels, labels), auroc(labels, -labels)
+    assert (perfect.value, perfect.low, perfect.high) == pytest.approx((1.0, bound, 1.0))
+    assert (reversed_order.value, reversed_order.low, reversed_order.high) == pytest.approx((0, 0, 1 - bound))
+
+
+@pytest.mark.parametrize(("truth", "least"), [(0.8, 0.975), (0.95, 0.975)])
+def test_the_exact_bound_excludes_the_truth_as_seldom_as_it_says(truth: float, least: float):
+    """With the classes apart by d = sqrt(2) z(truth), all pairs of 6 + 4 patients are in order in a known share."""
+    rng = np.random.default_rng(3)
+    labels = np.repeat([0, 1], [4, 6])
+    shift = np.sqrt(2) * stats.norm.ppf(truth)
+    lows = [auroc(labels, rng.normal(size=10) + shift * labels) for _ in range(800)]
+    assert np.mean([not (each.value == 1 and each.low > truth) for each in lows]) >= least
+
+
+@pytest.mark.parametrize(("truth", "expected"), [(0.75, 0.94), (0.88, 0.945), (0.95, 0.98)])
+def test_interval_covers_the_truth_with_few_wildtypes(truth: float, expected: float):
+    """28 mutants and 8 wildtypes, normal scores; DeLong's interval without the logit covers 90, 85 and 79 %."""
+    rng = np.random.default_rng(17)
+    labels = np.repeat([1, 0], [28, 8])
+    shift = np.sqrt(2) * stats.norm.ppf(truth)
+    covered = [
+        (estimate := auroc(labels, rng.normal(size=36) + shift * labels)).low <= truth <= estimate.high
+        for _ in range(2000)
+    ]
+    assert np.mean(covered) == pytest.approx(expected, abs=0.015)
 
 
 def test_paired_comparison_is_delongs(cohort):
@@ -124,10 +157,17 @@ def test_what_cannot_be_estimated_is_refused(labels, scores, says):
 
 
 def test_published_scores_give_the_published_area(shared_data):
-    """PrognosAIs on TCGA (van der Voort 2022): 0.90 in the paper, 0.896 from its released scores."""
+    """PrognosAIs on TCGA (van der Voort 2022): 0.90 in the paper, 0.896 from its released scores.
+
+    The known interval without the logit is 0.851-0.937: its width over the slope of the logit is that of ours.
+    """
     with (shared_data / "tables" / "prognosais_test_predictions.csv").open() as file:
         rows = [row for row in csv.DictReader(file) if row["IDH_mutated"] in ("0", "1")]
     labels = [int(row["IDH_mutated"]) for row in rows]
     estimate = auroc(labels, [float(row["Prediction_score_IDH_mutated"]) for row in rows])
     assert len(rows) == 217
-    assert (estimate.value, estimate.low, estimate.high) == pytest.approx((0.896, 0.851, 0.937), abs=0.005)
+    assert estimate.value == pytest.approx(0.896, abs=0.0005)
+    slope = 1 / (0.896 * (1 - 0.896))
+    assert logit(estimate.high) - logit(estimate.low) == pytest.approx(
+        (0.937 - 0.851) * slope, abs=0.01 * slope
+    )

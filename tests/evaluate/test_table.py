@@ -36,10 +36,28 @@ def test_subjects_are_joined_as_text_and_the_rest_is_counted(tmp_path: Path) -> 
     assert patients.sources == {"predictions": "predictions.csv", "labels": "labels.csv"}
 
 
-def test_a_no_call_is_kept_and_scored_as_the_prevalence(tmp_path: Path) -> None:
+def test_a_no_call_is_kept_and_scored_as_the_stated_prevalence_not_as_that_of_the_test_set(
+    tmp_path: Path,
+) -> None:
     patients = joined(tmp_path)
     assert patients.no_call.tolist() == [False, False, True, False, False]
-    assert patients.score.tolist() == [0.9, 0.2, 3 / 5, 1.0, 0.4]
+    assert patients.mutant.mean() == 0.6
+    assert patients.score.tolist() == [0.9, 0.2, 0.3, 1.0, 0.4]
+    stated = join(
+        read_predictions(write(tmp_path, "predictions.csv", PREDICTIONS)),
+        read_labels(write(tmp_path, "labels.csv", LABELS)),
+        prevalence=0.55,
+    )
+    assert stated.score.tolist() == [0.9, 0.2, 0.55, 1.0, 0.4]
+
+
+def test_a_column_of_prevalences_states_each_no_call_its_own(tmp_path: Path) -> None:
+    predictions = (
+        "subject,probability,prevalence\n007,0.9,0.7\n7,,0.12\nc,,\nd,1,\ne,0.4,0.2\nnobody,0.5,0.5\n"
+    )
+    assert joined(tmp_path, predictions).score.tolist() == [0.9, 0.12, 0.3, 1.0, 0.4]
+    with pytest.raises(InputError, match="line 2: the prevalence '1' is not a number between 0 and 1"):
+        joined(tmp_path, "subject,probability,prevalence\n7,,1\n")
 
 
 def test_columns_with_few_values_part_the_patients_and_the_others_are_named(tmp_path: Path) -> None:

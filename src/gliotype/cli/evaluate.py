@@ -29,6 +29,14 @@ def evaluate(
             help="Probability at or above which mutant is called; choose it on other patients.",
         ),
     ] = 0.5,
+    prevalence: Annotated[
+        float,
+        typer.Option(
+            min=0.01,
+            max=0.99,
+            help="Prevalence at which a no-call is scored, unless its row states one in a column prevalence.",
+        ),
+    ] = 0.3,
     compare: Annotated[
         Path | None, typer.Option(metavar="OTHER", help="CSV with other predictions of the same patients.")
     ] = None,
@@ -42,13 +50,14 @@ def evaluate(
 
     check_writable(output)
     known = read_labels(labels)
-    patients = join(read_predictions(predictions), known)
-    other = None if compare is None else join(read_predictions(compare), known)
+    patients = join(read_predictions(predictions), known, prevalence=prevalence)
+    other = None if compare is None else join(read_predictions(compare), known, prevalence=prevalence)
     metrics = measure(patients, other, threshold=threshold)
     files = write_evaluation(metrics, draw_figures(patients, other, metrics), output)
 
     rows = [
         ("Patients", f"{metrics.n}, {metrics.mutants} of them IDH-mutant"),
+        ("Coverage", f"{estimate_words(metrics.coverage)} with a probability"),
         ("AUROC", estimate_words(metrics.auroc)),
     ]
     for name, beside in (("Age alone", metrics.age_alone), ("Other", metrics.against)):

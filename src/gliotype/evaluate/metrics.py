@@ -1,8 +1,8 @@
 """All that is said about a set of predictions: discrimination, decisions at a threshold, calibration, net benefit.
 
-Every number has its 95 % interval: DeLong's for areas, Wilson's for shares, a normal one for means, Wald's for the
-calibration line, the logit's for the average precision and for predictive values at a prevalence, and a bootstrap's for
-the calibration curve and its index.
+Every number has its 95 % interval: the logit's with DeLong's variance for areas, DeLong's for their differences,
+Wilson's for shares, a normal one for means, Wald's for the calibration line, the logit's for the average precision and
+for predictive values at a prevalence, and a bootstrap's for the calibration curve and its index.
 """
 
 from __future__ import annotations
@@ -81,7 +81,8 @@ class Metrics:
         n: patients with a label and a prediction.
         mutants: those IDH-mutant.
         prevalence: their share.
-        no_calls: patients whose probability was empty; scored as `prevalence` in all numbers here.
+        no_calls: patients whose probability was empty; scored as the prevalence stated for them in all numbers here.
+        coverage: share of patients with a probability.
         without_label: number of predictions left out because their subject has no label.
         without_prediction: number of labels left out because their subject has no prediction.
         auroc: area under the ROC curve.
@@ -102,6 +103,7 @@ class Metrics:
     mutants: int
     prevalence: Estimate
     no_calls: int
+    coverage: Estimate
     without_label: int
     without_prediction: int
     auroc: Estimate
@@ -136,6 +138,7 @@ def evaluate(patients: Patients, other: Patients | None = None, *, threshold: fl
         mutants=int(mutant.sum()),
         prevalence=share(int(mutant.sum()), len(mutant)),
         no_calls=int(patients.no_call.sum()),
+        coverage=share(int((~patients.no_call).sum()), len(mutant)),
         without_label=patients.without_label,
         without_prediction=patients.without_prediction,
         auroc=auroc(mutant, score),
@@ -169,7 +172,7 @@ def evaluate(patients: Patients, other: Patients | None = None, *, threshold: fl
 def average_precision(mutant: Bools, score: Floats) -> Estimate:
     """Estimate the average precision with its logit interval (Boyd, Eng & Page 2013).
 
-    Where every mutant scores above every wildtype, the interval has no width, as DeLong's.
+    Where every mutant scores above every wildtype, the interval has no width.
     """
     if score[mutant].min() > score[~mutant].max():
         return Estimate(1.0, 1.0, 1.0)

@@ -1,7 +1,9 @@
 """The area under the ROC curve with its uncertainty, and the comparison of two methods on the same patients.
 
 Variances after DeLong, DeLong & Clarke-Pearson (Biometrics 1988;44:837), computed from mid-ranks after
-Sun & Xu (IEEE Signal Process Lett 2014;21:1389).
+Sun & Xu (IEEE Signal Process Lett 2014;21:1389). The interval of one area is that of its logit (Pepe, The Statistical
+Evaluation of Medical Tests, 2003, section 5.2.5): with few patients of a class, that of the area itself covers too
+seldom. Differences of areas keep the normal interval.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from scipy.special import expit, logit
 
 Floats = NDArray[np.float64]
 
@@ -55,7 +58,11 @@ class Comparison:
 
 
 def auroc(labels: ArrayLike, scores: ArrayLike) -> Estimate:
-    """Estimate the area under the ROC curve with DeLong's 95 % interval, cut at 0 and 1.
+    """Estimate the area under the ROC curve with its 95 % interval.
+
+    DeLong's variance is carried over to the logit of the area. At an area of 1 or 0, where that variance is 0, the
+    interval is a one-sided exact bound: k disjoint pairs of a positive and a negative patient, k the smaller class, are
+    independent and all in order with a probability of area^k, so that areas below 0.025^(1/k) are excluded.
 
     Args:
         labels: 1 or True for the positive class; both classes must occur twice or more.
@@ -66,11 +73,18 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> Estimate:
 
     Example:
         >>> print(auroc([0, 0, 0, 1, 1, 1], [0.1, 0.4, 0.35, 0.8, 0.3, 0.9]))
-        0.778 (0.291-1.000)
+        0.778 (0.173-0.983)
+        >>> print(auroc([0, 0, 0, 1, 1, 1], [0.1, 0.2, 0.3, 0.8, 0.7, 0.9]))
+        1.000 (0.292-1.000)
     """
     areas, covariance = _areas_and_covariance(labels, [scores])
-    found = around(float(areas[0]), float(np.sqrt(covariance[0, 0])))
-    return Estimate(found.value, max(0.0, found.low), min(1.0, found.high))
+    area = float(areas[0])
+    if area in (0.0, 1.0):
+        positives = int(np.asarray(labels).astype(bool).sum())
+        bound = _exact_bound(min(positives, np.size(labels) - positives))
+        return Estimate(area, bound, 1.0) if area == 1 else Estimate(area, 0.0, 1 - bound)
+    on_logit = around(float(logit(area)), float(np.sqrt(covariance[0, 0])) / (area * (1 - area)))
+    return Estimate(area, float(expit(on_logit.low)), float(expit(on_logit.high)))
 
 
 def compare_aurocs(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> Comparison:
@@ -84,6 +98,16 @@ def compare_aurocs(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> Co
     spread = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0)))
     p_value = float(2 * stats.norm.sf(abs(difference) / spread)) if spread > 0 else float(difference == 0)
     return Comparison(around(difference, spread), p_value)
+
+
+def _exact_bound(pairs: int) -> float:
+    """Return the lower 97.5 % bound of a share of which all of `pairs` were seen (Clopper & Pearson 1934).
+
+    Example:
+        >>> round(_exact_bound(8), 3)
+        0.631
+    """
+    return float(0.025 ** (1 / pairs))
 
 
 def _areas_and_covariance(labels: ArrayLike, scores: list[ArrayLike]) -> tuple[Floats, Floats]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from gliotype.cohorts import is_mutant
 from gliotype.errors import InputError
+from gliotype.predictors.predictor import DEFAULT_PREVALENCE
 
 Floats = NDArray[np.float64]
 
@@ -45,10 +46,12 @@ class Predictions:
     Attributes:
         name: of the file.
         probability: by subject, 0 to 1.
+        prevalence: to which a subject's prediction refers, where the file states it.
     """
 
     name: str
     probability: Mapping[str, float | None]
+    prevalence: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +61,7 @@ class Patients:
     Attributes:
         subjects: their names.
         mutant: whether IDH-mutant.
-        score: probability of IDH mutation; of a no-call, the share of mutants among all patients here.
+        score: probability of IDH mutation; of a no-call, the prevalence that was stated for it.
         no_call: whether the prediction was empty.
         age: years, NaN where not given.
         strata: by column, each patient's value.
@@ -81,13 +84,16 @@ class Patients:
 
 
 def read_predictions(path: Path) -> Predictions:
-    """Read the columns ``subject`` and ``probability``; an empty probability is a no-call.
+    """Read the columns ``subject`` and ``probability``, and ``prevalence`` if there is one.
+
+    An empty probability is a no-call.
 
     Raises:
-        InputError: if the file cannot be read, a column is missing, a subject occurs twice, or a probability
-            is not a number from 0 to 1.
+        InputError: if the file cannot be read, a column is missing, a subject occurs twice, a probability
+            is not a number from 0 to 1, or a prevalence is not one between 0 and 1.
     """
     found: dict[str, float | None] = {}
+    prevalence: dict[str, float] = {}
     for where, subject, row in _rows(path, ("subject", "probability")):
         text = row["probability"]
         found[subject] = _within(text, 1.0) if text else None
@@ -96,7 +102,14 @@ def read_predictions(path: Path) -> Predictions:
                 f"{where}: the probability {text!r} is not a number from 0 to 1: write the probability of an "
                 "IDH mutation, or leave it empty for a no-call"
             )
-    return Predictions(path.name, found)
+        if stated := row.get("prevalence", ""):
+            number = _within(stated, 1.0)
+            if number in (None, 0.0, 1.0):
+                raise InputError(
+                    f"{where}: the prevalence {stated!r} is not a number between 0 and 1: correct or empty it"
+                )
+            prevalence[subject] = number
+    return Predictions(path.name, found, prevalence)
 
 
 def read_labels(path: Path) -> Labels:
@@ -129,12 +142,18 @@ def read_labels(path: Path) -> Labels:
     return Labels(path.name, mutant, age, columns)
 
 
-def join(predictions: Predictions, labels: Labels) -> Patients:
+def join(predictions: Predictions, labels: Labels, *, prevalence: float = DEFAULT_PREVALENCE) -> Patients:
     """Put predictions and labels of the same subjects together.
 
     A column of the labels with 2 to `MOST_STRATA` distinct values among these patients parts them into strata,
     unless each has a value of their own, as a name is; and so does age, into 0-44, 45-60, and 61 or more completed
     years.
+
+    Args:
+        predictions: of each subject.
+        labels: of each subject.
+        prevalence: of IDH mutation, the score of a no-call whose prediction states none. It is that of the clinic, not
+            of these patients, whose share of mutants nobody knew beforehand.
 
     Raises:
         InputError: if fewer than two mutant or two wildtype patients have a prediction.
@@ -148,7 +167,12 @@ def join(predictions: Predictions, labels: Labels) -> Patients:
     mutant = np.array([labels.mutant[subject] for subject in subjects])
     check_both_classes(mutant, f"with a prediction in {predictions.name} and a label in {labels.name}")
     given = [predictions.probability[subject] for subject in subjects]
-    score = np.array([mutant.mean() if value is None else value for value in given])
+    score = np.array(
+        [
+            predictions.prevalence.get(subject, prevalence) if value is None else value
+            for subject, value in zip(subjects, given, strict=True)
+        ]
+    )
     age = np.array([labels.age.get(subject, np.nan) for subject in subjects])
     columns = {
         name: tuple(texts[subject] or NOT_GIVEN for subject in subjects)

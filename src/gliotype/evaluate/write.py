@@ -98,8 +98,8 @@ def notes(metrics: Metrics) -> list[str]:
     said = []
     if metrics.no_calls:
         said.append(
-            f"No-calls (no probability): {metrics.no_calls} of {metrics.n} patients, scored as the share of "
-            f"mutants here, {metrics.prevalence.value:.3f}."
+            f"No-calls (no probability): {metrics.no_calls} of {metrics.n} patients, scored as the stated prevalence; "
+            f"coverage {estimate_words(metrics.coverage)}."
         )
     if metrics.without_label:
         said.append(f"Predictions left out because their subjects have no label: {metrics.without_label}.")
@@ -174,7 +174,7 @@ Line = tuple[str, str, int, Estimate | None]
 
 def _lines(metrics: Metrics) -> Iterator[Line]:
     n, decisions = metrics.n, metrics.at_threshold
-    for name in ("prevalence", "auroc", "average_precision", "brier"):
+    for name in ("prevalence", "coverage", "auroc", "average_precision", "brier"):
         yield name, "", n, getattr(metrics, name)
     called_mutant = decisions.true_positives + decisions.false_positives
     counts = {

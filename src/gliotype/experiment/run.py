@@ -226,7 +226,7 @@ def _test(name: str, label: str, examples: list[Example], model: Scorer, out: Pa
         [e.subject, "" if np.isnan(p) else f"{p:.6f}"] for e, p in zip(examples, probabilities, strict=True)
     ]
     _write_csv(predictions, lines)
-    patients = join(read_predictions(predictions), read_labels(labels))
+    patients = join(read_predictions(predictions), read_labels(labels), prevalence=prevalence)
     metrics = evaluate(patients, threshold=model.threshold)
     if label == FULL:
         write_evaluation(metrics, draw_figures(patients, None, metrics), out / "evaluation" / name)

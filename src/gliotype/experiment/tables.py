@@ -22,7 +22,7 @@ class Row:
         model: name of the model or ablation.
         n: patients.
         mutants: of them IDH-mutant.
-        no_calls: patients without a tumour found; they count as the share of mutants.
+        no_calls: patients without a tumour found; they are scored at the model's prevalence.
         accuracy: at the threshold.
         sensitivity: for IDH mutation, at the threshold.
         specificity: at the threshold.
