@@ -1,20 +1,50 @@
-# Two commands from nothing: `make demo` and `make test`.
+# Two commands from nothing: `make demo` and `make test`. `make help` lists the others.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+PYTEST := $(BIN)/python -m pytest --numprocesses auto
 
-.PHONY: demo test check clean
+.PHONY: help demo test test-fast check docs gallery hooks lock clean
+
+help:
+	@echo 'make demo       install, simulate a raw study, predict, and say where the report is'
+	@echo 'make test       install everything; check style and types; run all tests with coverage'
+	@echo 'make test-fast  the tests that take seconds: run them before each commit'
+	@echo 'make check      style, spelling and types'
+	@echo 'make docs       build the documentation site in build/site; every warning is an error'
+	@echo 'make gallery    make the pictures of the documentation again'
+	@echo 'make hooks      run the checks before each git commit'
+	@echo 'make lock       resolve uv.lock again'
 
 demo: $(VENV)/.core
 	$(BIN)/gliotype demo -o demo
 
 test: check
-	$(BIN)/python -m pytest --numprocesses auto --dist loadfile
+	$(PYTEST) --dist loadfile --cov --cov-report term
+
+test-fast: $(VENV)/.dev
+	$(PYTEST) --dist loadfile -m 'not slow'
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/codespell
 	$(BIN)/mypy
+
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo 'The site is in build/site: open build/site/index.html'
+
+gallery: $(VENV)/.dev
+	$(BIN)/python docs/site/gallery.py
+
+hooks: $(VENV)/.dev
+	$(BIN)/pip install --quiet 'pre-commit>=4'
+	$(BIN)/pre-commit install
+
+lock: $(VENV)/bin/python
+	$(BIN)/pip install --quiet 'uv>=0.13'
+	$(BIN)/uv lock --no-config --default-index https://pypi.org/simple
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
@@ -28,6 +58,11 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(BIN)/pip install --quiet torch==2.13.0
 	$(BIN)/pip install --quiet --editable '.[train,dev]'
 	touch $@ $(VENV)/.core
+
+# Only what the site is built with: the API reference reads the sources and imports nothing.
+$(VENV)/.docs: $(VENV)/bin/python pyproject.toml
+	$(BIN)/pip install --quiet --editable '.[docs]'
+	touch $@
 
 clean:
 	rm -rf $(VENV) demo build dist

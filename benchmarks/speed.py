@@ -25,7 +25,7 @@ import numpy as np
 from gliotype.predictors.slices import IMAGES, OFFSETS_MM, SIZE
 from gliotype.runtime import load_network
 from gliotype.segment.model1 import CHANNELS, GRID, run_network
-from gliotype.simulate import demo_study
+from gliotype.simulate import demo_seed, demo_study
 from gliotype.study import STRUCTURAL
 
 STAGES = ("read", "prepare", "segment", "measure", "predict", "report", "total")
@@ -80,8 +80,8 @@ def main() -> None:
         studies, age = {"study": arguments.study}, arguments.age
         if arguments.study is None:
             studies = {"structural": Path(folder) / "structural", "with DSC": Path(folder) / "dsc"}
-            demo_study(studies["structural"], sequences=STRUCTURAL)
-            age = demo_study(studies["with DSC"])
+            demo_study(studies["structural"], demo_seed(), sequences=STRUCTURAL)
+            age = demo_study(studies["with DSC"], demo_seed())
         runs: dict[str, list[dict[str, float]]] = {name: [] for name in studies}
         for number in range(arguments.runs):
             for name, study in studies.items():

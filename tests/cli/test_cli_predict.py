@@ -204,17 +204,18 @@ def test_brackets_in_names_are_printed_as_they_are(run: Run, pipeline: Pipeline,
 def test_the_demo_simulates_a_study_and_says_so(
     run: Run, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def demo_study(folder: Path, seed: int) -> float:
-        np.save(folder / "t1.npy", np.zeros(seed))
+    def demo_study(folder: Path, seed: int, patient: str) -> float:
+        np.save(folder / f"{patient}.npy", np.zeros(seed))
         return 51.0
 
-    monkeypatch.setattr("gliotype.simulate.demo_study", demo_study, raising=False)
-    code, out, _ = run("demo", "-o", tmp_path, "--seed", 5)
+    monkeypatch.setattr("gliotype.simulate.demo_study", demo_study)
+    monkeypatch.setattr("gliotype.simulate.demo_seed", lambda patient, first: first + 2)
+    code, out, _ = run("demo", "-o", tmp_path, "--patient", "wildtype", "--seed", 5)
     assert code == 0
     assert "This patient is simulated" in out
-    assert (tmp_path / "study" / "t1.npy").is_file()
+    assert np.load(tmp_path / "study" / "wildtype.npy").size == 7
     warnings = json.loads((tmp_path / "prediction.json").read_text(encoding="utf-8"))["warnings"]
     assert "simulated" in warnings[0]
     ((source, asked),) = pipeline.asked
     assert source == tmp_path / "study"
-    assert (asked["age"], asked["id"]) == (51.0, "simulated-5")
+    assert (asked["age"], asked["id"]) == (51.0, "simulated-7")

@@ -1,11 +1,11 @@
-"""``gliotype demo``: the whole way on a patient simulated on the spot."""
+"""``gliotype demo``: the whole way, from files to report, on a patient simulated on the spot."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -18,7 +18,16 @@ if TYPE_CHECKING:
 def demo(
     *,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the results.")],
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, another patient.")] = 0,
+    patient: Annotated[
+        Literal["mutant", "wildtype"],
+        typer.Option(
+            help="A non-enhancing IDH-mutant astrocytoma, or an enhancing IDH-wildtype glioblastoma."
+        ),
+    ] = "mutant",
+    seed: Annotated[
+        int,
+        typer.Option(min=0, help="The patient is the first one of this kind at or above this random seed."),
+    ] = 0,
     threads: Annotated[
         int | None,
         typer.Option(min=1, max=1024, metavar="N", help="Threads to use, else one on each available core."),
@@ -30,14 +39,16 @@ def demo(
     def predicted(progress: Callable[[str], None]) -> Result:
         from gliotype.atomic_files import output_errors
         from gliotype.pipeline import predict as predict_study
-        from gliotype.simulate import demo_study
+        from gliotype.simulate import DemoPatient, demo_seed, demo_study
 
         progress("simulate")
+        kind = DemoPatient(patient)
+        chosen = demo_seed(kind, seed)
         folder = output / "study"
         with output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            age = demo_study(folder, seed)
-        result = predict_study(folder, age=age, id=f"simulated-{seed}", threads=threads, progress=progress)
+            age = demo_study(folder, chosen, kind)
+        result = predict_study(folder, age=age, id=f"simulated-{chosen}", threads=threads, progress=progress)
         simulated = (
             "This patient is simulated: the answer shows how Gliotype works, and nothing about patients."
         )

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from gliotype.simulate.fields import Field, smooth_noise
-from gliotype.simulate.head.anatomy import Anatomy, brain_mask, draw_reshaping, reshape
+from gliotype.simulate.head.anatomy import Anatomy, Reshaping, brain_mask, draw_reshaping, reshape
 from gliotype.simulate.lesion.distractors import Distractor, draw_distractor
 from gliotype.simulate.lesion.glioma import GliomaType, TumourMap, TumourPlan, draw_plan, grow, mass_effect
 from gliotype.simulate.lesion.location import draw_seeds
@@ -95,14 +95,13 @@ def draw_patient(
         reshape_scale: standard deviation of the log-scale of the head's axes.
     """
     spacing = grid.spacing[0]
-    reshaping = draw_reshaping(rng, grid, reshape_scale)
+    reshaping, plan = draw_head_and_plan(rng, grid, disease, reshape_scale)
     old_from_mni = np.linalg.inv(anatomy.mni_from_world)
     healthy = reshape(anatomy.tissue, old_from_mni, grid, reshaping)
-    if not isinstance(disease, GliomaType):
+    if plan is None or not isinstance(disease, GliomaType):
         healthy = _add_white_matter_lesions(rng, healthy, spacing)
-        lesion = None if disease is None else draw_distractor(rng, healthy, spacing, disease)
+        lesion = draw_distractor(rng, healthy, spacing, disease) if isinstance(disease, Distractor) else None
         return DigitalPatient(grid, healthy, lesion, None, float(rng.uniform(18, 90)))
-    plan = draw_plan(rng, disease)
     centres = draw_seeds(rng, healthy, grid, disease, plan.seeds)
     world = np.moveaxis(grid.world(), -1, 0).astype(np.float32)
     radius = 10 * (plan.volume_ml * 3 / (4 * np.pi)) ** (1 / 3)
@@ -112,6 +111,20 @@ def draw_patient(
     healthy = _add_white_matter_lesions(rng, healthy, spacing)
     tumour = grow(rng, healthy, _to_parenchyma(healthy, centres), spacing, plan)
     return DigitalPatient(grid, healthy, tumour, plan, draw_age(rng, plan.type))
+
+
+def draw_head_and_plan(
+    rng: np.random.Generator, grid: Grid, disease: GliomaType | Distractor | None, reshape_scale: float
+) -> tuple[Reshaping, TumourPlan | None]:
+    """Draw what `draw_patient` draws first: the shape of the head, and what the tumour is to be like.
+
+    This is cheap, so that many seeds can be looked through for a patient of a given kind.
+
+    Returns:
+        The change of the head's shape, and the plan, which is None without a glioma.
+    """
+    reshaping = draw_reshaping(rng, grid, reshape_scale)
+    return reshaping, draw_plan(rng, disease) if isinstance(disease, GliomaType) else None
 
 
 def _to_parenchyma(tissue: NDArray[np.uint8], seeds: NDArray[np.intp]) -> NDArray[np.intp]:

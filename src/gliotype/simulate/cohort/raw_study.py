@@ -15,8 +15,8 @@ from gliotype.simulate.head.anatomy import Anatomy
 from gliotype.simulate.head.pose import draw_rigid
 from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.distractors import Distractor
-from gliotype.simulate.lesion.glioma import GliomaType
-from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
+from gliotype.simulate.lesion.glioma import GliomaType, TumourPlan
+from gliotype.simulate.patient import DigitalPatient, acquire, draw_head_and_plan, draw_patient
 from gliotype.simulate.scanner import Protocol, draw_protocol
 from gliotype.simulate.tissue import draw_parameters
 from gliotype.study import STRUCTURAL, Sequence
@@ -24,6 +24,9 @@ from gliotype.volume import Grid, Matrix, Volume
 
 SPACING_MM = 1.5
 """Spacing of the grid on which a raw study's patient is built."""
+
+RESHAPE_SCALE = 0.04
+"""Standard deviation of the log-scale of a head's axes."""
 
 NAMES = {
     Sequence.T1: "AX_T1_SE_pre",
@@ -63,8 +66,16 @@ def raw_patient(
         anatomy: head to start from; the shipped template when None.
     """
     anatomy = anatomy or template_anatomy()
-    grid = anatomy.tissue.grid.bounding(SPACING_MM, anatomy.mni_from_world)
-    return draw_patient(np.random.default_rng([seed, 1]), anatomy, grid, disease, reshape_scale=0.04)
+    rng = np.random.default_rng([seed, 1])
+    return draw_patient(rng, anatomy, _patient_grid(anatomy), disease, reshape_scale=RESHAPE_SCALE)
+
+
+def raw_plan(seed: int, glioma: GliomaType, anatomy: Anatomy) -> TumourPlan:
+    """Draw what the tumour of `raw_patient` is to be like, without growing it."""
+    rng = np.random.default_rng([seed, 1])
+    _, plan = draw_head_and_plan(rng, _patient_grid(anatomy), glioma, RESHAPE_SCALE)
+    assert plan is not None, "a glioma has a plan"
+    return plan
 
 
 def raw_images(
@@ -159,19 +170,6 @@ def write_raw_study(
     return tuple(files)
 
 
-def demo_study(
-    folder: Path, seed: int = 1, *, sequences: tuple[Sequence, ...] = (*STRUCTURAL, Sequence.DSC)
-) -> float:
-    """Write the raw study of one digital patient with an IDH-mutant astrocytoma.
-
-    Returns:
-        The patient's age in years.
-    """
-    patient = raw_patient(seed, GliomaType.ASTROCYTOMA)
-    write_raw_study(patient, folder, seed, sequences=sequences)
-    return round(patient.age, 1)
-
-
 def hospital_protocol(
     rng: np.random.Generator, sequence: Sequence, thickness_mm: tuple[float, float]
 ) -> Protocol:
@@ -180,6 +178,11 @@ def hospital_protocol(
     while protocol.technique in ("SPGR", "MPRAGE") or (protocol.contrast and sequence is Sequence.FLAIR):
         protocol = draw_protocol(rng, sequence, thickness_mm=protocol.thickness_mm)
     return replace(protocol, slice_axis=2, bias=0.12, noise=float(rng.uniform(0.02, 0.05)))
+
+
+def _patient_grid(anatomy: Anatomy) -> Grid:
+    """The grid on which a raw study's patient is built."""
+    return anatomy.tissue.grid.bounding(SPACING_MM, anatomy.mni_from_world)
 
 
 def _slab(head: Grid, scanner_from_mni: Matrix, thickness_mm: float, rng: np.random.Generator) -> Grid:

@@ -1,0 +1,182 @@
+"""Make the pictures of the documentation again, all of them of simulated patients.
+
+Writes into ``docs/images``. The two patients of ``gliotype demo`` are simulated and predicted (some minutes in all).
+The picture of the report needs Chromium; without it, that picture stays as it is.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shutil
+import subprocess
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from PIL import Image as Picture
+
+import gliotype
+from gliotype.evaluate.figures import draw_figures
+from gliotype.evaluate.metrics import evaluate
+from gliotype.evaluate.table import Labels, Predictions, join
+from gliotype.simulate import DemoPatient, demo_seed, demo_study
+from gliotype.study import Label, Result, Sequence
+
+IMAGES = Path(__file__).parents[1] / "images"
+COLOURS = {Label.CORE: "#56b4e9", Label.OEDEMA: "#f0e442", Label.ENHANCING: "#e4572e"}
+NAMES = {Label.CORE: "core", Label.OEDEMA: "oedema", Label.ENHANCING: "enhancing"}
+TRUTH = {
+    DemoPatient.MUTANT: "IDH-mutant astrocytoma, non-enhancing",
+    DemoPatient.WILDTYPE: "IDH-wildtype glioblastoma, enhancing",
+}
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+REPORT_PIXELS = (1000, 1240)
+"""Width and height of the part of the report that is shown."""
+
+
+def predicted(kind: DemoPatient, folder: Path) -> Result:
+    """Do what ``gliotype demo`` does, and write the report into a folder."""
+    seed = demo_seed(kind)
+    age = demo_study(folder / "study", seed, kind)
+    result = gliotype.predict(folder / "study", age=age, id=f"simulated-{seed}")
+    result = replace(result, warnings=("This patient is simulated.", *result.warnings))
+    gliotype.write_result(result, folder)
+    return result
+
+
+def draw_patient(result: Result, kind: DemoPatient, path: Path) -> None:
+    """Draw the largest axial section on every sequence, and the probability of each method."""
+    labels = np.asarray(result.tumour.labels.array)
+    level = int((labels > 0).sum(axis=(0, 1)).argmax())
+    shown = [
+        s for s in (Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR) if s in result.prepared.images
+    ]
+    figure = Figure(figsize=(9.6, 4.4), facecolor="white")
+    grid = figure.add_gridspec(
+        2, len(shown), height_ratios=(3, 1.1), hspace=0.25, wspace=0.03, top=0.9, bottom=0.1
+    )
+    brain = np.asarray(result.prepared.brain.array)
+    (left, right), (back, front) = (
+        np.flatnonzero(brain.any(axis=axes))[[0, -1]] for axes in ((1, 2), (0, 2))
+    )
+    head = slice(max(left - 18, 0), right + 18), slice(max(back - 18, 0), front + 18), level
+    for column, sequence in enumerate(shown):
+        axes = figure.add_subplot(grid[0, column])
+        image = np.asarray(result.prepared.images[sequence].array)
+        bright = float(np.quantile(image[brain], 0.995))
+        # Radiological display: the grid is RAS+, so the patient's right is put on the left.
+        axes.imshow(image[head][::-1].T, origin="lower", cmap="gray", vmin=0, vmax=bright)
+        for label, colour in COLOURS.items():
+            region = np.equal(labels[head][::-1].T, label)
+            if region.any():
+                axes.contour(region, levels=[0.5], colors=[colour], linewidths=0.8)
+        axes.set_title(sequence.word, fontsize=9)
+        axes.set_axis_off()
+    _draw_methods(figure.add_subplot(grid[1, :]), result)
+    figure.suptitle(f"Simulated patient, truth: {TRUTH[kind]}", fontsize=10)
+    figure.savefig(path, dpi=110, pil_kwargs={"quality": 85})
+
+
+def _draw_methods(axes: Axes, result: Result) -> None:
+    shown = [(f.method, f.probability, f.interval) for f in reversed(result.findings)]
+    rows = [(name, p, interval) for name, p, interval in shown if p is not None and interval is not None]
+    for row, (_, probability, interval) in enumerate(rows):
+        axes.plot(interval, [row, row], color="#9aa5b1", linewidth=5, solid_capstyle="butt")
+        axes.plot([probability], [row], "|", color="black", markersize=11, markeredgewidth=2)
+    axes.axvline(result.prediction.prevalence, color="black", linestyle="--", linewidth=0.7)
+    axes.set_yticks(range(len(rows)), [name for name, _, _ in rows], fontsize=8)
+    axes.set_ylim(-0.6, len(rows) - 0.4)
+    axes.set_xlim(0, 1)
+    axes.tick_params(axis="x", labelsize=8)
+    axes.set_xlabel("P(IDH-mutant) and its range; dashed: prevalence", fontsize=8)
+
+
+def draw_perfusion(result: Result, path: Path) -> None:
+    """Draw the curves of the regions and the map of rCBV."""
+    perfusion = result.measurements.dsc
+    assert perfusion is not None, "the demo's study has a DSC series"
+    figure = Figure(figsize=(8.4, 3.2), facecolor="white", layout="constrained")
+    curves, picture = figure.subplots(1, 2, width_ratios=(1.6, 1))
+    for region, curve in perfusion.curves.items():
+        curves.plot(perfusion.times_s, curve.relative_signal, label=region.replace("_", " "), linewidth=1.2)
+    curves.set_xlabel("seconds")
+    curves.set_ylabel("signal over baseline")
+    curves.legend(fontsize=7, frameon=False)
+    rcbv = np.asarray(perfusion.maps["rcbv"].array)
+    level = int(np.nansum(np.where(rcbv > 2, 1, 0), axis=(0, 1)).argmax())
+    shown = picture.imshow(rcbv[:, :, level].T, cmap="inferno", vmin=0, vmax=5)
+    picture.set_title("leakage-corrected rCBV, white matter = 1", fontsize=8)
+    picture.set_axis_off()
+    figure.colorbar(shown, ax=picture, shrink=0.8)
+    figure.suptitle("Simulated patient: bolus and blood volume", fontsize=10)
+    figure.savefig(path, dpi=110, pil_kwargs={"quality": 85})
+
+
+def draw_evaluation(folder: Path) -> None:
+    """Draw figures of ``gliotype evaluate`` for 300 drawn patients with a modest score."""
+    rng = np.random.default_rng(5)
+    mutant = rng.random(300) < 0.3
+    log_odds = -0.9 + np.where(mutant, 1.6, -0.3) + 1.2 * rng.standard_normal(300)
+    age = np.where(mutant, 42, 60) + 12 * rng.standard_normal(300)
+    subjects = [f"drawn-{i:03d}" for i in range(300)]
+    labels = Labels(
+        "labels.csv",
+        dict(zip(subjects, mutant.tolist(), strict=True)),
+        dict(zip(subjects, age, strict=True)),
+        {},
+    )
+    scores = dict(zip(subjects, (1 / (1 + np.exp(-log_odds))).tolist(), strict=True))
+    patients = join(Predictions("predictions.csv", scores), labels)
+    figures = draw_figures(patients, None, evaluate(patients))
+    for name in ("roc", "calibration"):
+        (folder / f"gallery-{name}.svg").write_text(figures[name], encoding="utf-8")
+
+
+def photograph_report(page: Path, path: Path) -> None:
+    """Take a picture of the top of a report with Chromium, where there is one."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        print(f"{path.name}: not made, for there is none of {', '.join(BROWSERS)}")
+        return
+    width, height = REPORT_PIXELS
+    with tempfile.TemporaryDirectory() as folder:
+        shot = Path(folder) / "report.png"
+        options = [
+            "--headless",
+            "--no-sandbox",
+            "--hide-scrollbars",
+            "--disable-gpu",
+            f"--user-data-dir={folder}",
+        ]
+        command = [
+            browser,
+            *options,
+            f"--window-size={width},{height}",
+            f"--screenshot={shot}",
+            page.as_uri(),
+        ]
+        subprocess.run(command, check=True, capture_output=True, timeout=120)
+        Picture.open(shot).convert("RGB").save(path, quality=82)
+
+
+def main() -> None:
+    """Make every picture."""
+    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
+    draw_evaluation(IMAGES)
+    with tempfile.TemporaryDirectory() as name:
+        for kind in DemoPatient:
+            folder = Path(name) / kind
+            result = predicted(kind, folder)
+            print(f"{kind}: {result.call}, P(IDH-mutant) {result.probability}")
+            draw_patient(result, kind, IMAGES / f"gallery-{kind}.jpg")
+            if kind is DemoPatient.WILDTYPE:
+                draw_perfusion(result, IMAGES / "gallery-perfusion.jpg")
+            else:
+                photograph_report(folder / "report.html", IMAGES / "report.jpg")
+
+
+if __name__ == "__main__":
+    main()
