@@ -3,10 +3,6 @@
 from __future__ import annotations
 
 import re
-import struct
-import zlib
-
-import pydicom
 
 
 def age_in_years(text: str) -> float | None:
@@ -47,20 +43,3 @@ def contrast_given(agent: str) -> bool | None:
     if not word:
         return None
     return word not in {"no", "n", "none", "no contrast", "without", "0", "na", "n/a", "nil", "ohne", "sans"}
-
-
-UNREADABLE_DICOM = (
-    pydicom.errors.InvalidDicomError,
-    pydicom.errors.BytesLengthException,
-    OSError,
-    EOFError,
-    ValueError,
-    KeyError,
-    IndexError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    struct.error,
-    zlib.error,
-)
-"""What pydicom raises on damaged files."""

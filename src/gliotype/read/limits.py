@@ -30,8 +30,8 @@ MAX_RLE_RATIO = 128
 """Unpacked over packed size of DICOM RLE; the format itself cannot exceed 64."""
 MAX_TRAILING_BYTES = 64_000_000
 """What may follow the voxels of a compressed file, unpacked."""
-MAX_HEADER_BYTES = 200_000_000
-"""Headers and extensions of one file, unpacked, without its voxels."""
+MAX_UNPACKED_FILE_BYTES = 1_000_000_000
+"""Size of one gzipped or deflated DICOM file, unpacked."""
 
 MAX_SIDE = 8192
 """Rows or columns of one slice."""

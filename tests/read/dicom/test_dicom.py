@@ -23,6 +23,8 @@ from pydicom.uid import (
 from conftest import oblique_affine
 from gliotype.errors import GeometryError, InputError
 from gliotype.read import read_study
+from gliotype.read.dicom.series import read_dicom
+from gliotype.read.files import Format, Found
 from gliotype.study import Sequence, Study, Subject
 from gliotype.volume import LPS_FROM_RAS, Volume
 from support.dicom_writer import CT, PROTOCOLS, write_dicom_series, write_secondary_capture
@@ -385,7 +387,7 @@ def test_two_orientations_in_one_enhanced_file_are_two_images(small: Volume, tmp
         plane.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
         frame.PlaneOrientationSequence = [plane]
     dataset.save_as(path)
-    assert len(read(tmp_path).images) == 2
+    assert len(read_dicom([Found(path, path.name, Format.DICOM)])) == 2
 
 
 @pytest.mark.parametrize("te", [4.0, 30.0])

@@ -49,7 +49,7 @@ def series(entries: Entries, lost: set[tuple[int, int]] | None = None) -> list[l
 
 @pytest.mark.parametrize("entries", SOURCES.values(), ids=SOURCES.keys())
 def test_shuffled_frames_come_in_order(entries: Entries) -> None:
-    for place in match_frames(series(entries), "perf/x"):
+    for place in match_frames(series(entries), "perf/x")[0]:
         assert [frame.size[0] for frame in place] == list(range(TIMES))
 
 
@@ -82,7 +82,7 @@ def test_slices_with_as_many_but_not_the_same_frames_are_not_paired(entries: Ent
 def test_what_was_sent_twice_counts_once(entries: Entries) -> None:
     places = series(entries)
     places[1] += places[1][:9]
-    for place in match_frames(places, "perf/x"):
+    for place in match_frames(places, "perf/x")[0]:
         assert [frame.size[0] for frame in place] == list(range(TIMES))
 
 
@@ -90,7 +90,7 @@ def test_without_times_only_the_count_tells_of_missing_frames() -> None:
     def numbered(k: int, t: int) -> dict[str, object]:
         return {"number": (1, TIMES * k + t)}
 
-    for place in match_frames(series(numbered), "perf/x"):
+    for place in match_frames(series(numbered), "perf/x")[0]:
         assert [frame.size[0] for frame in place] == list(range(TIMES))
     with pytest.raises(
         InputError, match=r"missing in slice 2 of 5 \(23 instead of 24\), and nothing .* says which"
@@ -100,17 +100,17 @@ def test_without_times_only_the_count_tells_of_missing_frames() -> None:
 
 def test_a_clock_of_whole_seconds_misses_nothing() -> None:
     places = series(lambda k, t: {"time_s": float(int(36000 + 1.4 * t + 0.2 * k))})
-    assert all(len(place) == TIMES for place in match_frames(places, "perf/x"))
+    assert all(len(place) == TIMES for place in match_frames(places, "perf/x")[0])
 
 
 def test_a_series_that_slows_down_misses_nothing() -> None:
     places = series(lambda k, t: {"time_s": 36000.0 + (1.5 * t if t < 15 else 22.5 + 3.4 * (t - 15))})
-    assert all(len(place) == TIMES for place in match_frames(places, "perf/x"))
+    assert all(len(place) == TIMES for place in match_frames(places, "perf/x")[0])
 
 
 def test_the_clock_goes_on_past_midnight() -> None:
     places = series(lambda k, t: {"time_s": (86390.0 + TR_S * (t + ORDER[k] / SLICES)) % 86400})
     frames = past_midnight([frame for place in places for frame in place])
     again = [[f for f in frames if f.size[1] == k] for k in range(SLICES)]
-    for place in match_frames(again, "perf/x"):
+    for place in match_frames(again, "perf/x")[0]:
         assert np.all(np.diff([frame.time_s for frame in place]) > 0)

@@ -23,6 +23,7 @@ MOST_LOST = 0.25
 
 _DAY_S = 86400.0
 _INTEGRAL = 0.15
+_EARLY = 0.75
 _MOST_GROUPS = 3
 
 Places = list[list[Frame]]
@@ -58,35 +59,75 @@ def is_repeated(places: Places) -> bool:
     return float(np.median([len(place) for place in places])) >= FEWEST_TIMES
 
 
-def match_frames(places: Places, source: str) -> list[tuple[Frame, ...]]:
+def match_frames(places: Places, source: str) -> tuple[list[tuple[Frame, ...]], str]:
     """Put the frames of a time series in order, the same moment at the same index in every slice.
 
     What was sent twice counts once. Frames are told apart by their temporal position, else by the acquisition
     number, else by clock or trigger time; the first of these that every frame has and that differs within each
     slice decides. Where none does, each slice keeps the order of its instance numbers.
 
+    A last frame that lacks slices, as an examination that was stopped leaves it, is left out.
+
     Args:
         places: frames at the same place, slices ascending.
         source: the name for messages.
+
+    Returns:
+        By slice, the frames in order; and a remark on a frame that was left out, or nothing.
 
     Raises:
         InputError: if frames are missing; it says which.
     """
     places = [_once(sorted(place, key=order_in_time)) for place in places]
     indices = next(_indices(places), None)
+    remark = ""
+    if indices is None and (finished := _without_unfinished_by_number(places)):
+        places, remark = finished, _unfinished(source, len(finished[0]) + 1)
     counts = [len(place) for place in places]
     if indices is not None:
+        if total := _unfinished_total(indices):
+            remark = _unfinished(source, total)
+            kept = [index < total - 1 for index in indices]
+            places = [
+                [f for f, keep in zip(p, k, strict=True) if keep] for p, k in zip(places, kept, strict=True)
+            ]
+            indices = [index[keep] for index, keep in zip(indices, kept, strict=True)]
         _refuse_missing(indices, source)
         return [
             tuple(place[n] for n in np.argsort(index)) for place, index in zip(places, indices, strict=True)
-        ]
+        ], remark
     if min(counts) < max(counts):
         short = [k + 1 for k, count in enumerate(counts) if count < max(counts)]
         raise InputError(
             f"{source}: frames are missing in {_slices(short, len(counts))} ({min(counts)} instead of "
             f"{max(counts)}), and nothing in the headers says which: export the whole series again"
         )
-    return [tuple(place) for place in places]
+    return [tuple(place) for place in places], remark
+
+
+def _unfinished(source: str, total: int) -> str:
+    return f"{source}: the last of its {total} frames lacks slices, as if the scan was stopped; it was left out. "
+
+
+def _unfinished_total(indices: Indices) -> int:
+    """Return the number of frames if the last one alone lacks slices, else 0."""
+    total = 1 + max(int(index.max()) for index in indices)
+    missing = [set(range(total)) - set(index.tolist()) for index in indices]
+    return total if any(missing) and all(m <= {total - 1} for m in missing) and total > FEWEST_TIMES else 0
+
+
+def _without_unfinished_by_number(places: Places) -> Places | None:
+    """Leave out an unfinished last frame where the instance numbers count slice by slice, frame by frame."""
+    numbered = sorted((frame.number, k, n) for k, place in enumerate(places) for n, frame in enumerate(place))
+    slices = [k for _, k, _ in numbered]
+    whole, left = divmod(len(slices), len(places))
+    numbers = [number for number, _, _ in numbered]
+    if not left or whole < FEWEST_TIMES or len(set(numbers)) < len(numbers):
+        return None
+    order = slices[: len(places)]
+    if len(set(order)) < len(places) or slices != (order * (whole + 1))[: len(slices)]:
+        return None
+    return [sorted(place, key=lambda frame: frame.number)[:whole] for place in places]
 
 
 def _once(place: list[Frame]) -> list[Frame]:
@@ -129,10 +170,13 @@ def _by_time(times: list[NDArray[np.float64]]) -> Indices:
     """Turn times into indices, at the usual step between frames; nothing if that does not fit.
 
     The slices of a frame are acquired one after the other within a step. A step that is near a larger whole multiple
-    of the usual one tells of lost frames; clocks that know whole seconds only are given a second more.
+    of the usual one tells of lost frames; clocks that know whole seconds only are given a second more. A clock by
+    which frames also come early is that of a computer that stored them, and tells of no lost frames.
     """
     step = float(np.median(np.concatenate([np.diff(np.sort(place)) for place in times])))
     slack = 1.0 / step if all((place % 1 == 0).all() for place in times) else 0.0
+    if any((np.diff(np.sort(place)) / step < _EARLY - slack).any() for place in times):
+        return [np.argsort(np.argsort(place)) for place in times] if len({p.size for p in times}) == 1 else []
     first = min(float(place.min()) for place in times)
     indices = []
     for place in times:

@@ -10,17 +10,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pydicom
 from pydicom.dataset import Dataset
 from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
 from gliotype.errors import InputError
 from gliotype.read.dicom.b_value import PRIVATE_TAGS, private_b_value
+from gliotype.read.dicom.dataset import read_dataset
 from gliotype.read.dicom.frame import Frame
 from gliotype.read.dicom.mosaic import MOSAIC, tiles_of
 from gliotype.read.files import Found
-from gliotype.read.header_values import UNREADABLE_DICOM, age_in_years, contrast_given, sex_of
+from gliotype.read.header_values import age_in_years, contrast_given, sex_of
+from gliotype.read.parsing import reading
 from gliotype.read.series import Examination, SeriesInfo
 from gliotype.study import Acquisition
 
@@ -117,18 +118,14 @@ def read_header(found: Found) -> Header | None:
     Raises:
         InputError: if the file is damaged, or no DICOM at all.
     """
-    try:
+    with reading(f"{found.relative} is cut off or damaged within its header: export or copy it again"):
         return _header(found)
-    except UNREADABLE_DICOM as error:
-        raise InputError(
-            f"{found.relative} is cut off or damaged within its header: export or copy it again"
-        ) from error
 
 
 def _header(found: Found) -> Header | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dataset = pydicom.dcmread(found.path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
+        dataset = read_dataset(found, stop_before_pixels=True, specific_tags=_TAGS)
         kind = _text(dataset, "SOPClassUID") or str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
         if kind == _DIRECTORY:
             return None
@@ -157,14 +154,19 @@ def _frames(dataset: Dataset, found: Found) -> Iterator[Frame]:
     """List the frames of a file that say where they lie."""
     shared = _first(dataset, "SharedFunctionalGroupsSequence")
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or [None]
+    if per_frame == [None] and (_integer(dataset.get("NumberOfFrames")) or 1) > 1:
+        raise InputError(
+            f"{found.relative} holds {dataset.get('NumberOfFrames')} frames without a position for each (a classic "
+            "multi-frame file): export the series as enhanced MR, or one file for each slice"
+        )
     for index, own in enumerate(per_frame):
-        groups = _Groups(dataset, shared, own)
+        groups = _Groups(dataset, shared, own, found.relative)
         position = groups.numbers("PlanePositionSequence", "ImagePositionPatient")
         orientation = groups.numbers("PlaneOrientationSequence", "ImageOrientationPatient")
         spacing = groups.numbers("PixelMeasuresSequence", "PixelSpacing")
         if len(position) != 3 or len(orientation) != 6 or len(spacing) != 2 or min(spacing) <= 0:
             continue
-        slope = groups.number("PixelValueTransformationSequence", "RescaleSlope")
+        slope = groups.scale("RescaleSlope", 1.0)
         frame_type = groups.value("MRImageFrameTypeSequence", "FrameType") or dataset.get("ImageType")
         yield Frame(
             found=found,
@@ -192,8 +194,8 @@ def _frames(dataset: Dataset, found: Found) -> Iterator[Frame]:
                 _integer(dataset.get("AcquisitionNumber")) or 0,
                 _integer(dataset.get("InstanceNumber")) or 0,
             ),
-            slope=1.0 if slope is None else slope,
-            intercept=groups.number("PixelValueTransformationSequence", "RescaleIntercept") or 0.0,
+            slope=slope,
+            intercept=groups.scale("RescaleIntercept", 0.0),
         )
 
 
@@ -214,6 +216,7 @@ class _Groups:
     dataset: Dataset
     shared: Dataset | None
     own: Dataset | None
+    source: str = ""
 
     def value(self, group: str, keyword: str) -> Any:
         """Return the value, or None."""
@@ -228,9 +231,25 @@ class _Groups:
         return _number(self.value(group, keyword))
 
     def numbers(self, group: str, keyword: str) -> tuple[float, ...]:
-        """Return a multiple value as numbers, empty where it is missing."""
+        """Return a multiple value as finite numbers, empty where it is missing."""
         value = self.value(group, keyword)
-        return tuple(float(v) for v in value) if isinstance(value, MultiValue | list) else ()
+        known = [_number(v) for v in value] if isinstance(value, MultiValue | list) else []
+        numbers = tuple(number for number in known if number is not None)
+        if len(numbers) < len(known):
+            raise InputError(f"{self.source}: its {keyword} is not made of numbers: export the series again")
+        return numbers
+
+    def scale(self, keyword: str, usual: float) -> float:
+        """Return RescaleSlope or RescaleIntercept; a value that is there must be a number, and no slope is 0."""
+        value = self.value("PixelValueTransformationSequence", keyword)
+        number = _number(value)
+        if number is None and value not in (None, ""):
+            raise InputError(f"{self.source}: its {keyword} is not a number: export the series again")
+        if number == 0 and keyword == "RescaleSlope":
+            raise InputError(
+                f"{self.source}: its RescaleSlope is 0, which leaves no image: export the series again"
+            )
+        return usual if number is None else number
 
 
 def _series_info(dataset: Dataset, found: Found, pictured: bool) -> SeriesInfo:
@@ -310,9 +329,11 @@ def _values(value: Any) -> tuple[str, ...]:
 def _number(value: Any) -> float | None:
     if isinstance(value, MultiValue | list):
         value = value[0] if value else None
+    if isinstance(value, str):
+        value = value.strip().replace(",", ".")
     try:
         number = float(value)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if np.isfinite(number) else None
 

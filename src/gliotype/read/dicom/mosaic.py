@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
-import pydicom
 
+from gliotype.errors import InputError
+from gliotype.read.dicom.dataset import read_dataset
 from gliotype.read.dicom.frame import Frame
 from gliotype.read.files import Found
-from gliotype.read.header_values import UNREADABLE_DICOM
+from gliotype.read.limits import LEAST_TILE, MAX_TILES
+from gliotype.read.parsing import UNREADABLE
 from gliotype.volume import Array
 
 MOSAIC = "MOSAIC"
@@ -39,13 +41,21 @@ def tiles_of(picture: Frame) -> tuple[Frame, ...]:
     Returns:
         Its tiles, their `Frame.index` counting from the first, or the picture alone, if the file does not say
         what is needed (an anonymiser may have taken the private header out).
+
+    Raises:
+        InputError: if it claims more tiles than the limit, or than it can hold.
     """
     found = _private(picture.found)
     if found is None:
         return (picture,)
     count, normal, gap_mm = found
-    across = int(np.ceil(np.sqrt(count)))
+    across = int(np.ceil(np.sqrt(min(count, 2 * MAX_TILES))))
     rows, columns = picture.size[0] // across, picture.size[1] // across
+    if count > MAX_TILES or min(rows, columns) < LEAST_TILE:
+        raise InputError(
+            f"{picture.found.relative} claims {count:,} tiles in a mosaic of {picture.size[0]} x {picture.size[1]}, "
+            f"where at most {MAX_TILES} tiles of {LEAST_TILE} x {LEAST_TILE} or more are read: export the series again"
+        )
     along_row, along_column = np.reshape(picture.orientation, (2, 3))
     first = (
         np.array(picture.position)
@@ -83,13 +93,15 @@ def _private(found: Found) -> tuple[int, list[float], float] | None:
         from nibabel.nicom import csareader  # warns on import that it is experimental
 
         try:
-            dataset = pydicom.dcmread(found.path, stop_before_pixels=True, force=True, specific_tags=_TAGS)
+            dataset = read_dataset(found, stop_before_pixels=True, specific_tags=_TAGS)
             header = csareader.get_csa_header(dataset)
             count = csareader.get_n_mosaic(header) if header else None
             normal = csareader.get_slice_normal(header) if header else None
             gap_mm = float(dataset.get("SpacingBetweenSlices") or 0)
-        except (*UNREADABLE_DICOM, csareader.CSAError):
+        except UNREADABLE:
             return None
-    if not count or count < 2 or normal is None or gap_mm <= 0:
+        except csareader.CSAError:
+            return None
+    if not count or count < 2 or normal is None or not np.isfinite([*normal, gap_mm]).all() or gap_mm <= 0:
         return None
     return int(count), [float(n) for n in normal], gap_mm

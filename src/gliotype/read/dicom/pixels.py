@@ -3,61 +3,89 @@
 from __future__ import annotations
 
 import warnings
+from dataclasses import dataclass
 
 import numpy as np
-import pydicom
 import SimpleITK as sitk
 from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1
 
 from gliotype.errors import InputError
+from gliotype.read.dicom.dataset import read_dataset
 from gliotype.read.dicom.frame import Frame
 from gliotype.read.dicom.mosaic import untiled
+from gliotype.read.dicom.promise import refuse_false_promise
 from gliotype.read.files import Found
-from gliotype.read.header_values import UNREADABLE_DICOM
+from gliotype.read.parsing import reading
 from gliotype.volume import Array
 
 _JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
 
 
-def decode_pixels(frames: list[Frame]) -> tuple[dict[tuple[str, int], Array], list[InputError]]:
+def decode_pixels(frames: list[Frame]) -> tuple[dict[tuple[str, int], Array], list[InputError], bool]:
     """Read the pixels of many frames, each file once.
 
+    Values of MONOCHROME1, where low is bright, are inverted about the largest of the series.
+
     Returns:
-        By file and frame number, an array (columns, rows) of rescaled values; and the errors of the files
-        that could not be read.
+        By file and frame number, an array (columns, rows) of rescaled values; the errors of the files
+        that could not be read; and whether any was inverted.
     """
-    pixels: dict[tuple[str, int], Array] = {}
     errors = []
+    decoded: list[tuple[Frame, _Stored]] = []
     files: dict[str, list[Frame]] = {}
     for frame in frames:
         files.setdefault(frame.found.relative, []).append(frame)
-    for relative, own in files.items():
-        found = own[0].found
+    for own in files.values():
+        sentence = (
+            f"{own[0].found.relative}: its pixels cannot be read ({{reason}}): "
+            "it is cut off or damaged, export it again"
+        )
         try:
-            stored, rescaled = _stored_values(found)
-            if stored.shape[1:] != own[0].size:
-                stored = untiled(stored[0], own[0].size)
-            for frame in own:
-                plane = stored[frame.index].T
-                pixels[relative, frame.index] = plane if rescaled else _rescaled(plane, frame)
-        except (*UNREADABLE_DICOM, RuntimeError) as error:
-            errors.append(_error(found, error))
-    return pixels, errors
+            with reading(sentence, RuntimeError):
+                decoded += _planes(own)
+        except InputError as error:
+            errors.append(error)
+    inverted = [stored.plane for _, stored in decoded if stored.inverted]
+    brightest = max((int(plane.max()) for plane in inverted), default=0)
+    pixels = {
+        (frame.found.relative, frame.index): _rescaled(stored, frame, brightest) for frame, stored in decoded
+    }
+    return pixels, errors, bool(inverted)
 
 
-def _stored_values(found: Found) -> tuple[Array, bool]:
-    """Read an array (frames, rows, columns), and tell whether slope and intercept are applied already."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        dataset = pydicom.dcmread(found.path, force=True)
-        if dataset.file_meta.get("TransferSyntaxUID") in _JPEG:
-            return _by_gdcm(found), True
-        array = dataset.pixel_array
-    return (array if array.ndim == 3 else array[np.newaxis]), False
+@dataclass(frozen=True, eq=False)
+class _Stored:
+    """One decoded plane (columns, rows), and what is still to be done to it."""
+
+    plane: Array
+    inverted: bool
+    rescaled: bool
+
+
+def _planes(frames: list[Frame]) -> list[tuple[Frame, _Stored]]:
+    """Decode the frames of one file."""
+    found = frames[0].found
+    dataset = read_dataset(found)
+    refuse_false_promise(dataset, found.relative)
+    inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
+    rescaled = dataset.file_meta.get("TransferSyntaxUID") in _JPEG
+    if rescaled:
+        array = _by_gdcm(found)
+    else:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            array = dataset.pixel_array
+        array = array if array.ndim == 3 else array[np.newaxis]
+    if array.shape[1:] != frames[0].size:
+        array = untiled(array[0], frames[0].size)
+    return [(frame, _Stored(array[frame.index].T, inverted, rescaled)) for frame in frames]
 
 
 def _by_gdcm(found: Found) -> Array:
-    """Decode plain JPEG, also its lossless kind, with the GDCM in SimpleITK: pydicom has no free decoder."""
+    """Decode plain JPEG, also its lossless kind, with the GDCM in SimpleITK: pydicom has no free decoder.
+
+    GDCM applies slope and intercept, and turns MONOCHROME1 into negative values of which the highest is bright.
+    """
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
     reader.SetFileName(str(found.path))
@@ -65,14 +93,12 @@ def _by_gdcm(found: Found) -> Array:
     return array if array.ndim == 3 else array[np.newaxis]
 
 
-def _rescaled(plane: Array, frame: Frame) -> Array:
+def _rescaled(stored: _Stored, frame: Frame, brightest: int) -> Array:
+    if stored.rescaled:
+        return stored.plane
+    plane = stored.plane
+    if stored.inverted:
+        plane = brightest - plane.astype(np.int32 if plane.itemsize <= 2 else np.int64)
     if frame.slope == 1.0 and frame.intercept == 0.0:
         return plane
     return plane.astype(np.float32) * np.float32(frame.slope) + np.float32(frame.intercept)
-
-
-def _error(found: Found, error: Exception) -> InputError:
-    reason = str(error).splitlines()[0][:120] if str(error) else type(error).__name__
-    return InputError(
-        f"{found.relative}: its pixels cannot be read ({reason}): it is cut off or damaged, export it again"
-    )

@@ -11,9 +11,12 @@ from gliotype.errors import InputError
 from gliotype.read.dicom.frame import Frame
 from gliotype.read.dicom.header import Header, read_header
 from gliotype.read.dicom.pixels import decode_pixels
+from gliotype.read.dicom.promise import refuse_oversized
 from gliotype.read.dicom.stack import MAX_MISSING, Stack, build_stack, frame_times, repeats, split_images
 from gliotype.read.files import Found
 from gliotype.read.geometry import resample_evenly
+from gliotype.read.limits import refuse_more_voxels
+from gliotype.read.parsing import reading
 from gliotype.read.series import Loaded, Series, broken_series
 from gliotype.read.validate import compact, validate
 from gliotype.volume import Array, Volume
@@ -69,7 +72,11 @@ def _series(frames: list[Frame], file: Header) -> Series:
     stack: Stack | None = None
     problem: InputError | None = None
     try:
-        stack = build_stack(frames, source)
+        with reading(
+            f"{source}: the places of its slices make no image ({{reason}}): export the series again"
+        ):
+            refuse_oversized(frames, source)
+            stack = build_stack(frames, source)
     except InputError as error:
         problem = error
     times = stack.times if stack else repeats(frames)
@@ -104,7 +111,8 @@ def _b_values(frames: list[Frame], times: int) -> tuple[float, ...] | None:
 
 def _load(frames: list[Frame], source: str, tr_ms: float | None) -> Loaded:
     """Decode the frames and assemble the image; slices whose file is damaged count as missing."""
-    pixels, errors = decode_pixels(frames)
+    refuse_more_voxels(source, (*frames[0].size, len(frames)))
+    pixels, errors, inverted = decode_pixels(frames)
     readable = [frame for frame in frames if (frame.found.relative, frame.index) in pixels]
     if len(readable) < max(1, (1 - MAX_MISSING) * len(frames)):
         raise errors[0]
@@ -117,8 +125,13 @@ def _load(frames: list[Frame], source: str, tr_ms: float | None) -> Loaded:
     array = compact(array[..., 0] if stack.times == 1 else array)
     if not stack.even:
         array, _ = resample_evenly(array, stack.positions_mm)
+    if inverted:
+        array = array - min(array.min(), 0)
     loaded = validate(Volume(array, stack.grid.affine), source)
     remarks = [stack.remark.strip()] if stack.remark else []
+    if inverted:
+        remarks.append(f"{source}: it is stored with low values bright (MONOCHROME1) and was inverted.")
     if errors:
         remarks.append(f"{source}: {len(frames) - len(readable)} of its {len(frames)} slices cannot be read.")
-    return Loaded(loaded.volume, (*remarks, *loaded.warnings), frame_times(stack, tr_ms))
+    times, doubts = frame_times(stack, source, tr_ms)
+    return Loaded(loaded.volume, (*remarks, *loaded.warnings, *doubts), times)

@@ -15,12 +15,18 @@ from numpy.typing import NDArray
 from gliotype.errors import GeometryError, InputError
 from gliotype.read.dicom.frame import Frame
 from gliotype.read.dicom.frame_order import is_repeated, match_frames, order_in_time, past_midnight
+from gliotype.read.geometry import refuse_implausible
+from gliotype.read.time_axis import TimeAxis, choose_time_axis, repetition_axis
 from gliotype.volume import LPS_FROM_RAS, Grid
 
 SAME_PLACE_MM = 0.05
 MAX_GAP_MM = 15.0
 MAX_MISSING = 0.25
 _MAX_DRIFT_MM = 1.0
+_DIRECTION_TOLERANCE = 0.02
+_ALIKE_ABSOLUTE = np.array([0.0] * 2 + [5e-3] * 6 + [0.0] * 2)
+_ALIKE_RELATIVE = np.array([0.0] * 2 + [0.0] * 6 + [1e-3] * 2)
+"""By how much frames of one image may differ: rows, columns, six direction cosines, two spacings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,8 +82,10 @@ def build_stack(frames: list[Frame], source: str) -> Stack:
 
     Raises:
         InputError: if there is only one slice, or a time series lacks frames in some slices.
-        GeometryError: if the slices do not lie on a straight line, or too many of them are missing.
+        GeometryError: if the slices do not lie on a straight line, too many of them are missing, their directions
+            are not unit vectors at right angles, or no scan of a head has such a geometry.
     """
+    _refuse_bad_directions(frames[0], source)
     slices, remark = _slices_in_time(frames, source)
     if len(slices) < 2:
         raise InputError(f"{source} is a single slice: give the whole series")
@@ -105,23 +113,42 @@ def build_stack(frames: list[Frame], source: str) -> Stack:
     affine[:3, 3] = first.position
     rows, columns = first.size
     grid = Grid((columns, rows, count), LPS_FROM_RAS @ affine)
+    refuse_implausible(grid, source)
     return Stack(tuple(slices), positions, grid, even, remark)
 
 
+def _refuse_bad_directions(frame: Frame, source: str) -> None:
+    """Refuse directions of rows and columns that are not unit vectors at right angles: they change sizes."""
+    row, column = np.reshape(frame.orientation, (2, 3))
+    lengths = np.linalg.norm([row, column], axis=1)
+    if np.abs(lengths - 1).max() > _DIRECTION_TOLERANCE:
+        raise GeometryError(
+            f"{source}: the vectors of its ImageOrientationPatient have lengths {lengths[0]:.3g} and {lengths[1]:.3g} "
+            "instead of 1: export the series again"
+        )
+    if abs(row @ column) > _DIRECTION_TOLERANCE:
+        raise GeometryError(
+            f"{source}: its rows and columns are not at right angles by its ImageOrientationPatient: "
+            "export the series again"
+        )
+
+
 def _by_geometry(frames: list[Frame]) -> list[list[Frame]]:
-    groups: list[list[Frame]] = []
+    """Group frames of the same matrix, orientation and spacing; frames that are exactly alike are compared once."""
+    exactly: dict[Hashable, list[Frame]] = {}
     for frame in frames:
-        for group in groups:
-            first = group[0]
-            if (
-                frame.size == first.size
-                and np.allclose(frame.orientation, first.orientation, atol=5e-3)
-                and np.allclose(frame.spacing, first.spacing, rtol=1e-3)
-            ):
-                group.append(frame)
-                break
+        exactly.setdefault((frame.size, frame.orientation, frame.spacing), []).append(frame)
+    groups: list[list[Frame]] = []
+    firsts = np.empty((len(exactly), 10))
+    for alike in exactly.values():
+        own = np.array([*alike[0].size, *alike[0].orientation, *alike[0].spacing], dtype=np.float64)
+        known = firsts[: len(groups)]
+        same = (np.abs(known - own) <= _ALIKE_ABSOLUTE + _ALIKE_RELATIVE * np.abs(known)).all(axis=1)
+        if same.any():
+            groups[int(np.argmax(same))] += alike
         else:
-            groups.append([frame])
+            firsts[len(groups)] = own
+            groups.append(list(alike))
     return groups
 
 
@@ -155,7 +182,7 @@ def _slices_in_time(frames: list[Frame], source: str) -> tuple[list[tuple[Frame,
     """Order each place's frames in time, as many at each place; say what was left out of images sent twice."""
     places = _by_place(past_midnight(frames))
     if is_repeated(places):
-        return match_frames(places, source), ""
+        return match_frames(places, source)
     places = [sorted(place, key=order_in_time) for place in places]
     fewest, most = min(map(len, places)), max(map(len, places))
     remark = ""
@@ -183,17 +210,22 @@ def _spacing(positions: NDArray[np.float64], source: str) -> tuple[int, bool]:
     return count, False
 
 
-def frame_times(stack: Stack, tr_ms: float | None) -> tuple[float, ...] | None:
-    """Return the time in s of each time point from the first, or None where nothing tells it.
+def frame_times(
+    stack: Stack, source: str, tr_ms: float | None
+) -> tuple[tuple[float, ...] | None, tuple[str, ...]]:
+    """Return the time in s of each time point from the first, or None where nothing tells it; and warnings.
 
     Clock times of acquisition count first (the median over slices), then trigger times, then the
-    repetition time.
+    repetition time; the first that a scanner can have produced is taken (see `gliotype.read.time_axis`).
     """
     if stack.times == 1:
-        return None
-    for name, unit_s in (("time_s", 1.0), ("trigger_ms", 0.001)):
-        values = np.array([[getattr(f, name) for f in place] for place in stack.frames], dtype=np.float64)
+        return None, ()
+    candidates = []
+    for name, attribute, unit_s in (("its clock", "time_s", 1.0), ("its trigger", "trigger_ms", 0.001)):
+        values = np.array(
+            [[getattr(f, attribute) for f in place] for place in stack.frames], dtype=np.float64
+        )
         seconds = np.median(values, axis=0) * unit_s
-        if (np.diff(seconds) > 0).all():
-            return tuple(float(s) for s in (seconds - seconds[0]).round(4))
-    return tuple(round(t * tr_ms / 1000.0, 4) for t in range(stack.times)) if tr_ms else None
+        candidates.append(TimeAxis(f"{name} times", tuple(float(s) for s in seconds)))
+    tr_s = None if tr_ms is None else tr_ms / 1000.0
+    return choose_time_axis(source, [*candidates, *repetition_axis(tr_s, stack.times)], tr_s)
