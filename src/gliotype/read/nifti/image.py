@@ -218,7 +218,8 @@ def _frame_times(
     """Return the time in s of each frame from the first, or None where nothing tells it; and warnings.
 
     The sidecar's VolumeTiming counts first, then its RepetitionTime, then the header's fourth voxel size. A header
-    that says 1 without a unit says nothing: that is what an unset field holds.
+    that says 1 without a unit says nothing: that is what an unset field holds. A VolumeTiming that does not rise is
+    returned as it is, and keeps the series from being measured.
     """
     tr_ms = acquisition_of(sidecar, "").tr_ms
     tr_s = None if tr_ms is None else tr_ms / 1000.0
@@ -227,6 +228,8 @@ def _frame_times(
         if len(timing) != frames:
             entries = f"{len(timing)} entries for {frames} frames"
             return None, (f"{source}: its VolumeTiming has {entries}; their times are unknown.",)
+        if not (np.diff(timing) > 0).all():
+            return tuple(round(t - timing[0], 6) for t in timing), ()
         in_ms = np.median(np.diff(timing)) > _LONGEST_TR_S
         candidates = [TimeAxis("its VolumeTiming", tuple(t / 1000.0 if in_ms else t for t in timing))]
     candidates += repetition_axis(tr_s, frames)
