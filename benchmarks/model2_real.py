@@ -112,9 +112,9 @@ def tell_outlines(rows: list[Row]) -> None:
 
 
 def tell_changes(rows: list[Row]) -> None:
-    """Print how far the image's log-odds move with each input left out, over the patients of both cohorts."""
+    """Print how far the image's log-odds move with each input left out, over the cases of both cohorts."""
     whole = np.array([row.image["nothing"] for row in rows])
-    print(f"\nimage's log-odds of {len(rows)} patients: change with an input left out, and correlation")
+    print(f"\nimage's log-odds of {len(rows)} cases: change with an input left out, and correlation")
     for name in LEFT_OUT:
         part = np.array([row.image[name] for row in rows])
         r = np.corrcoef(whole, part)[0, 1]

@@ -1,11 +1,12 @@
 """Segmentation and IDH answers on real patients, case by case.
 
-    python benchmarks/real_cases.py DATA [--only brats|lgg|native|subsets] [--limit N] [--results FILE]
+    python benchmarks/real_cases.py DATA [--only brats|lgg|native|gbm|subsets] [--limit N] [--results FILE]
 
-DATA holds ``brats/`` and ``lgg/`` (see docs/how-to/benchmarks.md). Images are given as named files, so nothing that
-predicts can read the true masks beside them. All of these are development patients: choices were made while
-looking at them, so the figures are optimistic. ``--only subsets`` runs the BraTS patients again with sequences
-left out.
+DATA holds ``brats/``, ``lgg/``, ``native/`` and ``gbm/`` (see docs/how-to/benchmarks.md). Images are given as named
+files, so nothing that predicts can read the true masks beside them. All of these are development patients: choices were
+made while looking at them, so the figures are optimistic. Some patients are in two cohorts: figures over all cohorts
+count each patient once, and bootstrap intervals resample patients, not cases. ``--only subsets`` runs the BraTS patients
+again with sequences left out.
 """
 
 from __future__ import annotations
@@ -37,6 +38,16 @@ from gliotype.prepare import to_acquired
 from gliotype.study import Call, Label, Sequence, Subject
 
 BRATS_IDH = {"00006": 0, "01476": 1, "01478": 1, "01479": 1, "01480": 0}
+BRATS_PATIENT = {
+    "00006": "UCSF-PDGM-116",
+    "01476": "TCGA-CS-4942",
+    "01478": "TCGA-CS-5393",
+    "01479": "TCGA-CS-5396",
+    "01480": "TCGA-CS-5397",
+}
+GBM = {"UCSF-PDGM-099": (48.0, 0), "BraTS20_Training_001": (60.0, None)}
+"""Age and IDH status of the high-grade patients; the status of one is not known."""
+
 BRATS_AGE = {"00006": 37.0, "01476": 44.0, "01478": 39.0, "01479": 53.0, "01480": 54.0}
 
 
@@ -44,12 +55,17 @@ PRIOR = 0.3
 """What a case without an answer counts as: the prevalence to which all answers refer."""
 
 
+METHODS = ("age_only", "radiomics", "image", "hybrid_without_age", "hybrid", "probability")
+"""Fields of `Row` that are probabilities."""
+
+
 @dataclass(frozen=True)
 class Case:
-    """One real patient: files to read, truth to compare with."""
+    """One study of a real patient: files to read, truth to compare with; `patient` is the same in every cohort."""
 
     cohort: str
     name: str
+    patient: str
     files: dict[Sequence, Path]
     truth: Path | None
     age: float | None
@@ -58,10 +74,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Row:
-    """What came out for one patient."""
+    """What came out for one case."""
 
     cohort: str
     name: str
+    patient: str
     idh: int | None
     call: str
     seconds: float
@@ -89,7 +106,9 @@ def brats(data: Path) -> Iterator[Case]:
         number = folder.name[-5:]
         files = {s: folder / f"{folder.name}_{ending}.nii.gz" for s, ending in endings.items()}
         truth = folder / f"{folder.name}_seg.nii.gz"
-        yield Case("brats", number, files, truth, BRATS_AGE.get(number), BRATS_IDH.get(number))
+        yield Case(
+            "brats", number, BRATS_PATIENT[number], files, truth, BRATS_AGE.get(number), BRATS_IDH.get(number)
+        )
 
 
 def lgg(data: Path) -> Iterator[Case]:
@@ -105,6 +124,7 @@ def lgg(data: Path) -> Iterator[Case]:
         yield Case(
             "lgg",
             folder.name,
+            patient_of(folder.name),
             files,
             folder / "mask.nii.gz",
             float(row["age"]),
@@ -122,9 +142,23 @@ def native(data: Path) -> Iterator[Case]:
     endings = {Sequence.T1: "*_t1.nii.gz", Sequence.T1C: "*_t1c.nii.gz", Sequence.T2: "*_t2.nii.gz"}
     for folder in sorted((data / "native").glob("TCGA-*")):
         files = {s: next(folder.glob(ending)) for s, ending in endings.items()}
-        yield Case(
-            "native", folder.name, files | {Sequence.FLAIR: next(folder.glob("*_fla.nii.gz"))}, None, 63.0, 0
-        )
+        files[Sequence.FLAIR] = next(folder.glob("*_fla.nii.gz"))
+        yield Case("native", folder.name, patient_of(folder.name), files, None, 63.0, 0)
+
+
+def gbm(data: Path) -> Iterator[Case]:
+    """The high-grade patients in the form of BraTS; the coefficients of `radiomics` have seen UCSF-PDGM-099."""
+    names = {Sequence.T1: "T1", Sequence.T1C: "T1c", Sequence.T2: "T2", Sequence.FLAIR: "FLAIR"}
+    for folder in sorted(each for each in (data / "gbm").glob("*") if each.is_dir()):
+        files = {s: folder / f"{name}.nii.gz" for s, name in names.items()}
+        truth = folder / "seg.nii.gz"
+        age, idh = GBM[folder.name]
+        yield Case("gbm", folder.name, folder.name, files, truth if truth.exists() else None, age, idh)
+
+
+def patient_of(name: str) -> str:
+    """The patient's barcode, the first three fields of a TCGA name."""
+    return "-".join(name.split("_")[0].split("-")[:3])
 
 
 SUBSETS: tuple[tuple[Sequence, ...], ...] = (
@@ -154,13 +188,14 @@ def run(case: Case) -> Row:
         result = gliotype.predict(files=case.files, age=case.age, id=case.name)
     except GliotypeError as error:
         seconds = time.perf_counter() - started
-        return Row(case.cohort, case.name, case.idh, "failed", seconds, str(error))
+        return Row(case.cohort, case.name, case.patient, case.idh, "failed", seconds, str(error))
     seconds = time.perf_counter() - started
     single = {f.method: f.probability for f in result.findings}
     compared = _compare(result, case.truth)
     return Row(
         cohort=case.cohort,
         name=case.name,
+        patient=case.patient,
         idh=case.idh,
         call=result.call.value,
         seconds=seconds,
@@ -223,21 +258,48 @@ def distance_95(found: np.ndarray, truth: np.ndarray, spacing: tuple[float, floa
     return float(np.quantile(np.concatenate([away[1][edges[0]], away[0][edges[1]]]), 0.95))
 
 
-def interval(values: Many[float], seed: int = 0) -> tuple[float, float]:
-    """95 % bootstrap interval of a mean over patients."""
-    rng = np.random.default_rng(seed)
-    means = rng.choice(values, size=(4000, len(values))).mean(axis=1)
+def interval(values: Many[float], patients: Many[str] | None = None, *, seed: int = 0) -> tuple[float, float]:
+    """95 % bootstrap interval of a mean over cases; all cases of a resampled patient come together.
+
+    Args:
+        values: of the cases.
+        patients: whose case each is; None if each is another patient's.
+        seed: of the bootstrap.
+    """
+    _, index = np.unique(np.arange(len(values)) if patients is None else patients, return_inverse=True)
+    sums, cases = np.bincount(index, weights=values), np.bincount(index)
+    drawn = np.random.default_rng(seed).integers(len(cases), size=(4000, len(cases)))
+    means = sums[drawn].sum(axis=1) / cases[drawn].sum(axis=1)
     return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 
 
+def by_patient(rows: list[Row]) -> list[Row]:
+    """One row for each patient: its first, with each probability the expit of the mean log-odds of its cases."""
+    return [
+        replace(
+            group[0], **{name: _mean_probability([getattr(row, name) for row in group]) for name in METHODS}
+        )
+        for patient in dict.fromkeys(row.patient for row in rows)
+        if (group := [row for row in rows if row.patient == patient])
+    ]
+
+
+def _mean_probability(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return float(expit(np.mean(logit(np.clip(known, 1e-6, 1 - 1e-6))))) if known else None
+
+
 def summarise(rows: list[Row]) -> None:
-    """Print means with intervals, and AUROC with age alone beside it."""
-    for cohort in dict.fromkeys(row.cohort for row in rows):
-        part = [row for row in rows if row.cohort == cohort]
+    """Print means with intervals, and AUROC with age alone beside it, by cohort and over distinct patients."""
+    patients = {row.patient for row in rows}
+    print(f"{len(rows)} cases of {len(patients)} distinct patients")
+    cohorts = {name: [row for row in rows if row.cohort == name] for name in {row.cohort: 0 for row in rows}}
+    for cohort, part in {**cohorts, "all": rows}.items():
         for name in ("dice", "dice_core", "dice_enhancing", "distance_95_mm", "outside_brain"):
-            values = [v for row in part if (v := getattr(row, name)) is not None]
+            known = [row for row in part if getattr(row, name) is not None]
+            values = [getattr(row, name) for row in known]
             if values:
-                low, high = interval(values)
+                low, high = interval(values, [row.patient for row in known])
                 poor = f"  below 0.4: {sum(v < 0.4 for v in values)}" if name.startswith("dice") else ""
                 print(
                     f"{cohort:7s} {name:15s} n={len(values):2d}  mean {np.mean(values):.3f} ({low:.3f}-{high:.3f})"
@@ -246,10 +308,11 @@ def summarise(rows: list[Row]) -> None:
         errors = [row.volume_ml - row.true_volume_ml for row in part if row.true_volume_ml is not None]
         if errors:
             print(f"{cohort:7s} volume error    n={len(errors):2d}  median {np.median(errors):+.1f} ml")
-        labelled = [row for row in part if row.idh is not None]
+        labelled = by_patient([row for row in part if row.idh is not None])
         if min(sum(row.idh == idh for row in labelled) for idh in (0, 1)) >= 2:
             print(
-                f"{cohort:7s} IDH, development patients (optimistic); a case without a number counts as the prior, 0.3:"
+                f"{cohort:7s} IDH, {len(labelled)} distinct development patients (optimistic); "
+                "without a number, the prior, 0.3, counts:"
             )
             _print_idh(labelled)
             for call in Call:
@@ -264,7 +327,7 @@ def _print_idh(rows: list[Row]) -> None:
     truth = np.array([row.idh for row in rows])
     scores = {
         name: np.array([PRIOR if (v := getattr(row, name)) is None else v for row in rows])
-        for name in ("age_only", "radiomics", "image", "hybrid_without_age", "hybrid", "probability")
+        for name in METHODS
     }
     for name, score in scores.items():
         found, beyond = auroc(truth, score), compare_aurocs(truth, score, scores["age_only"]).difference
@@ -296,11 +359,11 @@ def case_parser(about: str) -> argparse.ArgumentParser:
 
 def main() -> None:
     parser = case_parser(__doc__)
-    parser.add_argument("--only", choices=["brats", "lgg", "native", "subsets"])
+    parser.add_argument("--only", choices=["brats", "lgg", "native", "gbm", "subsets"])
     parser.add_argument("--results", type=Path, help="write all rows to this JSON file")
     arguments = parser.parse_args()
-    cohorts = {"brats": brats, "lgg": lgg, "native": native, "subsets": subsets}
-    chosen = [arguments.only] if arguments.only else ["brats", "lgg", "native"]
+    cohorts = {"brats": brats, "lgg": lgg, "native": native, "gbm": gbm, "subsets": subsets}
+    chosen = [arguments.only] if arguments.only else ["brats", "lgg", "native", "gbm"]
     rows = []
     print(
         "cohort  patient          IDH call           P     age   radio hybr  no age image Dice  core  enh. "

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import numpy as np
 import pytest
 
 from gliotype.measure import measure
@@ -21,7 +22,6 @@ def test_counts_give_back_the_published_percentages():
     assert (astrocytomas, others) == (65, 40)
     for cut, sensitivity, specificity in (
         (42, (0.196 * 46 + 0.316 * 19) / 65, 1.0),
-        (25, (0.326 * 46 + 0.632 * 19) / 65, (0.920 * 25 + 15) / 40),
         (15, (0.391 * 46 + 0.790 * 19) / 65, (0.880 * 25 + 0.933 * 15) / 40),
     ):
         above = [stratum for stratum in STRATA if stratum.above >= cut]
@@ -29,31 +29,40 @@ def test_counts_give_back_the_published_percentages():
         assert 1 - sum(s.others for s in above) / 40 == pytest.approx(specificity, abs=0.001)
 
 
-def test_likelihood_ratios_rise_with_the_fraction_and_stay_finite():
-    ratios = [likelihood_ratio(stratum) for stratum in STRATA]
-    values = [value for value, _ in ratios]
-    assert values == sorted(values, reverse=True)
-    assert values[-1] < 1 < values[-2]
-    # By hand: (15.5 / 67) / (0.5 / 42) of astrocytoma, 70 % of the mutants; the others at 1.
-    assert values[0] == pytest.approx(0.7 * (15.5 / 67) / (0.5 / 42) + 0.3)
-    for value, (low, high) in ratios:
-        assert low < value < high
+def test_likelihood_ratios_are_the_pooled_ones_for_idh_shrunk_and_limited():
+    """29 % sensitivity and 99 % specificity; half a patient among 40 others makes the latter 1 - 0.5 / 41."""
+    (present, (low, high)), (partial, ends), (absent, _) = (likelihood_ratio(stratum) for stratum in STRATA)
+    assert 0.29 / (0.5 / 41) > present == 20.0
+    # By hand: log-ratio 3.170, variance 1/15.5 - 1/66.5 + 1/0.5 - 1/41.5.
+    half = 1.96 * (1 / 15.5 - 1 / 66.5 + 2 - 1 / 41.5) ** 0.5
+    assert (np.log(low), np.log(high)) == pytest.approx((3.169 - half, 3.169 + half), abs=0.002)
+    assert partial == 1.0
+    assert ends[0] < 1 < ends[1]
+    assert absent == pytest.approx(0.71 / (1 - 0.5 / 41), abs=1e-9)
 
 
-def test_strong_mismatch_is_a_finding_without_a_probability():
-    finding = predicted(Subject("a", age=35), **MISMATCHED)
+@pytest.mark.parametrize(
+    ("signals", "name", "ratio"),
+    [
+        (MISMATCHED, "present", 20.0),
+        ({"t2": (2.3, 2.3), "flair": (1.8, 1.9)}, "absent", 0.72),
+    ],
+)
+def test_a_finding_without_a_probability_says_what_stands_behind_it(signals, name, ratio):
+    finding = predicted(Subject("a", age=35), **signals)
     assert finding.probability is None
     assert finding.interval is None
-    assert finding.likelihood_ratio == pytest.approx(likelihood_ratio(STRATA[0])[0])
+    assert finding.likelihood_ratio == pytest.approx(ratio, abs=0.005)
     assert set(finding.sequences) == {Sequence.T2, Sequence.FLAIR}
     assert finding.reasons[0].name == "mismatch_fraction"
-    assert finding.reasons[0].value > 42
-    assert "would move 30 % to" in finding.summary
+    assert f"the sign is {name}" in finding.summary
+    assert "of 40 non-enhancing gliomas other than IDH-mutant astrocytoma" in finding.summary
+    assert "30 %" not in finding.summary
+    assert "how many of these were wildtype is not published" in finding.limits
 
 
-def test_no_mismatch_lowers_the_odds_a_little():
-    finding = predicted(Subject("a", age=35), t2=(2.3, 2.3), flair=(1.8, 1.9))
-    assert 0.5 < finding.likelihood_ratio < 1
+def test_no_bound_is_claimed_where_no_other_glioma_showed_the_sign():
+    assert "(1.5 to unbounded)" in predicted(Subject("a", age=35), **MISMATCHED).summary
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ SPARE_MM = 2.0
 """Added around the brain that the network finds, so that no tumour at the cortex is cut off."""
 
 REACH_MM = 10.0
-"""How far beyond the atlas's brain, brought to the patient, a brain may reach; the orbits lie farther."""
+"""How far beyond the atlas's brain, brought to the patient, a brain may reach; parts of the orbits lie within it."""
 
 MIN_VOLUME_ML = 1.0
 """A component smaller than this is not reported; glioma cohorts hold hardly any."""

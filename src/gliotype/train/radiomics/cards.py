@@ -63,7 +63,8 @@ P(IDH mutation) from the tumour's shape, its signal on T1c, T2 and FLAIR over it
 There is a model for every subset of these parts, so that a missing input degrades the answer.
 {%- endblock %}
 {% block results -%}
-**Features.** Few, and chosen to survive a change of mask and scanner (docs/explanation/predictors.md):
+**Features.** Chosen on the same table on which they are then cross-validated, which flatters the results below;
+few, and chosen to survive a change of mask and scanner (docs/explanation/predictors.md):
 flatness instead of sphericity, the ring's median instead of its mean. Definitions:
 docs/reference/measurements.md. The full model, log-odds per standard deviation:
 
