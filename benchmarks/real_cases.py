@@ -5,8 +5,8 @@
 DATA holds ``brats/``, ``lgg/``, ``native/`` and ``gbm/`` (see docs/how-to/benchmarks.md). Images are given as named
 files, so nothing that predicts can read the true masks beside them. All of these are development patients: choices were
 made while looking at them, so the figures are optimistic. Some patients are in two cohorts: figures over all cohorts
-count each patient once, and bootstrap intervals resample patients, not cases. ``--only subsets`` runs the BraTS patients
-again with sequences left out.
+count each patient once, and bootstrap intervals resample patients, not cases. ``--only subsets`` runs the BraTS
+patients again with sequences left out.
 """
 
 from __future__ import annotations
