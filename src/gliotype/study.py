@@ -200,6 +200,19 @@ class PreparedStudy:
 
 
 @dataclass(frozen=True, eq=False)
+class Outline:
+    """One more way in which the whole tumour could be drawn.
+
+    Attributes:
+        name: how it was drawn, such as ``"threshold 0.3"``.
+        mask: the whole tumour on the prepared grid; not empty.
+    """
+
+    name: str
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, eq=False)
 class Tumour:
     """The tumour found by Model 1, or given by the caller.
 
@@ -207,18 +220,26 @@ class Tumour:
         labels: uint8 label map (`Label`; 0 is no tumour) on the prepared grid.
         source: ``"model1"`` or ``"given"``.
         confidence: mean whole-tumour probability inside the mask, or None when the mask was given.
+        outlines: other plausible outlines: network passes, thresholds, components; none when the mask was given.
         warnings: one sentence each.
     """
 
     labels: Volume
     source: str
     confidence: float | None = None
+    outlines: tuple[Outline, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property
     def mask(self) -> NDArray[np.bool_]:
         """The whole tumour."""
         return np.asarray(self.labels.array, dtype=np.uint8) > 0
+
+    def drawn_as(self, outline: Outline) -> Tumour:
+        """Return the tumour with another outline; voxels without a sub-region become `Label.OEDEMA`."""
+        drawn = np.asarray(self.labels.array, dtype=np.uint8)
+        labels = np.where(outline.mask, np.where(drawn > 0, drawn, Label.OEDEMA), 0).astype(np.uint8)
+        return Tumour(self.labels.with_array(labels), self.source)
 
     @property
     def found(self) -> bool:
@@ -344,24 +365,67 @@ class NotApplicable:
 
 
 @dataclass(frozen=True)
+class Evidence:
+    """What one finding says about IDH mutation, apart from the prevalence.
+
+    Attributes:
+        method: name of the predictor; ``"age"`` for age, which counts once.
+        log_likelihood_ratio: natural logarithm, mean over the plausible outlines; positive for IDH mutation.
+        sd: its standard deviation from the method's own coefficients or ensemble.
+        weight: by which it is multiplied in the answer.
+        weight_sd: standard deviation of the weight.
+        source: where the weight comes from, one clause.
+    """
+
+    method: str
+    log_likelihood_ratio: float
+    sd: float
+    weight: float
+    weight_sd: float
+    source: str
+
+    @property
+    def contribution(self) -> float:
+        """What it adds to the log-odds of IDH mutation."""
+        return self.weight * self.log_likelihood_ratio
+
+
+@dataclass(frozen=True)
 class Prediction:
     """The answer.
 
     Attributes:
         call: the answer in one word.
         probability: P(IDH-mutant) at `prevalence`; None when no tumour was found.
-        interval: its 95 % interval.
-        prevalence: the prevalence of IDH mutation to which the probability refers.
-        method: the finding on which the answer rests.
-        explanation: one sentence, how the findings were put together.
+        interval: the range of the probability over `range_sources`; not a 95 % confidence interval.
+        prevalence: the prevalence of IDH mutation among all gliomas sent to the clinic, before images and age are
+            seen, to which the probability refers.
+        explanation: one sentence, how the answer came about.
+        thresholds: probabilities at or below which the call is wildtype, and at or above which it is mutant.
+        evidence: what each finding adds to the prior log-odds, largest contribution first.
+        reasons: why the call is indeterminate, one sentence each; empty for any other call.
+        range_sources: standard deviation of the log-odds by what varies: ``"coefficients"``, ``"weights"``,
+            ``"hospital"``, ``"outline"``.
+        by_outline: probability for each plausible outline, by its name; the drawn one is ``"as drawn"``.
+        site: name of the local calibration that was applied, or None.
     """
 
     call: Call
     probability: float | None
     interval: tuple[float, float] | None
     prevalence: float
-    method: str | None
     explanation: str
+    thresholds: tuple[float, float] = (0.2, 0.8)
+    evidence: tuple[Evidence, ...] = ()
+    reasons: tuple[str, ...] = ()
+    range_sources: Mapping[str, float] = field(default_factory=dict)
+    by_outline: Mapping[str, float] = field(default_factory=dict)
+    site: str | None = None
+
+    @property
+    def method(self) -> str | None:
+        """The finding that contributes most, or None where there is no evidence."""
+        return self.evidence[0].method if self.evidence else None
 
 
 @dataclass(frozen=True, eq=False)
