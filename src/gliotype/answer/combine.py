@@ -125,9 +125,7 @@ def spread(statements: Statements, model: AnswerModel, prevalence: float, *, see
     everything = noise.log_odds(statements, model, frozenset(SOURCES))
     low, high = (float(end) for end in np.quantile(everything, RANGE))
     prior = float(logit(prevalence))
-    sources = {
-        name: float(noise.log_odds(statements, model, frozenset({name})).std()) for name in SOURCES
-    }
+    sources = {name: float(noise.log_odds(statements, model, frozenset({name})).std()) for name in SOURCES}
     return Spread(prior + low, prior + high, sources)
 
 

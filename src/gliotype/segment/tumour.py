@@ -23,6 +23,7 @@ from gliotype.segment.model1 import (
     on_network_grid,
     run_network,
 )
+from gliotype.segment.outlines import plausible_outlines
 from gliotype.study import Label, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Matrix, Volume
 
@@ -31,6 +32,9 @@ WHOLE_THRESHOLD = 0.5
 
 FLUID_BRIGHT = (Sequence.T2, Sequence.FLAIR)
 """Sequences on which oedema and infiltration are bright; the network also looks at them alone."""
+
+PASSES = ("all sequences together", "T2 and FLAIR alone")
+"""What the network is shown, pass by pass."""
 
 SPARE_MM = 2.0
 """Added around the brain that the network finds, so that no tumour at the cortex is cut off."""
@@ -102,7 +106,18 @@ def segment(prepared: PreparedStudy) -> Tumour:
     labels = np.where(selection.mask, candidates.regions.argmax(axis=0) + 1, 0).astype(np.uint8)
     confidence = float(candidates.whole[selection.mask].mean()) if selection.mask.any() else None
     blind = () if any(s in prepared.images for s in FLUID_BRIGHT) else (NOT_FLUID_BRIGHT,)
-    return Tumour(Volume(labels, prepared.grid.affine), "model1", confidence, selection.warnings + blind)
+    outlines = plausible_outlines(
+        drawn=np.asarray(labels > 0),
+        sharp=candidates.sharp,
+        views=candidates.views,
+        images={s: np.asarray(image.array) for s, image in prepared.images.items()},
+        brain=np.asarray(prepared.brain.array, dtype=np.bool_),
+        spacing_mm=prepared.grid.spacing[0],
+        threshold=WHOLE_THRESHOLD,
+    )
+    return Tumour(
+        Volume(labels, prepared.grid.affine), "model1", confidence, outlines, selection.warnings + blind
+    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,6 +142,8 @@ class TumourCandidates:
     Attributes:
         regions: the network's probability of each sub-region in all sequences together, (3, i, j, k).
         whole: its whole-tumour probability.
+        sharp: that probability, sharpened by the patient's own appearance.
+        views: whole-tumour probability of single network passes and mirror sides, by name.
         parts: numbers of the connected components, 0 elsewhere.
         largest_ml: volume of the largest component.
         candidates: components to be weighed.
@@ -134,6 +151,8 @@ class TumourCandidates:
 
     regions: NDArray[np.float32]
     whole: NDArray[np.float32]
+    sharp: NDArray[np.float32]
+    views: Mapping[str, NDArray[np.float32]]
     parts: NDArray[np.int32]
     largest_ml: float
     candidates: tuple[Candidate, ...]
@@ -148,18 +167,27 @@ def find_candidates(prepared: PreparedStudy) -> TumourCandidates:
     `WHOLE_THRESHOLD`; candidates are those of at least `MIN_VOLUME_ML` with a probability of at least `MIN_PEAK`.
     """
     passes = _run_passes(prepared)
-    regions = np.stack([_up(m, prepared) for m in passes[0].mean[2:]])
-    whole = regions.sum(axis=0)
-    for other in passes[1:]:
-        whole = np.maximum(whole, _up(other.mean[2:].sum(axis=0), prepared))
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
-    whole = whole * brain
+    regions = np.stack([_up(m, prepared) for m in passes[0].mean[2:]])
+    seen = [regions.sum(axis=0) * brain, *(_whole(one.mean, prepared) for one in passes[1:])]
+    whole = np.maximum.reduce(seen)
     arrays = {s: np.asarray(image.array) for s, image in prepared.images.items()}
     sharp = sharpen(whole, arrays, brain, prepared.grid.spacing[0])
     parts, n = ndimage.label(sharp >= WHOLE_THRESHOLD)
     volumes = np.bincount(parts.ravel(), minlength=n + 1)[1:] * prepared.grid.voxel_ml
     found = tuple(_candidates(parts, volumes, whole, passes, prepared))
-    return TumourCandidates(regions, whole, parts, float(volumes.max(initial=0.0)), found)
+    views = {
+        **(dict(zip(PASSES, seen, strict=True)) if len(seen) > 1 else {}),
+        "as seen": np.maximum.reduce([_whole(one.straight, prepared) for one in passes]),
+        "mirrored": np.maximum.reduce([_whole(one.mirrored, prepared) for one in passes]),
+    }
+    return TumourCandidates(regions, whole, sharp, views, parts, float(volumes.max(initial=0.0)), found)
+
+
+def _whole(probabilities: NDArray[np.float32], prepared: PreparedStudy) -> NDArray[np.float32]:
+    """Whole-tumour probability within the brain on the prepared grid, from those of `CLASSES` on the network's."""
+    brain = np.asarray(prepared.brain.array, dtype=np.bool_)
+    return np.asarray(_up(probabilities[2:].sum(axis=0), prepared) * brain)
 
 
 def _run_passes(prepared: PreparedStudy) -> list[NetworkPass]:

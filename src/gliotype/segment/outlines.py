@@ -1,0 +1,98 @@
+"""Other ways in which the same tumour could be drawn: what each network pass sees, and other thresholds.
+
+One outline can decide an answer, and a voxel more or less all around it does not show that; other passes and
+thresholds do. Each outline here keeps to the tumour that was found: components that it does not touch are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from gliotype.segment.appearance import sharpen
+from gliotype.study import Outline, Sequence
+
+Mask = NDArray[np.bool_]
+Probability = NDArray[np.float32]
+
+THRESHOLDS = (0.3, 0.7, 0.9)
+"""Further sharpened whole-tumour probabilities at which the tumour is drawn."""
+
+LEAST_SHARE = 0.1
+"""An outline smaller than this share of the drawn one is not plausible."""
+
+MOST_TIMES = 4.0
+"""Nor is one larger than this many times the drawn one."""
+
+
+def plausible_outlines(
+    drawn: Mask,
+    sharp: Probability,
+    views: Mapping[str, Probability],
+    images: Mapping[Sequence, NDArray[np.float32]],
+    brain: Mask,
+    spacing_mm: float,
+    threshold: float,
+) -> tuple[Outline, ...]:
+    """Draw the tumour again by every threshold, network pass and mirror side, and its largest part alone.
+
+    Args:
+        drawn: the tumour as it was found.
+        sharp: sharpened whole-tumour probability from which it was drawn.
+        views: whole-tumour probability of single network passes and mirror sides, by name.
+        images: on the same grid.
+        brain: where tumour can be.
+        spacing_mm: isotropic voxel size.
+        threshold: sharpened probability at or above which a voxel is tumour.
+
+    Returns:
+        Outlines, without the drawn one and without any that equals another.
+    """
+    if not drawn.any():
+        return ()
+    found: list[Outline] = []
+    for name, mask in _drawings(drawn, sharp, views, images, brain, spacing_mm, threshold):
+        size, of_drawn = int(mask.sum()), int(drawn.sum())
+        others = [drawn, *(outline.mask for outline in found)]
+        if LEAST_SHARE * of_drawn <= size <= MOST_TIMES * of_drawn and not any(
+            np.array_equal(mask, other) for other in others
+        ):
+            found.append(Outline(name, mask))
+    return tuple(found)
+
+
+def _drawings(
+    drawn: Mask,
+    sharp: Probability,
+    views: Mapping[str, Probability],
+    images: Mapping[Sequence, NDArray[np.float32]],
+    brain: Mask,
+    spacing_mm: float,
+    threshold: float,
+) -> Iterator[tuple[str, Mask]]:
+    for other in THRESHOLDS:
+        yield f"threshold {other:g}", touching(sharp >= other, drawn)
+    for name, whole in views.items():
+        yield name, touching(sharpen(whole, images, brain, spacing_mm) >= threshold, drawn)
+    parts, n = ndimage.label(drawn)
+    if n > 1:
+        yield "largest part alone", parts == np.bincount(parts.ravel())[1:].argmax() + 1
+
+
+def touching(mask: Mask, drawn: Mask) -> Mask:
+    """Keep the connected components of a mask that touch the drawn tumour.
+
+    Example:
+        >>> mask = np.array([1, 1, 0, 1, 0, 1], bool).reshape(6, 1, 1)
+        >>> drawn = np.array([0, 1, 0, 1, 0, 0], bool).reshape(6, 1, 1)
+        >>> touching(mask, drawn).ravel().astype(int).tolist()
+        [1, 1, 0, 1, 0, 0]
+    """
+    parts, n = ndimage.label(mask)
+    touched = np.zeros(n + 1, np.bool_)
+    touched[np.unique(parts[drawn & mask])] = True
+    touched[0] = False
+    return np.asarray(touched[parts])
