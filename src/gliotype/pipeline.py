@@ -1,4 +1,4 @@
-"""The main job, as one sentence: read, prepare, segment, measure, predict, fuse."""
+"""The main job, as one sentence: read, prepare, segment, measure, predict, answer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,11 @@ from importlib.metadata import version
 from pathlib import Path
 
 from gliotype._version import __version__
+from gliotype.answer import Settings, answer
 from gliotype.errors import UsageError
 from gliotype.measure import measure
 from gliotype.paths import as_path, paths_within
-from gliotype.predictors import DEFAULT_PREVALENCE, fuse, predict_all, subject_warnings
+from gliotype.predictors import DEFAULT_PREVALENCE, predict_all, subject_warnings
 from gliotype.prepare import prepare
 from gliotype.read import read_mask, read_study
 from gliotype.runtime import use_threads, weight_hashes
@@ -36,6 +37,7 @@ def predict(
     sex: str | None = None,
     id: str | None = None,  # noqa: A002
     prevalence: float = DEFAULT_PREVALENCE,
+    thresholds: tuple[float, float] | None = None,
     study_uid: str | None = None,
     mask: str | Path | None = None,
     aif: str | Path | None = None,
@@ -50,7 +52,9 @@ def predict(
         age: years.
         sex: ``"M"`` or ``"F"``.
         id: the caller's name for the case.
-        prevalence: share of IDH mutation among patients like this one, between 0 and 1.
+        prevalence: share of IDH mutation among all gliomas sent to the clinic, before images and age are seen.
+        thresholds: probabilities at or below which the call is wildtype, and at or above which it is mutant; None for
+            0.2 and 0.8.
         study_uid: which study, where `source` holds several.
         mask: tumour mask (NIfTI) to use instead of Model 1's.
         aif: mask (NIfTI, in the space of the DSC series) of the arterial voxels to use instead of those found.
@@ -66,7 +70,7 @@ def predict(
         NoStructuralImageError: if there is none of T1, T1c, T2 and FLAIR.
         WeightsError: if shipped weights are missing or corrupt.
     """
-    _check(age, sex, prevalence)
+    _check(age, sex, prevalence, thresholds)
     subject = Subject(printable(id or DEFAULT_ID), age, sex)
     inputs = Inputs(
         None if source is None else as_path(source),
@@ -76,7 +80,7 @@ def predict(
         study_uid,
     )
     with use_threads(threads) as count:
-        return _predict(inputs, subject, prevalence, count, Clock(progress))
+        return _predict(inputs, subject, Settings(prevalence, thresholds), count, Clock(progress))
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ class Inputs:
         )
 
 
-def _predict(inputs: Inputs, subject: Subject, prevalence: float, threads: int, clock: Clock) -> Result:
+def _predict(inputs: Inputs, subject: Subject, settings: Settings, threads: int, clock: Clock) -> Result:
     with clock("read"):
         study = read_study(inputs.source, files=inputs.files, subject=subject, study_uid=inputs.study_uid)
         outline, arteries = (None if file is None else read_mask(file) for file in (inputs.mask, inputs.aif))
@@ -108,8 +112,11 @@ def _predict(inputs: Inputs, subject: Subject, prevalence: float, threads: int, 
     with clock("measure"):
         measurements = measure(prepared, tumour, arteries)
     with clock("predict"):
-        findings, not_applicable = predict_all(prepared, tumour, measurements, study.subject, prevalence)
-        prediction = fuse(findings, tumour, prevalence)
+        findings, not_applicable = predict_all(
+            prepared, tumour, measurements, study.subject, settings.prevalence
+        )
+    with clock("answer"):
+        prediction = answer(prepared, tumour, measurements, study.subject, settings)
     return Result(
         study=study,
         prepared=prepared,
@@ -149,7 +156,9 @@ class Clock:
         self.seconds[stage] = time.perf_counter() - started
 
 
-def _check(age: float | None, sex: str | None, prevalence: float) -> None:
+def _check(
+    age: float | None, sex: str | None, prevalence: float, thresholds: tuple[float, float] | None
+) -> None:
     low, high = AGE_RANGE
     if age is not None and not low <= age <= high:
         raise UsageError(f"age is {age:g}: give years between {low:g} and {high:g}, or leave it out")
@@ -157,6 +166,11 @@ def _check(age: float | None, sex: str | None, prevalence: float) -> None:
         raise UsageError(f"sex is {sex!r}: give M or F, or leave it out")
     if not 0 < prevalence < 1:
         raise UsageError(f"prevalence is {prevalence:g}: give a share between 0 and 1, such as 0.3")
+    if thresholds is not None and not 0 <= thresholds[0] < thresholds[1] <= 1:
+        raise UsageError(
+            f"the thresholds are {thresholds[0]:g} and {thresholds[1]:g}: give two probabilities, "
+            "the lower for wildtype and the higher for mutant, such as 0.2 and 0.8"
+        )
 
 
 def _versions() -> dict[str, str]:

@@ -365,6 +365,19 @@ class NotApplicable:
 
 
 @dataclass(frozen=True)
+class Statement:
+    """What one method says about IDH mutation for one outline, apart from the prevalence.
+
+    Attributes:
+        log_likelihood_ratio: natural logarithm; positive for IDH mutation.
+        sd: its standard deviation from the method's own coefficients or ensemble.
+    """
+
+    log_likelihood_ratio: float
+    sd: float
+
+
+@dataclass(frozen=True)
 class Evidence:
     """What one finding says about IDH mutation, apart from the prevalence.
 

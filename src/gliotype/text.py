@@ -39,3 +39,17 @@ def printable(name: str) -> str:
         True
     """
     return os.fsencode(name).decode("utf-8", errors="replace")
+
+
+def percent(probability: float) -> str:
+    """Write a probability in percent, without claiming certainty.
+
+    Example:
+        >>> percent(0.874), percent(0.004), percent(0.999)
+        ('87 %', '< 1 %', '> 99 %')
+    """
+    if probability < 0.01:
+        return "< 1 %"
+    if probability > 0.99:
+        return "> 99 %"
+    return f"{100 * probability:.0f} %"

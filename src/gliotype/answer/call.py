@@ -1,20 +1,29 @@
-"""The call: mutant, wildtype, or indeterminate with the reasons in words."""
+"""The call: mutant, wildtype, or indeterminate with the reasons in words.
+
+A definite call must be carried by the evidence and not by the prevalence that was assumed: the probability at the
+stated prevalence must reach the threshold for every plausible outline, and so must the whole range of the evidence
+at even prior odds.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from gliotype.answer.combine import Spread
 from gliotype.study import Call
+from gliotype.text import percent
 
-SOURCE_REASONS: Mapping[str, str] = {
-    "outline": "the outline decides: look at it, and give a corrected one with --mask",
-    "hospital": "what differs between hospitals decides: a local calibration would narrow it",
-    "weights": "how much each method counts decides",
-    "coefficients": "the methods' own uncertainty decides",
-}
+WHAT_DECIDES = MappingProxyType(
+    {
+        "outline": "the outline matters most: look at it, and give a corrected one with --mask",
+        "hospital": "the difference between hospitals matters most: a local calibration would narrow it",
+        "weights": "how much each method counts matters most",
+        "coefficients": "the uncertainty of the methods themselves matters most",
+    }
+)
 """What is said of the source that matters most for the range."""
 
 
@@ -24,68 +33,74 @@ def call_of(
     spread: Spread,
     by_outline: Mapping[str, float],
     thresholds: tuple[float, float],
-    min_evidence: float,
 ) -> tuple[Call, tuple[str, ...]]:
     """Make the call, and say why it is indeterminate where it is.
 
     Args:
-        log_odds: of IDH mutation.
+        log_odds: of IDH mutation, at the stated prevalence.
         evidence: what the evidence adds to the prior log-odds.
-        spread: how far the log-odds may be off.
-        by_outline: log-odds for each plausible outline.
+        spread: how far the evidence may be off.
+        by_outline: log-odds for each plausible outline, at the stated prevalence.
         thresholds: probabilities at or below which it is wildtype, and at or above which it is mutant.
-        min_evidence: absolute log-odds that the evidence must add towards the call.
 
     Returns:
         The call, and one sentence for each reason; none for a definite call.
+
+    Example:
+        >>> sure = Spread(2.0, 5.0, {"hospital": 1.0})
+        >>> call_of(2.7, 3.5, sure, {"as drawn": 2.7}, (0.2, 0.8))
+        (<Call.MUTANT: 'mutant'>, ())
+        >>> call_of(0.0, 0.8, sure, {"as drawn": 0.0}, (0.2, 0.8))[1]
+        ('It is too close to call: a probability of 50 % lies between 20 % and 80 %.',)
     """
     low, high = thresholds
     probability = float(expit(log_odds))
     if low < probability < high:
-        reason = f"its probability of {percent(probability)} lies between {percent(low)} and {percent(high)}"
-        return Call.INDETERMINATE, (f"It is too close to call: {reason}.",)
-    mutant = probability >= high
-    towards = evidence if mutant else -evidence
-    reasons = []
-    if towards < min_evidence:
-        reasons.append(
-            "There is too little evidence: the answer is mostly the prevalence that was assumed, "
-            f"and the study alone moves the odds by a factor of {expit_ratio(towards)} only."
+        return Call.INDETERMINATE, (
+            f"It is too close to call: a probability of {percent(probability)} lies between "
+            f"{percent(low)} and {percent(high)}.",
         )
-    beyond = {name: float(expit(value)) for name, value in by_outline.items()}
-    other = [name for name, p in beyond.items() if (p < high if mutant else p > low)]
-    if other:
-        ends = f"{percent(min(beyond.values()))} to {percent(max(beyond.values()))}"
-        reasons.append(
-            f"Plausible outlines disagree: {len(other)} of {len(beyond)} would not give this call ({ends}); "
-            "look at the outline."
+    call, sign, threshold = (Call.MUTANT, 1.0, high) if probability >= high else (Call.WILDTYPE, -1.0, low)
+    reasons = tuple(
+        filter(
+            None,
+            (
+                _too_little_evidence(sign * evidence, sign, threshold)
+                or _range_crosses(sign * (spread.low if sign > 0 else spread.high), sign, threshold, spread),
+                _outlines_disagree(by_outline, sign, threshold),
+            ),
         )
-    ends_low, ends_high = float(expit(spread.low)), float(expit(spread.high))
-    if ends_low < high if mutant else ends_high > low:
-        why = SOURCE_REASONS.get(spread.largest or "", "")
-        reasons.append(
-            f"The range of {percent(ends_low)} to {percent(ends_high)} crosses the threshold of "
-            f"{percent(high if mutant else low)}{f'; {why}' if why else ''}."
-        )
-    if reasons:
-        return Call.INDETERMINATE, tuple(reasons)
-    return (Call.MUTANT if mutant else Call.WILDTYPE), ()
+    )
+    return (Call.INDETERMINATE if reasons else call), reasons
 
 
-def percent(probability: float) -> str:
-    """Write a probability as a whole percentage, and what is below 1 % or above 99 % as such.
-
-    Example:
-        >>> percent(0.304), percent(0.001), percent(0.9999)
-        ('30 %', '<1 %', '>99 %')
-    """
-    if probability < 0.005:
-        return "<1 %"
-    return ">99 %" if probability > 0.995 else f"{100 * probability:.0f} %"
+def _too_little_evidence(towards: float, sign: float, threshold: float) -> str:
+    if towards >= sign * float(logit(threshold)):
+        return ""
+    return (
+        "There is too little evidence: at even prior odds the study alone gives "
+        f"{percent(float(expit(sign * towards)))}, and the rest comes from the assumed prevalence."
+    )
 
 
-def expit_ratio(log_odds: float) -> str:
-    """Write a change of the log-odds as a factor of the odds."""
-    from math import exp
+def _range_crosses(nearest: float, sign: float, threshold: float, spread: Spread) -> str:
+    """Say so where the end of the evidence's range that is nearest to the threshold does not reach it."""
+    if nearest >= sign * float(logit(threshold)):
+        return ""
+    ends = f"{percent(float(expit(spread.low)))} to {percent(float(expit(spread.high)))}"
+    why = WHAT_DECIDES.get(spread.largest or "", "")
+    return (
+        f"The evidence is uncertain: at even prior odds its range of {ends} crosses the threshold of "
+        f"{percent(threshold)}{f'; {why}' if why else ''}."
+    )
 
-    return f"{exp(log_odds):.1f}"
+
+def _outlines_disagree(by_outline: Mapping[str, float], sign: float, threshold: float) -> str:
+    others = [value for value in by_outline.values() if sign * value < sign * float(logit(threshold))]
+    if not others:
+        return ""
+    ends = [percent(float(expit(end))) for end in (min(by_outline.values()), max(by_outline.values()))]
+    return (
+        f"Plausible outlines disagree: {len(others)} of {len(by_outline)} do not reach the threshold of "
+        f"{percent(threshold)} (all of them: {ends[0]} to {ends[1]}); look at the outline."
+    )

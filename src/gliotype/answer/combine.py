@@ -18,10 +18,10 @@ from gliotype.study import Evidence
 
 Floats = NDArray[np.float64]
 
-DRAWS = 2000
+DRAWS = 4000
 """Random draws from which the range is read."""
 
-RANGE = (0.025, 0.975)
+RANGE = (0.1, 0.9)
 """Quantiles of the draws at which the range ends."""
 
 
@@ -89,10 +89,10 @@ def _means(statements: Statements, model: AnswerModel) -> Floats:
 
 @dataclass(frozen=True)
 class Spread:
-    """How far the log-odds may be off.
+    """How far the evidence may be off.
 
     Attributes:
-        low: lower end of the range of the log-odds, at the prevalence asked for.
+        low: lower end of the range of what the evidence adds to the prior log-odds.
         high: upper end.
         sources: standard deviation of the log-odds when one source alone varies.
     """
@@ -108,13 +108,12 @@ class Spread:
         return largest if largest is not None and self.sources[largest] > 0 else None
 
 
-def spread(statements: Statements, model: AnswerModel, prevalence: float, *, seed: int = 0) -> Spread:
+def spread(statements: Statements, model: AnswerModel, *, seed: int = 0) -> Spread:
     """Vary outlines, coefficients, weights and hospital, together and one at a time.
 
     Args:
         statements: of one patient.
         model: weights and the spread between hospitals.
-        prevalence: of IDH mutation.
         seed: random seed; the same seed gives the same range.
     """
     rng = np.random.default_rng(seed)
@@ -124,9 +123,8 @@ def spread(statements: Statements, model: AnswerModel, prevalence: float, *, see
     noise = _Noise.drawn(rng, methods, len(statements.outlines), model)
     everything = noise.log_odds(statements, model, frozenset(SOURCES))
     low, high = (float(end) for end in np.quantile(everything, RANGE))
-    prior = float(logit(prevalence))
     sources = {name: float(noise.log_odds(statements, model, frozenset({name})).std()) for name in SOURCES}
-    return Spread(prior + low, prior + high, sources)
+    return Spread(low, high, sources)
 
 
 SOURCES = ("coefficients", "weights", "hospital", "outline")

@@ -55,7 +55,6 @@ class AnswerModel:
         hospital_slope_sd: spread between hospitals of the factor by which all evidence counts; its mean is 1.
         hospital_offset_sd: spread between hospitals of the log-odds that are added; their mean is 0.
         thresholds: probabilities at or below which the call is wildtype, and at or above which it is mutant.
-        min_evidence: absolute log-odds that the evidence must add for a definite call, whatever the prevalence.
         date: when the weights and thresholds were fixed, ISO format.
         patients: distinct labelled patients on whom the weights were updated.
         mutants: number of them with an IDH mutation.
@@ -66,7 +65,6 @@ class AnswerModel:
     hospital_slope_sd: float
     hospital_offset_sd: float
     thresholds: tuple[float, float]
-    min_evidence: float
     date: str
     patients: int
     mutants: int
@@ -81,7 +79,6 @@ class AnswerModel:
             hospital_slope_sd=float(document["hospital_slope_sd"]),
             hospital_offset_sd=float(document["hospital_offset_sd"]),
             thresholds=(float(low), float(high)),
-            min_evidence=float(document["min_evidence"]),
             date=str(document["date"]),
             patients=int(document["patients"]),
             mutants=int(document["mutants"]),

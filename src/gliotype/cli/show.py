@@ -12,6 +12,7 @@ from rich.text import Text
 from gliotype.errors import UsageError
 from gliotype.report import words
 from gliotype.study import Call, Result
+from gliotype.text import percent
 
 STYLES = {
     Call.MUTANT: "bold blue",
@@ -65,8 +66,8 @@ def _paragraphs(result: Result, files: tuple[Path, ...]) -> Iterator[tuple[str, 
     prediction, tumour = result.prediction, result.tumour
     unsourced = words.without_sources(result)
     if prediction.probability is not None:
-        sure = f"{words.percent(prediction.probability)} ({words.interval_words(prediction.interval)})"
-        yield "P(mutant)", [f"{sure} at a prevalence of {words.percent(prediction.prevalence)}"]
+        sure = f"{percent(prediction.probability)} ({words.interval_words(prediction.interval)})"
+        yield "P(mutant)", [f"{sure} at a prevalence of {percent(prediction.prevalence)}"]
     yield "Because", [unsourced(prediction.explanation)]
     if tumour.found:
         regions = ", ".join(

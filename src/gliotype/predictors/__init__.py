@@ -1,4 +1,4 @@
-"""The methods that predict IDH status: one file each, registered here, and their fusion.
+"""The methods that predict IDH status: one file each, registered here.
 
 A new method is one new file with a class like `Predictor`, and one line in `PREDICTORS`.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from gliotype.errors import UsageError
 from gliotype.predictors.age import AgePredictor
-from gliotype.predictors.fuse import fuse
 from gliotype.predictors.hybrid import HybridPredictor
 from gliotype.predictors.mismatch import MismatchPredictor
 from gliotype.predictors.perfusion import PerfusionPredictor
@@ -21,7 +20,6 @@ __all__ = [
     "PREDICTORS",
     "Needs",
     "Predictor",
-    "fuse",
     "predict_all",
     "subject_warnings",
 ]

@@ -6,7 +6,16 @@ from typing import ClassVar
 
 from gliotype.predictors.logistic import load_models
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
-from gliotype.study import Finding, Measurements, NotApplicable, PreparedStudy, Reason, Subject, Tumour
+from gliotype.study import (
+    Finding,
+    Measurements,
+    NotApplicable,
+    PreparedStudy,
+    Reason,
+    Statement,
+    Subject,
+    Tumour,
+)
 
 LIMITS = (
     "Knows nothing of the images. Fitted on patients of one hospital of whom four fifths had a glioblastoma; "
@@ -48,3 +57,10 @@ class AgePredictor:
             limits=LIMITS,
             summary=f"An age of {subject.age:g} years alone, whatever the images show.",
         )
+
+    def statement(
+        self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
+    ) -> Statement | None:
+        """Give the log likelihood ratio of the subject's age."""
+        (model,) = load_models("age.json")
+        return None if subject.age is None else model.statement({"age": subject.age})

@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 from scipy import stats
 from scipy.special import expit
 
+NORMAL_95 = float(stats.norm.ppf(0.975))
+
 
 def ensemble_answer(log_odds: NDArray[np.float64]) -> tuple[float, tuple[float, float]]:
     """Return the probability of the members' mean log-odds, and the 95 % interval of one more member.
@@ -22,9 +24,19 @@ def ensemble_answer(log_odds: NDArray[np.float64]) -> tuple[float, tuple[float, 
         >>> round(probability, 2), round(low, 2), round(high, 2)
         (0.5, 0.08, 0.92)
     """
-    middle = float(log_odds.mean())
-    spread = prediction_factor(log_odds.size) * float(log_odds.std(ddof=1)) if log_odds.size > 1 else 0.0
+    middle, spread = float(log_odds.mean()), NORMAL_95 * ensemble_sd(log_odds)
     return float(expit(middle)), (float(expit(middle - spread)), float(expit(middle + spread)))
+
+
+def ensemble_sd(log_odds: NDArray[np.float64]) -> float:
+    """Return the standard deviation of a normal distribution whose 95 % interval is that of `ensemble_answer`.
+
+    Args:
+        log_odds: of each member, (members,).
+    """
+    if log_odds.size < 2:
+        return 0.0
+    return prediction_factor(log_odds.size) / NORMAL_95 * float(log_odds.std(ddof=1))
 
 
 def prediction_factor(members: int) -> float:

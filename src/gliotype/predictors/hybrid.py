@@ -17,7 +17,7 @@ from scipy.special import logit
 
 from gliotype.explain import saliency_fractions
 from gliotype.explain.saliency import AROUND_MM, SaliencyFractions
-from gliotype.predictors.ensemble import ensemble_answer
+from gliotype.predictors.ensemble import ensemble_answer, ensemble_sd
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
 from gliotype.predictors.slices import IMAGES, LIMIT, Slices, numbers_of, slices_of
 from gliotype.runtime import Network, load_network, read_weights
@@ -28,6 +28,7 @@ from gliotype.study import (
     PreparedStudy,
     Reason,
     Sequence,
+    Statement,
     Subject,
     Tumour,
 )
@@ -173,6 +174,16 @@ class HybridPredictor:
             summary=f"{_summary(used, subject)} {_where(saliency_fractions(reasons_map, tumour))}",
             map=reasons_map,
         )
+
+    def statement(
+        self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
+    ) -> Statement | None:
+        """Give the log likelihood ratio of image, shape and place, age left out."""
+        if not any(s in prepared.images for s in IMAGES):
+            return None
+        numbers = numbers_of(measurements, Subject(subject.id))
+        members = compute_contributions(slices_of(prepared, tumour), numbers).log_odds
+        return Statement(float(members.mean()), ensemble_sd(members))
 
 
 def _reasons(contributions: Contributions, numbers: Floats, units: Mapping[str, str]) -> tuple[Reason, ...]:

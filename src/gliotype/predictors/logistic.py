@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from scipy.special import expit, logit
 
 from gliotype.runtime import read_weights
+from gliotype.study import Statement
 
 Floats = NDArray[np.float64]
 
@@ -76,7 +77,7 @@ class LogisticModel:
             prevalence: of IDH mutation, between 0 and 1.
         """
         found = np.array([values[name] for name in self.features])
-        standardised = (np.clip(found, self.low, self.high) - self.mean) / self.sd
+        standardised = self._standardise(values)
         contributions = self.coefficients * standardised
         prior = float(logit(prevalence))
         probability = float(expit(prior + self.intercept + contributions.sum()))
@@ -92,6 +93,21 @@ class LogisticModel:
                 if not least <= value <= most
             ),
         )
+
+    def statement(self, values: Mapping[str, float]) -> Statement:
+        """Return the log-odds at a prevalence of one half and their standard deviation over the bootstrap.
+
+        Args:
+            values: at least the features of the model.
+        """
+        row = np.r_[1.0, self._standardise(values)]
+        log_odds = float(np.r_[self.intercept, self.coefficients] @ row)
+        return Statement(log_odds, float((self.bootstrap @ row).std()))
+
+    def _standardise(self, values: Mapping[str, float]) -> Floats:
+        """Return the features in standard deviations of the training patients, limited to their range."""
+        found = np.array([values[name] for name in self.features])
+        return np.asarray((np.clip(found, self.low, self.high) - self.mean) / self.sd)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, rounded to what matters, from which `from_json` makes the model again."""

@@ -22,6 +22,7 @@ from gliotype.study import (
     PreparedStudy,
     Reason,
     Sequence,
+    Statement,
     Subject,
     Tumour,
 )
@@ -109,6 +110,18 @@ class MismatchPredictor:
             limits=_limits(enhancing, subject),
             summary=_summary(fraction, stratum),
         )
+
+    def statement(
+        self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
+    ) -> Statement | None:
+        """Give the logarithm of the likelihood ratio, and its spread from the published counts."""
+        if _obstacle(prepared, measurements.mismatch.get("enhancing_fraction"), subject):
+            return None
+        fraction = measurements.mismatch.get("mismatch_fraction")
+        if fraction is None:
+            return None
+        ratio, (low, high) = likelihood_ratio(next(s for s in STRATA if fraction >= s.above))
+        return Statement(log(ratio), (log(high) - log(low)) / (2 * 1.96))
 
 
 def likelihood_ratio(stratum: Stratum) -> tuple[float, tuple[float, float]]:

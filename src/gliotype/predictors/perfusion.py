@@ -18,7 +18,7 @@ from scipy.special import logit
 from gliotype.dsc import TUMOUR_REGIONS, Attention, Bolus, Perfusion, Region
 from gliotype.explain.phases import Phase, fractions_by_phase, phases_of
 from gliotype.predictors.curves import CHANNELS, CURVES, POINTS, TIMES_S, curves_of, lacking
-from gliotype.predictors.ensemble import ensemble_answer
+from gliotype.predictors.ensemble import NORMAL_95, ensemble_answer
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
 from gliotype.runtime import Network, load_network, read_weights
 from gliotype.study import (
@@ -28,6 +28,7 @@ from gliotype.study import (
     PreparedStudy,
     Reason,
     Sequence,
+    Statement,
     Subject,
     Tumour,
 )
@@ -177,6 +178,18 @@ class PerfusionPredictor:
             summary=_summary(perfusion, reading, phases),
             attention=Attention(TIMES_S, reading.attention, tuple(names[phase] for phase in phases)),
         )
+
+    def statement(
+        self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
+    ) -> Statement | None:
+        """Give the log likelihood ratio that the curves have in simulated patients."""
+        finding = self.predict(prepared, tumour, measurements, subject)
+        if isinstance(finding, NotApplicable) or finding.probability is None or finding.interval is None:
+            return None
+        low, middle, high = (
+            float(logit(p)) for p in (finding.interval[0], finding.probability, finding.interval[1])
+        )
+        return Statement(middle - float(logit(self.prevalence)), (high - low) / (2 * NORMAL_95))
 
 
 def _reasons(reading: Reading, phases: NDArray[np.intp], measurements: Measurements) -> tuple[Reason, ...]:

@@ -5,7 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from gliotype.study import Finding, Measurements, NotApplicable, PreparedStudy, Sequence, Subject, Tumour
+from gliotype.study import (
+    Finding,
+    Measurements,
+    NotApplicable,
+    PreparedStudy,
+    Sequence,
+    Statement,
+    Subject,
+    Tumour,
+)
 
 DEFAULT_PREVALENCE = 0.3
 """Prevalence of IDH mutation to which probabilities refer unless the caller says otherwise."""
@@ -53,4 +62,13 @@ class Predictor(Protocol):
         self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
     ) -> Finding | NotApplicable:
         """Give the method's finding; any probability in it refers to the prevalence of the constructor."""
+        ...
+
+    def statement(
+        self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
+    ) -> Statement | None:
+        """Say what the method adds to the answer; None where it does not apply.
+
+        Age counts once in the answer: a method other than `age` leaves it out here.
+        """
         ...

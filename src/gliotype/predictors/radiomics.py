@@ -18,6 +18,7 @@ from gliotype.study import (
     PreparedStudy,
     Reason,
     Sequence,
+    Statement,
     Subject,
     Tumour,
 )
@@ -53,10 +54,9 @@ class RadiomicsPredictor:
     ) -> Finding | NotApplicable:
         """Give the probability from all parts that could be measured."""
         values = _available(measurements, subject)
-        applicable = [model for model in load_models("radiomics.json") if set(model.features) <= set(values)]
-        if not applicable:
+        model = _widest_model(values)
+        if model is None:
             return NotApplicable(self.name, "neither the tumour's shape nor its signal could be measured")
-        model = max(applicable, key=lambda candidate: len(candidate.features))
         answer = model.answer(values, self.prevalence)
         used = [part for part, features in PARTS.items() if set(features) <= set(model.features)]
         return Finding(
@@ -68,6 +68,20 @@ class RadiomicsPredictor:
             limits=_limits(answer),
             summary=_summary(model, used),
         )
+
+    def statement(
+        self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
+    ) -> Statement | None:
+        """Give the log likelihood ratio of all parts that could be measured, age left out."""
+        values = _available(measurements, Subject(subject.id))
+        model = _widest_model(values)
+        return None if model is None else model.statement(values)
+
+
+def _widest_model(values: dict[str, float]) -> LogisticModel | None:
+    """Choose the model that uses most of the numbers at hand; None where none can be used."""
+    applicable = [model for model in load_models("radiomics.json") if set(model.features) <= set(values)]
+    return max(applicable, key=lambda model: len(model.features), default=None)
 
 
 def _available(measurements: Measurements, subject: Subject) -> dict[str, float]:

@@ -16,6 +16,7 @@ from gliotype.report.figures import draw_planes, draw_saliency, draw_strips, loo
 from gliotype.report.nifti import mapped_finding
 from gliotype.report.perfusion import draw_perfusion
 from gliotype.study import Acquisition, Finding, Image, Measurements, Result, Sequence
+from gliotype.text import percent
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def render_html(result: Result) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {
-        "percent": words.percent,
+        "percent": percent,
         "share": words.share,
         "interval": words.interval_words,
         "number": words.number,

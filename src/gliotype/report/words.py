@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from gliotype.paths import without_paths
 from gliotype.study import Call, Result
+from gliotype.text import percent
 
 CALL_WORDS = {
     Call.MUTANT: "IDH-mutant",
@@ -24,20 +25,6 @@ REGION_WORDS = {
 _UNIT_WORDS = {"1": "", "mm2": "mm²", "mm3": "mm³"}
 
 RESEARCH_USE = "Research use only: not a medical device, not for diagnosis or treatment decisions."
-
-
-def percent(probability: float) -> str:
-    """Write a probability in percent, without claiming certainty.
-
-    Example:
-        >>> percent(0.874), percent(0.004), percent(0.999)
-        ('87 %', '< 1 %', '> 99 %')
-    """
-    if probability < 0.01:
-        return "< 1 %"
-    if probability > 0.99:
-        return "> 99 %"
-    return f"{100 * probability:.0f} %"
 
 
 def share(value: float) -> str:

@@ -1,0 +1,105 @@
+"""Findings to prediction: evidence, range, gate, and the call."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scipy.special import expit, logit
+
+from gliotype.answer.call import call_of
+from gliotype.answer.combine import Statements, log_odds, log_odds_by_outline, spread, weigh
+from gliotype.answer.model import AnswerModel, answer_model
+from gliotype.answer.statements import collect_statements
+from gliotype.predictors import DEFAULT_PREVALENCE
+from gliotype.study import Call, Measurements, Prediction, PreparedStudy, Subject, Tumour
+
+NO_TUMOUR = "No tumour was found, so there is nothing to predict."
+NO_EVIDENCE = "No method applies to this study, so nothing is known beyond the prevalence."
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the caller decides about the answer.
+
+    Attributes:
+        prevalence: of IDH mutation among all gliomas sent to the clinic, before images and age are seen.
+        thresholds: probabilities at or below which the call is wildtype, and at or above which it is mutant; None for
+            those of the model.
+    """
+
+    prevalence: float = DEFAULT_PREVALENCE
+    thresholds: tuple[float, float] | None = None
+
+
+def answer(
+    prepared: PreparedStudy,
+    tumour: Tumour,
+    measurements: Measurements,
+    subject: Subject,
+    settings: Settings,
+) -> Prediction:
+    """Ask every method for every plausible outline, add the evidence to the prior, and make the call.
+
+    Args:
+        prepared: images on the 1 mm grid.
+        tumour: with its other plausible outlines; without a tumour there is no answer.
+        measurements: of the drawn outline.
+        subject: the patient.
+        settings: prevalence and thresholds.
+    """
+    if not tumour.found:
+        return Prediction(Call.NO_TUMOUR, None, None, settings.prevalence, NO_TUMOUR)
+    return answer_from(collect_statements(prepared, tumour, measurements, subject), settings, answer_model())
+
+
+def answer_from(
+    statements: Statements, settings: Settings, model: AnswerModel, gate: tuple[str, ...] = ()
+) -> Prediction:
+    """Add the evidence to the prior, and make the call.
+
+    Args:
+        statements: what each method says, for each plausible outline.
+        settings: prevalence and thresholds.
+        model: weights.
+        gate: reasons why no definite call may be made, whatever the evidence.
+
+    Returns:
+        The answer. Without any evidence it is indeterminate, at the prevalence, and its range is 0 to 1.
+    """
+    prevalence, thresholds = settings.prevalence, settings.thresholds or model.thresholds
+    evidence = weigh(statements, model)
+    if not evidence:
+        return Prediction(
+            Call.INDETERMINATE,
+            prevalence,
+            (0.0, 1.0),
+            prevalence,
+            NO_EVIDENCE,
+            thresholds,
+            reasons=(NO_EVIDENCE, *gate),
+        )
+    total = log_odds(evidence, prevalence)
+    reach, prior = spread(statements, model), float(logit(prevalence))
+    by_outline = log_odds_by_outline(statements, model, prevalence)
+    added = sum(each.contribution for each in evidence)
+    call, reasons = call_of(total, added, reach, by_outline, thresholds)
+    return Prediction(
+        call=Call.INDETERMINATE if gate else call,
+        probability=float(expit(total)),
+        interval=(float(expit(prior + min(reach.low, added))), float(expit(prior + max(reach.high, added)))),
+        prevalence=prevalence,
+        explanation=_explanation(len(evidence), len(statements.outlines)),
+        thresholds=thresholds,
+        evidence=evidence,
+        reasons=(*gate, *reasons),
+        range_sources=reach.sources,
+        by_outline={name: float(expit(value)) for name, value in by_outline.items()},
+    )
+
+
+def _explanation(findings: int, outlines: int) -> str:
+    drawn = f", each averaged over {outlines} plausible outlines" if outlines > 1 else ""
+    return (
+        f"The prior log-odds of the prevalence plus the weighted evidence of {findings} "
+        f"finding{'s' if findings > 1 else ''}{drawn}."
+    )
