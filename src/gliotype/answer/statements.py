@@ -30,10 +30,10 @@ def collect_statements(
     Returns:
         Statements of every method that applies to the drawn outline. The perfusion is measured on that outline alone.
     """
-    drawn = _ask(prepared, tumour, measurements, subject)
+    drawn = ask(prepared, tumour, measurements, subject)
     structural = replace(prepared, dsc=None)
     others = [
-        _ask(structural, redrawn, measure(structural, redrawn), subject)
+        ask(structural, redrawn, measure(structural, redrawn), subject)
         for redrawn in (tumour.drawn_as(outline) for outline in tumour.outlines)
     ]
     return Statements(
@@ -45,9 +45,10 @@ def collect_statements(
     )
 
 
-def _ask(
+def ask(
     prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
 ) -> dict[str, Statement]:
+    """Ask every method about one outline; those that do not apply are left out."""
     said: Iterable[tuple[str, Statement | None]] = (
         (each.name, each().statement(prepared, tumour, measurements, subject)) for each in PREDICTORS
     )

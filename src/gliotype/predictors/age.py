@@ -62,5 +62,10 @@ class AgePredictor:
         self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
     ) -> Statement | None:
         """Give the log likelihood ratio of the subject's age."""
-        (model,) = load_models("age.json")
-        return None if subject.age is None else model.statement({"age": subject.age})
+        return age_statement(subject.age)
+
+
+def age_statement(age: float | None) -> Statement | None:
+    """Return the log likelihood ratio of an age in years; None where it is not known."""
+    (model,) = load_models("age.json")
+    return None if age is None else model.statement({"age": age})

@@ -26,17 +26,17 @@ from gliotype.study import (
 PARTS = MappingProxyType(
     {
         "shape": ("Flatness",),
-        "T1C": ("T1C_mean_over_ring", "T1C_p95_over_ring"),
-        "T2": ("T2_p25_over_ring",),
-        "FLAIR": ("FLAIR_p25_over_ring",),
+        "T1C": ("T1C_inner_mean_over_tissue", "T1C_inner_p95_over_tissue"),
+        "T2": ("T2_inner_p25_over_tissue",),
+        "FLAIR": ("FLAIR_inner_p25_over_tissue",),
         "age": ("age",),
     }
 )
 """The features of each part."""
 
 LIMITS = (
-    "Fitted on experts' masks of one hospital's patients, of whom four fifths had a glioblastoma; "
-    "an error of the mask or of the brain's outline is an error of these numbers."
+    "Fitted on one hospital's patients, of whom four fifths had a glioblastoma, with the usual errors of a found "
+    "outline added; a larger error of the outline is an error of these numbers."
 )
 
 

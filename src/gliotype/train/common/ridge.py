@@ -5,6 +5,8 @@ Thousands of small fits are needed; Newton's method in numpy does one in a fract
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
@@ -18,6 +20,11 @@ Labels = NDArray[np.bool_]
 
 PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Weights of half the squared length of the coefficients among which the penalty is chosen."""
+
+COPIES = 20
+"""Copies of the patients, each with errors of its own, where errors of a measurement are added."""
+
+Perturbation = Callable[[Floats, np.random.Generator], Floats]
 
 _NEWTON_STEPS = 50
 
@@ -57,6 +64,7 @@ def fit_model(
     *,
     resamples: int,
     seed: int,
+    perturb: Perturbation | None = None,
 ) -> LogisticModel:
     """Fit a model with its bootstrap.
 
@@ -67,24 +75,31 @@ def fit_model(
         estimate: cross-validated AUROC, to be kept with the model.
         resamples: of the bootstrap, drawn within each class so that the prevalence stays.
         seed: of all random steps.
+        perturb: adds the errors of a measurement to the values; None where they are what will be measured.
 
     Returns:
         The model, its intercepts at a prevalence of one half.
     """
-    mean, sd = values.mean(axis=0), values.std(axis=0)
-    standardised = (values - mean) / sd
-    penalty = choose_penalty(standardised, mutant, seed)
+    rng = np.random.default_rng(seed)
+    copies = 1 if perturb is None else COPIES
+    measured = np.vstack([values if perturb is None else perturb(values, rng) for _ in range(copies)])
+    mean, sd = measured.mean(axis=0), measured.std(axis=0)
+    standardised = ((measured - mean) / sd).reshape(copies, *values.shape)
+    penalty = choose_penalty(standardised[0], mutant, seed)
     balanced = float(logit(mutant.mean()))
 
-    def coefficients(rows: NDArray[np.int_]) -> Floats:
-        beta = ridge_logistic(standardised[rows], mutant[rows], penalty)
+    def coefficients(rows: NDArray[np.int_], which: slice) -> Floats:
+        taken = standardised[which][:, rows]
+        beta = ridge_logistic(
+            taken.reshape(-1, values.shape[1]), np.tile(mutant[rows], len(taken)), penalty * len(taken)
+        )
         beta[0] -= balanced
         return beta
 
-    rng = np.random.default_rng(seed)
     classes = [np.flatnonzero(mutant), np.flatnonzero(~mutant)]
     drawn = [np.concatenate([rng.choice(rows, len(rows)) for rows in classes]) for _ in range(resamples)]
-    everyone = coefficients(np.arange(len(mutant)))
+    single = [slice(n % copies, n % copies + 1) for n in range(resamples)]
+    everyone = coefficients(np.arange(len(mutant)), slice(None))
     return LogisticModel(
         features=features,
         mean=mean,
@@ -93,7 +108,7 @@ def fit_model(
         high=values.max(axis=0),
         intercept=float(everyone[0]),
         coefficients=everyone[1:],
-        bootstrap=np.array([coefficients(rows) for rows in drawn]),
+        bootstrap=np.array([coefficients(*each) for each in zip(drawn, single, strict=True)]),
         patients=len(mutant),
         mutants=int(mutant.sum()),
         auroc=(estimate.value, estimate.low, estimate.high),

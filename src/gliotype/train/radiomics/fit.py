@@ -6,6 +6,7 @@ No torch, about a minute. Patients are read, coefficients are written; no patien
 from __future__ import annotations
 
 import json
+from functools import partial
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -20,6 +21,7 @@ from gliotype.predictors.logistic import LogisticModel
 from gliotype.predictors.radiomics import PARTS
 from gliotype.train.common.ridge import fit_model, mean_auroc, out_of_fold_log_odds
 from gliotype.train.radiomics.cards import card
+from gliotype.train.radiomics.errors import MeasurementErrors
 from gliotype.train.radiomics.public_tables import Cohort, read_tcga, read_ucsf, read_upenn
 
 Floats = NDArray[np.float64]
@@ -40,7 +42,14 @@ DERIVED = (
 )
 
 
-def fit(tables: Path, out: Path, *, seed: int = 0, resamples: int = RESAMPLES) -> dict[str, dict[str, Any]]:
+def fit(
+    tables: Path,
+    out: Path,
+    *,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    errors: MeasurementErrors | None = None,
+) -> dict[str, dict[str, Any]]:
     """Fit both predictors and write ``age`` and ``radiomics``, each ``.json`` and ``.md``.
 
     Args:
@@ -48,6 +57,7 @@ def fit(tables: Path, out: Path, *, seed: int = 0, resamples: int = RESAMPLES) -
         out: folder to write to, which must exist.
         seed: of penalty, bootstrap and cross-validation; the same seed gives the same files.
         resamples: of the bootstrap.
+        errors: of the features on found outlines; None to fit to the experts' masks as they are.
 
     Returns:
         What was written, by file name.
@@ -57,7 +67,7 @@ def fit(tables: Path, out: Path, *, seed: int = 0, resamples: int = RESAMPLES) -
     """
     everyone = read_ucsf(tables)
     ucsf = everyone.where(~np.isin(everyone.ids, sorted(TEST_PATIENTS)))
-    age, _ = _fit_on(ucsf, ("age",), seed, resamples)
+    age, _ = _fit_on(ucsf, ("age",), seed, resamples, None)
     documents = {
         "age.json": {
             **_header("age", seed, ucsf),
@@ -67,7 +77,8 @@ def fit(tables: Path, out: Path, *, seed: int = 0, resamples: int = RESAMPLES) -
         "radiomics.json": {
             **_header("radiomics", seed, ucsf),
             "derived": DERIVED,
-            "models": [_submodel(ucsf, parts, seed, resamples) for parts in submodels()],
+            "errors": {} if errors is None else errors.summary(),
+            "models": [_submodel(ucsf, parts, seed, resamples, errors) for parts in submodels()],
         },
     }
     for name, document in documents.items():
@@ -94,20 +105,23 @@ def features_of(parts: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(feature for part in parts for feature in PARTS[part])
 
 
-def _submodel(cohort: Cohort, parts: tuple[str, ...], seed: int, resamples: int) -> dict[str, Any]:
-    model, strata = _fit_on(cohort, features_of(parts), seed, resamples)
+def _submodel(
+    cohort: Cohort, parts: tuple[str, ...], seed: int, resamples: int, errors: MeasurementErrors | None
+) -> dict[str, Any]:
+    model, strata = _fit_on(cohort, features_of(parts), seed, resamples, errors)
     return {"parts": list(parts), "strata": strata, **model.to_json()}
 
 
 def _fit_on(
-    cohort: Cohort, features: tuple[str, ...], seed: int, resamples: int
+    cohort: Cohort, features: tuple[str, ...], seed: int, resamples: int, errors: MeasurementErrors | None
 ) -> tuple[LogisticModel, dict[str, Any]]:
     """Fit a model on the patients who have all features; also return its AUROC within grades."""
     patients = cohort.where(cohort.complete(features))
     values, mutant = patients.matrix(features), patients.mutant
     log_odds = out_of_fold_log_odds(values, mutant, seed=seed)
     estimate = mean_auroc(mutant, log_odds)
-    model = fit_model(features, values, mutant, estimate, resamples=resamples, seed=seed)
+    perturb = None if errors is None else partial(errors.perturb, features)
+    model = fit_model(features, values, mutant, estimate, resamples=resamples, seed=seed, perturb=perturb)
     return model, _strata(patients, log_odds)
 
 

@@ -139,6 +139,11 @@ def read_upenn(tables: Path) -> Cohort:
 
 
 def _ratios(sequence: str, rows: list[dict[str, str]]) -> dict[str, Floats]:
+    """Return the ratios of a sequence over the ring's median.
+
+    The table has no inner ratios (`gliotype.measure.signal`). Those over the ring stand for them, and the errors that
+    are added in training contain the difference.
+    """
     key = sequence.lower()
 
     def column(name: str) -> Floats:
@@ -146,11 +151,10 @@ def _ratios(sequence: str, rows: list[dict[str, str]]) -> dict[str, Floats]:
 
     ring = column(f"ring_{key}_p50")
     statistics = {name: column(f"tumor_{key}_{name}") for name in ("mean", "std", "p5", "p25", "p50", "p95")}
-    ratios = {
-        f"{sequence}_{name}_over_ring": statistics[name] / ring
-        for name in ("mean", "p5", "p25", "p50", "p95")
-    }
-    return {**ratios, f"{sequence}_cv": statistics["std"] / statistics["mean"]}
+    over = {name: statistics[name] / ring for name in ("mean", "p5", "p25", "p50", "p95")}
+    ratios = {f"{sequence}_{name}_over_ring": column for name, column in over.items()}
+    inner = {f"{sequence}_inner_{name}_over_tissue": column for name, column in over.items()}
+    return {**ratios, **inner, f"{sequence}_cv": statistics["std"] / statistics["mean"]}
 
 
 def _ucsf_id(patient: str) -> str:
