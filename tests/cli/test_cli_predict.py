@@ -63,6 +63,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_pat
     options = [word for name, file in named.items() for word in (f"--{name}", f"{file}.nii")]
     options += ["--age", "44.5", "--sex", "f", "--id", "007", "--prevalence", "0.6"]
     options += ["--study", "1.2.3", "--mask", "m.nii", "--aif", "arteries.nii", "--threads", "3"]
+    options += ["--mutant-at", "0.9", "--wildtype-at", "0.1"]
     pipeline.answer = errors.InputError("enough")
     assert run("predict", "study.zip", *options, "-o", tmp_path)[0] == 3
     ((source, asked),) = pipeline.asked
@@ -81,6 +82,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_pat
         "sex": "F",
         "id": "007",
         "prevalence": 0.6,
+        "thresholds": (0.1, 0.9),
         "study_uid": "1.2.3",
         "mask": Path("m.nii"),
         "aif": Path("arteries.nii"),

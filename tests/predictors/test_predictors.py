@@ -78,7 +78,7 @@ def test_radiomics_uses_what_is_there(sequences, age, used):
     assert set(finding.sequences) == used
     named = {reason.name for reason in finding.reasons}
     assert ("age" in named) == (age is not None)
-    assert {Sequence(name.split("_")[0]) for name in named if "_over_ring" in name} == used
+    assert {Sequence(name.split("_")[0]) for name in named if "_over_tissue" in name} == used
     assert ("without" in finding.summary) == (len(used) < 3 or age is None)
 
 
@@ -88,15 +88,15 @@ def test_radiomics_explains_itself_largest_first():
     assert contributions == sorted(contributions, key=lambda each: -abs(each))
     by_name = {reason.name: reason for reason in finding.reasons}
     assert by_name["age"].contribution < 0
-    assert by_name["T1C_p95_over_ring"].contribution < 0
-    assert by_name["T1C_p95_over_ring"].value > 2
+    assert by_name["T1C_inner_p95_over_tissue"].contribution < 0
+    assert by_name["T1C_inner_p95_over_tissue"].value > 2
 
 
 def test_radiomics_names_what_lies_outside_its_experience():
     ordinary = findings_of(Subject("a", age=68), **WILDTYPE_LIKE)["radiomics"]
     strange = findings_of(Subject("a", age=68), t1c=(1.0, 30.0))["radiomics"]
-    assert "T1C_p95_over_ring" in strange.limits
-    assert "T1C_p95_over_ring" not in ordinary.limits
+    assert "T1C_inner_p95_over_tissue" in strange.limits
+    assert "T1C_inner_p95_over_tissue" not in ordinary.limits
 
 
 def test_without_age_and_measurements_nothing_applies():

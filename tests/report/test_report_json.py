@@ -70,7 +70,7 @@ def test_images_that_were_not_used_are_listed_apart(result: Result) -> None:
 
 def test_seconds_count_the_report_into_the_total(result: Result) -> None:
     seconds = written(result, seconds=1.25)["seconds"]
-    assert list(seconds) == ["read", "prepare", "segment", "measure", "predict", "total", "report"]
+    assert list(seconds) == ["read", "prepare", "segment", "measure", "predict", "answer", "total", "report"]
     assert seconds["report"] == 1.25
     assert seconds["total"] == 33.25
     stages = {"read": 1.0, "prepare": 2.0}

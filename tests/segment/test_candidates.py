@@ -133,7 +133,7 @@ def candidates(*candidates: tuple[int, float, CandidateFeatures]) -> TumourCandi
     parts[2:8, 2:8, 2:8], parts[12:16, 12:16, 12:16], parts[2:4, 15:17, 3:5] = 1, 2, 3
     empty = np.zeros((3, 20, 20, 20), np.float32)
     found = tuple(Candidate(*candidate) for candidate in candidates)
-    return TumourCandidates(empty, empty[0], parts, 21.6, found)
+    return TumourCandidates(empty, empty[0], empty[0], {}, parts, 21.6, found)
 
 
 def test_a_second_focus_is_kept_and_a_doubtful_or_much_smaller_one_is_not() -> None:

@@ -123,7 +123,9 @@ def spread(statements: Statements, model: AnswerModel, *, seed: int = 0) -> Spre
     noise = _Noise.drawn(rng, methods, len(statements.outlines), model)
     everything = noise.log_odds(statements, model, frozenset(SOURCES))
     low, high = (float(end) for end in np.quantile(everything, RANGE))
-    sources = {name: float(noise.log_odds(statements, model, frozenset({name})).std()) for name in SOURCES}
+    sources = {
+        name: round(float(noise.log_odds(statements, model, frozenset({name})).std()), 6) for name in SOURCES
+    }
     return Spread(low, high, sources)
 
 

@@ -34,8 +34,17 @@ def predict(
     sex: Annotated[Sex | None, typer.Option(case_sensitive=False, help="Sex.")] = None,
     subject: Annotated[str | None, typer.Option("--id", help="Name of the case in the results.")] = None,
     prevalence: Annotated[
-        float, typer.Option(help="Share of IDH mutation among patients like this one, between 0 and 1.")
+        float,
+        typer.Option(
+            help="Share of IDH mutation among all gliomas sent to the clinic, before images and age are seen."
+        ),
     ] = 0.3,
+    mutant_at: Annotated[
+        float, typer.Option(metavar="P", help="Probability at or above which the call is mutant.")
+    ] = 0.8,
+    wildtype_at: Annotated[
+        float, typer.Option(metavar="P", help="Probability at or below which the call is wildtype.")
+    ] = 0.2,
     study_uid: Annotated[
         str | None, typer.Option("--study", metavar="UID", help="Which study, where STUDY holds several.")
     ] = None,
@@ -80,6 +89,7 @@ def predict(
             sex=None if sex is None else sex.value,
             id=subject,
             prevalence=prevalence,
+            thresholds=(wildtype_at, mutant_at),
             study_uid=study_uid,
             mask=mask,
             aif=aif,

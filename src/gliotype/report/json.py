@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
 from gliotype.dsc import Perfusion
-from gliotype.study import Finding, Image, Result
+from gliotype.study import Evidence, Finding, Image, Result
 
 SCHEMA = 1
 
@@ -43,6 +44,12 @@ def _document(result: Result, report_seconds: float) -> dict[str, Any]:
         "prevalence": prediction.prevalence,
         "method": prediction.method,
         "explanation": prediction.explanation,
+        "thresholds": {"wildtype_at": prediction.thresholds[0], "mutant_at": prediction.thresholds[1]},
+        "reasons": prediction.reasons,
+        "evidence": [_evidence(evidence) for evidence in prediction.evidence],
+        "range_sources": prediction.range_sources,
+        "by_outline": prediction.by_outline,
+        "site": prediction.site,
         "findings": [_finding(finding) for finding in result.findings],
         "not_applicable": {method.method: method.reason for method in result.not_applicable},
         "measurements": {
@@ -76,6 +83,10 @@ def _document(result: Result, report_seconds: float) -> dict[str, Any]:
         "versions": result.versions,
         "weights": result.weights,
     }
+
+
+def _evidence(evidence: Evidence) -> dict[str, Any]:
+    return {**asdict(evidence), "contribution": evidence.contribution}
 
 
 def _finding(finding: Finding) -> dict[str, Any]:
