@@ -10,7 +10,7 @@ and 15). The counts follow from the percentages and are pooled here.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import exp, sqrt
+from math import exp, log, sqrt
 from typing import ClassVar
 
 from gliotype.measure.mismatch import MOST_ENHANCING_PERCENT
@@ -121,7 +121,7 @@ class MismatchPredictor:
         if fraction is None:
             return None
         ratio, (low, high) = likelihood_ratio(next(s for s in STRATA if fraction >= s.above))
-        return Statement(log(ratio), (log(high) - log(low)) / (2 * 1.96))
+        return Statement(log(ratio), (log(high) - log(low)) / (2 * Z95))
 
 
 def likelihood_ratio(stratum: Stratum) -> tuple[float, tuple[float, float]]:
