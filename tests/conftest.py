@@ -10,6 +10,13 @@ from gliotype.volume import Volume
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option with which the list of expected outputs is written anew."""
+    parser.addoption(
+        "--update-outputs", action="store_true", help="write tests/report/expected_outputs.txt anew"
+    )
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """Real patients and tables, where they are at hand; they are never part of the project."""

@@ -43,6 +43,7 @@ def centre_of(mask: np.ndarray, volume: Volume) -> np.ndarray:
     return np.asarray(volume.affine @ [*np.argwhere(mask).mean(axis=0), 1.0])[:3]
 
 
+@pytest.mark.slow
 def test_every_sequence_is_recognised_and_a_tumour_is_found(result: Result) -> None:
     assert set(result.prepared.images) == {Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR}
     assert result.tumour.found
@@ -54,6 +55,7 @@ def test_every_sequence_is_recognised_and_a_tumour_is_found(result: Result) -> N
     assert set(result.seconds) == STAGES
 
 
+@pytest.mark.slow
 def test_white_matter_is_one_and_the_brain_has_a_brains_volume(result: Result) -> None:
     brain = np.asarray(result.prepared.brain.array)
     assert 900 < brain.sum() * result.prepared.grid.voxel_ml < 2000
@@ -61,6 +63,7 @@ def test_white_matter_is_one_and_the_brain_has_a_brains_volume(result: Result) -
         assert 0.6 < float(np.median(image.array[brain])) < 2.5
 
 
+@pytest.mark.slow
 def test_the_tumour_lies_where_the_simulation_put_it(result: Result) -> None:
     patient = raw_patient(4, GliomaType.GLIOBLASTOMA)
     assert patient.tumour is not None
@@ -73,6 +76,7 @@ def test_the_tumour_lies_where_the_simulation_put_it(result: Result) -> None:
     assert 2 * (mirrored & found).sum() / (inside.sum() + found.sum()) < 0.4
 
 
+@pytest.mark.slow
 def test_voxel_order_does_not_move_the_masks(result: Result, study: Path, tmp_path: Path) -> None:
     """The same images with axes flipped and permuted, and the affine changed to match."""
     for file in study.glob("*.nii.gz"):
@@ -90,6 +94,7 @@ def test_voxel_order_does_not_move_the_masks(result: Result, study: Path, tmp_pa
     assert turned.probability == pytest.approx(result.probability, abs=0.05)
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_answer_to_the_last_bit(result: Result, study: Path) -> None:
     again = gliotype.predict(study, age=AGE, id="simulated")
     np.testing.assert_array_equal(again.tumour.labels.array, result.tumour.labels.array)
@@ -108,6 +113,7 @@ def dicom(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_dicom_gives_the_answer_that_nifti_gives(result: Result, dicom: Path) -> None:
     found = gliotype.predict(dicom, id="simulated")
     assert found.subject.age == AGE
@@ -119,6 +125,7 @@ def test_dicom_gives_the_answer_that_nifti_gives(result: Result, dicom: Path) ->
     assert found.probability == pytest.approx(result.probability, abs=0.02)
 
 
+@pytest.mark.slow
 def test_a_zip_holds_the_same_study_as_its_folder(dicom: Path, tmp_path: Path) -> None:
     packed = shutil.make_archive(str(tmp_path / "export"), "zip", dicom)
     subject = Subject("simulated")
@@ -130,6 +137,7 @@ def test_a_zip_holds_the_same_study_as_its_folder(dicom: Path, tmp_path: Path) -
         assert archive[sequence].reason == image.reason
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sequence", [Sequence.T1, Sequence.FLAIR])
 def test_any_single_sequence_gives_an_answer(sequence: Sequence, study: Path) -> None:
     alone = gliotype.predict(files={sequence: study / f"{NAMES[sequence]}.nii.gz"})
@@ -137,6 +145,7 @@ def test_any_single_sequence_gives_an_answer(sequence: Sequence, study: Path) ->
     assert alone.call in set(Call)
 
 
+@pytest.mark.slow
 def test_t2_alone_gives_an_answer_that_says_what_is_missing(study: Path) -> None:
     t2 = next(study.glob("*T2*.nii.gz"))
     alone = gliotype.predict(files={Sequence.T2: t2}, age=AGE)
@@ -147,6 +156,7 @@ def test_t2_alone_gives_an_answer_that_says_what_is_missing(study: Path) -> None
     assert alone.call in set(Call)
 
 
+@pytest.mark.slow
 def test_the_files_hold_what_the_result_says(result: Result, study: Path, tmp_path: Path) -> None:
     write_result(result, tmp_path / "out")
     document = json.loads((tmp_path / "out" / "prediction.json").read_text())
@@ -164,6 +174,7 @@ def test_the_files_hold_what_the_result_says(result: Result, study: Path, tmp_pa
     assert np.abs(there[:3] - here).max() < 3.0
 
 
+@pytest.mark.slow
 def test_a_given_mask_takes_the_place_of_model_1(result: Result, study: Path, tmp_path: Path) -> None:
     write_result(result, tmp_path)
     given = gliotype.predict(study, age=AGE, mask=tmp_path / "tumour.nii.gz")
@@ -191,6 +202,7 @@ def test_arguments_out_of_range_are_refused_before_any_work(
         gliotype.predict(**arguments)  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("argument", ["mask", "aif"])
 def test_a_mask_that_cannot_be_read_is_refused_before_any_work(
     argument: str, study: Path, tmp_path: Path
@@ -202,6 +214,7 @@ def test_a_mask_that_cannot_be_read_is_refused_before_any_work(
     assert stages == ["read"]
 
 
+@pytest.mark.slow
 def test_a_real_raw_study_is_answered(shared_data: Path, tmp_path: Path) -> None:
     folder = next((shared_data / "native").iterdir())
     real = gliotype.predict(folder, age=63)

@@ -42,6 +42,7 @@ def perfusion_of(result: Result) -> Finding:
     return next(finding for finding in result.findings if finding.method == "perfusion")
 
 
+@pytest.mark.slow
 def test_the_series_is_found_measured_and_read(result: Result) -> None:
     assert result.study.chosen[Sequence.DSC].source == f"{NAMES[Sequence.DSC]}.nii.gz"
     perfusion = result.measurements.dsc
@@ -58,6 +59,7 @@ def test_the_series_is_found_measured_and_read(result: Result) -> None:
     assert result.prediction.method == "radiomics"
 
 
+@pytest.mark.slow
 def test_the_tumour_has_more_blood_than_white_matter_at_its_place_and_not_at_its_mirror(
     result: Result,
 ) -> None:
@@ -83,6 +85,7 @@ def test_the_tumour_has_more_blood_than_white_matter_at_its_place_and_not_at_its
     assert here > 1.3 * there
 
 
+@pytest.mark.slow
 def test_without_the_series_the_other_answers_are_the_same(result: Result, study: Path) -> None:
     files = {s: study / f"{NAMES[s]}.nii.gz" for s in (Sequence.T1C, Sequence.FLAIR)}
     without = gliotype.predict(files=files, age=61.0)
@@ -93,6 +96,7 @@ def test_without_the_series_the_other_answers_are_the_same(result: Result, study
         assert with_[finding.method] == finding.probability
 
 
+@pytest.mark.slow
 def test_files_hold_the_maps_on_the_grid_of_the_series(result: Result, study: Path, tmp_path: Path) -> None:
     write_result(result, tmp_path)
     series = nib.load(study / f"{NAMES[Sequence.DSC]}.nii.gz")
@@ -104,6 +108,7 @@ def test_files_hold_the_maps_on_the_grid_of_the_series(result: Result, study: Pa
     assert "<h2>Perfusion</h2>" in (tmp_path / "report.html").read_text()
 
 
+@pytest.mark.slow
 def test_arteries_that_the_caller_names_are_used(result: Result, study: Path, tmp_path: Path) -> None:
     perfusion = result.measurements.dsc
     assert perfusion is not None

@@ -117,6 +117,7 @@ def predicted(run: Run, spoil: Spoil, series: Volume, study: Path) -> dict[str, 
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spoil", [as_acquired, from_the_front], ids=lambda case: case.__name__)
 def test_a_good_series_is_measured_whatever_its_orientation(
     spoil: Spoil,
@@ -142,6 +143,7 @@ CASES: list[tuple[Spoil, str]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("spoil", "sentence"), CASES, ids=lambda case: getattr(case, "__name__", ""))
 def test_a_bad_series_is_told_once_and_the_study_goes_on(
     spoil: Spoil,

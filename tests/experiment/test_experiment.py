@@ -115,6 +115,7 @@ def protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return file
 
 
+@pytest.mark.slow
 def test_a_study_writes_its_tables_and_goes_on_after_a_kill(protocol: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     outcome = run_experiment(read_protocol(protocol), out)
@@ -203,6 +204,7 @@ def test_a_missing_protocol_is_named(tmp_path: Path) -> None:
         read_protocol(tmp_path / "none.toml")
 
 
+@pytest.mark.slow
 def test_a_cohort_trains_a_weight_with_its_card(tmp_path: Path) -> None:
     patients = Synthetic("mine", 40, {"name": "mine"})
     recipe = Recipe(members=1, epochs=1)
@@ -378,6 +380,7 @@ def test_numbered_patients_of_two_hospitals_are_others_and_copies_are_not(
         refuse_leakage(read, {"home": north, "abroad": copy}, chosen)
 
 
+@pytest.mark.slow
 def test_a_patient_on_disk_becomes_an_example(tmp_path: Path) -> None:
     write_cohort(1, tmp_path / "cohort", seed=3, spacing_mm=2.0)
     source = FolderPatients(tmp_path / "cohort", "bids")
@@ -394,6 +397,7 @@ def test_a_patient_on_disk_becomes_an_example(tmp_path: Path) -> None:
     assert again.settings == source.settings, "what changes of one patient is no reason to prepare all again"
 
 
+@pytest.mark.slow
 def test_a_simulated_patient_becomes_an_example(tmp_path: Path) -> None:
     scanner = Scanner(((1.5, 1.0),), (2.0, 3.0), 0.0)
     source = SimulatedPatients("tcia", 3, 4, scanner)

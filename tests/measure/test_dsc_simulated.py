@@ -31,6 +31,7 @@ def measured(seed: int, glioma: GliomaType) -> tuple[VoxelCurves, VoxelPerfusion
     return patient, found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("seed", "glioma"), list(enumerate(GliomaType)))
 def test_simulated_patient(seed: int, glioma: GliomaType) -> None:
     patient, found = measured(seed, glioma)

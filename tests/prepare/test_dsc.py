@@ -172,6 +172,7 @@ def study(still: Volume) -> Study:
     return Study(Subject("a"), (anatomy, image(lying)))
 
 
+@pytest.mark.slow
 def test_a_study_brings_its_series_to_the_prepared_space(study: Study) -> None:
     prepared = prepare(study)
     assert prepared.dsc is not None
@@ -180,6 +181,7 @@ def test_a_study_brings_its_series_to_the_prepared_space(study: Study) -> None:
     assert np.asarray(prepared.dsc.brain.array).sum() > 1000
 
 
+@pytest.mark.slow
 def test_a_series_that_cannot_be_measured_leaves_the_rest(study: Study) -> None:
     anatomy, series = study.images
     blind = replace(series, acquisition=replace(series.acquisition, te_ms=None))

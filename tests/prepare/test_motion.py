@@ -40,6 +40,7 @@ def test_a_bolus_is_not_taken_for_motion(points: np.ndarray) -> None:
     assert max(moved) < 0.2
 
 
+@pytest.mark.slow
 def test_motion_is_found_frame_by_frame(points: np.ndarray) -> None:
     truth = jerks(FRAMES, {8: ((2, 0, 1), (1, 0.5, -1)), 18: ((-1, 2, 0), (0, 2, 1))})
     series = dsc(GRID, frames=FRAMES, motion=truth)

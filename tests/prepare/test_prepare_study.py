@@ -128,6 +128,7 @@ def brats_like() -> Study:
     return study_of({s: v.with_array(np.where(brain, np.asarray(v.array) + 1, 0)) for s, v in images.items()})
 
 
+@pytest.mark.slow
 def test_stripped_and_registered_input_is_not_damaged(brats_like: Study) -> None:
     prepared = prepare(brats_like)
     assert prepared.skull_stripped
@@ -145,6 +146,7 @@ def test_stripped_and_registered_input_is_not_damaged(brats_like: Study) -> None
     assert 2 * (found & brain).sum() / (found.sum() + brain.sum()) > 0.97
 
 
+@pytest.mark.slow
 def test_noise_is_reported_and_does_not_stop() -> None:
     rng = np.random.default_rng(0)
     noise = Volume(rng.rayleigh(20, (64, 64, 20)).astype(np.float32), np.diag([3.5, 3.5, 7.0, 1.0]))
@@ -167,6 +169,7 @@ def load(path: Path, sequence: Sequence) -> Image:
     return Image(Volume(np.asanyarray(image.dataobj), image.affine), sequence, 1.0, "given", path.name)
 
 
+@pytest.mark.slow
 def test_a_raw_clinical_study_is_prepared(shared_data: Path) -> None:
     folder = shared_data / "native" / "TCGA-FG-6692"
     ends = {Sequence.T1C: "t1c", Sequence.T1: "_t1", Sequence.T2: "_t2", Sequence.FLAIR: "_fla"}

@@ -66,6 +66,7 @@ def truth_image(folder: Path, name: str, suffix: str) -> nib.Nifti1Image:
     return nib.load(folder / "derivatives" / "truth" / name / "anat" / f"{name}_{suffix}.nii.gz")
 
 
+@pytest.mark.slow
 def test_names_are_those_of_bids(cohort: Path) -> None:
     rows = participants(cohort)
     assert [row["participant_id"] for row in rows] == [f"sub-{i:04d}" for i in range(1, 9)]
@@ -78,6 +79,7 @@ def test_names_are_those_of_bids(cohort: Path) -> None:
     assert f"{rows[0]['participant_id']}_ce-gadolinium_T1w.nii.gz" in {p.name for p in cohort.rglob("*")}
 
 
+@pytest.mark.slow
 def test_everything_says_that_it_is_simulated(cohort: Path) -> None:
     for folder in (cohort, cohort / "derivatives" / "truth"):
         described = json.loads((folder / "dataset_description.json").read_text(encoding="utf-8"))
@@ -86,11 +88,13 @@ def test_everything_says_that_it_is_simulated(cohort: Path) -> None:
         assert "none is real" in described["GeneratedBy"][0]["Description"]
 
 
+@pytest.mark.slow
 def test_every_column_is_described(cohort: Path) -> None:
     described = json.loads((cohort / "participants.json").read_text(encoding="utf-8"))
     assert list(described) == list(COLUMNS) == list(participants(cohort)[0])
 
 
+@pytest.mark.slow
 def test_the_truth_agrees_with_itself(cohort: Path) -> None:
     for row in participants(cohort):
         labels = truth_image(cohort, row["participant_id"], "dseg")
@@ -109,6 +113,7 @@ def test_the_truth_agrees_with_itself(cohort: Path) -> None:
         assert brain[array > 0].all()
 
 
+@pytest.mark.slow
 def test_the_images_show_the_tumour_that_the_truth_tells(cohort: Path) -> None:
     ratios = []
     for row in participants(cohort):
@@ -126,6 +131,7 @@ def test_the_images_show_the_tumour_that_the_truth_tells(cohort: Path) -> None:
     assert np.mean(np.array(ratios) > 1) >= 0.75
 
 
+@pytest.mark.slow
 def test_the_same_call_gives_the_same_patients_and_a_smaller_cohort_their_beginning(
     cohort: Path, tmp_path: Path
 ) -> None:
@@ -135,6 +141,7 @@ def test_the_same_call_gives_the_same_patients_and_a_smaller_cohort_their_beginn
     assert participants(tmp_path / "two") == participants(cohort)[:2]
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_patients(cohort: Path, tmp_path: Path) -> None:
     write(1, tmp_path / "other", seed=4)
     assert participants(tmp_path / "other")[0]["seed"] != participants(cohort)[0]["seed"]
@@ -147,6 +154,7 @@ def copy(cohort: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(cohort, tmp_path / "copy"))
 
 
+@pytest.mark.slow
 def test_an_interrupted_cohort_goes_on(cohort: Path, copy: Path) -> None:
     shutil.rmtree(copy / "sub-0002")
     (copy / "sub-0003" / "anat" / "sub-0003_T1w.nii.gz").unlink()
@@ -166,6 +174,7 @@ def test_an_interrupted_cohort_goes_on(cohort: Path, copy: Path) -> None:
         assert files_of(copy, name) == files_of(cohort, name)
 
 
+@pytest.mark.slow
 def test_a_patient_that_fails_halfway_leaves_nothing(
     copy: Path, cohort: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,12 +191,14 @@ def test_a_patient_that_fails_halfway_leaves_nothing(
     )
 
 
+@pytest.mark.slow
 def test_fewer_patients_than_there_are_leaves_all(copy: Path) -> None:
     done = write(3, copy, seed=3)
     assert (done.made, len(done.patients)) == (0, 8)
     assert len(participants(copy)) == 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("settings", "both"),
     [
@@ -206,6 +217,7 @@ def test_a_cohort_of_other_settings_is_left_alone(
     assert sorted(cohort.rglob("*")) == before
 
 
+@pytest.mark.slow
 def test_raw_images_lie_obliquely_each_in_its_own_space(raw_cohort: Path) -> None:
     for row in participants(raw_cohort):
         images = [nib.load(f) for f in sorted((raw_cohort / row["participant_id"] / "anat").glob("*.nii.gz"))]
@@ -215,6 +227,7 @@ def test_raw_images_lie_obliquely_each_in_its_own_space(raw_cohort: Path) -> Non
         assert all(image.header.get_zooms()[2] >= 3.0 for image in images)
 
 
+@pytest.mark.slow
 def test_raw_truth_lies_where_the_flair_shows_the_tumour(raw_cohort: Path) -> None:
     seen = 0
     for row in participants(raw_cohort):
@@ -235,6 +248,7 @@ def test_raw_truth_lies_where_the_flair_shows_the_tumour(raw_cohort: Path) -> No
     assert seen > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("site", "labelled"), [("healthy", {"healthy"}), ("distractors", {"infarct", "metastases"})]
 )
@@ -321,6 +335,7 @@ def test_label_maps_that_are_none(tmp_path: Path) -> None:
         read_label_map(tmp_path / "ones.nii.gz", white)
 
 
+@pytest.mark.slow
 def test_label_maps_take_the_place_of_the_template(tmp_path: Path) -> None:
     head = template_anatomy().tissue
     numbers = np.zeros(len(Tissue) + 30, np.int16)
@@ -349,6 +364,7 @@ def test_label_maps_take_the_place_of_the_template(tmp_path: Path) -> None:
         write(1, tmp_path / "cohort")
 
 
+@pytest.mark.slow
 def test_a_cohort_with_perfusion_has_the_same_other_images_and_the_true_blood_volume(
     cohort: Path, tmp_path: Path
 ) -> None:

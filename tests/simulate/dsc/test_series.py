@@ -70,6 +70,7 @@ def test_it_is_an_oblique_anisotropic_slab_of_whole_numbers(series: SimulatedDsc
     assert series.cbv.grid.same_as(series.volume.grid)
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_series(
     series: SimulatedDsc, patient: DigitalPatient, lying: np.ndarray
 ) -> None:
@@ -153,6 +154,7 @@ def test_the_header_and_the_sidecar_tell_the_timing(series: SimulatedDsc, tmp_pa
     assert told["ScanningSequence"] == ["EP", "GR"]
 
 
+@pytest.mark.slow
 def test_a_healthy_head_has_perfusion_too(patient: DigitalPatient) -> None:
     healthy = replace(patient, tumour=None, plan=None)
     found = dsc_series(healthy, SEED, site=SHORT)
@@ -160,6 +162,7 @@ def test_a_healthy_head_has_perfusion_too(patient: DigitalPatient) -> None:
     assert 1.5 < np.median(np.asarray(found.cbv.array)[brain]) < 6
 
 
+@pytest.mark.slow
 def test_a_raw_study_has_the_series_on_demand_and_the_other_images_do_not_change(
     patient: DigitalPatient, tmp_path: Path
 ) -> None:

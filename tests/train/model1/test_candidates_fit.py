@@ -68,6 +68,7 @@ def test_the_recipe_takes_the_classes_in_turn() -> None:
     assert {diseases[seed] for seed in range(1000, 1004)} == set(GliomaType)
 
 
+@pytest.mark.slow
 def test_a_simulated_tumour_is_a_candidate_that_is_tumour() -> None:
     prepared, truth = prepare_head(1009, GliomaType.ASTROCYTOMA, [template_anatomy()])
     again, _ = prepare_head(1009, GliomaType.ASTROCYTOMA, [template_anatomy()])

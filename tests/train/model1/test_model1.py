@@ -35,6 +35,7 @@ def case() -> GridPatient:
     raise AssertionError("no enhancing tumour among 20 simulated cases")
 
 
+@pytest.mark.slow
 def test_a_case_has_images_a_brain_and_a_tumour_within(case: GridPatient) -> None:
     assert case.images.shape == (4, *GRID.shape)
     assert np.isfinite(case.images).all()
@@ -44,6 +45,7 @@ def test_a_case_has_images_a_brain_and_a_tumour_within(case: GridPatient) -> Non
     assert (case.labels[~case.brain] == 0).all()
 
 
+@pytest.mark.slow
 def test_augmented_inputs_are_honest_about_what_is_missing(case: GridPatient) -> None:
     brain_region = np.ones(GRID.shape, bool)
     seen = set()
@@ -65,6 +67,7 @@ def test_the_loss_prefers_the_truth() -> None:
     assert float(loss(right, labels)) < 0.3 < 2.0 < float(loss(wrong, labels))
 
 
+@pytest.mark.slow
 def test_a_run_resumes_where_it_stopped(
     case: GridPatient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +136,7 @@ def test_the_record_keeps_what_the_checkpoint_knows(tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".gliotype-*"))
 
 
+@pytest.mark.slow
 def test_leftovers_of_skull_stripping_are_no_brain(case: GridPatient) -> None:
     outside = []
     for seed in range(40):

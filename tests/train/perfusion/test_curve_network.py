@@ -48,6 +48,7 @@ def _one_thread() -> None:
     torch.set_num_threads(1)
 
 
+@pytest.mark.slow
 def test_the_network_learns_a_shape_that_no_area_shows(patients: list[CurveExample]) -> None:
     recipe = Recipe(epochs=10, batch=32, learning_rate=3e-3)
 

@@ -36,6 +36,7 @@ def outcome(run: Path) -> Outcome:
     return train_perfusion(DESIGN, RECIPE, run)
 
 
+@pytest.mark.slow
 def test_a_run_writes_weight_card_and_numbers(outcome: Outcome, run: Path) -> None:
     assert {file.name for file in outcome.files} == {"perfusion.onnx", "perfusion.md", "perfusion.json"}
     document = json.loads((run / "perfusion.json").read_text())
@@ -46,6 +47,7 @@ def test_a_run_writes_weight_card_and_numbers(outcome: Outcome, run: Path) -> No
     assert outcome.markdown in card
 
 
+@pytest.mark.slow
 def test_every_set_has_the_network_its_baselines_and_age_alone(outcome: Outcome) -> None:
     assert [t.name for t in outcome.tested] == ["test", "larger test", "external"]
     for tested in outcome.tested:
@@ -55,6 +57,7 @@ def test_every_set_has_the_network_its_baselines_and_age_alone(outcome: Outcome)
     assert outcome.markdown.count("| --- |") >= 4
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_goes_on_to_the_same_answer(outcome: Outcome, run: Path) -> None:
     lost = next((run / "networks").rglob("member-2.pt"))
     kept = {file: file.stat().st_mtime_ns for file in run.rglob("*.npz")}
@@ -70,6 +73,7 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path: Pa
         train_perfusion(DESIGN, RECIPE, tmp_path / "file")
 
 
+@pytest.mark.slow
 def test_patients_of_a_cohort_are_its_own_and_the_same_each_time(tmp_path: Path) -> None:
     cohort = CurveCohort("a", "snuh", 3, 5)
     made = make_curve_examples(cohort, tmp_path)
