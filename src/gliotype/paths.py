@@ -77,7 +77,7 @@ def without_paths(paths: Iterable[str], shown: Mapping[str, str]) -> Callable[[s
     """Make a filter that replaces what names a file or folder: its path, its name, and its name without ending.
 
     Args:
-        paths: relative, with ``/``; the folders in them count too.
+        paths: with ``/``; the folders in those that are relative count too.
         shown: what to put in the place of a file, by its path; of any other, `A_FILE` or `A_FOLDER`.
 
     Example:
@@ -91,7 +91,7 @@ def without_paths(paths: Iterable[str], shown: Mapping[str, str]) -> Callable[[s
         for name in (path, parts.name, _stem(parts.name)):
             names.setdefault(name, shown.get(path, A_FILE))
     for path in dict.fromkeys((*shown, *paths)):
-        for folder in PurePosixPath(path).parents:
+        for folder in [] if path.startswith("/") else PurePosixPath(path).parents:
             for name in (str(folder), folder.name):
                 names.setdefault(name, A_FOLDER)
     telling = sorted((name for name in names if _tells(name)), key=len, reverse=True)

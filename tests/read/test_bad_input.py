@@ -235,7 +235,7 @@ def test_several_studies_are_listed_without_names_or_dates(tmp_path: Path) -> No
     for number in (1, 2):
         headers = PROTOCOLS["T1"] | {
             "StudyInstanceUID": f"1.2.{number}",
-            "StudyDescription": "MR brain 2019-03-04",
+            "StudyDescription": "MR brain of Doe 2019-03-04",
         }
         write_dicom_series(volume, tmp_path / str(number), **headers)
         write_dicom_series(volume, tmp_path / f"{number}b", **(headers | PROTOCOLS["T2"]))
@@ -243,7 +243,7 @@ def test_several_studies_are_listed_without_names_or_dates(tmp_path: Path) -> No
         read(tmp_path)
     assert caught.value.exit_code == 2
     assert str(caught.value).endswith(
-        "holds several studies, choose one with --study: 1.2.1 (MR brain, 2 series); 1.2.2 (MR brain, 2 series)"
+        "holds several studies, choose one with --study: 1.2.1 (2 series); 1.2.2 (2 series)"
     )
     study = read(tmp_path, study_uid="1.2.2")
     assert {image.acquisition.study_uid for image in study.images} == {"1.2.2"}

@@ -23,14 +23,13 @@ from gliotype._version import __version__
 from gliotype.cli.demo import demo
 from gliotype.cli.evaluate import evaluate
 from gliotype.cli.experiment import experiment
+from gliotype.cli.hiding import DEBUG, hidden
 from gliotype.cli.info import info
 from gliotype.cli.predict import predict
 from gliotype.cli.renamed import accept_old_names
 from gliotype.cli.simulate import simulate
 from gliotype.cli.train import train
 from gliotype.errors import GliotypeError
-
-DEBUG = "GLIOTYPE_DEBUG"
 
 STOPPING = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 """Signals at which a run removes what it has unpacked or half written, and ends."""
@@ -141,5 +140,7 @@ def _leave_output() -> None:
 def _fail(sentence: str, exit_code: int) -> None:
     if os.environ.get(DEBUG):
         traceback.print_exc()
+    else:
+        sentence = hidden(sentence)
     typer.echo(f"gliotype: {sentence}", err=True)
     sys.exit(exit_code)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gliotype.cli.hiding import hide_paths_of
+
 if TYPE_CHECKING:
     from gliotype.study import Result
 
@@ -69,6 +71,7 @@ def predict(
     as_json: Annotated[bool, typer.Option("--json", help="Print prediction.json on stdout.")] = False,
 ) -> None:
     """Predict IDH status from a pre-operative study."""
+    hide_paths_of(study, t1, t1c, t2, flair, dsc, adc, mask, aif)
 
     def predicted(progress: Callable[[str], None]) -> Result:
         from gliotype.pipeline import predict as predict_study

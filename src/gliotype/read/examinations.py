@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
 
 from gliotype.errors import InputError, UsageError
@@ -18,7 +18,8 @@ def of_one_examination(series: list[Series], study_uid: str | None, source: str)
 
     Args:
         series: all of a folder.
-        study_uid: StudyInstanceUID, or the session (or patient) in the names of NIfTI files.
+        study_uid: StudyInstanceUID, the session (or patient) in the names of NIfTI files, or the number of these in
+            the list.
         source: the name for messages.
 
     Raises:
@@ -26,19 +27,22 @@ def of_one_examination(series: list[Series], study_uid: str | None, source: str)
         InputError: if the images are of several patients and no study was chosen.
     """
     if study_uid is not None:
-        chosen = [s for s in series if study_uid in _names(s)]
+        numbers = _numbers(series)
+        chosen = [s for s in series if study_uid in {*_names(s), numbers.get(s.examination.study)}]
         if not chosen:
-            raise UsageError(f"{source} holds no study {study_uid}; it holds {_listing(series)}")
+            raise UsageError(f"{source} holds no study {study_uid}; it holds {_listing(series, numbers)}")
         return chosen + [s for s in series if not s.examination.study]
     for alike in by_format(series):
         if len({s.examination.patient for s in alike} - {""}) > 1:
             raise InputError(
                 f"{source} holds images of several patients: give one patient's folder, "
-                f"or choose with --study: {_listing(alike)}"
+                f"or choose with --study: {_listing(alike, _numbers(series))}"
             )
         images = [s for s in alike if s.info.modality == "MR" and s.grid is not None]
         if len({s.examination.study for s in images} - {""}) > 1:
-            raise UsageError(f"{source} holds several studies, choose one with --study: {_listing(images)}")
+            raise UsageError(
+                f"{source} holds several studies, choose one with --study: {_listing(images, _numbers(series))}"
+            )
     return series
 
 
@@ -76,26 +80,28 @@ def by_format(series: Iterable[Series]) -> tuple[list[Series], list[Series]]:
     return [s for s in series if not s.info.name], nifti
 
 
-def _listing(series: list[Series]) -> str:
-    """List the studies: identifier, description without dates, number of series."""
-    studies: dict[str, list[Series]] = {}
+_UID = re.compile(r"[0-9.]+")
+_SESSION = re.compile(r"(ses-)?(pre|post)?-?(op|baseline|initial|follow-?up)?-?\d{0,4}", re.IGNORECASE)
+"""Names of sessions that tell nothing but a time."""
+
+
+def _numbers(series: list[Series]) -> dict[str, str]:
+    """Number the studies that have no UID: their names are words of the caller's, which may name a patient."""
+    named = {s.examination.study for s in series if not _UID.fullmatch(s.examination.study)} - {""}
+    return {study: str(number) for number, study in enumerate(sorted(named), start=1)}
+
+
+def _listing(series: list[Series], numbers: Mapping[str, str]) -> str:
+    """List the studies: UID, or number and session, and how many series; nothing that might name a patient."""
+    studies: dict[str, int] = {}
     for one in series:
         if one.examination.study:
-            studies.setdefault(one.examination.study, []).append(one)
+            studies[one.examination.study] = studies.get(one.examination.study, 0) + 1
     entries = []
-    for uid, members in sorted(studies.items()):
-        description = _without_dates(next((s.examination.description for s in members), ""))
-        count = f"{len(members)} series" if len(members) > 1 else "1 image"
-        entries.append(f"{uid} ({description + ', ' if description else ''}{count})")
+    for study, count in sorted(studies.items()):
+        session = study.rpartition("/")[2]
+        facts = [f"{count} series" if count > 1 else "1 image"]
+        if study in numbers and "/" in study and _SESSION.fullmatch(session):
+            facts.insert(0, session)
+        entries.append(f"{numbers.get(study, study)} ({', '.join(facts)})")
     return "; ".join(entries) or "none that is named"
-
-
-def _without_dates(text: str) -> str:
-    """Remove what looks like a date.
-
-    Example:
-        >>> _without_dates("MR brain 2019-03-04 20190304")
-        'MR brain'
-    """
-    dateless = re.sub(r"\b(\d{8}|\d{1,4}[-./]\d{1,2}[-./]\d{1,4})\b", "", text)
-    return " ".join(dateless.split()).strip(" ,;-")

@@ -203,10 +203,11 @@ def test_header_numbers_outrank_words(small: Volume, tmp_path: Path) -> None:
 def test_bids_sessions_are_studies(small: Volume, tmp_path: Path) -> None:
     for session in ("pre", "post"):
         save(small, tmp_path / f"sub-1/ses-{session}/anat/sub-1_ses-{session}_T1w.nii.gz")
-    with pytest.raises(UsageError, match=r"several studies.*--study: sub-1/ses-post \(1 image\)") as caught:
+    with pytest.raises(UsageError, match=r"--study: 1 \(ses-post, 1 image\); 2 \(ses-pre,") as caught:
         read(tmp_path)
     assert caught.value.exit_code == 2
-    assert read(tmp_path, study_uid="ses-pre").chosen[Sequence.T1].source.startswith("sub-1/ses-pre/")
+    for name in ("ses-pre", "2", "sub-1/ses-pre"):
+        assert read(tmp_path, study_uid=name).chosen[Sequence.T1].source.startswith("sub-1/ses-pre/")
 
 
 def test_two_patients_are_refused(small: Volume, tmp_path: Path) -> None:
