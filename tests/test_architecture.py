@@ -16,7 +16,7 @@ import gliotype
 PACKAGE = Path(gliotype.__file__).parent
 FLOORS = (
     {"_version", "errors", "text"},
-    {"volume", "weights", "temporary", "paths"},
+    {"volume", "weights", "temporary", "paths", "tables", "seeds"},
     {"masks", "atomic_files", "runtime", "plotting"},
     {"dsc", "study"},
     {"atlas"},

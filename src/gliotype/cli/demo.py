@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from gliotype.cli.predict import run
+from gliotype.seeds import MAX_SEED
 
 if TYPE_CHECKING:
     from gliotype.study import Result
@@ -26,7 +27,11 @@ def demo(
     ] = "mutant",
     seed: Annotated[
         int,
-        typer.Option(min=0, help="The patient is the first one of this kind at or above this random seed."),
+        typer.Option(
+            min=0,
+            max=MAX_SEED,
+            help="The patient is the first one of this kind at or above this random seed.",
+        ),
     ] = 0,
     threads: Annotated[
         int | None,

@@ -46,9 +46,9 @@ def evaluate(
     from gliotype.evaluate.figures import draw_figures
     from gliotype.evaluate.metrics import evaluate as measure
     from gliotype.evaluate.table import join, read_labels, read_predictions
-    from gliotype.evaluate.write import estimate_words, notes, p_words, write_evaluation
+    from gliotype.evaluate.write import OUTPUTS, estimate_words, notes, p_words, write_evaluation
 
-    check_writable(output)
+    check_writable(output, OUTPUTS)
     known = read_labels(labels)
     patients = join(read_predictions(predictions), known, prevalence=prevalence)
     other = None if compare is None else join(read_predictions(compare), known, prevalence=prevalence)

@@ -7,10 +7,15 @@ from typing import Annotated
 
 import typer
 
+from gliotype.seeds import MAX_SEED
+
 
 def simulate(
     *,
-    patients: Annotated[int, typer.Option("--patients", "-n", metavar="N", help="Patients in the cohort.")],
+    patients: Annotated[
+        int,
+        typer.Option("--patients", "-n", min=1, max=1_000_000, metavar="N", help="Patients in the cohort."),
+    ],
     output: Annotated[
         Path,
         typer.Option("--output", "-o", metavar="COHORT", help="Folder of the cohort; run again to resume."),
@@ -19,7 +24,9 @@ def simulate(
         str,
         typer.Option(help="Case mix and ages: severance, snuh, tcia, ucsf; or healthy, distractors."),
     ] = "severance",
-    seed: Annotated[int, typer.Option(help="Random seed; another seed gives other patients.")] = 0,
+    seed: Annotated[
+        int, typer.Option(min=0, max=MAX_SEED, help="Random seed; another seed gives other patients.")
+    ] = 0,
     raw: Annotated[
         bool, typer.Option("--raw", help="Each sequence oblique and thick-sliced in its own space.")
     ] = False,

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from gliotype.cli.renamed import accept_old_names
+from gliotype.seeds import MAX_SEED
 
 train = typer.Typer(
     name="train",
@@ -43,7 +44,7 @@ def model1(
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in total.")] = 6200,
     learning_rate: Annotated[float, typer.Option(min=1e-6, max=0.1, help="Peak learning rate.")] = 1.2e-3,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Random seed.")] = 1,
     workers: Annotated[int, typer.Option(min=1, help="Simulating processes.")] = 1,
     init_weights: Annotated[
         Path | None,
@@ -83,7 +84,7 @@ def model2(
         int, typer.Option(min=2, help="Networks in the ensemble; their spread gives the interval.")
     ] = 3,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the patients.")] = 40,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Random seed.")] = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")] = 1,
 ) -> None:
     """Train Model 2, which predicts IDH status, on a cohort of your own."""
@@ -118,7 +119,7 @@ def perfusion(
         int, typer.Option(min=2, help="Networks in the ensemble; their spread gives the interval.")
     ] = 5,
     epochs: Annotated[int, typer.Option(min=1, help="Most passes over the patients.")] = 60,
-    seed: Annotated[int, typer.Option(min=0, help="Random seed.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Random seed.")] = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Patients simulated at the same time.")] = 1,
 ) -> None:
     """Train the network on DSC perfusion curves, on simulated patients alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -12,17 +13,16 @@ from gliotype.cohorts.names import canonical, examination
 from gliotype.cohorts.patient import CohortPatient
 from gliotype.cohorts.status import is_mutant
 from gliotype.errors import InputError, UsageError
+from gliotype.paths import as_path
 from gliotype.study import Sequence, Subject
+from gliotype.tables import is_unknown, plain, read_text_file
 
 _SEX = {"m": "M", "male": "M", "f": "F", "female": "F"}
-
-_UNKNOWN = ("", "-1", "n/a", "na", "nan", "none", "unknown", "not available")
-"""What tables write, in lower case, where a fact is not known."""
 
 Row = Mapping[str, str]
 
 
-def read_cohort(folder: Path, layout: str) -> tuple[CohortPatient, ...]:
+def read_cohort(folder: str | Path, layout: str) -> tuple[CohortPatient, ...]:
     """Read the patients of a cohort whose IDH status is known.
 
     Args:
@@ -39,6 +39,7 @@ def read_cohort(folder: Path, layout: str) -> tuple[CohortPatient, ...]:
     """
     if layout not in LAYOUTS:
         raise UsageError(f"there is no layout {layout!r}: choose one of {', '.join(LAYOUTS)}")
+    folder = as_path(folder)
     chosen = LAYOUTS[layout]
     if not folder.is_dir():
         raise InputError(f"{folder} is no folder: give the folder of a cohort in the layout {layout}")
@@ -86,7 +87,7 @@ def _cell(row: Row, column: str) -> str:
 def _first_known(rows: list[Row], column: str) -> str | None:
     """Return what the first row that knows a fact tells of it; None where no row does."""
     texts = (_cell(row, column) for row in rows)
-    return next((text for text in texts if text.lower() not in _UNKNOWN), None)
+    return next((text for text in texts if not is_unknown(text)), None)
 
 
 def _patient(
@@ -186,14 +187,13 @@ def _rows(folder: Path, layout: Layout) -> dict[str, list[Row]]:
 
 
 def _table(file: Path) -> list[dict[str, str]]:
+    separator = "\t" if file.suffix == ".tsv" else ","
     try:
-        with file.open(encoding="utf-8-sig", newline="") as text:
-            separator = "\t" if file.suffix == ".tsv" else ","
-            return [
-                {str(key).strip().casefold(): (value or "").strip() for key, value in row.items() if key}
-                for row in csv.DictReader(text, delimiter=separator)
-            ]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        rows = csv.DictReader(io.StringIO(read_text_file(file), newline=""), delimiter=separator)
+        return [
+            {key.strip().casefold(): plain(value or "") for key, value in row.items() if key} for row in rows
+        ]
+    except csv.Error as error:
         raise InputError(
             f"the table {file.name} cannot be read ({error}): save it as CSV in UTF-8"
         ) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 
 from gliotype.cohorts import is_mutant
 from gliotype.errors import InputError
+from gliotype.paths import as_path
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE
+from gliotype.tables import is_unknown, plain, read_text_file
 
 Floats = NDArray[np.float64]
 
@@ -20,6 +23,9 @@ MOST_STRATA = 20
 """A column of the labels with more distinct values than this does not part the patients into strata."""
 
 NOT_GIVEN = "not given"
+
+_COLUMNS = ("subject", "probability", "prevalence", "idh", "age")
+"""Columns with a meaning of their own; the header may write them in any case."""
 
 
 @dataclass(frozen=True)
@@ -83,26 +89,28 @@ class Patients:
     sources: Mapping[str, str]
 
 
-def read_predictions(path: Path) -> Predictions:
+def read_predictions(path: str | Path) -> Predictions:
     """Read the columns ``subject`` and ``probability``, and ``prevalence`` if there is one.
 
-    An empty probability is a no-call.
+    A probability that is empty or NA is a no-call.
 
     Raises:
         InputError: if the file cannot be read, a column is missing, a subject occurs twice, a probability
             is not a number from 0 to 1, or a prevalence is not one between 0 and 1.
     """
+    path = as_path(path)
     found: dict[str, float | None] = {}
     prevalence: dict[str, float] = {}
     for where, subject, row in _rows(path, ("subject", "probability")):
-        text = row["probability"]
+        text = "" if is_unknown(row["probability"]) else row["probability"]
         found[subject] = _within(text, 1.0) if text else None
         if text and found[subject] is None:
             raise InputError(
                 f"{where}: the probability {text!r} is not a number from 0 to 1: write the probability of an "
                 "IDH mutation, or leave it empty for a no-call"
             )
-        if stated := row.get("prevalence", ""):
+        stated = row.get("prevalence", "")
+        if not is_unknown(stated):
             number = _within(stated, 1.0)
             if number in (None, 0.0, 1.0):
                 raise InputError(
@@ -112,15 +120,17 @@ def read_predictions(path: Path) -> Predictions:
     return Predictions(path.name, found, prevalence)
 
 
-def read_labels(path: Path) -> Labels:
+def read_labels(path: str | Path) -> Labels:
     """Read the columns ``subject`` and ``idh``, ``age`` if there is one, and all others as text.
 
     ``idh`` is 1 or ``mutant``, 0 or ``wildtype``, or empty where it is not known (see `is_mutant`).
+    ``age`` is in years, or empty or NA.
 
     Raises:
         InputError: if the file cannot be read, a column is missing, a subject occurs twice, or a value of
             ``idh`` or ``age`` has no meaning.
     """
+    path = as_path(path)
     mutant: dict[str, bool] = {}
     age: dict[str, float] = {}
     columns: dict[str, dict[str, str]] = {}
@@ -132,8 +142,8 @@ def read_labels(path: Path) -> Labels:
             raise InputError(f"{where}: {error}") from error
         if status is not None:
             mutant[subject] = status
-        number = _within(years, 120.0) if years else None
-        if years and number is None:
+        number = None if is_unknown(years) else _within(years, 120.0)
+        if not is_unknown(years) and number is None:
             raise InputError(f"{where}: the age {years!r} is not in years from 0 to 120: correct or empty it")
         if number is not None:
             age[subject] = number
@@ -257,17 +267,13 @@ def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[str, str, dict[
             another number of fields than the header, or a subject is empty or occurs twice.
     """
     try:
-        with path.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.reader(file, strict=True)
-            lines = [(reader.line_num, [field.strip() for field in line]) for line in reader if any(line)]
-    except OSError as error:
-        why = error.strerror or str(error)
-        raise InputError(f"cannot read {path} ({why}): name a CSV file that is there") from error
-    except (UnicodeDecodeError, csv.Error) as error:
+        reader = csv.reader(io.StringIO(read_text_file(path), newline=""), strict=True)
+        lines = [(reader.line_num, [plain(field) for field in line]) for line in reader if any(line)]
+    except csv.Error as error:
         raise InputError(f"{path.name} is not CSV in UTF-8 ({error}): save it as that") from error
     if len(lines) < 2:
         raise InputError(f"{path.name} has no rows: give it a header and a line for each subject")
-    header = lines[0][1]
+    header = [name.lower() if name.lower() in _COLUMNS else name for name in lines[0][1]]
     for column in needed:
         if header.count(column) != 1:
             raise InputError(

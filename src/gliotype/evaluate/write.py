@@ -21,7 +21,9 @@ from gliotype._version import __version__
 from gliotype.atomic_files import atomic_write_set
 from gliotype.evaluate.metrics import Beside, Metrics
 from gliotype.evaluate.roc import Comparison, Estimate
+from gliotype.paths import as_path
 from gliotype.report.words import RESEARCH_USE
+from gliotype.tables import cell
 
 SCHEMA = 1
 
@@ -39,7 +41,7 @@ OUTPUTS = (
 """Names of all files that `write_evaluation` writes; the last one moves in last."""
 
 
-def write_evaluation(metrics: Metrics, figures: Mapping[str, str], folder: Path) -> tuple[Path, ...]:
+def write_evaluation(metrics: Metrics, figures: Mapping[str, str], folder: str | Path) -> tuple[Path, ...]:
     """Write the files of an evaluation into a folder: all of them, or none.
 
     Args:
@@ -53,6 +55,7 @@ def write_evaluation(metrics: Metrics, figures: Mapping[str, str], folder: Path)
     Raises:
         OutputError: if the folder cannot be made or written; it is then as it was before.
     """
+    folder = as_path(folder)
     texts = {f"{name}.svg": figure for name, figure in figures.items()}
     texts["metrics.csv"] = metrics_csv(metrics)
     texts["metrics.md"] = metrics_markdown(metrics)
@@ -80,7 +83,7 @@ def metrics_csv(metrics: Metrics) -> str:
     writer.writerow(["metric", "group", "n", "value", "low", "high"])
     for metric, group, n, estimate in _lines(metrics):
         numbers = ("", "", "") if estimate is None else (estimate.value, estimate.low, estimate.high)
-        writer.writerow([metric, group, n, *numbers])
+        writer.writerow([metric, cell(group), n, *numbers])
     return text.getvalue()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
@@ -10,7 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from gliotype.cohorts import LAYOUTS
 from gliotype.errors import InputError
+from gliotype.paths import as_path
+from gliotype.seeds import MAX_SEED
 from gliotype.simulate.cohort.sites import SITES
+from gliotype.tables import read_text_file
 
 FULL = "hybrid"
 """Name of the model with all parts."""
@@ -25,8 +29,11 @@ Part = Literal["image", "T1C", "T2", "FLAIR", "outline", "shape", "loci", "age"]
 """What an ablation may keep; the image is T1c, T2, FLAIR and the outline together."""
 
 
+_FILE_NAME = re.compile(r"[^\W_][\w .()+-]{0,99}(?<![ .])")
+
+
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ScannerSettings(_Strict):
@@ -49,8 +56,8 @@ class CohortSettings(_Strict):
     """Where patients come from: `simulated` at a site, or read from a folder (`path`) in a `layout`."""
 
     simulated: str | None = None
-    patients: int | None = Field(default=None, gt=0)
-    seed: int = Field(default=0, ge=0)
+    patients: int | None = Field(default=None, gt=0, le=1_000_000)
+    seed: int = Field(default=0, ge=0, le=MAX_SEED)
     anatomies: Path | None = None
     scanner: ScannerSettings | None = None
     path: Path | None = None
@@ -79,7 +86,7 @@ class SetSettings(_Strict):
 
     cohort: str
     role: Literal["training", "tuning", "test"]
-    patients: int | None = Field(default=None, gt=0)
+    patients: int | None = Field(default=None, gt=0, le=1_000_000)
     where: dict[str, str] = Field(default_factory=dict)
 
 
@@ -90,10 +97,10 @@ class ModelSettings(_Strict):
     (`gliotype.train.model2.forest_fusion`).
     """
 
-    members: int = Field(default=3, ge=2)
-    ablation_members: int = Field(default=1, ge=1)
-    epochs: int = Field(default=40, ge=1)
-    learning_rate: float = Field(default=2e-3, gt=0)
+    members: int = Field(default=3, ge=2, le=1000)
+    ablation_members: int = Field(default=1, ge=1, le=1000)
+    epochs: int = Field(default=40, ge=1, le=100_000)
+    learning_rate: float = Field(default=2e-3, gt=0, le=1)
     fusion: str | None = None
 
 
@@ -113,7 +120,7 @@ class Protocol(_Strict):
 
     title: str
     note: str
-    seed: int = Field(default=1, ge=0)
+    seed: int = Field(default=1, ge=0, le=MAX_SEED)
     cohorts: dict[str, CohortSettings] = Field(min_length=1)
     sets: dict[str, SetSettings] = Field(min_length=3)
     model: ModelSettings = ModelSettings()
@@ -139,8 +146,11 @@ class Protocol(_Strict):
     @model_validator(mode="after")
     def _names_fit(self) -> Protocol:
         for name in (*self.sets, *self.ablations):
-            if not name.strip() or set(name) & set("/\\"):
-                raise ValueError(f"the name {name!r} becomes that of a file: give it letters, and no slash")
+            if not _FILE_NAME.fullmatch(name):
+                raise ValueError(
+                    f"the name {name[:40]!r} becomes that of a file: begin it with a letter or digit, and use letters, "
+                    "digits, blanks and _ . ( ) + - alone, 100 at most"
+                )
         for name, parts in self.ablations.items():
             if name in (FULL, FUSION):
                 raise ValueError(f"ablations: {name!r} is the name of another model")
@@ -153,27 +163,25 @@ class Protocol(_Strict):
         return tuple(name for name, chosen in self.sets.items() if chosen.role == role)
 
 
-def read_protocol(file: Path) -> Protocol:
+def read_protocol(file: str | Path) -> Protocol:
     """Read and check a protocol; its paths are relative to the file.
 
     Raises:
         InputError: if the file is missing, no TOML, or holds unknown keys or values; it names each.
     """
+    file = as_path(file)
     try:
-        text = file.read_bytes().decode("utf-8-sig")
-        protocol = Protocol.model_validate(tomllib.loads(text))
-    except OSError as error:
-        raise InputError(
-            f"the protocol {file} cannot be read ({error.strerror}): name a TOML file"
-        ) from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise InputError(f"the protocol {file.name} is no TOML ({error}): mend that line") from error
+        protocol = Protocol.model_validate(tomllib.loads(read_text_file(file)))
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(str(part) for part in each['loc']) or 'protocol'}: {each['msg']}"
             for each in error.errors()
         )
         raise InputError(f"the protocol {file.name} does not fit: {wrong}") from error
+    except RecursionError as error:
+        raise InputError(f"the protocol {file.name} is nested too deeply: write plain tables") from error
+    except ValueError as error:
+        raise InputError(f"the protocol {file.name} is not TOML ({error}): correct that line") from error
     cohorts = {
         name: cohort.model_copy(
             update={

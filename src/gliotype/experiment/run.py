@@ -25,6 +25,8 @@ from gliotype.evaluate.write import write_evaluation
 from gliotype.experiment.leakage import refuse_leakage
 from gliotype.experiment.protocol import FULL, FUSION, CohortSettings, Protocol
 from gliotype.experiment.tables import Row, experiment_markdown
+from gliotype.paths import as_path
+from gliotype.tables import cell
 from gliotype.train.data.anatomies import read_anatomies
 from gliotype.train.data.examples import Example, Patients, check_found, make_examples
 from gliotype.train.data.on_disk import FolderPatients
@@ -67,7 +69,7 @@ class Outcome:
 
 
 def run_experiment(
-    protocol: Protocol, out: Path, *, jobs: int = 1, progress: Callable[[str], None] = lambda line: None
+    protocol: Protocol, out: str | Path, *, jobs: int = 1, progress: Callable[[str], None] = lambda line: None
 ) -> Outcome:
     """Run a study, or go on with one that was interrupted.
 
@@ -86,6 +88,7 @@ def run_experiment(
             all of this is found out before an image is read.
         OutputError: if the folder cannot be written.
     """
+    out = as_path(out)
     check_writable(out)
     sources = {name: _source(cohort, out) for name, cohort in protocol.cohorts.items()}
     names = split(protocol, sources)
@@ -265,7 +268,7 @@ def _label_lines(examples: list[Example]) -> list[list[str]]:
 
 def _write_csv(file: Path, lines: list[list[str]]) -> None:
     text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows(lines)
+    csv.writer(text, lineterminator="\n").writerows([cell(field) for field in line] for line in lines)
     write_text(file, text.getvalue())
 
 

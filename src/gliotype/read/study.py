@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from gliotype.errors import InputError, NoStructuralImageError, UsageError
+from gliotype.paths import as_path
 from gliotype.read.dicom.series import read_dicom
 from gliotype.read.diffusion import NEEDED, ComputedAdc, computed_adc
 from gliotype.read.examinations import by_format, of_one_examination, refuse_folders_side_by_side
@@ -24,9 +25,9 @@ from gliotype.text import printable
 
 
 def read_study(
-    source: Path | None,
+    source: str | Path | None,
     *,
-    files: Mapping[Sequence, Path] | None = None,
+    files: Mapping[Sequence, str | Path] | None = None,
     subject: Subject,
     study_uid: str | None = None,
 ) -> Study:
@@ -49,7 +50,8 @@ def read_study(
         GeometryError: the only image has no affine or a singular one, or too many slices are missing.
         NoStructuralImageError: images, but none of T1, T1c, T2 and FLAIR among them.
     """
-    named = dict(files or {})
+    source = None if source is None else as_path(source)
+    named = {sequence: as_path(file) for sequence, file in (files or {}).items()}
     if source is None and not named:
         raise UsageError("neither a study nor a file was given: name a folder, a zip, or files such as --t1c")
     with ExitStack() as stack:

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from gliotype.errors import GeometryError, InputError
+from gliotype.paths import as_path
 from gliotype.read.files import Format, Found, require_file, sniff
 from gliotype.read.geometry import MAX_SKEW_MM, skew_mm
 from gliotype.read.nifti.image import read_nifti, read_voxels
@@ -17,7 +18,7 @@ MOST_LABEL = 32767
 """Largest value of a mask."""
 
 
-def read_mask(path: Path) -> Volume:
+def read_mask(path: str | Path) -> Volume:
     """Read a label map or binary mask from a NIfTI file.
 
     Args:
@@ -30,6 +31,7 @@ def read_mask(path: Path) -> Volume:
         InputError: if the file is no readable 3D NIfTI image, or holds other than whole numbers.
         GeometryError: if its affine is missing, singular or skewed.
     """
+    path = as_path(path)
     require_file(path, f"the mask {path}")
     if sniff(path) is not Format.NIFTI:
         raise InputError(f"the mask {path} is not NIfTI: give a .nii or .nii.gz file")

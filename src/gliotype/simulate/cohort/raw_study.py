@@ -10,6 +10,7 @@ import nibabel as nib
 import numpy as np
 from numpy.typing import NDArray
 
+from gliotype.paths import as_path
 from gliotype.simulate.dsc.series import dsc_series, write_dsc
 from gliotype.simulate.head.anatomy import Anatomy
 from gliotype.simulate.head.pose import draw_rigid
@@ -139,7 +140,7 @@ def write_image(image: SimulatedImage, folder: Path, name: str) -> Path:
 
 def write_raw_study(
     patient: DigitalPatient,
-    folder: Path,
+    folder: str | Path,
     seed: int,
     *,
     sequences: tuple[Sequence, ...] = STRUCTURAL,
@@ -157,6 +158,7 @@ def write_raw_study(
     Returns:
         The NIfTI files.
     """
+    folder = as_path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     images = raw_images(patient, seed)
     files = [

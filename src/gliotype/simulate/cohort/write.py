@@ -21,6 +21,8 @@ from gliotype.atomic_files import (
     write_text,
 )
 from gliotype.errors import UsageError
+from gliotype.paths import as_path
+from gliotype.seeds import check_seed
 from gliotype.simulate.cohort.patient_record import (
     AnatomyLibrary,
     PatientParameters,
@@ -70,12 +72,12 @@ class Cohort:
 
 def write_cohort(
     n: int,
-    out: Path,
+    out: str | Path,
     *,
     site: str = "severance",
     seed: int = 0,
     raw: bool = False,
-    anatomies: Path | None = None,
+    anatomies: str | Path | None = None,
     progress: Callable[[str], None] = lambda line: None,
     spacing_mm: float = 1.0,
     dsc: bool = False,
@@ -112,8 +114,8 @@ def write_cohort(
     chosen = find_site(site)
     if n < 1:
         raise UsageError(f"a cohort of {n} patients was asked for: give 1 or more")
-    if seed < 0:
-        raise UsageError(f"the seed is {seed}: give 0 or greater")
+    check_seed(seed)
+    out, anatomies = as_path(out), None if anatomies is None else as_path(anatomies)
     settings = {
         "site": site,
         "seed": seed,
