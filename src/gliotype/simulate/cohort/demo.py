@@ -6,6 +6,7 @@ from enum import StrEnum
 from itertools import count
 from pathlib import Path
 
+from gliotype.seeds import check_seed
 from gliotype.simulate.cohort.raw_study import raw_patient, raw_plan, write_raw_study
 from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.glioma import GliomaType, TumourPlan
@@ -48,7 +49,7 @@ def demo_seed(patient: DemoPatient = DemoPatient.MUTANT, first: int = 0) -> int:
 
 
 def demo_study(
-    folder: Path,
+    folder: str | Path,
     seed: int,
     patient: DemoPatient = DemoPatient.MUTANT,
     *,
@@ -65,6 +66,7 @@ def demo_study(
     Returns:
         The patient's age in years.
     """
+    check_seed(seed)
     simulated = raw_patient(seed, patient.glioma)
     write_raw_study(simulated, folder, seed, sequences=sequences)
     return round(simulated.age, 1)

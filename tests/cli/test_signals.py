@@ -1,0 +1,215 @@
+"""A run that is stopped or killed leaves OUT as before or complete, and what it left is swept by the next run."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from gliotype.atomic_files import atomic_write_set, check_writable
+from gliotype.simulate import demo_study
+from gliotype.study import STRUCTURAL
+from gliotype.temporary import PREFIX, locked_folder, sweep, temporary_folder
+
+NAMES = ("a.txt", "b.txt", "last.txt")
+MOMENTS = 20
+
+
+def start(script: str, *arguments: object, home: Path | None = None) -> subprocess.Popen[str]:
+    """Start Python on a script, with HOME and TMPDIR of its own where `home` is given."""
+    environment = dict(os.environ)
+    if home is not None:
+        (home / "tmp").mkdir(parents=True, exist_ok=True)
+        environment |= {"HOME": str(home), "TMPDIR": str(home / "tmp")}
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.Popen(
+        command,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {
+        p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(folder.rglob("*")) if p.is_file()
+    }
+
+
+WAITING = """
+import sys, time
+from pathlib import Path
+import gliotype.cli.main as command
+from gliotype.temporary import temporary_folder
+from gliotype.atomic_files import atomic_write_set
+
+def work():
+    with temporary_folder() as unpacked, atomic_write_set(Path(sys.argv[1]), ("a.txt", "last.txt")) as aside:
+        (unpacked / "MUELLER").mkdir(mode=0o500)
+        (aside / "a.txt").write_text("new")
+        print("ready", flush=True)
+        time.sleep(60)
+
+command.app = work
+command.main()
+"""
+"""The command's own entry around work that has unpacked and half written, and then waits."""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_signal_ends_in_order_and_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+    out, home = tmp_path / "out", tmp_path / "home"
+    out.mkdir()
+    (out / "a.txt").write_text("old")
+    run = start(WAITING, out, home=home)
+    assert run.stdout is not None
+    assert run.stdout.readline() == "ready\n"
+    assert len(list((home / "tmp").iterdir())) == 1
+    run.send_signal(number)
+    _, err = run.communicate(timeout=60)
+    assert (run.returncode, err) == (128 + number, f"gliotype: stopped by {number.name}\n")
+    assert contents(out) == {"a.txt": b"old"}
+    assert list((home / "tmp").iterdir()) == []
+    assert [path.name for path in home.iterdir()] == ["tmp"]
+
+
+def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
+    script = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + WAITING.replace(
+        "sleep(60)", "sleep(1)"
+    )
+    run = start(script, tmp_path / "out")
+    assert run.stdout is not None
+    run.stdout.readline()
+    run.send_signal(signal.SIGHUP)
+    run.communicate(timeout=60)
+    assert run.returncode == 0
+
+
+def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path: Path) -> None:
+    out, home = tmp_path / "out", tmp_path / "home"
+    run = start(WAITING, out, home=home)
+    assert run.stdout is not None
+    run.stdout.readline()
+    sweep(home / "tmp")
+    check_writable(out)
+    assert len(list((home / "tmp").iterdir())) == len(list(out.iterdir())) == 1, "the run is alive"
+    run.kill()
+    run.communicate(timeout=60)
+    sweep(home / "tmp")
+    check_writable(out)
+    assert list((home / "tmp").iterdir()) == list(out.iterdir()) == []
+
+
+def test_only_folders_of_killed_runs_are_swept(tmp_path: Path) -> None:
+    mine = tmp_path / f"{PREFIX}notes"
+    left, elsewhere = tmp_path / f"{PREFIX}{'0' * 16}", tmp_path / "elsewhere"
+    for folder in (mine, left, elsewhere):
+        folder.mkdir()
+        (folder / "file").write_text("x")
+    (tmp_path / f"{PREFIX}{'1' * 16}").symlink_to(elsewhere)
+    with locked_folder(tmp_path) as live:
+        sweep(tmp_path)
+        assert live.is_dir()
+        assert not left.exists()
+        assert (mine / "file").exists()
+        assert (elsewhere / "file").exists()
+    assert not live.exists()
+
+
+def test_a_temporary_folder_is_for_this_user_alone() -> None:
+    with temporary_folder() as folder:
+        assert folder.stat().st_mode & 0o777 == 0o700
+
+
+MOVING = """
+import os, signal, sys
+from pathlib import Path
+from gliotype.atomic_files import atomic_write_set
+move, moves = os.replace, []
+
+def killed(source, target):
+    moves.append(source)
+    if len(moves) > int(sys.argv[2]):
+        os.kill(os.getpid(), signal.SIGKILL)
+    move(source, target)
+
+with atomic_write_set(Path(sys.argv[1]), ("a.txt", "b.txt", "last.txt")) as aside:
+    (aside / "a.txt").write_text("new")
+    (aside / "last.txt").write_text("new")
+    os.replace = killed
+"""
+
+
+@pytest.mark.parametrize("after", range(6))
+def test_a_run_killed_while_its_files_move_in_is_undone_or_complete(after: int, tmp_path: Path) -> None:
+    old = dict.fromkeys(NAMES, b"old") | {"mine.txt": b"mine"}
+    for name, content in old.items():
+        (tmp_path / name).write_bytes(content)
+    run = start(MOVING, tmp_path, after)
+    run.communicate(timeout=60)
+    check_writable(tmp_path)
+    new = {"a.txt": b"new", "last.txt": b"new", "mine.txt": b"mine"}
+    assert contents(tmp_path) == (old if after < 5 else new)
+    with atomic_write_set(tmp_path, NAMES) as aside:
+        (aside / "last.txt").write_text("newer")
+    assert contents(tmp_path) == {"last.txt": b"newer", "mine.txt": b"mine"}
+
+
+@pytest.fixture(scope="module")
+def zipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("killed")
+    demo_study(folder / "study", 1, sequences=STRUCTURAL[:2])
+    return Path(shutil.make_archive(str(folder / "study"), "zip", folder / "study"))
+
+
+PREDICT = "from gliotype.cli.main import main; main()"
+
+
+def predicting(zipped: Path, out: Path, home: Path) -> subprocess.Popen[str]:
+    return start(PREDICT, "predict", zipped, "-o", out, "--age", 50, home=home)
+
+
+@pytest.mark.slow
+def test_the_whole_command_stopped_at_random_moments(zipped: Path, tmp_path: Path) -> None:
+    """Each signal in turn; a table of what happened goes to the standard output."""
+    out, home = tmp_path / "out", tmp_path / "home"
+    began = time.monotonic()
+    _, err = predicting(zipped, out, home).communicate(timeout=600)
+    whole = time.monotonic() - began
+    complete = set(contents(out))
+    assert "prediction.json" in complete, err
+    moments = random.Random(1)
+    signals = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
+    for count in range(int(os.environ.get("GLIOTYPE_KILLS", MOMENTS))):
+        number, wait = signals[count % 4], moments.uniform(0.05, 1.0) * whole
+        before = contents(out)
+        run = predicting(zipped, out, home)
+        try:
+            run.wait(timeout=wait)
+        except subprocess.TimeoutExpired:
+            run.send_signal(number)
+        _, err = run.communicate(timeout=120)
+        left = [path.name for path in (home / "tmp").iterdir()]
+        if number is signal.SIGKILL:
+            check_writable(out)
+            sweep(home / "tmp")
+            assert list((home / "tmp").iterdir()) == []
+        else:
+            assert left == [], f"{number.name} after {wait:.1f} s"
+            assert run.returncode in (0, 128 + number, -number), err
+        after = contents(out)
+        assert after == before or set(after) == complete
+        assert [path.name for path in home.iterdir()] == ["tmp"]
+        state = "as before" if after == before else "complete"
+        print(
+            f"{number.name:<8} {wait:5.1f} s  exit {run.returncode:>4}  OUT {state}, left in TMPDIR: {left}"
+        )

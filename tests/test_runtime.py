@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import SimpleITK as sitk
+from threadpoolctl import threadpool_info
+
+from gliotype import runtime
+from gliotype.errors import UsageError, WeightsError
+from gliotype.runtime import (
+    MANIFEST,
+    available_threads,
+    load_network,
+    thread_count,
+    use_threads,
+    weight_hashes,
+)
+
+
+def itk_threads() -> int:
+    return int(sitk.ProcessObject.GetGlobalDefaultNumberOfThreads())
+
+
+def blas_threads() -> set[int]:
+    return {int(library["num_threads"]) for library in threadpool_info() if library["user_api"] == "blas"}
+
+
+def test_the_number_of_threads_holds_within_the_block_alone() -> None:
+    before = itk_threads(), blas_threads()
+    with use_threads(3) as count:
+        assert (count, thread_count(), itk_threads(), blas_threads()) == (3, 3, 3, {3})
+        with use_threads(1) as inner:
+            assert (inner, thread_count(), itk_threads(), blas_threads()) == (1, 1, 1, {1})
+        assert (thread_count(), itk_threads()) == (3, 3)
+    assert (itk_threads(), blas_threads()) == before
+    assert thread_count() == available_threads()
+
+
+def test_the_affinity_of_the_process_is_respected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {1, 5, 6}, raising=False)
+    with use_threads(None) as count:
+        assert count == 3
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1025, 10**30])
+def test_an_impossible_number_of_threads_is_refused(threads: int) -> None:
+    with pytest.raises(UsageError, match="give a whole number from 1 to 1024"), use_threads(threads):
+        pytest.fail("the block ran")
+
+
+def test_a_network_runs_on_the_threads_of_the_block() -> None:
+    core, used = runtime.import_openvino().Core, []
+
+    class Watched:
+        def __init__(self) -> None:
+            self.core = core()
+
+        def compile_model(self, file: str, device: str, settings: dict[str, object]) -> object:
+            used.append(settings["INFERENCE_NUM_THREADS"])
+            return self.core.compile_model(file, device, settings)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runtime.import_openvino(), "Core", Watched)
+        network = load_network("perfusion.onnx")
+        batch = np.ones((2, 11, 60), np.float32)
+        with use_threads(2):
+            first = network(batch)
+        with use_threads(1):
+            second = network(batch)
+    assert used[-2:] == [2, 1] or used == [2, 1]
+    np.testing.assert_allclose(first, second, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{", b"\xff\xfe", b"[]", b"7", b'{"age.json": 7}', b"[" * 100_000, b'{"a": {"b": "c"}}']
+)
+def test_a_damaged_list_of_weights_is_a_weights_error(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "weights_folder", lambda: tmp_path)
+    (tmp_path / MANIFEST).write_bytes(content)
+    with pytest.raises(WeightsError, match="missing or damaged: install gliotype again") as caught:
+        weight_hashes()
+    assert caught.value.exit_code == 5
+
+
+def test_a_list_of_weights_that_is_a_folder_or_names_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runtime, "weights_folder", lambda: tmp_path)
+    (tmp_path / MANIFEST).mkdir()
+    with pytest.raises(WeightsError):
+        weight_hashes()
+    (tmp_path / MANIFEST).rmdir()
+    (tmp_path / MANIFEST).write_text(json.dumps({"age.json": "0" * 64}))
+    (tmp_path / "age.json").mkdir()
+    with pytest.raises(WeightsError, match=r"age\.json are missing"):
+        weight_hashes()
