@@ -23,14 +23,14 @@ from gliotype.train.answer.card import answer_card
 from gliotype.train.answer.records import PatientRecord
 from gliotype.train.answer.weights import PRIORS, Posterior, evidence_matrix, update_weights
 from gliotype.train.radiomics.errors import MeasurementErrors
-from gliotype.train.radiomics.fit import fit
+from gliotype.train.radiomics.fit import RESAMPLES, fit
 
 Floats = NDArray[np.float64]
 
 THRESHOLDS = (0.2, 0.8)
 """Probabilities at or below which the call is wildtype, and at or above which it is mutant."""
 
-HOSPITAL_SLOPE_SD, HOSPITAL_OFFSET_SD = 0.34, 0.35
+HOSPITAL_SLOPE_SD, HOSPITAL_OFFSET_SD = 0.34, 0.34
 """Spread of calibration slope and intercept between hospitals.
 
 Random-effects estimates (DerSimonian and Laird) over the 13 centres of the public MRI-GNP predictions that have at
@@ -85,6 +85,7 @@ def fit_answer(
     tables: Path,
     out: Path,
     progress: Callable[[str], None] = lambda line: None,
+    resamples: int = RESAMPLES,
 ) -> tuple[Path, ...]:
     """Refit `radiomics` and `age` for found outlines, update the weights, and write weights and cards.
 
@@ -93,6 +94,7 @@ def fit_answer(
         tables: folder of the public tables on which `radiomics` and `age` are fitted.
         out: folder to write to.
         progress: called with each step.
+        resamples: of the bootstrap of `radiomics` and `age`.
 
     Returns:
         The files written: ``age``, ``radiomics`` and ``answer``, each ``.json`` and ``.md``.
@@ -106,8 +108,8 @@ def fit_answer(
     if len({record.mutant for record in found}) < 2:
         raise InputError("the patients are of one class: give mutants and wildtypes")
     progress("radiomics and age")
-    errors = measurement_errors(records)
-    documents = fit(tables, out, errors=errors)
+    errors = MeasurementErrors.from_json(measurement_errors(records).to_json())
+    documents = fit(tables, out, errors=errors, resamples=resamples)
     models = tuple(LogisticModel.from_json(each) for each in documents["radiomics.json"]["models"])
     progress("weights")
     document = _document(_posterior(found, models), found)

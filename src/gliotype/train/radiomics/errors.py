@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -58,6 +59,16 @@ class MeasurementErrors:
                     other = rng.choice(known, size=len(values))
                     perturbed[:, column] *= np.exp(np.where(np.isfinite(drawn), drawn, other))
         return perturbed
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, rounded to what matters, from which `from_json` makes the errors again."""
+        rows = [[round(float(v), 4) if np.isfinite(v) else None for v in row] for row in self.log_ratios]
+        return {"features": list(self.features), "log_ratios": rows}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> MeasurementErrors:
+        """Make errors from what `to_json` returned."""
+        return cls(tuple(document["features"]), np.array(document["log_ratios"], dtype=np.float64))
 
     def summary(self) -> Mapping[str, tuple[int, float, float]]:
         """Number of patients, mean and standard deviation of the logarithm, by feature."""

@@ -77,7 +77,7 @@ def fit(
         "radiomics.json": {
             **_header("radiomics", seed, ucsf),
             "derived": DERIVED,
-            "errors": {} if errors is None else errors.summary(),
+            "errors": None if errors is None else errors.to_json(),
             "models": [_submodel(ucsf, parts, seed, resamples, errors) for parts in submodels()],
         },
     }
