@@ -79,8 +79,8 @@ docs/reference/measurements.md. The full model, log-odds per standard deviation:
 measured in {{ errors.log_ratios | length }} patients whose outline was both found and drawn by an expert (answer.md).
 
 **Results.** UCSF-PDGM, experts' masks without added errors, 5 x 5 cross-validation (95 % interval after DeLong).
-Models are fitted on all grades; beside, their AUROC within grades. Only {{ full.strata["grade 2-3"].patients }} patients
-of grade 2-3 ({{ full.strata["grade 2-3"].mutants }} mutant) have signal ratios.
+Models are fitted on all grades; beside, their AUROC within grades.
+Only {{ full.strata["grade 2-3"].patients }} patients of grade 2-3 ({{ full.strata["grade 2-3"].mutants }} mutant) have signal ratios.
 
 | parts | n | mutant | AUROC | within grade 2-3 | within grade 4 |
 | --- | --- | --- | --- | --- | --- |
