@@ -80,7 +80,8 @@ measured in {{ errors.log_ratios | length }} patients whose outline was both fou
 
 **Results.** UCSF-PDGM, experts' masks without added errors, 5 x 5 cross-validation (95 % interval after DeLong).
 Models are fitted on all grades; beside, their AUROC within grades.
-Only {{ full.strata["grade 2-3"].patients }} patients of grade 2-3 ({{ full.strata["grade 2-3"].mutants }} mutant) have signal ratios.
+Only {{ full.strata["grade 2-3"].patients }} patients of grade 2-3
+({{ full.strata["grade 2-3"].mutants }} mutant) have signal ratios.
 
 | parts | n | mutant | AUROC | within grade 2-3 | within grade 4 |
 | --- | --- | --- | --- | --- | --- |
