@@ -17,6 +17,7 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from gliotype.masks import dice
 from gliotype.prepare import prepare
 from gliotype.read import read_study
 from gliotype.segment import find_brain
@@ -24,7 +25,7 @@ from gliotype.study import Sequence, Subject
 from gliotype.volume import Volume
 
 sys.path.insert(0, str(Path(__file__).parent))
-from real_cases import Case, dice, interval, lgg
+from real_cases import Case, interval, lgg
 
 
 def compare(case: Case) -> tuple[float, float, float, float, float]:
@@ -38,7 +39,8 @@ def compare(case: Case) -> tuple[float, float, float, float, float]:
     _, theirs, _ = BrainExtraction(no_gpu=True).run(image)
     other = np.asarray(theirs.dataobj) > 0
     ours = np.asarray(prepared.brain.array, dtype=bool)
-    truth = nib.load(case.truth)
+    assert case.truth is not None, "every patient here has a truth"
+    truth = nib.Nifti1Image.from_filename(case.truth)
     mask = Volume(np.asarray(truth.dataobj).astype(np.uint8), truth.affine)
     tumour = mask.resample(prepared.grid, prepared.acquired_from_prepared[prepared.reference], order=0)
     inside = np.asarray(tumour.array) > 0

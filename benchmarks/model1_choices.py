@@ -18,13 +18,14 @@ from unittest.mock import patch
 
 import nibabel as nib
 import numpy as np
-from real_cases import Case, case_parser, dice, interval, with_truth
+from real_cases import Case, case_parser, interval, with_truth
 
+from gliotype.masks import dice
 from gliotype.prepare import prepare, to_acquired
 from gliotype.read import read_study
 from gliotype.segment import find_brain, segment, tumour
 from gliotype.segment.candidates import candidate_model
-from gliotype.segment.model1 import NetworkPass
+from gliotype.segment.model1 import NetworkPass, run_network
 from gliotype.study import PreparedStudy, Subject
 
 Looking = Callable[..., NetworkPass]
@@ -42,13 +43,13 @@ def as_seen_once(run_network: Looking) -> Looking:
 
 CHANGES: dict[str, Callable[[Looking], Mapping[str, Any]]] = {
     "as shipped": lambda run_network: {},
-    "without the look at the mirror image": lambda run_network: {"look": as_seen_once(run_network)},
+    "without the look at the mirror image": lambda run_network: {"run_network": as_seen_once(run_network)},
     "without the look at T2 and FLAIR alone": lambda run_network: {"FLUID_BRIGHT": ()},
     "without the patient's own appearance": lambda run_network: {"sharpen": lambda whole, *_: whole},
     "threshold of 0.4": lambda run_network: {"WHOLE_THRESHOLD": 0.4},
     "threshold of 0.6": lambda run_network: {"WHOLE_THRESHOLD": 0.6},
     "every candidate is tumour": lambda run_network: {
-        "evidence_model": lambda: replace(candidate_model(), threshold=-np.inf, most_symmetry=np.inf)
+        "candidate_model": lambda: replace(candidate_model(), threshold=-np.inf, most_symmetry=np.inf)
     },
 }
 """What takes the place of which name in `gliotype.segment.tumour`."""
@@ -78,11 +79,11 @@ def remembering(run_network: Looking) -> Looking:
 def run(case: Case) -> Row:
     study = read_study(None, files=case.files, subject=Subject(case.name, case.age))
     prepared = prepare(study, find_brain)
-    run_network = remembering(tumour.run_network)
+    remembered = remembering(run_network)
     return Row(
         case.cohort,
         {
-            name: found_with(change(run_network), run_network, prepared, case)
+            name: found_with(change(remembered), remembered, prepared, case)
             for name, change in CHANGES.items()
         },
     )
@@ -91,10 +92,11 @@ def run(case: Case) -> Row:
 def found_with(change: Mapping[str, Any], run_network: Looking, prepared: PreparedStudy, case: Case) -> float:
     """Find the tumour with a change, and compare it with the truth on the grid of the reference image."""
     with ExitStack() as changed:
-        for name, instead in {"look": run_network, **change}.items():
+        for name, instead in {"run_network": run_network, **change}.items():
             changed.enter_context(patch.object(tumour, name, instead))
         found = segment(prepared)
-    truth = np.asarray(nib.load(case.truth).dataobj) > 0
+    assert case.truth is not None, "every patient here has a truth"
+    truth = np.asarray(nib.Nifti1Image.from_filename(case.truth).dataobj) > 0
     return dice(np.asarray(to_acquired(found.labels, prepared).array) > 0, truth)
 
 

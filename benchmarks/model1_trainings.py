@@ -20,16 +20,18 @@ from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 from unittest.mock import patch
 
 import nibabel as nib
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from real_cases import Case, case_parser, dice, interval, with_truth
+from real_cases import Case, case_parser, interval, with_truth
 from torch import Tensor, nn
 
-from gliotype.atomic_files import atomic_write, claim, write_text
+from gliotype.atomic_files import atomic_write, check_run_settings, write_text
+from gliotype.masks import dice
 from gliotype.networks.unet import UNet3d
 from gliotype.prepare import prepare
 from gliotype.read import read_study
@@ -204,18 +206,21 @@ def prepare_real(run: Run, case: Case) -> None:
         return
     prepared = prepare(read_study(None, files=case.files, subject=Subject(case.name, case.age)), find_brain)
     images, brain_region = strip_to_network_grid(prepared)
-    file = nib.load(case.truth)
+    assert case.truth is not None, "every patient here has a truth"
+    file = nib.Nifti1Image.from_filename(case.truth)
     there = prepared.acquired_from_prepared[prepared.reference]
     truth = Volume((np.asarray(file.dataobj) > 0).astype(np.float32), file.affine)
     on_grid = truth.resample(model1.GRID, there @ np.linalg.inv(prepared.mni_from_prepared))
     with atomic_write(run.real(case)) as aside:
-        np.savez(aside, brain_region=brain_region, truth=np.asarray(on_grid.array) > 0.5, **images)
+        arrays: dict[str, Any] = {str(sequence): image for sequence, image in images.items()}
+        arrays |= {"brain_region": brain_region, "truth": np.asarray(on_grid.array) > 0.5}
+        np.savez(aside, **arrays)
 
 
 def read_real(run: Run, case: Case) -> Real:
     with np.load(run.real(case)) as file:
         images = {s: file[s] for s in model1.CHANNELS if s in file.files}
-        return Real(case.cohort, images, file["place"], file["truth"])
+        return Real(case.cohort, images, file["brain_region"], file["truth"])
 
 
 def train(run: Run, name: str, seed: int) -> tuple[nn.Module, float]:
@@ -344,7 +349,7 @@ def main() -> None:
     arguments = parser.parse_args()
     run = Run(arguments.output, arguments.anatomies, arguments.patients, arguments.held_out, arguments.steps)
     settings = {name: value for name, value in asdict(run).items() if name not in ("folder", "label_maps")}
-    claim(
+    check_run_settings(
         run.folder / "run.json", "trainings begun", settings | {"anatomies": label_map_hashes(run.label_maps)}
     )
     patients = with_truth(arguments.data, arguments.limit)

@@ -80,7 +80,7 @@ def true_sphericity(case: Case, result: gliotype.Result) -> float | None:
     if case.truth is None:
         return None
     prepared = result.prepared
-    file = nib.load(case.truth)
+    file = nib.Nifti1Image.from_filename(case.truth)
     labels = Volume(np.asarray(file.dataobj).astype(np.uint8), file.affine)
     there = prepared.acquired_from_prepared[prepared.reference]
     mask = labels.resample(prepared.grid, there, order=0)

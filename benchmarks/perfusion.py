@@ -32,6 +32,7 @@ from gliotype.simulate.dsc.signal import DscProtocol, tissue_signal
 mpl.use("Agg")
 mpl.rcParams["svg.hashsalt"] = "gliotype"
 from matplotlib import pyplot as plt  # noqa: E402
+from matplotlib.figure import Figure  # noqa: E402
 
 PICTURES = Path(__file__).parent / "pictures"
 FIGURE = Path(__file__).parents[1] / "docs" / "images" / "leakage.svg"
@@ -70,7 +71,7 @@ def reference_curves(data: Path) -> None:
             cbv, cbf, spacing = (float(row[name]) for name in ("cbv", "cbf", "tr"))
             mtt = 60 * cbv / cbf
             summed = spacing / mtt / (1 - np.exp(-spacing / mtt))
-            found = deconvolve(tissue[None], arterial, spacing * np.arange(tissue.size))
+            found = deconvolve(tissue[None], arterial, spacing * np.arange(tissue.size, dtype=np.float64))
             plain = 100 * tissue.sum() / arterial.sum() / cbv
             errors = (plain - 1, plain / summed - 1, 6000 * found.cbf[0] / cbf - 1, found.mtt_s[0] / mtt - 1)
             off.append(errors)
@@ -89,7 +90,7 @@ def real_curves(data: Path) -> None:
     found = loadmat(data / "data.mat")
     first, second, tr_s = (float(found[name].item()) for name in ("TE1", "TE2", "TR"))
     echoes = np.stack([found[name].astype(np.float64) for name in ("AIF_SIt", "NAWM_SIt", "tumor_SIt")])
-    times = tr_s * np.arange(echoes.shape[2])
+    times = tr_s * np.arange(echoes.shape[2], dtype=np.float64)
     bolus = find_bolus(echoes[1, 1], times)
     assert bolus is not None, "the white matter of the patient shows no bolus"
     relative = relative_signal(echoes.reshape(6, -1), bolus).reshape(echoes.shape)
@@ -111,7 +112,7 @@ def real_curves(data: Path) -> None:
         f"recovery: white matter {recovery[0]:.0f} %, tumour {recovery[1]:.0f} %; "
         f"CBF ratio {flow.cbf[1] / flow.cbf[0]:.2f}"
     )
-    _draw_real(times, relative, single, dual, bolus)
+    _draw_real(times, np.asarray(relative), single, dual, bolus)
 
 
 def patch(data: Path) -> None:
@@ -119,8 +120,12 @@ def patch(data: Path) -> None:
 
     The data's artery mask holds all voxels: it says where to look, and there is no truth.
     """
-    concentration = np.asarray(nib.load(data / "test_concentration.nii").dataobj, dtype=np.float64)[:, :, 0]
-    searched = np.asarray(nib.load(data / "test_artery_ROI.nii").dataobj)[:, :, 0].ravel() > 0
+    concentration = np.asarray(
+        nib.Nifti1Image.from_filename(data / "test_concentration.nii").dataobj, dtype=np.float64
+    )[:, :, 0]
+    searched = (
+        np.asarray(nib.Nifti1Image.from_filename(data / "test_artery_ROI.nii").dataobj)[:, :, 0].ravel() > 0
+    )
     curves = concentration.reshape(-1, concentration.shape[2])
     te_ms, times = 30.0, 1.0 * np.arange(curves.shape[1])
     signal = 1000 * np.exp(-te_ms / 1000 * 60 * curves)
@@ -241,7 +246,8 @@ def interval_of_median(values: Floats, patient: Floats) -> tuple[float, float, f
         np.median(np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))]))
         for _ in range(500)
     ]
-    return float(np.median(values)), *(float(q) for q in np.quantile(medians, [0.025, 0.975]))
+    low, high = np.quantile(medians, [0.025, 0.975])
+    return float(np.median(values)), float(low), float(high)
 
 
 def leakage_table(patients: int) -> None:
@@ -357,7 +363,7 @@ def _draw_patch(shape: tuple[int, ...], found: VoxelPerfusion, mean: Floats) -> 
     _save(figure, "perfusion_patch.png")
 
 
-def _save(figure: plt.Figure, name: str) -> None:
+def _save(figure: Figure, name: str) -> None:
     PICTURES.mkdir(exist_ok=True)
     figure.savefig(PICTURES / name, dpi=110)
     plt.close(figure)

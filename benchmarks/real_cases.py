@@ -21,6 +21,7 @@ from collections.abc import Sequence as Many
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
@@ -227,7 +228,7 @@ def _parts(result: gliotype.Result) -> dict[str, float]:
 def _compare(result: gliotype.Result, truth: Path | None) -> dict[str, float | None]:
     if truth is None:
         return {}
-    image = nib.load(truth)
+    image = nib.Nifti1Image.from_filename(truth)
     labels = np.asarray(image.dataobj).astype(int)
     grid = result.prepared.acquired_grids[result.prepared.reference]
     assert np.allclose(grid.affine, image.affine, atol=1e-3), "the truth lies on the reference image's grid"
@@ -273,12 +274,15 @@ def interval(values: Many[float], patients: Many[str] | None = None, *, seed: in
     return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
 
 
+def _with_probabilities(row: Row, of_cases: dict[str, list[float | None]]) -> Row:
+    means: dict[str, Any] = {name: _mean_probability(values) for name, values in of_cases.items()}
+    return replace(row, **means)
+
+
 def by_patient(rows: list[Row]) -> list[Row]:
     """One row for each patient: its first, with each probability the expit of the mean log-odds of its cases."""
     return [
-        replace(
-            group[0], **{name: _mean_probability([getattr(row, name) for row in group]) for name in METHODS}
-        )
+        _with_probabilities(group[0], {name: [getattr(row, name) for row in group] for name in METHODS})
         for patient in dict.fromkeys(row.patient for row in rows)
         if (group := [row for row in rows if row.patient == patient])
     ]

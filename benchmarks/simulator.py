@@ -24,7 +24,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gliotype.evaluate.metrics import share
+from gliotype.evaluate.decisions import share
 from gliotype.evaluate.roc import auroc
 from gliotype.measure.loci import loci
 from gliotype.measure.mismatch import mismatch
@@ -106,7 +106,7 @@ def physics() -> None:
 
 
 def _weigh(pd: float, t1_ms: float, t2_ms: float) -> tuple[float, float, float]:
-    p, a, b = (np.float32(value) for value in (pd, t1_ms, t2_ms))
+    p, a, b = (np.array(value, dtype=np.float32) for value in (pd, t1_ms, t2_ms))
     return (
         float(spin_echo(p, a, b, 600, 12)),
         float(spin_echo(p, a, b, 4500, 100)),
@@ -186,11 +186,12 @@ def checklist(rows: list[Row]) -> None:
 
 def _six_features(row: Row) -> list[float | None]:
     """The features of Choi's first model (2019)."""
+    surface, volume = row.shape["SurfaceArea"], row.shape["MeshVolume"]
     return [
         row.age,
         *(row.loci[name] for name in ("Frontal", "Parietal", "Thalamus")),
         row.shape["Sphericity"],
-        row.shape["SurfaceArea"] / row.shape["MeshVolume"],
+        surface / volume if surface is not None and volume is not None else None,
     ]
 
 
@@ -301,7 +302,7 @@ def speed(seconds: float = 20.0) -> None:
     """Print how many training cases a core simulates in a second."""
     rng, started, n = np.random.default_rng(0), time.perf_counter(), 0
     while time.perf_counter() - started < seconds:
-        simulate_case(rng, [template_anatomy()])
+        simulate_case(rng, (template_anatomy(),))
         n += 1
     print(
         f"training cases of Model 1 a second on one core: {n / (time.perf_counter() - started):.2f} (n = {n})"

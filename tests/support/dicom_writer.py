@@ -146,7 +146,7 @@ def write_enhanced(
     for k, t in planes:
         frame = Dataset()
         frame.PlanePositionSequence = [_item(ImagePositionPatient=_decimals(lps[:3, 3] + k * lps[:3, 2]))]
-        content = {"TemporalPositionIndex": t + 1}
+        content: dict[str, object] = {"TemporalPositionIndex": t + 1}
         if frame_times_s:
             content["FrameAcquisitionDateTime"] = f"20190304{_clock(frame_times_s[t])}"
         frame.FrameContentSequence = [_item(**content)]

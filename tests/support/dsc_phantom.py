@@ -45,8 +45,8 @@ def still_and_uptake(grid: Grid, mni_from_world: Matrix) -> tuple[np.ndarray, np
     suppressed = np.where(np.asarray(atlas.brain().array), 1.0, 0.4)  # fat is, in EPI
     fine = t2.with_array((400.0 * np.sqrt(head) * suppressed).astype(np.float32))
     uptake = np.zeros(head.shape, np.float32)
-    for tissue, change in ((atlas.Tissue.WHITE, 6.0), (atlas.Tissue.GREY, 14.0)):
-        uptake += change * np.asarray(atlas.tissue(tissue).array, np.float32)
+    for tissue, added in ((atlas.Tissue.WHITE, 6.0), (atlas.Tissue.GREY, 14.0)):
+        uptake += added * np.asarray(atlas.tissue(tissue).array, np.float32)
     x, y, z = np.moveaxis(atlas.brain().grid.world(), -1, 0)
     sinus = (np.abs(x) < 4) & (np.hypot(y + 18, z - 4) > 76) & (np.hypot(y + 18, z - 4) < 84) & (y < 10)
     uptake[sinus] = 45.0
@@ -95,8 +95,8 @@ def jerks(
     frames: int, at: dict[int, tuple[tuple[float, float, float], tuple[float, float, float]]]
 ) -> list[Matrix]:
     """Motion that jumps at some frames (turns in degrees, shifts in mm) and then stays."""
-    steps = []
-    now = np.eye(4)
+    steps: list[Matrix] = []
+    now: Matrix = np.eye(4)
     for t in range(frames):
         if t in at:
             now = moved(*at[t])
@@ -106,4 +106,4 @@ def jerks(
 
 def smooth_noise(shape: tuple[int, ...], seed: int) -> np.ndarray:
     """Random values that vary over a few voxels."""
-    return ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), 2.0)
+    return np.asarray(ndimage.gaussian_filter(np.random.default_rng(seed).normal(size=shape), 2.0))

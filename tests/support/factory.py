@@ -276,7 +276,7 @@ DSC = Grid((20, 24, 6), np.array([[-7.0, 0, 0, 66], [0, 0, 9.0, -30], [0, 7.0, 0
 
 def make_perfusion() -> tuple[DscSeries, Perfusion]:
     """A DSC series of 40 frames and what was measured of it; the right half of the brain has the higher rCBV."""
-    times = 1.5 * np.arange(40)
+    times = 1.5 * np.arange(40, dtype=np.float64)
     passing = np.where(times > 15, (times - 15) ** 3 * np.exp(-(times - 15) / 1.5), 0.0)
     passing /= passing.max()
     signal = 800 * np.exp(-0.6 * passing)[None, None, None] * np.ones((*DSC.shape, 1))

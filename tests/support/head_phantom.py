@@ -29,7 +29,7 @@ def head(
     world = empty.grid.world()
 
     def away(*centre: float) -> np.ndarray:
-        return np.linalg.norm(world - np.array(centre), axis=-1)
+        return np.asarray(np.linalg.norm(world - np.array(centre), axis=-1))
 
     brain, csf = away(0, 0, 5) < 27, away(-12, -10, 5) < 7
     tumour, core = away(10, 6, 2) < 12, away(10, 6, 2) < 7
