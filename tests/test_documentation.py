@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 import gliotype
+from gliotype.answer.combine import DRAWS, RANGE
+from gliotype.answer.model import answer_model
 from gliotype.evaluate import metrics as evaluation
 from gliotype.evaluate import predictive
 from gliotype.explain.saliency import AROUND_MM
@@ -76,6 +78,13 @@ QUOTED: dict[str, tuple[str, ...]] = {
         f"fewer than {warnings.FEW_FRAMES} frames; frames more than {warnings.SLOW_S:g} s apart; a baseline of fewer "
         f"than {warnings.SHORT_BASELINE} frames",
         f"fewer than {warnings.LITTLE_WHITE} voxels of white matter",
+    ),
+    "explanation/answer.md": (
+        f"the middle {100 * (RANGE[1] - RANGE[0]):.0f} % of {DRAWS:,} draws",
+        f"standard deviations of {answer_model().hospital_slope_sd:g} and {answer_model().hospital_offset_sd:g}",
+        f"at or above a probability of {answer_model().thresholds[1]:g}, *wildtype* at or below "
+        f"{answer_model().thresholds[0]:g}",
+        f"It is {DEFAULT_PREVALENCE:g} unless",
     ),
     "explanation/model2.md": (
         f"MNI152 orientation and scale, {slices.SPACING_MM:g} mm, {slices.SIZE} x {slices.SIZE}",
