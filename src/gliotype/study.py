@@ -131,6 +131,21 @@ class Image:
     acquisition: Acquisition = field(default_factory=Acquisition)
 
 
+@dataclass(frozen=True)
+class NotRead:
+    """Something in a study that was not read.
+
+    Attributes:
+        source: path relative to the study.
+        reason: why, a clause.
+        kind: what it is, where it may be important; else empty. It quotes nothing of the study.
+    """
+
+    source: str
+    reason: str
+    kind: str = ""
+
+
 @dataclass(frozen=True, eq=False)
 class Study:
     """A subject and the images of one examination.
@@ -139,11 +154,13 @@ class Study:
         subject: the patient.
         images: every image that was read, the chosen one of each sequence first among its kind.
         warnings: what a referee should know about the input, one sentence each.
+        not_read: what was found beside the images and not read.
     """
 
     subject: Subject
     images: tuple[Image, ...]
     warnings: tuple[str, ...] = ()
+    not_read: tuple[NotRead, ...] = ()
 
     @property
     def chosen(self) -> dict[Sequence, Image]:

@@ -22,8 +22,12 @@ class SeriesInfo:
     Attributes:
         acquisition: times, flip angle, contrast agent, description.
         name: file name without its ending (NIfTI), or empty.
-        texts: what the header says in words, the most telling first: series description, protocol.
+        texts: what the header says of this series in words, the most telling first: description, sequence name.
+        protocol: ProtocolName, which several series may share.
         folder: name of the folder that holds the file.
+        shared: which of ``"protocol"`` and ``"folder"`` several images of the study have in common, so that what they
+            say about contrast does not count.
+        uncounted: what speaks for contrast and does not count, since it holds for several sequences; a clause.
         scanning: DICOM ScanningSequence values (``SE GR IR EP RM``).
         image_type: DICOM ImageType values, upper case.
         weighting: DICOM AcquisitionContrast of enhanced MR, upper case.
@@ -38,7 +42,10 @@ class SeriesInfo:
     acquisition: Acquisition = field(default_factory=Acquisition)
     name: str = ""
     texts: tuple[str, ...] = ()
+    protocol: str = ""
     folder: str = ""
+    shared: frozenset[str] = frozenset()
+    uncounted: str = ""
     scanning: frozenset[str] = frozenset()
     image_type: tuple[str, ...] = ()
     weighting: str = ""
@@ -51,11 +58,10 @@ class SeriesInfo:
 
     @property
     def all_texts(self) -> tuple[tuple[str, str], ...]:
-        """Every text with what it is, the most telling first: file name, descriptions, folder."""
+        """Every text with what it is, the most telling first: file name, descriptions, protocol, folder."""
         described = tuple(("description", text) for text in self.texts)
-        return tuple(
-            pair for pair in (("file name", self.name), *described, ("folder", self.folder)) if pair[1]
-        )
+        common = (("protocol", self.protocol), ("folder", self.folder))
+        return tuple(pair for pair in (("file name", self.name), *described, *common) if pair[1])
 
     @property
     def derived(self) -> bool:
@@ -73,6 +79,7 @@ class Examination:
         description: study description.
         age: years, or None.
         sex: ``"M"``, ``"F"`` or None.
+        age_from_dates: whether the age was reckoned from the dates of birth and examination.
     """
 
     patient: str = ""
@@ -80,6 +87,7 @@ class Examination:
     description: str = ""
     age: float | None = None
     sex: str | None = None
+    age_from_dates: bool = False
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,6 +118,8 @@ class Series:
         problem: why it cannot serve as an image, or None.
         broken: whether the file is damaged, rather than whole but unsuitable.
         acquired: sorts the series of a study in time.
+        time_s: time of day at which acquisition began, in s, or None.
+        files: path inside the study of each of its files; empty where `source` is the only one.
     """
 
     source: str
@@ -120,6 +130,8 @@ class Series:
     problem: InputError | None = None
     broken: bool = False
     acquired: tuple[float, ...] = ()
+    time_s: float | None = None
+    files: tuple[str, ...] = ()
 
 
 def broken_series(source: str, error: InputError, name: str = "") -> Series:

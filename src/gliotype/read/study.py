@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from gliotype.errors import InputError, NoStructuralImageError, UsageError
 from gliotype.paths import as_path
@@ -14,13 +14,22 @@ from gliotype.read.diffusion import NEEDED, ComputedAdc, computed_adc
 from gliotype.read.examinations import by_format, of_one_examination, refuse_folders_side_by_side
 from gliotype.read.files import Format, Found, open_source
 from gliotype.read.identify import keywords as words
-from gliotype.read.identify.by_header import Identity, identify, surgery_remark
-from gliotype.read.identify.by_voxels import decided_by_content
+from gliotype.read.identify.by_header import (
+    SURE,
+    Identity,
+    identify,
+    modality_word,
+    own_contrast,
+    surgery_remark,
+)
 from gliotype.read.identify.choose import HEAD_MM, Candidate, preference, ranked, reach_mm
+from gliotype.read.identify.context import without_common_evidence
+from gliotype.read.identify.decide import decide_together
+from gliotype.read.losses import entries_not_listed, files_not_read, loss_warning
 from gliotype.read.nifti.bids import broken_sidecars, sidecar_for, sidecars_of, stem_of
 from gliotype.read.nifti.image import read_nifti
 from gliotype.read.series import Loaded, Series, unread_volume
-from gliotype.study import STRUCTURAL, Image, Sequence, Study, Subject
+from gliotype.study import STRUCTURAL, Image, NotRead, Sequence, Study, Subject
 from gliotype.text import printable
 
 
@@ -60,6 +69,7 @@ def read_study(
             gathered.used[sequence] = _named(sequence, path, source, stack)
         if source is not None:
             found = stack.enter_context(open_source(source))
+            gathered.not_read += _not_listed(source, found)
             taken = {path.resolve() for path in named.values()}
             _gather(gathered, _outside(found, taken), study_uid)
         return _study(gathered, subject)
@@ -76,13 +86,25 @@ class _Gathered:
         source: name of the study for messages.
         used: by sequence, the image in use, and its voxels.
         unused: images that are not used.
-        errors: what could not be read.
+        errors: images that could not be read.
+        warnings: about identification.
+        not_read: what is no image of the study.
     """
 
     source: str
     used: dict[Sequence, tuple[Candidate, Loaded]] = field(default_factory=dict)
     unused: list[Candidate] = field(default_factory=list)
     errors: list[InputError] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
+    not_read: list[NotRead] = field(default_factory=list)
+
+
+def _not_listed(source: Path, found: tuple[Found, ...]) -> list[NotRead]:
+    """List what lies in a folder, or in an unpacked zip, and is not among its files."""
+    if not found or found[0].path == source:
+        return []
+    depth = len(PurePosixPath(found[0].relative).parts)
+    return entries_not_listed(found[0].path.parents[depth - 1], found)
 
 
 def _outside(found: Iterable[Found], taken: set[Path]) -> list[Found]:
@@ -90,26 +112,34 @@ def _outside(found: Iterable[Found], taken: set[Path]) -> list[Found]:
     return [f for f in found if not taken.intersection((f.path.resolve(), *f.path.resolve().parents))]
 
 
-def _read_headers(found: list[Found]) -> list[Series]:
-    """Read the header of every image file."""
+def _read_headers(found: list[Found]) -> tuple[list[Series], list[NotRead]]:
+    """Read the header of every image file; and list the files that hold no image."""
     sidecars = sidecars_of(found)
     nifti = [f for f in found if f.format is Format.NIFTI]
-    return [
-        *read_dicom(f for f in found if f.format is Format.DICOM),
-        *(read_nifti(f, sidecar_for(f.relative, sidecars)) for f in nifti),
-        *broken_sidecars(found),
-    ]
+    series, passed_over = read_dicom(f for f in found if f.format is Format.DICOM)
+    series += [read_nifti(f, sidecar_for(f.relative, sidecars)) for f in nifti]
+    broken = broken_sidecars(found)
+    used = [s.source for s in broken]
+    used += [name for name in sidecars if any(sidecar_for(f.relative, {name: sidecars[name]}) for f in nifti)]
+    return [*series, *broken], [*passed_over, *files_not_read(found, used)]
 
 
 def _gather(gathered: _Gathered, found: list[Found], study_uid: str | None) -> None:
     """Identify the images of a source, and load the best of each sequence that was not named."""
-    series = of_one_examination(_read_headers(found), study_uid, gathered.source)
+    everything, not_read = _read_headers(found)
+    gathered.not_read += not_read
+    series = of_one_examination(everything, study_uid, gathered.source)
+    series = without_common_evidence(series)
     candidates = [_usable(Candidate(one, identify(one.info))) for one in series]
     gathered.errors += [
         s.problem for s in series if s.problem and s.broken and not words.match_mask(s.info.name)
     ]
-    candidates, loaded, errors = decided_by_content(candidates, gathered.used)
-    gathered.errors += errors
+    if study_uid is None:
+        refuse_folders_side_by_side(candidates, gathered.source)
+    decision = decide_together(candidates, gathered.used)
+    candidates = decision.candidates
+    gathered.errors += decision.errors
+    gathered.warnings += decision.warnings
     if study_uid is None:
         refuse_folders_side_by_side(candidates, gathered.source)
     if Sequence.ADC not in gathered.used and all(c.identity.sequence is not Sequence.ADC for c in candidates):
@@ -121,7 +151,7 @@ def _gather(gathered: _Gathered, found: list[Found], study_uid: str | None) -> N
                 c.dismissed(f"Not used: the caller named the {sequence.word}.") for c in alike
             ]
         else:
-            _use_first_readable(gathered, sequence, alike, loaded)
+            _use_first_readable(gathered, sequence, alike, decision.loaded)
     gathered.unused += [c for c in candidates if c.identity.sequence is None]
 
 
@@ -172,11 +202,11 @@ def _named(sequence: Sequence, path: Path, source: Path | None, stack: ExitStack
     """Read the image that the caller named for a sequence; whatever is wrong with it is an error."""
     listed = [*stack.enter_context(open_source(path)), *_sidecar_beside(path)]
     found = [replace(f, relative=_relative(f.path, path, source)) for f in listed]
-    series = _read_headers(found)
+    series, _ = _read_headers(found)
     usable = [s for s in series if s.problem is None and s.info.modality == "MR"]
     if not usable:
         problems = [s.problem for s in series if s.problem]
-        kinds = {s.info.modality for s in series}
+        kinds = {modality_word(s.info.modality) for s in series}
         raise (
             problems[0]
             if problems
@@ -235,7 +265,8 @@ def _study(gathered: _Gathered, subject: Subject) -> Study:
         warnings.append(f"{more} more files could not be read.")
     for candidate, loaded in ordered.values():
         warnings += [*loaded.warnings, *_remarks(candidate)]
-    warnings += _different_patients(ordered.values())
+    warnings += [*gathered.warnings, *_different_patients(ordered.values())]
+    warnings += loss_warning(gathered.not_read, len(unused), _missed(gathered))
     everyone = [c.series.examination for c, _ in ordered.values()]
     return Study(
         subject=replace(
@@ -247,7 +278,15 @@ def _study(gathered: _Gathered, subject: Subject) -> Study:
         ),
         images=(*images, *(_image(candidate, None) for candidate in unused)),
         warnings=tuple(dict.fromkeys(warnings)),
+        not_read=tuple(gathered.not_read),
     )
+
+
+def _missed(gathered: _Gathered) -> list[str]:
+    """Name the sequences of images that cannot be used and of which no other is there."""
+    dismissed = [c.series.info for c in gathered.unused if c.identity.sequence is None]
+    sequences = [identify(info).sequence for info in dismissed]
+    return [s.word for s in sequences if s is not None and s not in gathered.used]
 
 
 def _different_patients(used: Iterable[tuple[Candidate, Loaded]]) -> list[str]:
@@ -288,19 +327,25 @@ def _remarks(candidate: Candidate) -> list[str]:
     series, identity = candidate.series, candidate.identity
     info = series.info
     remarks = surgery_remark(info, series.examination.description)
-    said = any((word := words.match_contrast(text)) and word[0] for _, text in info.all_texts)
-    if identity.sequence is Sequence.FLAIR and (info.acquisition.contrast or said):
+    said = own_contrast(info)
+    if identity.sequence is Sequence.FLAIR and (info.acquisition.contrast or (said and said[0].given)):
         remarks.append(
             f"{series.source}: the FLAIR was acquired after contrast; its brightness may come from the agent."
+        )
+    elif identity.sequence is Sequence.FLAIR and info.uncounted:
+        remarks.append(
+            f"{series.source}: the FLAIR may have been acquired after contrast ({info.uncounted}); "
+            "its brightness may come from the agent."
         )
     if identity.sequence in STRUCTURAL and reach_mm(series) < HEAD_MM:
         remarks.append(
             f"{series.source}: it covers only {reach_mm(series):.0f} mm along one of its axes, not the whole head."
         )
-    if identity.sequence is not None and identity.confidence < 0.6:
+    if identity.sequence is not None and (identity.confidence < SURE or identity.rival is not None):
+        rival = f", and may be {identity.rival.word} instead" if identity.rival else ""
         remarks.append(
-            f"{series.source} was taken for {identity.sequence.word} with confidence {identity.confidence:.2f} only: "
-            f"name the files (--t1, --t1c, --t2, --flair) if that is wrong."
+            f"{series.source} was taken for {identity.sequence.word} with confidence {identity.confidence:.2f} only"
+            f"{rival}: name the files (--t1, --t1c, --t2, --flair) if that is wrong."
         )
     return remarks
 
@@ -315,7 +360,8 @@ def _nothing_structural(gathered: _Gathered) -> InputError | NoStructuralImageEr
     problem = next((s.problem for s in series if s.problem and not s.info.pictured), None)
     if problem is not None and all(s.problem for s in series):
         return problem
-    kinds = {s.info.modality for s in [*series, *(c.series for c, _ in gathered.used.values())]}
+    everything = [*series, *(c.series for c, _ in gathered.used.values())]
+    kinds = {"MR" if s.info.modality == "MR" else modality_word(s.info.modality) for s in everything}
     if "MR" not in kinds:
         return InputError(f"{gathered.source} holds {', '.join(sorted(kinds))}, not MR: give the MR study")
     held = [f"{c.series.source} ({c.identity.reason.rstrip('.')})" for c in gathered.unused]

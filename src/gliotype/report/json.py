@@ -77,6 +77,7 @@ def _document(result: Result, report_seconds: float) -> dict[str, Any]:
             for image in result.study.images
             if all(image is not used for used in chosen.values())
         ],
+        "not_read": [{"source": one.source, "reason": one.reason} for one in result.study.not_read],
         "warnings": result.warnings,
         "seconds": _seconds(result.seconds, report_seconds),
         "threads": result.threads,

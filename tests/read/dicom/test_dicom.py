@@ -180,7 +180,7 @@ def test_resent_slices_count_once(small: Volume, tmp_path: Path) -> None:
     write(small, tmp_path / "b", SeriesInstanceUID=uid, leave_out=list(range(3, 12)))
     study = read(tmp_path)
     assert_same_place(study.chosen[Sequence.T1].volume, small)
-    assert any("came 2 times" in warning for warning in study.warnings)
+    assert any("3 slices sent twice" in warning for warning in study.warnings)
 
 
 def test_echoes_of_one_series_are_separated(small: Volume, tmp_path: Path) -> None:

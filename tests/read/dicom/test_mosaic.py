@@ -127,7 +127,7 @@ def test_a_scanners_mosaic_lies_where_nibabel_puts_it(tmp_path: Path) -> None:
         pytest.skip("this nibabel was installed without the data of its tests")
     content = gzip.decompress(packed.read_bytes())
     (tmp_path / "a.dcm").write_bytes(content)
-    (one,) = read_dicom([Found(tmp_path / "a.dcm", "a.dcm", Format.DICOM)])
+    ((one,), _) = read_dicom([Found(tmp_path / "a.dcm", "a.dcm", Format.DICOM)])
     assert one.grid is not None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -10,7 +10,8 @@ import pytest
 from scipy import ndimage
 
 from gliotype.read import read_study
-from gliotype.read.identify.by_voxels import appearance_of, coarse, correlation, enhancement
+from gliotype.read.identify.by_voxels import appearance_of, correlation, enhancement
+from gliotype.read.identify.voxel_access import coarse
 from gliotype.study import Sequence, Subject
 from gliotype.volume import Volume
 

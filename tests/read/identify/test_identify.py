@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gliotype.read.identify.by_header import identify
-from gliotype.read.identify.keywords import match_contrast, match_kind, match_mask, match_surgery
+from gliotype.read.identify.contrast_words import ContrastMatch, match_contrast
+from gliotype.read.identify.keywords import match_kind, match_mask, match_surgery
 from gliotype.read.identify.kinds import Kind
 from gliotype.read.series import SeriesInfo
 from gliotype.study import Acquisition, Sequence
@@ -129,7 +130,7 @@ def test_nothing_known_is_open() -> None:
         (False, "AX T1", Sequence.T1, 0.85, 1.0),
         (True, "AX T1 POST", Sequence.T1C, 0.9, 1.0),
         (False, "AX T1 POST", Sequence.T1, 0.4, 0.65),
-        (True, "AX T1 PRE", Sequence.T1C, 0.4, 0.65),
+        (True, "AX T1 PRE", Sequence.T1, 0.4, 0.65),
     ],
 )
 def test_contrast_by_header_and_words(
@@ -171,7 +172,7 @@ def test_words_about_surgery() -> None:
     assert match_surgery("T1 postop")
     assert not match_surgery("T1 POST OPTIC")
     assert match_contrast("T1 post-op") is None
-    assert match_contrast("T1 postop +C") == (True, "t1 +c")
+    assert match_contrast("T1 postop +C") == ContrastMatch(True, "+c")
 
 
 def test_registration_targets_are_not_sequences() -> None:

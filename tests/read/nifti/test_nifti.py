@@ -314,7 +314,10 @@ def test_other_sequences_alone_are_listed(small: Volume, tmp_path: Path) -> None
 
 def test_a_folder_of_masks_is_never_read(small: Volume, tmp_path: Path) -> None:
     save(small, tmp_path / "images" / "T2.nii.gz")
-    save(small, tmp_path / "labels" / "case1.nii.gz")
+    save(
+        small.with_array((small.array > small.array.mean()).astype(np.uint8)),
+        tmp_path / "labels" / "case1.nii.gz",
+    )
     study = read(tmp_path)
     assert [image.sequence for image in study.images] == [Sequence.T2, None]
     assert "the folder says 'labels'" in study.images[1].reason

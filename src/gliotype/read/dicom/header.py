@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import warnings
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,7 +19,13 @@ from gliotype.read.dicom.dataset import read_dataset
 from gliotype.read.dicom.frame import Frame
 from gliotype.read.dicom.mosaic import MOSAIC, tiles_of
 from gliotype.read.files import Found
-from gliotype.read.header_values import age_in_years, contrast_given, sex_of
+from gliotype.read.header_values import (
+    age_between,
+    age_in_years,
+    contrast_given,
+    seconds_of_day,
+    sex_of,
+)
 from gliotype.read.parsing import reading
 from gliotype.read.series import Examination, SeriesInfo
 from gliotype.study import Acquisition
@@ -49,6 +54,11 @@ _KEYWORDS = [
     "PatientName",
     "PatientAge",
     "PatientSex",
+    "PatientBirthDate",
+    "StudyDate",
+    "SeriesDate",
+    "AcquisitionDate",
+    "EchoNumbers",
     "Rows",
     "Columns",
     "SamplesPerPixel",
@@ -98,6 +108,9 @@ class Header:
         examination: whose it is.
         number: SeriesNumber.
         frames: its slices; none for a picture without a place in the patient.
+        found: the file.
+        echo: EchoNumbers, or None.
+        unplaced: why it has no place in the patient, a clause; empty where it has one.
     """
 
     source: str
@@ -107,6 +120,14 @@ class Header:
     examination: Examination
     number: float
     frames: tuple[Frame, ...]
+    found: Found
+    echo: int | None = None
+    unplaced: str = ""
+
+    def frames_alike(self, other: Header) -> bool:
+        """Whether the frames of both files say the same, apart from the file they are in."""
+        own = [replace(frame, found=self.found) for frame in self.frames]
+        return own == [replace(frame, found=self.found) for frame in other.frames]
 
 
 def read_header(found: Found) -> Header | None:
@@ -143,11 +164,28 @@ def _header(found: Found) -> Header | None:
             source=found.relative,
             uid=_text(dataset, "SOPInstanceUID") or found.relative,
             series=(_text(dataset, "StudyInstanceUID"), _text(dataset, "SeriesInstanceUID")),
-            info=_series_info(dataset, found, pictured=not frames),
+            info=_series_info(dataset, found, pictured),
             examination=_examination(dataset),
             number=_number(dataset.get("SeriesNumber")) or 0.0,
             frames=frames,
+            found=found,
+            echo=_integer(dataset.get("EchoNumbers")),
+            unplaced="" if frames else _unplaced(dataset, pictured),
         )
+
+
+def _unplaced(dataset: Dataset, pictured: bool) -> str:
+    """Say why no frame of a file has a place in the patient."""
+    if pictured:
+        return "is a picture without a place in the patient"
+    needed = {
+        "ImageOrientationPatient": "orientation",
+        "ImagePositionPatient": "position",
+        "PixelSpacing": "pixel spacing",
+    }
+    missing = [word for keyword, word in needed.items() if not dataset.get(keyword)]
+    listed = " and ".join(filter(None, [", ".join(missing[:-1]), missing[-1] if missing else ""]))
+    return f"does not say where it lies in the patient (its {listed or 'geometry'} is missing or unusable)"
 
 
 def _frames(dataset: Dataset, found: Found) -> Iterator[Frame]:
@@ -184,10 +222,13 @@ def _frames(dataset: Dataset, found: Found) -> Iterator[Frame]:
                 groups.value("FrameContentSequence", "TemporalPositionIndex")
                 or dataset.get("TemporalPositionIdentifier")
             ),
-            time_s=_seconds(
-                groups.value("FrameContentSequence", "FrameAcquisitionDateTime")
-                or dataset.get("AcquisitionTime")
-                or dataset.get("ContentTime")
+            time_s=seconds_of_day(
+                str(
+                    groups.value("FrameContentSequence", "FrameAcquisitionDateTime")
+                    or dataset.get("AcquisitionTime")
+                    or dataset.get("ContentTime")
+                    or ""
+                )
             ),
             trigger_ms=_number(dataset.get("TriggerTime")),
             number=(
@@ -269,7 +310,7 @@ def _series_info(dataset: Dataset, found: Found, pictured: bool) -> SeriesInfo:
         agent = administered == "YES"
     elif dataset.get("ContrastBolusAgentSequence"):
         agent = True
-    texts = ("SeriesDescription", "ProtocolName", "SequenceName", "PulseSequenceName", "BodyPartExamined")
+    texts = ("SeriesDescription", "SequenceName", "PulseSequenceName", "BodyPartExamined")
     folder = found.relative.rpartition("/")[0].rpartition("/")[2]
     return SeriesInfo(
         acquisition=Acquisition(
@@ -288,6 +329,7 @@ def _series_info(dataset: Dataset, found: Found, pictured: bool) -> SeriesInfo:
             study_uid=_text(dataset, "StudyInstanceUID") or None,
         ),
         texts=tuple(text for key in texts if (text := _text(dataset, key))),
+        protocol=_text(dataset, "ProtocolName"),
         folder=folder,
         scanning=frozenset(scanning),
         weighting=str(groups.value("MRImageFrameTypeSequence", "AcquisitionContrast") or "").upper(),
@@ -300,12 +342,16 @@ def _series_info(dataset: Dataset, found: Found, pictured: bool) -> SeriesInfo:
 
 def _examination(dataset: Dataset) -> Examination:
     """Take patient and study; the patient's number or name leaves this function only as a hash."""
+    age = age_in_years(_text(dataset, "PatientAge"))
+    dates = (_text(dataset, key) for key in ("AcquisitionDate", "SeriesDate", "StudyDate"))
+    reckoned = age_between(_text(dataset, "PatientBirthDate"), next(filter(None, dates), ""))
     person = _text(dataset, "PatientID").strip() or str(dataset.get("PatientName") or "").strip("^ ")
     return Examination(
         patient=hashlib.sha256(person.lower().encode()).hexdigest()[:16] if person else "",
         study=_text(dataset, "StudyInstanceUID"),
         description=_text(dataset, "StudyDescription"),
-        age=age_in_years(_text(dataset, "PatientAge")),
+        age=age if age is not None else reckoned,
+        age_from_dates=age is None and reckoned is not None,
         sex=sex_of(_text(dataset, "PatientSex")),
     )
 
@@ -345,9 +391,3 @@ def _positive(number: float | None) -> float | None:
 def _integer(value: Any) -> int | None:
     number = _number(value)
     return None if number is None else int(number)
-
-
-def _seconds(value: Any) -> float | None:
-    """Read the time of day in s from a DICOM time or date-time."""
-    match = re.match(r"(?:\d{8})?(\d\d)(\d\d)(\d\d(?:\.\d+)?)(?!\d)", str(value or "").strip())
-    return 3600 * int(match[1]) + 60 * int(match[2]) + float(match[3]) if match else None

@@ -9,6 +9,7 @@ import numpy as np
 
 from gliotype.errors import InputError
 from gliotype.read.dicom.frame import Frame
+from gliotype.read.dicom.grouping import group_headers
 from gliotype.read.dicom.header import Header, read_header
 from gliotype.read.dicom.pixels import decode_pixels
 from gliotype.read.dicom.promise import refuse_oversized
@@ -19,29 +20,33 @@ from gliotype.read.limits import refuse_more_voxels
 from gliotype.read.parsing import reading
 from gliotype.read.series import Loaded, Series, broken_series
 from gliotype.read.validate import compact, validate
+from gliotype.study import NotRead
 from gliotype.volume import Array, Volume
 
 
-def read_dicom(files: Iterable[Found]) -> list[Series]:
+def read_dicom(files: Iterable[Found]) -> tuple[list[Series], list[NotRead]]:
     """Read the headers of DICOM files and gather them into images.
 
-    Files without an image (reports, directories, presentation states) are passed over; of files with the
-    same SOPInstanceUID the first counts.
     A file that cannot be read stands as a series of its own, which is broken.
+
+    Returns:
+        The images, and the files that hold none (reports, directories, presentation states) or are copies.
     """
-    by_series: dict[tuple[str, str], list[Header]] = {}
-    seen: set[str] = set()
-    broken = []
+    headers, broken, without = [], [], []
     for found in files:
         try:
             file = read_header(found)
         except InputError as error:
             broken.append(broken_series(found.relative, error))
             continue
-        if file is not None and file.uid not in seen:
-            seen.add(file.uid)
-            by_series.setdefault(file.series, []).append(file)
-    return [series for group in by_series.values() for series in _images(group)] + broken
+        if file is None:
+            without.append(
+                NotRead(found.relative, "a DICOM object without an image, such as a report or an index")
+            )
+        else:
+            headers.append(file)
+    groups, copies = group_headers(headers)
+    return [series for group in groups for series in _images(group)] + broken, [*without, *copies]
 
 
 def _images(files: list[Header]) -> Iterator[Series]:
@@ -49,22 +54,23 @@ def _images(files: list[Header]) -> Iterator[Series]:
     files = sorted(files, key=lambda file: file.frames[0].number if file.frames else (0, 0))
     frames = [frame for file in files for frame in file.frames]
     header = {frame.found.relative: file for file in files for frame in file.frames}
+    if unplaced := [file for file in files if not file.frames]:
+        yield _picture(unplaced)
     if not frames:
-        yield _picture(files[0])
         return
     for image in split_images(frames):
         yield _series(image, header[image[0].found.relative])
 
 
-def _picture(file: Header) -> Series:
-    problem = InputError(
-        f"{file.source} is a picture without a place in the patient: give the original series"
-    )
+def _picture(files: list[Header]) -> Series:
+    file = files[0]
+    problem = InputError(f"{file.source} {file.unplaced}: give the original series")
 
     def load() -> Loaded:
         raise problem
 
-    return Series(file.source, None, file.info, file.examination, load, problem)
+    sources = tuple(file.source for file in files)
+    return Series(file.source, None, file.info, file.examination, load, problem, files=sources)
 
 
 def _series(frames: list[Frame], file: Header) -> Series:
@@ -99,6 +105,8 @@ def _series(frames: list[Frame], file: Header) -> Series:
         load=lambda: _load(frames, source, info.acquisition.tr_ms),
         problem=problem,
         acquired=(file.number, float(frames[0].number[0])),
+        time_s=min((f.time_s for f in frames if f.time_s is not None), default=None),
+        files=tuple(dict.fromkeys(frame.found.relative for frame in frames)),
     )
 
 

@@ -17,20 +17,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage, stats
 
-from gliotype.errors import InputError
 from gliotype.read.identify.by_header import Identity
 from gliotype.read.identify.choose import Candidate, ranked
 from gliotype.read.identify.kinds import Kind
-from gliotype.read.series import Loaded, Series
+from gliotype.read.identify.voxel_access import COARSE_MM, VoxelAccess, count_values
+from gliotype.read.series import Series
 from gliotype.study import STRUCTURAL, Sequence
 from gliotype.volume import Volume
 
 MAX_CONFIDENCE = 0.8
-MIN_ENHANCEMENT = 0.2
-"""By how much (see `enhancement`) one of two images called T1 must gain to be taken for T1c."""
-_COARSE_MM = 3.0
 _HEAD_HEIGHT_MM = 150.0
-_MAX_LABELS = 16
+MAX_LABELS = 16
+"""An image with no more different values is a label map."""
 _MAX_TOGETHER = 8
 
 _LOOKS: Mapping[Kind, tuple[tuple[float, float], ...]] = {
@@ -62,12 +60,6 @@ class Appearance:
     bright: float
     dark: float
     fluid: float
-
-
-def coarse(volume: Volume) -> Volume:
-    """Resample an image to 3 mm and RAS+, without negative values: what the measures below work on."""
-    small = volume.resample(volume.grid.bounding(_COARSE_MM))
-    return small.with_array(np.maximum(small.array, np.float32(0)))
 
 
 def appearance_of(image: Volume) -> Appearance | None:
@@ -102,55 +94,10 @@ def _within(array: NDArray[np.float32], radius: float) -> NDArray[np.bool_]:
         return array > 0
     head = labels == 1 + int(np.argmax(ndimage.sum_labels(head, labels, range(1, count + 1))))
     low, high = np.percentile(np.argwhere(head), [1, 99], axis=0)
-    low[2] = max(low[2], high[2] - _HEAD_HEIGHT_MM / _COARSE_MM)
+    low[2] = max(low[2], high[2] - _HEAD_HEIGHT_MM / COARSE_MM)
     middle, half = (low + high) / 2, np.maximum((high - low) / 2, 1.0)
     distance = np.sqrt((((np.moveaxis(np.indices(array.shape), 0, -1) - middle) / half) ** 2).sum(axis=-1))
     return np.asarray((distance < radius) & head, dtype=np.bool_)
-
-
-def decided_by_content(
-    candidates: list[Candidate], used: Mapping[Sequence, tuple[Candidate, Loaded]]
-) -> tuple[list[Candidate], dict[Series, Loaded], list[InputError]]:
-    """Decide by their voxels what header and name left open.
-
-    Args:
-        candidates: all images of a source.
-        used: images whose sequence is certain already, with their voxels.
-
-    Returns:
-        The candidates, identified as far as possible; the voxels that had to be read; and errors of reading.
-    """
-    loaded = {candidate.series: voxels for candidate, voxels in used.values()}
-    certain = [candidate for candidate, _ in used.values()]
-    errors: list[InputError] = []
-    nameless = {
-        c.series for c in candidates if c.identity.open.intersection(_LOOKS) and c.series.info.frames == 1
-    }
-    if nameless:
-        candidates = _with_weighting(candidates, certain, nameless, loaded, errors)
-    has_t1c = Sequence.T1C in used or any(c.identity.sequence is Sequence.T1C for c in candidates)
-    unclear = [c for c in candidates if c.identity.contrast_open]
-    plain = [c for c in [*certain, *candidates] if c.identity.sequence is Sequence.T1]
-    if not has_t1c and unclear and len(plain) > 1:
-        least = 0.0 if nameless.issuperset(c.series for c in plain) else MIN_ENHANCEMENT
-        candidates = _with_contrast(candidates, plain, least, loaded, errors)
-    elif has_t1c:
-        candidates = [_beside_t1c(c) if c.identity.contrast_open else c for c in candidates]
-    return candidates, loaded, errors
-
-
-def _read(candidate: Candidate, loaded: dict[Series, Loaded], errors: list[InputError]) -> Volume | None:
-    """Read the voxels of a candidate once; None, and an error noted, if that fails."""
-    series = candidate.series
-    if series not in loaded:
-        try:
-            if series.problem is not None:
-                raise series.problem
-            loaded[series] = series.load()
-        except InputError as error:
-            errors.append(error)
-            return None
-    return loaded[series].volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,44 +108,49 @@ class _Seen:
     appearance: Appearance
 
 
-def _with_weighting(
-    candidates: list[Candidate],
-    certain: list[Candidate],
-    nameless: set[Series],
-    loaded: dict[Series, Loaded],
-    errors: list[InputError],
-) -> list[Candidate]:
-    """Decide between T1, T2 and FLAIR for the nameless candidates together, beside the known ones."""
+def name_nameless(
+    candidates: list[Candidate], certain: list[Candidate], access: VoxelAccess
+) -> tuple[list[Candidate], set[Series]]:
+    """Decide between T1, T2 and FLAIR for the images that header and name leave open, beside the known ones.
+
+    Args:
+        candidates: all images of a source.
+        certain: images whose sequence the caller named.
+        access: reads voxels.
+
+    Returns:
+        The candidates, identified as far as possible, and which of them were open.
+    """
+    nameless = {
+        c.series for c in candidates if c.identity.open.intersection(_LOOKS) and c.series.info.frames == 1
+    }
+    if not nameless:
+        return candidates, nameless
     decided: dict[Series, Candidate] = {}
     seen: dict[Series, _Seen] = {}
     for candidate in (c for c in candidates if c.series in nameless):
-        volume = _read(candidate, loaded, errors)
-        if volume is None:
-            decided[candidate.series] = candidate.dismissed(f"Not used: {errors[-1]}.")
-        elif (values := _different_values(volume)) <= _MAX_LABELS:
+        volume, image = access.volume(candidate), access.coarse(candidate)
+        if volume is None or image is None:
+            decided[candidate.series] = candidate.dismissed(f"Not used: {access.failure(candidate)}.")
+        elif (values := count_values(volume)) <= MAX_LABELS:
             decided[candidate.series] = candidate.dismissed(
                 f"Not used: it holds only {values} different values, as a label map does."
             )
-        elif (appearance := appearance_of(image := coarse(volume))) is None:
+        elif (appearance := appearance_of(image)) is None:
             decided[candidate.series] = candidate.dismissed("Not used: it shows no head.")
         else:
             seen[candidate.series] = _Seen(image, appearance)
     anchors = [
-        (_SEQUENCE_KINDS[c.identity.sequence], coarse(loaded[c.series].volume))
+        (_SEQUENCE_KINDS[c.identity.sequence], image)
         for c in _known(certain, candidates)
-        if c.identity.sequence in _SEQUENCE_KINDS and _read(c, loaded, errors) is not None
+        if c.identity.sequence in _SEQUENCE_KINDS and (image := access.coarse(c)) is not None
     ]
     open_ones = [c for c in candidates if c.series in seen]
     for start in range(0, len(open_ones), _MAX_TOGETHER):
         together = open_ones[start : start + _MAX_TOGETHER]
         for candidate, identity in zip(together, _likeliest(together, seen, anchors), strict=True):
             decided[candidate.series] = replace(candidate, identity=identity)
-    return [decided.get(c.series, c) for c in candidates]
-
-
-def _different_values(volume: Volume) -> int:
-    """Count the different values among some 100,000 voxels."""
-    return len(np.unique(volume.array.reshape(-1)[:: max(1, volume.array.size // 100_000)]))
+    return [decided.get(c.series, c) for c in candidates], nameless
 
 
 def _known(certain: list[Candidate], candidates: list[Candidate]) -> list[Candidate]:
@@ -315,51 +267,3 @@ def _identity(kind: Kind, probability: float, appearance: Appearance, beside: bo
         f"fit {kind}."
     )
     return Identity(Sequence(kind.value), probability, reason, contrast_open=kind is Kind.T1)
-
-
-def _with_contrast(
-    candidates: list[Candidate],
-    plain: list[Candidate],
-    least: float,
-    loaded: dict[Series, Loaded],
-    errors: list[InputError],
-) -> list[Candidate]:
-    """Take the T1 image that is brighter in vessels than the others for T1c, among those that may be one.
-
-    Images that are called T1 may well be two plain T1; only a clear gain (`least`) makes one of them T1c.
-    """
-    volumes = {c.series: coarse(v) for c in plain if (v := _read(c, loaded, errors)) is not None}
-    gains = {
-        c.series: float(
-            np.mean([enhancement(v, volumes[c.series]) for s, v in volumes.items() if s is not c.series])
-        )
-        for c in plain
-        if c.series in volumes and c.identity.contrast_open and len(volumes) > 1
-    }
-    if not gains:
-        return candidates
-    best = max(gains, key=lambda series: gains[series])
-    if gains[best] <= least:
-        return candidates
-    sure = 0.55 + 0.5 * min(gains[best], 0.4)
-    changed = []
-    for candidate in candidates:
-        identity = candidate.identity
-        if candidate.series is best:
-            reason = f"{identity.reason.rstrip('.')}; its vessels are brighter than in the other T1, as after contrast."
-            identity = Identity(Sequence.T1C, identity.confidence * sure, reason)
-        elif candidate.series in gains:
-            reason = f"{identity.reason.rstrip('.')}; its vessels are darker than in another T1, as before contrast."
-            identity = Identity(Sequence.T1, identity.confidence * sure, reason)
-        changed.append(replace(candidate, identity=identity))
-    return changed
-
-
-def _beside_t1c(candidate: Candidate) -> Candidate:
-    """Raise the confidence of a T1 of which nothing says that contrast was given, if there is a T1c as well."""
-    identity = candidate.identity
-    reason = f"{identity.reason.rstrip('.')}; another image is the T1c."
-    return replace(
-        candidate,
-        identity=replace(identity, confidence=min(1.15 * identity.confidence, 0.99), reason=reason),
-    )

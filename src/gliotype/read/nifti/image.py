@@ -14,6 +14,7 @@ from nibabel.affines import apply_affine
 from gliotype.errors import GeometryError, InputError
 from gliotype.read.files import Found
 from gliotype.read.geometry import refuse_implausible
+from gliotype.read.header_values import seconds_of_day
 from gliotype.read.nifti.bids import (
     B_VALUES,
     Sidecar,
@@ -85,6 +86,7 @@ def _series(found: Found, sidecar: Sidecar) -> Series:
         load=lambda: _load(found, grid, times, remarks),
         problem=problem,
         acquired=_acquired(header, sidecar),
+        time_s=_time_of_day(header, sidecar),
     )
 
 
@@ -149,7 +151,7 @@ def _disagreement(source: str, header: Any, grid: Grid | None) -> tuple[str, ...
 
 def _series_info(found: Found, header: Any, sidecar: Sidecar, frames: int) -> SeriesInfo:
     stem = stem_of(found.relative)
-    texts = [str(sidecar.get(key, "")) for key in ("SeriesDescription", "ProtocolName", "SequenceName")]
+    texts = [str(sidecar.get(key, "")) for key in ("SeriesDescription", "SequenceName")]
     acquisition = acquisition_of(sidecar, description=texts[0] or stem)
     noted = header["descrip"].item().decode("latin-1")
     if acquisition.te_ms is None and (match := re.search(r"\bTE=([0-9.eE+]+)", noted)):
@@ -161,6 +163,7 @@ def _series_info(found: Found, header: Any, sidecar: Sidecar, frames: int) -> Se
         acquisition=replace(acquisition, b_values=b_values),
         name=stem,
         texts=tuple(text for text in texts if text),
+        protocol=str(sidecar.get("ProtocolName", "")),
         folder=PurePosixPath(found.relative).parent.name,
         scanning=frozenset(_listed(sidecar.get("ScanningSequence"))),
         image_type=_listed(sidecar.get("ImageType")),
@@ -190,6 +193,15 @@ def _acquired(header: Any, sidecar: Sidecar) -> tuple[float, ...]:
         return (number,)
     match = re.search(r"\bTime=(\d\d)(\d\d)(\d\d(?:\.\d+)?)", header["descrip"].item().decode("latin-1"))
     return (3600 * float(match[1]) + 60 * float(match[2]) + float(match[3]),) if match else ()
+
+
+def _time_of_day(header: Any, sidecar: Sidecar) -> float | None:
+    """Return when acquisition began, in s, by the sidecar or dcm2niix' note in the header."""
+    noted = re.search(r"\bTime=([0-9.]+)", header["descrip"].item().decode("latin-1"))
+    texts = [str(sidecar.get(key) or "") for key in ("AcquisitionTime", "AcquisitionDateTime")]
+    return next(
+        (s for t in [*texts, noted[1] if noted else ""] if (s := seconds_of_day(t)) is not None), None
+    )
 
 
 def read_voxels(found: Found) -> Array:
