@@ -35,7 +35,7 @@ def age_between(birth: str, examination: str) -> float | None:
 
     Example:
         >>> age_between("19560314", "20190304"), age_between("1956-03-14", "2019-03-20")
-        (62.97, 63.02)
+        (62.97, 63.01)
         >>> age_between("19000101", "20190304"), age_between("", "20190304"), age_between("20190304", "20190304")
         (None, None, None)
     """

@@ -28,7 +28,7 @@ from gliotype.read.identify.decide import decide_together
 from gliotype.read.losses import entries_not_listed, files_not_read, loss_warning
 from gliotype.read.nifti.bids import broken_sidecars, sidecar_for, sidecars_of, stem_of
 from gliotype.read.nifti.image import read_nifti
-from gliotype.read.series import Loaded, Series, unread_volume
+from gliotype.read.series import Examination, Loaded, Series, unread_volume
 from gliotype.study import STRUCTURAL, Image, NotRead, Sequence, Study, Subject
 from gliotype.text import printable
 
@@ -266,6 +266,8 @@ def _study(gathered: _Gathered, subject: Subject) -> Study:
     for candidate, loaded in ordered.values():
         warnings += [*loaded.warnings, *_remarks(candidate)]
     warnings += [*gathered.warnings, *_different_patients(ordered.values())]
+    if subject.age is None:
+        warnings += _age_remark([c.series.examination for c, _ in ordered.values()])
     warnings += loss_warning(gathered.not_read, len(unused), _missed(gathered))
     everyone = [c.series.examination for c, _ in ordered.values()]
     return Study(
@@ -280,6 +282,17 @@ def _study(gathered: _Gathered, subject: Subject) -> Study:
         warnings=tuple(dict.fromkeys(warnings)),
         not_read=tuple(gathered.not_read),
     )
+
+
+def _age_remark(examinations: list[Examination]) -> list[str]:
+    """Warn, in a list of one or none, if the age that is used was reckoned from dates."""
+    known = next((e for e in examinations if e.age is not None), None)
+    if known is None or not known.age_from_dates:
+        return []
+    return [
+        f"The age ({known.age:.1f} years) was reckoned from the dates of birth and examination in the headers, which "
+        "anonymisers change: give it with --age."
+    ]
 
 
 def _missed(gathered: _Gathered) -> list[str]:

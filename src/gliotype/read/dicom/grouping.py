@@ -11,8 +11,8 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 
 import numpy as np
-import pydicom
 
+from gliotype.read.dicom.dataset import read_dataset
 from gliotype.read.dicom.frame_order import FEWEST_TIMES
 from gliotype.read.dicom.header import Header
 from gliotype.read.parsing import UNREADABLE
@@ -108,8 +108,7 @@ def _pixels(header: Header) -> bytes | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            found = (header.frames[0].found if header.frames else header.found).path
-            dataset = pydicom.dcmread(found, force=True, specific_tags=["PixelData"])
+            dataset = read_dataset(header.found, specific_tags=["PixelData"])
             return bytes(dataset.get("PixelData") or b"")
         except UNREADABLE:
             return None

@@ -36,7 +36,7 @@ _TRANSLATED = {
     "с контраст": " mit kontrast", "контраст": " kontrast ", "ı": "i", "ß": "ss", "ø": "o", "æ": "ae", "ł": "l",
 }  # fmt: skip
 _BOTH = (
-    r"w ?/ ?w ?/? ?o|w wo|with wo|w ?(?:&|and|\+) ?w ?/ ?o|with ?(?:and|&|/|\+|or) ?without"
+    r"w ?/ ?w ?/? ?o|w wo|with wo|w ?/? ?(?:&|and|\+|,) ?w ?/ ?o|with ?(?:and|&|/|\+|or) ?without"
     r"|without ?(?:and|&|/|\+|or) ?with"
     r"|w ?/? ?(?:&|and) ?wo|c ?/? ?[ey&] ?s ?/|s ?/? ?[ey&] ?c ?/|(?:con|com) ?(?:y|e|/|&) ?(?:sin|sem|senza)"
     r"|(?:sin|sem|senza) ?(?:y|e|/|&) ?(?:con|com)|(?:mit|ohne) ?(?:und|u|/|&|\+) ?(?:ohne|mit)|avec ?(?:et|/|&) ?sans"
