@@ -6,16 +6,16 @@ header separates them: descriptions, numbers, times, contrast agent.
 
 from __future__ import annotations
 
-import warnings
 from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterable
 
 import numpy as np
 
+from gliotype.errors import InputError
 from gliotype.read.dicom.dataset import read_dataset
 from gliotype.read.dicom.frame_order import FEWEST_TIMES
 from gliotype.read.dicom.header import Header
-from gliotype.read.parsing import UNREADABLE
+from gliotype.read.parsing import reading
 from gliotype.study import NotRead
 
 RESENT = "slice sent twice under another identifier"
@@ -105,13 +105,12 @@ def _places(header: Header) -> tuple[Hashable, ...]:
 
 def _pixels(header: Header) -> bytes | None:
     """Return the stored pixels of a file, or None where they cannot be read."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
+    try:
+        with reading(f"{header.source}: its pixels cannot be read"):
             dataset = read_dataset(header.found, specific_tags=["PixelData"])
-            return bytes(dataset.get("PixelData") or b"")
-        except UNREADABLE:
-            return None
+    except InputError:
+        return None
+    return bytes(dataset.get("PixelData") or b"")
 
 
 def _repeated(group: list[Header]) -> int:
