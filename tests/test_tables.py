@@ -24,9 +24,9 @@ def huge(path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "sentence"),
     [
-        (os.mkfifo, "is not a file"),
-        (Path.mkdir, "is not a file"),
-        (lambda path: path.symlink_to("/dev/zero"), "is not a file"),
+        (os.mkfifo, "it is not a file"),
+        (Path.mkdir, "it is not a file"),
+        (lambda path: path.symlink_to("/dev/zero"), "it is not a file"),
         (lambda path: path.symlink_to(path), "cannot read"),
         (huge, "are the most"),
         (lambda path: path.write_bytes(b"\xff\xfe"), "not text in UTF-8"),

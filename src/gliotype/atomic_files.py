@@ -225,7 +225,7 @@ def output_errors(folder: Path) -> Iterator[None]:
     except OSError as error:
         why = error.strerror or str(error)
         raise OutputError(
-            f"cannot write the results to {folder} ({why}): make room or allow writing there, "
+            f"cannot write the results to {str(folder)[:200]} ({why}): make room or allow writing there, "
             "or choose another folder"
         ) from error
 

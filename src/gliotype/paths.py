@@ -51,7 +51,10 @@ def paths_within(source: Path) -> tuple[str, ...]:
 
     What cannot be listed is left out.
     """
-    return (printable(source.name), *(_walk(source) if source.is_dir() else _members(source)))
+    found = [printable(source.name)]
+    with suppress(OSError):
+        found += _walk(source) if source.is_dir() else _members(source)
+    return tuple(found)
 
 
 def _walk(root: Path) -> Iterator[str]:

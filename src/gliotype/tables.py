@@ -16,8 +16,12 @@ _UNKNOWN = re.compile(r"(-1(\.0)?|n/?a|nan|none|null|unknown|not available|)", r
 _FORMULA = re.compile(r"[=+\-@\t\r]")
 
 
-def read_text_file(path: str | Path) -> str:
+def read_text_file(path: str | Path, kind: str = "text") -> str:
     """Read a text file in UTF-8, with or without a byte order mark.
+
+    Args:
+        path: of the file.
+        kind: what it should hold, such as ``"CSV"``, for messages.
 
     Raises:
         InputError: if it is not there, not a regular file, larger than `MAX_TEXT_BYTES` or not UTF-8.
@@ -26,17 +30,17 @@ def read_text_file(path: str | Path) -> str:
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            raise InputError(f"{name} is not a file: name a text file")
+            raise OSError(0, "it is not a file")
         if status.st_size > MAX_TEXT_BYTES:
             raise InputError(
-                f"{name} has {status.st_size / 1e6:.0f} MB: {MAX_TEXT_BYTES / 1e6:.0f} MB are the most for a text file"
+                f"{name} has {status.st_size / 1e6:.0f} MB: {MAX_TEXT_BYTES / 1e6:.0f} MB are the most for such a file"
             )
         return Path(path).read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise InputError(f"{name} is not text in UTF-8 ({error.reason}): save it as that") from error
+        raise InputError(f"{name} is not {kind} in UTF-8 ({error.reason}): save it as that") from error
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
-        raise InputError(f"cannot read {name} ({why}): name a text file that is there") from error
+        raise InputError(f"cannot read {name} ({why}): name a {kind} file that is there") from error
 
 
 def is_unknown(text: str) -> bool:

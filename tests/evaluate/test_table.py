@@ -132,13 +132,32 @@ def test_bad_predictions_are_refused_in_a_sentence(tmp_path: Path, text: str | b
             r"labels\.csv, line 3: the IDH status is 'codeleted': write 1 or mutant",
         ),
         ("subject,idh,age\na,1,> 89\n", "the age '> 89' is not in years"),
-        ("subject,idh,age\na,1,nan\n", "the age 'nan' is not in years"),
+        ("subject,idh,Age,age\na,1,4,4\n", "2 columns named 'age'"),
+        ("subject,idh,age\na,1,inf\n", "the age 'inf' is not in years"),
         ("subject,idh\na,1\na,0\n", "occurs a second time"),
     ],
 )
 def test_bad_labels_are_refused_in_a_sentence(tmp_path: Path, text: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         read_labels(write(tmp_path, "labels.csv", text))
+
+
+@pytest.mark.parametrize("word", ["NA", "n/a", "nan", "NaN", "unknown", "-1", ""])
+def test_an_age_that_is_not_known_may_be_written_in_words(tmp_path: Path, word: str) -> None:
+    labels = read_labels(write(tmp_path, "labels.csv", f"subject,idh,age\na,1,{word}\nb,0,71\n"))
+    assert labels.age == {"b": 71.0}
+
+
+def test_a_header_may_be_in_capitals(tmp_path: Path) -> None:
+    labels = read_labels(write(tmp_path, "labels.csv", "Subject,IDH,AGE,Site\na,1,44,West\n"))
+    assert (labels.mutant, labels.age, labels.columns) == ({"a": True}, {"a": 44.0}, {"Site": {"a": "West"}})
+    predictions = read_predictions(str(write(tmp_path, "predictions.csv", "SUBJECT,Probability\na,0.25\n")))
+    assert predictions.probability == {"a": 0.25}
+
+
+def test_subjects_that_a_spreadsheet_would_compute_are_text(tmp_path: Path) -> None:
+    labels = read_labels(write(tmp_path, "labels.csv", "subject,idh\n'=1+1,1\n"))
+    assert labels.mutant == {"=1+1": True}
 
 
 @pytest.mark.parametrize("name", ["missing.csv", "."])

@@ -170,12 +170,12 @@ def test_too_few_patients_are_named(protocol: Path) -> None:
         ("patients = 40", "patients = 0", "cohorts.home.patients"),
         ('fusion = "image alone"', 'fusion = "age alone"', "has the image alone"),
         ('["age"]', '["weight"]', "ablations"),
-        ("[model]", "[model", "no TOML"),
+        ("[model]", "[model", "is not TOML"),
         ('simulated = "tcia"', 'simulated = "tcia"\npath = "x"', "either simulated"),
         ('role = "tuning"', 'role = "test"', "exactly one set needs the role tuning"),
         ("members = 2", "members = 1", "model.members"),
         ('"age alone" = ["age"]', '"hybrid" = ["age"]', "'hybrid' is the name of another model"),
-        ('"age alone" = ["age"]', '"a/b" = ["age"]', "no slash"),
+        ('"age alone" = ["age"]', '"a/b" = ["age"]', "becomes that of a file"),
         ('"age alone" = ["age"]', '"age alone" = []', "'age alone' keeps nothing"),
         ("[published.internal]", "[published.intern]", "there is no test set intern"),
         ("auroc = 0.96", "AUROC = 0.96", "published.internal.AUROC"),
@@ -194,13 +194,44 @@ def test_a_wrong_protocol_is_told_where(protocol: Path, old: str, new: str, comp
         read_protocol(protocol)
 
 
+@pytest.mark.parametrize("name", ["..", ".", ".hidden", "a/b", "a\\\\b", " ", "a" * 101, "=a", "con\\u0007"])
+def test_a_name_that_cannot_be_that_of_a_file_is_refused(protocol: Path, name: str) -> None:
+    protocol.write_text(PROTOCOL.replace(".internal]", f'."{name}"]'))
+    with pytest.raises(InputError, match="becomes that of a file"):
+        read_protocol(protocol)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("seed = 1", "seed = 1" + "0" * 30, "seed: Input should be less than"),
+        ("seed = 1", "seed = 1" + "0" * 5000, "is not TOML"),
+        ("patients = 40", "patients = 1" + "0" * 30, "patients: Input should be less than"),
+        ('title = "A small study"', "title = " + "[" * 100_000, "nested too deeply|is not TOML"),
+        (
+            'title = "A small study"',
+            "title." + "a." * 20_000 + "b = 1",
+            "nested too deeply|is not TOML|does not fit",
+        ),
+        ("missing = 0.2", "missing = nan", "missing: Input should be a finite number"),
+    ],
+)
+def test_values_beyond_all_bounds_are_refused_in_a_sentence(
+    protocol: Path, old: str, new: str, complaint: str
+) -> None:
+    assert old in PROTOCOL
+    protocol.write_text(PROTOCOL.replace(old, new, 1))
+    with pytest.raises(InputError, match=complaint):
+        read_protocol(str(protocol))
+
+
 def test_a_protocol_may_begin_with_a_byte_order_mark(protocol: Path) -> None:
     protocol.write_text(PROTOCOL, encoding="utf-8-sig")
     assert read_protocol(protocol).title == "A small study"
 
 
 def test_a_missing_protocol_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="cannot be read"):
+    with pytest.raises(InputError, match="cannot read"):
         read_protocol(tmp_path / "none.toml")
 
 

@@ -116,7 +116,9 @@ def main() -> None:
                 sys.stdout.flush()
     except Stopped as stopped:
         _fail(f"stopped by {signal.Signals(stopped.number).name}", 128 + stopped.number)
-    except BrokenPipeError:
+    except (BrokenPipeError, SystemExit) as ended:
+        if not isinstance(ended, BrokenPipeError) and not isinstance(ended.__context__, BrokenPipeError):
+            raise
         _leave_output()
         sys.exit(128 + signal.SIGPIPE)
     except GliotypeError as error:

@@ -189,7 +189,7 @@ def _rows(folder: Path, layout: Layout) -> dict[str, list[Row]]:
 def _table(file: Path) -> list[dict[str, str]]:
     separator = "\t" if file.suffix == ".tsv" else ","
     try:
-        rows = csv.DictReader(io.StringIO(read_text_file(file), newline=""), delimiter=separator)
+        rows = csv.DictReader(io.StringIO(read_text_file(file, "CSV"), newline=""), delimiter=separator)
         return [
             {key.strip().casefold(): plain(value or "") for key, value in row.items() if key} for row in rows
         ]

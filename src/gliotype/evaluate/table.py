@@ -92,7 +92,7 @@ class Patients:
 def read_predictions(path: str | Path) -> Predictions:
     """Read the columns ``subject`` and ``probability``, and ``prevalence`` if there is one.
 
-    A probability that is empty or NA is a no-call.
+    An empty probability is a no-call.
 
     Raises:
         InputError: if the file cannot be read, a column is missing, a subject occurs twice, a probability
@@ -102,7 +102,7 @@ def read_predictions(path: str | Path) -> Predictions:
     found: dict[str, float | None] = {}
     prevalence: dict[str, float] = {}
     for where, subject, row in _rows(path, ("subject", "probability")):
-        text = "" if is_unknown(row["probability"]) else row["probability"]
+        text = row["probability"]
         found[subject] = _within(text, 1.0) if text else None
         if text and found[subject] is None:
             raise InputError(
@@ -267,14 +267,14 @@ def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[str, str, dict[
             another number of fields than the header, or a subject is empty or occurs twice.
     """
     try:
-        reader = csv.reader(io.StringIO(read_text_file(path), newline=""), strict=True)
+        reader = csv.reader(io.StringIO(read_text_file(path, "CSV"), newline=""), strict=True)
         lines = [(reader.line_num, [plain(field) for field in line]) for line in reader if any(line)]
     except csv.Error as error:
         raise InputError(f"{path.name} is not CSV in UTF-8 ({error}): save it as that") from error
     if len(lines) < 2:
         raise InputError(f"{path.name} has no rows: give it a header and a line for each subject")
     header = [name.lower() if name.lower() in _COLUMNS else name for name in lines[0][1]]
-    for column in needed:
+    for column in (*needed, *(name for name in _COLUMNS if header.count(name) > 1)):
         if header.count(column) != 1:
             raise InputError(
                 f"{path.name} has {header.count(column)} columns named {column!r} "

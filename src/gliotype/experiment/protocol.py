@@ -171,7 +171,7 @@ def read_protocol(file: str | Path) -> Protocol:
     """
     file = as_path(file)
     try:
-        protocol = Protocol.model_validate(tomllib.loads(read_text_file(file)))
+        protocol = Protocol.model_validate(tomllib.loads(read_text_file(file, "TOML")))
     except ValidationError as error:
         wrong = "; ".join(
             f"{'.'.join(str(part) for part in each['loc']) or 'protocol'}: {each['msg']}"
