@@ -20,6 +20,7 @@ from typing import Annotated
 import typer
 
 from gliotype._version import __version__
+from gliotype.cli.calibrate import calibrate
 from gliotype.cli.demo import demo
 from gliotype.cli.evaluate import evaluate
 from gliotype.cli.experiment import experiment
@@ -50,6 +51,7 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(demo)
 app.command(cls=accept_old_names({"--against": "--compare", "--cut": "--threshold"}))(evaluate)
+app.command()(calibrate)
 app.command(cls=accept_old_names({"--anatomies": "--label-maps"}))(simulate)
 app.add_typer(train)
 app.command()(experiment)

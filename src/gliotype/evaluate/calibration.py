@@ -131,19 +131,36 @@ def calibration(mutant: Bools, score: Floats) -> Calibration:
         mutant: outcome; both classes must occur.
         score: predicted probabilities.
     """
+    slope, intercept = line_estimates(mutant, score)
+    ici, curve = flexible_calibration(mutant, score)
+    return Calibration(
+        slope=slope,
+        intercept=intercept,
+        ici=ici,
+        curve=curve,
+        reliability=_reliability(mutant, score),
+    )
+
+
+def line_estimates(mutant: Bools, score: Floats) -> tuple[Estimate | None, Estimate]:
+    """Estimate calibration slope and intercept in the large with Wald's intervals.
+
+    Args:
+        mutant: outcome; both classes must occur.
+        score: predicted probabilities.
+
+    Returns:
+        The slope, None where it has no bound, and the intercept.
+    """
     line = calibration_line(mutant, score)
     log_odds = _log_odds(score)
     shifted = expit(log_odds + line.intercept)
     lowest, highest = score[mutant].min(), score[mutant].max()
     overlap = score[~mutant].max() > lowest and highest > score[~mutant].min()
     bounded = overlap and bool(np.ptp(log_odds) > LEAST_SPREAD)
-    ici, curve = flexible_calibration(mutant, score)
-    return Calibration(
-        slope=around(line.slope, _slope_error(mutant, line.slope * log_odds, log_odds)) if bounded else None,
-        intercept=around(line.intercept, 1 / np.sqrt((shifted * (1 - shifted)).sum())),
-        ici=ici,
-        curve=curve,
-        reliability=_reliability(mutant, score),
+    return (
+        around(line.slope, _slope_error(mutant, line.slope * log_odds, log_odds)) if bounded else None,
+        around(line.intercept, 1 / np.sqrt((shifted * (1 - shifted)).sum())),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -69,6 +70,7 @@ class Patients:
         mutant: whether IDH-mutant.
         score: probability of IDH mutation; of a no-call, the prevalence that was stated for it.
         no_call: whether the prediction was empty.
+        prevalence: to which each prediction refers, stated with it or for all.
         age: years, NaN where not given.
         strata: by column, each patient's value.
         unused_columns: columns with one value, or with too many to part the patients.
@@ -81,6 +83,7 @@ class Patients:
     mutant: NDArray[np.bool_]
     score: Floats
     no_call: NDArray[np.bool_]
+    prevalence: Floats
     age: Floats
     strata: Mapping[str, tuple[str, ...]]
     unused_columns: tuple[str, ...]
@@ -92,13 +95,15 @@ class Patients:
 def read_predictions(path: str | Path) -> Predictions:
     """Read the columns ``subject`` and ``probability``, and ``prevalence`` if there is one.
 
-    An empty probability is a no-call.
+    An empty probability is a no-call. A folder is read for the ``prediction.json`` in each folder within it.
 
     Raises:
         InputError: if the file cannot be read, a column is missing, a subject occurs twice, a probability
             is not a number from 0 to 1, or a prevalence is not one between 0 and 1.
     """
     path = as_path(path)
+    if path.is_dir():
+        return _read_results(path)
     found: dict[str, float | None] = {}
     prevalence: dict[str, float] = {}
     for where, subject, row in _rows(path, ("subject", "probability")):
@@ -118,6 +123,41 @@ def read_predictions(path: str | Path) -> Predictions:
                 )
             prevalence[subject] = number
     return Predictions(path.name, found, prevalence)
+
+
+def _read_results(folder: Path) -> Predictions:
+    """Read ``prediction.json`` of each patient's folder within a folder.
+
+    Raises:
+        InputError: if there is none, one cannot be read, a subject occurs twice, or a prediction was made with a site
+            calibration, which a calibration must not rest on.
+    """
+    found: dict[str, float | None] = {}
+    prevalence: dict[str, float] = {}
+    for path in sorted(folder.glob("*/prediction.json")):
+        where = f"{path.parent.name}/{path.name}"
+        try:
+            document = json.loads(path.read_text(encoding="utf-8"))
+            subject, probability = document["subject"], document["probability"]
+            stated = float(document["prevalence"])
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise InputError(
+                f"{where} is not a prediction of Gliotype: remove it, or predict again"
+            ) from error
+        if subject in found:
+            raise InputError(
+                f"{where}: the subject {subject!r} occurs a second time: predict each with its own --id"
+            )
+        if document.get("site"):
+            raise InputError(
+                f"{where} was made with a site calibration: predict without one to calibrate or evaluate anew"
+            )
+        found[str(subject)], prevalence[str(subject)] = probability, stated
+    if not found:
+        raise InputError(
+            f"{folder} has no prediction.json in any folder within it: name the folder of the results"
+        )
+    return Predictions(folder.name, found, prevalence)
 
 
 def read_labels(path: str | Path) -> Labels:
@@ -177,12 +217,8 @@ def join(predictions: Predictions, labels: Labels, *, prevalence: float = DEFAUL
     mutant = np.array([labels.mutant[subject] for subject in subjects])
     check_both_classes(mutant, f"with a prediction in {predictions.name} and a label in {labels.name}")
     given = [predictions.probability[subject] for subject in subjects]
-    score = np.array(
-        [
-            predictions.prevalence.get(subject, prevalence) if value is None else value
-            for subject, value in zip(subjects, given, strict=True)
-        ]
-    )
+    stated = np.array([predictions.prevalence.get(subject, prevalence) for subject in subjects])
+    score = np.array([p if value is None else value for value, p in zip(given, stated, strict=True)])
     age = np.array([labels.age.get(subject, np.nan) for subject in subjects])
     columns = {
         name: tuple(texts[subject] or NOT_GIVEN for subject in subjects)
@@ -200,6 +236,7 @@ def join(predictions: Predictions, labels: Labels, *, prevalence: float = DEFAUL
         mutant=mutant,
         score=score,
         no_call=np.array([value is None for value in given]),
+        prevalence=stated,
         age=age,
         strata=strata,
         unused_columns=tuple(name for name in columns if name not in strata),

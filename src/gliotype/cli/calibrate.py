@@ -1,0 +1,47 @@
+"""``gliotype calibrate``: what the labelled patients of a clinic say about the probabilities there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def calibrate(
+    predictions: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PREDICTIONS",
+            help="CSV with the columns subject, probability, or the folder that holds the results of `predict`.",
+        ),
+    ],
+    *,
+    labels: Annotated[
+        Path,
+        typer.Option(metavar="LABELS", help="CSV with the columns subject, idh (1/0 or mutant/wildtype)."),
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="SITE.json", help="File for the calibration.")
+    ],
+    name: Annotated[str, typer.Option(help="Name of the clinic, as reports will show it.")] = "local",
+    prevalence: Annotated[
+        float,
+        typer.Option(
+            min=0.01,
+            max=0.99,
+            help="Prevalence to which the probabilities refer, where they do not state it.",
+        ),
+    ] = 0.3,
+) -> None:
+    """Calibrate the probabilities to a clinic, from 20 labelled patients on."""
+    from gliotype.evaluate.site import calibrate_site
+    from gliotype.evaluate.site_report import report_lines, write_site
+    from gliotype.evaluate.table import join, read_labels, read_predictions
+
+    patients = join(read_predictions(predictions), read_labels(labels), prevalence=prevalence)
+    site, report = calibrate_site(patients, name=name)
+    write_site(site, report, output)
+    for line in report_lines(site, report):
+        typer.echo(line)
+    typer.echo(f"{'Written':<13}{output}")
