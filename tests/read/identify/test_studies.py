@@ -1,0 +1,194 @@
+"""Whole studies in which what images share, their order or their content decides."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import nibabel as nib
+import numpy as np
+import pydicom
+import pytest
+
+from gliotype.read import read_study
+from gliotype.read.header_values import age_between, contrast_given
+from gliotype.study import Sequence, Study, Subject
+from gliotype.volume import Volume
+from support.dicom_writer import PROTOCOLS, write_dicom_series
+
+AFFINE = np.diag([6.0, 7.0, 11.0, 1.0])
+T1 = {key: value for key, value in PROTOCOLS["T1"].items() if key != "SeriesDescription"}
+
+
+def image(seed: int = 0) -> Volume:
+    values = np.random.default_rng(seed).integers(100, 900, (20, 24, 12))
+    return Volume(values.astype(np.int16), AFFINE)
+
+
+def save(path: Path, seed: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nib.save(nib.Nifti1Image(np.asarray(image(seed).array), AFFINE), path)
+
+
+def read(source: Path) -> Study:
+    return read_study(source, subject=Subject("case"))
+
+
+def chosen(study: Study) -> dict[Sequence, str]:
+    return {sequence: one.source.split("/")[0] for sequence, one in study.chosen.items()}
+
+
+@pytest.mark.parametrize("folder", ["MRI Brain with contrast", "Gadner", "Post", "Km"])
+def test_a_folder_that_holds_several_sequences_says_nothing_about_contrast(
+    folder: str, tmp_path: Path
+) -> None:
+    save(tmp_path / folder / "t1.nii.gz", 1)
+    save(tmp_path / folder / "t2.nii.gz", 2)
+    assert set(read(tmp_path).chosen) == {Sequence.T1, Sequence.T2}
+
+
+def test_a_name_before_all_file_names_says_nothing(tmp_path: Path) -> None:
+    for number, name in enumerate(("T1", "T2", "FLAIR")):
+        save(tmp_path / f"Gad_{name}.nii.gz", number)
+    assert set(read(tmp_path).chosen) == {Sequence.T1, Sequence.T2, Sequence.FLAIR}
+
+
+def test_a_protocol_of_all_series_says_nothing_about_contrast(tmp_path: Path) -> None:
+    for number, name in enumerate(("T1", "T1C", "T2")):
+        headers = PROTOCOLS[name] | {"ProtocolName": "BRAIN WITH CONTRAST", "SeriesNumber": number + 1}
+        write_dicom_series(image(number), tmp_path / name, **headers)
+    assert chosen(read(tmp_path)) == {Sequence.T1: "T1", Sequence.T1C: "T1C", Sequence.T2: "T2"}
+
+
+def test_an_agent_of_the_whole_examination_leaves_the_choice_to_words(tmp_path: Path) -> None:
+    described = {"T1": "AX T1 PRE", "T1C": "AX T1 POST", "T2": "AX T2"}
+    for number, (name, description) in enumerate(described.items()):
+        headers = PROTOCOLS[name] | {"SeriesDescription": description, "ContrastBolusAgent": "Gadovist"}
+        write_dicom_series(image(number), tmp_path / name, **headers)
+    assert chosen(read(tmp_path)) == {Sequence.T1: "T1", Sequence.T1C: "T1C", Sequence.T2: "T2"}
+
+
+@pytest.mark.parametrize("agent", ["ANONYMIZED", "-", "REMOVED", "unknown", "XXX"])
+def test_what_anonymisers_leave_is_no_agent(agent: str) -> None:
+    assert contrast_given(agent) is None
+
+
+def test_order_tells_before_from_after_where_three_t1_have_no_description(tmp_path: Path) -> None:
+    thin = Volume(image(3).array, np.diag([6.0, 7.0, 9.0, 1.0]))
+    for number, (name, volume) in enumerate((("c", image(1)), ("b", image(2)), ("a", thin))):
+        headers = T1 | {"SeriesNumber": number + 1, "AcquisitionTime": f"10{10 * number:02d}00"}
+        write_dicom_series(volume, tmp_path / name, **headers)
+    study = read(tmp_path)
+    assert chosen(study)[Sequence.T1] == "c"
+    assert chosen(study)[Sequence.T1C] in ("a", "b")
+    assert any("may be T1 instead" in warning for warning in study.warnings)
+
+
+def test_an_image_after_a_known_t1c_is_after_contrast(tmp_path: Path) -> None:
+    write_dicom_series(image(1), tmp_path / "z", **T1, SeriesNumber=1, AcquisitionTime="100000")
+    write_dicom_series(image(2), tmp_path / "b", **PROTOCOLS["T1C"], SeriesNumber=2, AcquisitionTime="101000")
+    write_dicom_series(image(3), tmp_path / "a", **T1, SeriesNumber=3, AcquisitionTime="102000")
+    study = read(tmp_path)
+    assert chosen(study)[Sequence.T1] == "z"
+    (after,) = (one for one in study.images if one.source.startswith("a/"))
+    assert after.sequence is Sequence.T1C
+
+
+def test_two_t1_that_nothing_tells_apart_are_not_t1c_by_their_paths(tmp_path: Path) -> None:
+    for name in ("a_T1", "b_T1"):
+        save(tmp_path / f"{name}.nii.gz", len(name) + ord(name[0]))
+    study = read(tmp_path)
+    assert set(study.chosen) == {Sequence.T1}
+    assert any("name the image after contrast with --t1c" in warning for warning in study.warnings)
+
+
+def test_a_series_sent_twice_under_new_identifiers_is_used_once_with_a_warning(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_dicom_series(image(1), tmp_path / name, **PROTOCOLS["FLAIR"])
+    study = read(tmp_path)
+    assert [one.sequence for one in study.images] == [Sequence.FLAIR, None]
+    assert any("hold the same voxels" in warning for warning in study.warnings)
+
+
+def test_slices_sent_twice_under_new_identifiers_are_used_once_with_a_warning(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_dicom_series(image(1), tmp_path / name, **PROTOCOLS["FLAIR"], SeriesInstanceUID="1.2.3")
+    study = read(tmp_path)
+    assert study.chosen[Sequence.FLAIR].volume.array.shape == (20, 24, 12)
+    assert any("12 slices sent twice" in warning for warning in study.warnings)
+
+
+@pytest.mark.parametrize("uid", ["1.2.3", ""])
+def test_t1_and_t1c_in_one_series_or_without_one_are_separated(uid: str, tmp_path: Path) -> None:
+    for number, name in enumerate(("T1", "T1C")):
+        write_dicom_series(image(number), tmp_path / name, **PROTOCOLS[name], SeriesInstanceUID=uid)
+    study = read(tmp_path)
+    for number, sequence in enumerate((Sequence.T1, Sequence.T1C)):
+        np.testing.assert_array_equal(study.chosen[sequence].volume.array, image(number).array)
+
+
+def test_two_echoes_of_one_te_are_separated(tmp_path: Path) -> None:
+    for number in (1, 2):
+        headers = PROTOCOLS["T2"] | {"SeriesInstanceUID": "1.2.3", "EchoNumbers": number}
+        write_dicom_series(image(number), tmp_path / str(number), **headers)
+    study = read(tmp_path)
+    assert len(study.images) == 2
+    number = int(study.chosen[Sequence.T2].source[0])
+    np.testing.assert_array_equal(study.chosen[Sequence.T2].volume.array, image(number).array)
+
+
+def test_equal_instance_identifiers_lose_no_slice(tmp_path: Path) -> None:
+    for file in write_dicom_series(image(1), tmp_path, **PROTOCOLS["T2"]):
+        dataset = pydicom.dcmread(file)
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = "1.2.3.4"
+        dataset.save_as(file)
+    np.testing.assert_array_equal(read(tmp_path).chosen[Sequence.T2].volume.array, image(1).array)
+
+
+def test_a_folder_named_like_a_mask_does_not_discard_an_image(tmp_path: Path) -> None:
+    save(tmp_path / "case-Seg" / "FLAIR.nii.gz", 1)
+    save(tmp_path / "MD Anderson" / "T2.nii.gz", 2)
+    assert set(read(tmp_path).chosen) == {Sequence.FLAIR, Sequence.T2}
+
+
+def test_everything_that_is_not_read_is_listed_and_counted(tmp_path: Path) -> None:
+    save(tmp_path / "T2.nii.gz")
+    for name in ("FLAIR.nii.bz2", "t1.mgz", "t1c.nrrd", "x.mha", "inner.zip", "notes.txt", ".hidden"):
+        (tmp_path / name).write_bytes(b"something")
+    (tmp_path / "gone.nii.gz").symlink_to(tmp_path / "nowhere.nii.gz")
+    (tmp_path / "linked").symlink_to(tmp_path.parent, target_is_directory=True)
+    (tmp_path / "other.json").write_text(json.dumps({"a": 1}))
+    study = read(tmp_path)
+    listed = {one.source: one.reason for one in study.not_read}
+    assert set(listed) == {
+        "FLAIR.nii.bz2", "t1.mgz", "t1c.nrrd", "x.mha", "inner.zip", "notes.txt", ".hidden", "gone.nii.gz", "linked",
+        "other.json",
+    }  # fmt: skip
+    (warning,) = (w for w in study.warnings if "not_read" in w)
+    assert "4 images in a format that is not read" in warning
+    assert "1 archive inside the study" in warning
+    assert "2 links" in warning
+
+
+def test_a_slice_without_orientation_says_so(tmp_path: Path) -> None:
+    save(tmp_path / "T2.nii.gz")
+    for file in write_dicom_series(image(1), tmp_path / "flair", **PROTOCOLS["FLAIR"]):
+        dataset = pydicom.dcmread(file)
+        del dataset.ImageOrientationPatient
+        dataset.save_as(file)
+    study = read(tmp_path)
+    assert any("its orientation is missing" in one.reason for one in study.images)
+
+
+def test_the_age_is_reckoned_from_dates_with_a_warning(tmp_path: Path) -> None:
+    headers = PROTOCOLS["T2"] | {"PatientAge": "", "PatientBirthDate": "19560314", "StudyDate": "20190304"}
+    write_dicom_series(image(1), tmp_path, **headers)
+    study = read(tmp_path)
+    assert study.subject.age == age_between("19560314", "20190304") == 62.97
+    assert any("reckoned from the dates" in warning for warning in study.warnings)
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR AS")
+def test_an_age_without_a_unit_counts_in_years(tmp_path: Path) -> None:
+    write_dicom_series(image(1), tmp_path, **(PROTOCOLS["T2"] | {"PatientAge": "63"}))
+    assert read(tmp_path).subject.age == 63.0
