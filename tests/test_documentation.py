@@ -97,7 +97,6 @@ QUOTED: dict[str, tuple[str, ...]] = {
         f"({DEFAULT_PREVALENCE:g} unless asked otherwise)",
         f"hardly enhances ({MOST_ENHANCING_PERCENT:g} % or less)",
         f"Under {sign.ADULT:g} years it does not apply, under {sign.YOUNG:g} it warns",
-        f"taken as {whole(sign.ASTROCYTOMAS_AMONG_MUTANTS)} of IDH-mutant gliomas",
         *(f" | {stratum.astrocytomas} | {stratum.others} | " for stratum in sign.STRATA),
     ),
     "explanation/simulator.md": (" x ".join(str(n) for n in series.SHAPE) + " voxels",),
