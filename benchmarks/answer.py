@@ -3,8 +3,8 @@
     python benchmarks/answer.py RUN
 
 RUN is a folder of ``gliotype train answer``: ``RUN/patients`` holds a record of each patient, and
-``RUN/radiomics.json`` the coefficients, which saw none of them. Development patients were looked at when choices were made, so the figures
-are optimistic.
+``RUN/radiomics.json`` the coefficients, which saw none of them.
+Development patients were looked at when choices were made, so the figures are optimistic.
 """
 
 from __future__ import annotations
