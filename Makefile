@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 PYTEST := $(BIN)/python -m pytest --numprocesses auto
 
-.PHONY: help demo test test-fast check docs gallery hooks lock clean
+.PHONY: help demo test test-fast fuzz check docs gallery hooks lock clean
 
 help:
 	@echo 'make demo       install, simulate a raw study, predict, and say where the report is'
 	@echo 'make test       install everything; check style and types; run all tests with coverage'
 	@echo 'make test-fast  the tests that take seconds: run them before each commit'
+	@echo 'make fuzz       read N=10000 damaged files, each within limits of time and memory'
 	@echo 'make check      style, spelling and types'
 	@echo 'make docs       build the documentation site in build/site; every warning is an error'
 	@echo 'make gallery    make the pictures of the documentation again'
@@ -24,6 +25,11 @@ test: check
 
 test-fast: $(VENV)/.dev
 	$(PYTEST) --dist loadfile -m 'not slow'
+
+N ?= 10000
+
+fuzz: $(VENV)/.dev
+	cd tests && ../$(BIN)/python -m fuzz --count $(N)
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -22,6 +22,9 @@ from gliotype.read.series import Loaded, Series, broken_series
 from gliotype.read.validate import compact, validate
 from gliotype.study import NotRead
 from gliotype.volume import Array, Volume
+
+FEWEST_JOINED = 4
+"""Single slices that are taken for one series, at least."""
 
 
 def read_dicom(files: Iterable[Found]) -> tuple[list[Series], list[NotRead]]:
@@ -46,10 +49,39 @@ def read_dicom(files: Iterable[Found]) -> tuple[list[Series], list[NotRead]]:
         else:
             headers.append(file)
     groups, copies = group_headers(headers)
-    return [series for group in groups for series in _images(group)] + broken, [*without, *copies]
+    images = [series for group, remark in _joined(groups) for series in _images(group, remark)]
+    return images + broken, [*without, *copies]
 
 
-def _images(files: list[Header]) -> Iterator[Series]:
+def _joined(groups: list[list[Header]]) -> list[tuple[list[Header], str]]:
+    """Join slices that each carry a SeriesInstanceUID of their own, as some anonymisers leave them.
+
+    They are of one series if study, series number, description, echo time, type, matrix and orientation are the same
+    and no two of them lie at the same place.
+
+    Returns:
+        The files of each series, and a remark where they were joined.
+    """
+    alike: dict[Hashable, list[list[Header]]] = {}
+    for number, group in enumerate(groups):
+        key: Hashable = number
+        if len(group) == 1 and len(group[0].frames) == 1:
+            file, frame = group[0], group[0].frames[0]
+            plane = (frame.te_ms, frame.image_type, frame.size, frame.orientation, frame.spacing)
+            key = (file.series[0], file.number, file.info.texts, *plane)
+        alike.setdefault(key, []).append(group)
+    joined: list[tuple[list[Header], str]] = []
+    for same in alike.values():
+        files = [file for group in same for file in group]
+        if len(same) >= FEWEST_JOINED and len({file.frames[0].position for file in files}) == len(files):
+            remark = f"{files[0].source}: each slice of its series has its own SeriesInstanceUID; they were joined."
+            joined.append((files, remark))
+        else:
+            joined += [(group, "") for group in same]
+    return joined
+
+
+def _images(files: list[Header], remark: str) -> Iterator[Series]:
     """Turn the files of one DICOM series into its images."""
     files = sorted(files, key=lambda file: file.frames[0].number if file.frames else (0, 0))
     frames = [frame for file in files for frame in file.frames]
@@ -59,7 +91,7 @@ def _images(files: list[Header]) -> Iterator[Series]:
     if not frames:
         return
     for image in split_images(frames):
-        yield _series(image, header[image[0].found.relative])
+        yield _series(image, header[image[0].found.relative], remark)
 
 
 def _picture(files: list[Header]) -> Series:
@@ -73,7 +105,7 @@ def _picture(files: list[Header]) -> Series:
     return Series(file.source, None, file.info, file.examination, load, problem, files=sources)
 
 
-def _series(frames: list[Frame], file: Header) -> Series:
+def _series(frames: list[Frame], file: Header, remark: str) -> Series:
     source = frames[0].found.relative
     stack: Stack | None = None
     problem: InputError | None = None
@@ -102,7 +134,7 @@ def _series(frames: list[Frame], file: Header) -> Series:
         grid=stack.grid if stack else None,
         info=info,
         examination=file.examination,
-        load=lambda: _load(frames, source, info.acquisition.tr_ms),
+        load=lambda: _load(frames, source, info.acquisition.tr_ms, remark),
         problem=problem,
         acquired=(file.number, float(frames[0].number[0])),
         time_s=min((f.time_s for f in frames if f.time_s is not None), default=None),
@@ -117,7 +149,7 @@ def _b_values(frames: list[Frame], times: int) -> tuple[float, ...] | None:
     return None if only is None else (only,) * times
 
 
-def _load(frames: list[Frame], source: str, tr_ms: float | None) -> Loaded:
+def _load(frames: list[Frame], source: str, tr_ms: float | None, remark: str) -> Loaded:
     """Decode the frames and assemble the image; slices whose file is damaged count as missing."""
     refuse_more_voxels(source, (*frames[0].size, len(frames)))
     pixels, errors, inverted = decode_pixels(frames)
@@ -136,7 +168,7 @@ def _load(frames: list[Frame], source: str, tr_ms: float | None) -> Loaded:
     if inverted:
         array = array - min(array.min(), 0)
     loaded = validate(Volume(array, stack.grid.affine), source)
-    remarks = [stack.remark.strip()] if stack.remark else []
+    remarks = [text for text in (remark, stack.remark.strip()) if text]
     if inverted:
         remarks.append(f"{source}: it is stored with low values bright (MONOCHROME1) and was inverted.")
     if errors:
