@@ -8,6 +8,7 @@ import json
 import lzma
 import struct
 import tempfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import nibabel as nib
 import numpy as np
 import pydicom
 import pytest
-from pydicom.uid import JPEGLosslessSV1, generate_uid
+from pydicom.uid import JPEGLosslessSV1, JPEGLSLossless, generate_uid
 
 from conftest import oblique_affine
 from gliotype.errors import GeometryError, GliotypeError, InputError
@@ -451,3 +452,32 @@ def test_sform_and_qform_that_disagree(change_of_qform: np.ndarray, told: bool, 
     warnings = [text for text in study.warnings if "its sform and its qform disagree by up to" in text]
     assert len(warnings) == told
     assert all("the sform was used" in text for text in warnings)
+
+
+def test_a_damaged_jpeg_ls_slice_ends(tmp_path: Path) -> None:
+    """Runs of ones in the entropy-coded data keep some decoders busy for ever."""
+    files = write_dicom_series(volume(), tmp_path / "t1", transfer_syntax=JPEGLSLossless, **PROTOCOLS["T1"])
+    assert_read(read(tmp_path))
+    for number, file in enumerate(files):
+        content = bytearray(file.read_bytes())
+        start = content.rindex(b"\xff\xda\x00\x08") + 10
+        content[start + 8 * number : start + 8 * number + 40] = b"\x00\xff\x7f\x00" * 10
+        file.write_bytes(content)
+    write_dicom_series(volume(), tmp_path / "t2", **PROTOCOLS["T2"])
+    assert Sequence.T2 in read(tmp_path).chosen
+
+
+def test_an_element_that_claims_four_gigabytes(tmp_path: Path) -> None:
+    files = write_dicom_series(volume(), tmp_path / "t1", **PROTOCOLS["T1"])
+    for file in files:
+        content = file.read_bytes()
+        at = content.index(b"\xe0\x7f\x10\x00OW") + 8
+        file.write_bytes(content[:at] + b"\xf0\xff\xff\xff" + content[at + 4 :])
+    write_dicom_series(volume(), tmp_path / "t2", **PROTOCOLS["T2"])
+    tracemalloc.start()
+    try:
+        study = read(tmp_path)
+        assert tracemalloc.get_traced_memory()[1] < 50e6
+    finally:
+        tracemalloc.stop()
+    assert Sequence.T2 in study.chosen

@@ -42,7 +42,8 @@ def read_dataset(found: Found, **options: Any) -> FileDataset:
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        dataset = pydicom.dcmread(_source(found), force=True, **options)
+        with _opened(found) as stream:
+            dataset = pydicom.dcmread(stream, force=True, **options)
         if "TransferSyntaxUID" not in dataset.file_meta:
             implicit, little = dataset.original_encoding
             explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
@@ -50,20 +51,32 @@ def read_dataset(found: Found, **options: Any) -> FileDataset:
     return dataset
 
 
-def _source(found: Found) -> Path | IO[bytes]:
-    """Return what pydicom can read: the path, or the content in memory where it must be changed first."""
+class _Clamped(io.BufferedReader):
+    """A file of which no more is asked for than there is: an element may claim to be 4 GB long."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(io.FileIO(path))
+        self._size = path.stat().st_size
+
+    def read(self, size: int | None = -1, /) -> bytes:
+        if size is not None and size > _CHUNK:
+            size = min(size, max(0, self._size - self.tell()))
+        return super().read(size)
+
+
+def _opened(found: Found) -> IO[bytes]:
+    """Open what pydicom can read: the file, or its content in memory where that must be changed first."""
     with found.path.open("rb") as stream:
         head = stream.read(_HEAD_BYTES)
     if head[:2] == GZIP_MAGIC:
         with gzip.open(found.path) as unpacked:
             content = _bounded(unpacked, found.relative)
-        head = content[:_HEAD_BYTES]
-        return io.BytesIO(_PREAMBLE + content if head[:4] == b"DICM" else content)
+        return io.BytesIO(_PREAMBLE + content if content[:4] == b"DICM" else content)
     if head[:4] == b"DICM":
         return io.BytesIO(_PREAMBLE + found.path.read_bytes())
     if DeflatedExplicitVRLittleEndian.encode() in head:
         _refuse_deflate_bomb(found)
-    return found.path
+    return _Clamped(found.path)
 
 
 def _bounded(stream: gzip.GzipFile, source: str) -> bytes:

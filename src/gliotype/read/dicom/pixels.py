@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import SimpleITK as sitk
-from pydicom.uid import JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1
+from pydicom.uid import (
+    JPEGBaseline8Bit,
+    JPEGExtended12Bit,
+    JPEGLossless,
+    JPEGLosslessSV1,
+    JPEGLSLossless,
+    JPEGLSNearLossless,
+)
 
 from gliotype.errors import InputError
 from gliotype.read.dicom.dataset import read_dataset
@@ -19,6 +26,8 @@ from gliotype.read.parsing import reading
 from gliotype.volume import Array
 
 _JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
+_JPEG_LS = (JPEGLSLossless, JPEGLSNearLossless)
+"""Single slices of JPEG-LS are decoded by GDCM as well: pydicom's decoder can run for ever on a damaged one."""
 
 
 def decode_pixels(frames: list[Frame]) -> tuple[dict[tuple[str, int], Array], list[InputError], bool]:
@@ -68,7 +77,8 @@ def _planes(frames: list[Frame]) -> list[tuple[Frame, _Stored]]:
     dataset = read_dataset(found)
     refuse_false_promise(dataset, found.relative)
     inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
-    rescaled = dataset.file_meta.get("TransferSyntaxUID") in _JPEG
+    syntax = dataset.file_meta.get("TransferSyntaxUID")
+    rescaled = syntax in _JPEG or (syntax in _JPEG_LS and int(dataset.get("NumberOfFrames") or 1) == 1)
     if rescaled:
         array = _by_gdcm(found)
     else:
