@@ -174,7 +174,7 @@ def test_a_deflate_bomb(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     dataset.save_as(file)
     monkeypatch.setattr("gliotype.read.dicom.dataset.MAX_UNPACKED_FILE_BYTES", 10_000_000)
     with little_work(most_mb=100):
-        (broken,) = [s for s in read_dicom([Found(file, "a", Format.DICOM)]) if s.broken]
+        (broken,) = [s for s in read_dicom([Found(file, "a", Format.DICOM)])[0] if s.broken]
     assert "a unpacks to more than the limit of 0.01 GB for one compressed file" in str(broken.problem)
 
 

@@ -387,7 +387,7 @@ def test_two_orientations_in_one_enhanced_file_are_two_images(small: Volume, tmp
         plane.ImageOrientationPatient = [0, 1, 0, 0, 0, -1]
         frame.PlaneOrientationSequence = [plane]
     dataset.save_as(path)
-    assert len(read_dicom([Found(path, path.name, Format.DICOM)])) == 2
+    assert len(read_dicom([Found(path, path.name, Format.DICOM)])[0]) == 2
 
 
 @pytest.mark.parametrize("te", [4.0, 30.0])
