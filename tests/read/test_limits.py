@@ -230,7 +230,9 @@ def test_a_device_is_never_opened(device: str) -> None:
 
 @pytest.mark.parametrize("name", ["a" * 10_000, "a\0b"], ids=["long", "NUL"])
 def test_a_path_that_no_system_takes(name: str) -> None:
-    with pytest.raises(InputError, match=r"cannot be opened .*: check the path") as caught:
+    with pytest.raises(
+        InputError, match=r"longer than any that can be opened|holds a zero byte: give the path"
+    ) as caught:
         read_study(Path(name), subject=Subject("a"))
     assert len(str(caught.value)) < 500
 

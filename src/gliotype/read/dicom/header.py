@@ -96,6 +96,10 @@ _KEYWORDS = [
 _TAGS = [*map(Tag, _KEYWORDS), *map(Tag, PRIVATE_TAGS)]
 
 
+_MOST_NUMBER = 1e6
+"""Positions (mm), directions and spacings (mm) are far below this."""
+
+
 @dataclass(frozen=True, eq=False)
 class Header:
     """What one file says.
@@ -276,8 +280,10 @@ class _Groups:
         value = self.value(group, keyword)
         known = [_number(v) for v in value] if isinstance(value, MultiValue | list) else []
         numbers = tuple(number for number in known if number is not None)
-        if len(numbers) < len(known):
-            raise InputError(f"{self.source}: its {keyword} is not made of numbers: export the series again")
+        if len(numbers) < len(known) or max(map(abs, numbers), default=0.0) > _MOST_NUMBER:
+            raise InputError(
+                f"{self.source}: its {keyword} is not made of plausible numbers: export the series again"
+            )
         return numbers
 
     def scale(self, keyword: str, usual: float) -> float:
