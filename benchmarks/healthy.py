@@ -3,7 +3,7 @@
     python benchmarks/healthy.py [--simulated N] [--distractors N] [--jobs N] [--image T1=FILE ...]
 
 Always the two ICBM 2009a templates that Gliotype ships; N simulated healthy heads (raw, oblique, thick slices); N
-simulated heads of each kind of lesion that is no glioma; and any image of a healthy head that is at hand, such as
+simulated heads of each kind of lesion other than glioma; and any image of a healthy head that is at hand, such as
 Colin27 (Debian package mricron-data, ch2.nii.gz).
 """
 
@@ -52,7 +52,7 @@ def templates(folder: Path) -> Iterator[Head]:
 
 
 def answer(head: Head) -> tuple[Head, Call | None, str]:
-    """Predict one head; say what came out."""
+    """Predict one head; describe the result."""
     with tempfile.TemporaryDirectory() as folder:
         files = head.files
         if not files:

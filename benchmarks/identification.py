@@ -3,7 +3,7 @@
     python benchmarks/identification.py DATA
 
 DATA is laid out as ``docs/how-to/benchmarks.md`` says. Each patient's folder is read twice: as it is, and
-through links with neutral names in a random order, so that only the voxels can tell.
+through links with neutral names in a random order, so that only the voxels identify the series.
 """
 
 from __future__ import annotations

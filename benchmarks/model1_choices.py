@@ -28,23 +28,23 @@ from gliotype.segment.candidates import candidate_model
 from gliotype.segment.model1 import NetworkPass, run_network
 from gliotype.study import PreparedStudy, Subject
 
-Looking = Callable[..., NetworkPass]
+Runner = Callable[..., NetworkPass]
 
 
-def as_seen_once(run_network: Looking) -> Looking:
-    """Leave out what the network says of the mirror image."""
+def as_seen_once(run_network: Runner) -> Runner:
+    """Leave out the output for the mirror image."""
 
-    def straight(*shown: Any) -> NetworkPass:
-        seen = run_network(*shown)
+    def straight(*inputs: Any) -> NetworkPass:
+        seen = run_network(*inputs)
         return replace(seen, mirrored=seen.straight)
 
     return straight
 
 
-CHANGES: dict[str, Callable[[Looking], Mapping[str, Any]]] = {
+CHANGES: dict[str, Callable[[Runner], Mapping[str, Any]]] = {
     "as shipped": lambda run_network: {},
-    "without the look at the mirror image": lambda run_network: {"run_network": as_seen_once(run_network)},
-    "without the look at T2 and FLAIR alone": lambda run_network: {"FLUID_BRIGHT": ()},
+    "without the mirror image": lambda run_network: {"run_network": as_seen_once(run_network)},
+    "without T2 and FLAIR alone": lambda run_network: {"FLUID_BRIGHT": ()},
     "without the patient's own appearance": lambda run_network: {"sharpen": lambda whole, *_: whole},
     "threshold of 0.4": lambda run_network: {"WHOLE_THRESHOLD": 0.4},
     "threshold of 0.6": lambda run_network: {"WHOLE_THRESHOLD": 0.6},
@@ -63,15 +63,15 @@ class Row:
     dice: dict[str, float]
 
 
-def remembering(run_network: Looking) -> Looking:
-    """Look once at each set of sequences of a patient."""
+def remembering(run_network: Runner) -> Runner:
+    """Run the network once on each set of sequences of a patient."""
     seen: dict[frozenset[Any], NetworkPass] = {}
 
     def remembered(images: Mapping[Any, Any], brain_region: Any) -> NetworkPass:
-        shown = frozenset(images)
-        if shown not in seen:
-            seen[shown] = run_network(images, brain_region)
-        return seen[shown]
+        sequences = frozenset(images)
+        if sequences not in seen:
+            seen[sequences] = run_network(images, brain_region)
+        return seen[sequences]
 
     return remembered
 
@@ -89,7 +89,7 @@ def run(case: Case) -> Row:
     )
 
 
-def found_with(change: Mapping[str, Any], run_network: Looking, prepared: PreparedStudy, case: Case) -> float:
+def found_with(change: Mapping[str, Any], run_network: Runner, prepared: PreparedStudy, case: Case) -> float:
     """Find the tumour with a change, and compare it with the truth on the grid of the reference image."""
     with ExitStack() as changed:
         for name, instead in {"run_network": run_network, **change}.items():

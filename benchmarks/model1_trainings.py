@@ -8,7 +8,7 @@ grid of 3.3 mm, so that a dozen fit into hours of a CPU: they compare choices, a
 shipped network reaches. Each is judged by the network alone, without the steps around it (model1_choices.py has
 those), on the shipped grid of 2 mm: on the development patients of BraTS and TCGA-LGG, and on simulated ones that no
 training saw. As a short training leaves probabilities that depend on the loss, the threshold is the one that is best on
-those simulated patients. RUN keeps patients, checkpoints and results; an interrupted run goes on.
+those simulated patients. RUN keeps patients, checkpoints and results; an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -16,12 +16,11 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import nibabel as nib
 import numpy as np
@@ -46,8 +45,6 @@ from gliotype.train.model1.learner import Learner
 from gliotype.train.model1.loss import CLASS_WEIGHTS, Loss, loss
 from gliotype.train.model1.train import Recipe, learning_rate
 from gliotype.volume import Volume
-
-Scale = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
 
 THRESHOLDS = tuple(np.arange(0.1, 0.96, 0.05).round(2))
 """Probabilities of tumour from which a voxel may be called so."""
@@ -80,7 +77,7 @@ class Choice:
     Attributes:
         widths: of the network's levels.
         shape: of the grid on which it computes; the field of view stays.
-        channels: that it sees: 8, or the 4 that are no mirror image.
+        channels: that it sees: 8, or the 4 that are not mirror images.
         scale: of the images.
         loss: to be lowered.
         length: steps, as a multiple of the others'.
@@ -89,7 +86,7 @@ class Choice:
     widths: tuple[int, ...] = (8, 16, 32, 48, 64)
     shape: tuple[int, int, int] = (48, 64, 48)
     channels: int = 8
-    scale: Scale = model1.scale
+    scale: model1.Scaling = model1.scale
     loss: Loss = loss
     length: float = 1.0
 
@@ -126,7 +123,7 @@ class OnAnotherGrid(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class Real:
-    """A development patient as Model 1 is shown it, and the true whole tumour, on the network's grid."""
+    """The input of Model 1 from a development patient, and the true whole tumour, on the network's grid."""
 
     cohort: str
     images: dict[Sequence, NDArray[np.float32]]
@@ -224,7 +221,7 @@ def read_real(run: Run, case: Case) -> Real:
 
 
 def train(run: Run, name: str, seed: int) -> tuple[nn.Module, float]:
-    """Train a choice, or go on; return the averaged network and the seconds that a step took."""
+    """Train a choice, or resume; return the averaged network and the seconds that a step took."""
     choice = CHOICES[name]
     torch.manual_seed(seed)
     steps = round(run.steps * choice.length)
@@ -235,7 +232,10 @@ def train(run: Run, name: str, seed: int) -> tuple[nn.Module, float]:
     while learner.step < steps:
         rng = np.random.default_rng([seed, learner.step])
         x, y = augment(
-            rng, read_simulated(run, int(rng.integers(run.patients))), model1.expected_brain_region()
+            rng,
+            read_simulated(run, int(rng.integers(run.patients))),
+            model1.expected_brain_region(),
+            choice.scale,
         )
         rate = learning_rate(recipe, learner.step)
         loss, _ = learner.learn(torch.from_numpy(x[None]), torch.from_numpy(y[None]), rate)
@@ -262,13 +262,18 @@ def probability(network: nn.Module, stack: NDArray[np.float32]) -> NDArray[np.fl
     return np.asarray((straight + mirrored[::-1]) / 2, dtype=np.float32)
 
 
-def select_candidates(run: Run, network: nn.Module, patients: Iterable[Case], seconds: float) -> Row:
+def judge(
+    run: Run, network: nn.Module, patients: Iterable[Case], seconds: float, scaling: model1.Scaling
+) -> Row:
     """Choose the threshold on simulated patients, and judge by it."""
     network.eval()
     overlaps, alarms = [], []
     for number in range(run.patients, run.patients + run.held_out):
         stack, labels = augment(
-            np.random.default_rng(number), read_simulated(run, number), model1.expected_brain_region()
+            np.random.default_rng(number),
+            read_simulated(run, number),
+            model1.expected_brain_region(),
+            scaling,
         )
         found = probability(network, stack)
         if (labels >= 2).any():
@@ -286,7 +291,10 @@ def select_candidates(run: Run, network: nn.Module, patients: Iterable[Case], se
     )
     for case in patients:
         real = read_real(run, case)
-        found = probability(network, model1.network_input(real.images, real.brain_region)) * real.brain_region
+        found = (
+            probability(network, model1.network_input(real.images, real.brain_region, scaling))
+            * real.brain_region
+        )
         row.dice.setdefault(case.cohort, []).append(dice(found >= row.threshold, real.truth))
     return row
 
@@ -297,9 +305,8 @@ def compare(run: Run, patients: list[Case], seed_and_name: tuple[int, str]) -> N
     torch.set_num_threads(1)
     if run.result(name, seed).exists():
         return
-    with patch.object(model1, "scale", CHOICES[name].scale):
-        network, seconds = train(run, name, seed)
-        row = select_candidates(run, network, patients, seconds)
+    network, seconds = train(run, name, seed)
+    row = judge(run, network, patients, seconds, CHOICES[name].scale)
     write_text(run.result(name, seed), json.dumps(asdict(row), indent=1))
 
 

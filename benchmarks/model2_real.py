@@ -5,7 +5,7 @@
 DATA as for real_cases.py; the TCGA-LGG and BraTS patients. Each study is prepared once; then parts of Model 2's
 input are left out (0). Training leaves images out, too, but never the outline. Prints how far the image's log-odds
 move, the AUROC of the image's contribution on TCGA-LGG (development patients) with its paired difference to all
-inputs, and the sphericity of the outline that Model 1 found beside that of the expert's, both at the prepared 1 mm.
+inputs, and the sphericity of the outline that Model 1 found and that of the expert, both at the prepared 1 mm.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def run(case: Case) -> Row | None:
 
 
 def true_sphericity(case: Case, result: gliotype.Result) -> float | None:
-    """Sphericity of the expert's whole tumour, brought to the prepared grid."""
+    """Sphericity of the expert's whole tumour on the prepared grid."""
     if case.truth is None:
         return None
     prepared = result.prepared

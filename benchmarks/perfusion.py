@@ -118,7 +118,7 @@ def real_curves(data: Path) -> None:
 def patch(data: Path) -> None:
     """Make signals of a slice of 25 x 25 concentration curves, and seek its artery.
 
-    The data's artery mask holds all voxels: it says where to look, and there is no truth.
+    The data's artery mask holds all voxels: it gives the voxels to search, and there is no ground truth.
     """
     concentration = np.asarray(
         nib.Nifti1Image.from_filename(data / "test_concentration.nii").dataobj, dtype=np.float64
@@ -302,9 +302,9 @@ def _variants_table(everything: dict[str, Leak]) -> None:
 
 def _draw_leakage(everything: dict[str, Leak]) -> None:
     figure, axes = plt.subplots(1, 3, figsize=(10, 3.4), sharey=True, layout="constrained")
-    shown = ("90 deg, no preload", "60 deg, no preload", "60 deg, preload")
+    panels = ("90 deg, no preload", "60 deg, no preload", "60 deg, preload")
     edges = np.linspace(0, 0.15, 9)
-    for axis, name in zip(axes, shown, strict=True):
+    for axis, name in zip(axes, panels, strict=True):
         leak = everything[name]
         lines = (
             ("uncorrected", leak.uncorrected, "0.45"),

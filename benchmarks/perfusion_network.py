@@ -1,10 +1,10 @@
-"""The perfusion network on simulated patients, and simulated voxels beside simulated series.
+"""The perfusion network on simulated patients, and simulated voxels against simulated series.
 
     python benchmarks/perfusion_network.py [--patients N] [--jobs N]
-    gliotype train perfusion -o RUN          # prints the network beside its baselines (choi2019.md)
+    gliotype train perfusion -o RUN          # prints the network and its baselines (choi2019.md)
 
 The network is trained on voxels that are simulated without a grid. It measures whole simulated series (EPI, a
-moving head, vessels; the true outline) with the shipped network beside such voxels of other patients of the same site:
+moving head, vessels; the true outline) with the shipped network against such voxels of other patients of the same site:
 if both ways agree, what the network learned holds for series. Everything printed is simulated.
 """
 
@@ -100,7 +100,7 @@ def _row(glioma: GliomaType, found: object) -> Row:
 
 
 def summarise(name: str, rows: list[Row]) -> None:
-    """Print how the network parts the classes, and mean and SD of the numbers in each class."""
+    """Print how the network separates the classes, and mean and SD of the numbers in each class."""
     truth = np.array([row.mutant for row in rows])
     score = np.array([0.0 if row.log_odds is None else row.log_odds for row in rows])
     lost = sum(row.log_odds is None for row in rows)

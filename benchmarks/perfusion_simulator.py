@@ -1,4 +1,4 @@
-"""How credible the simulated DSC perfusion is: single numbers by class beside published ones. No network takes part.
+"""How credible the simulated DSC perfusion is: single numbers by class against published ones, without a network.
 
     python benchmarks/perfusion_simulator.py [--patients N] [--site NAME] [--jobs N] [--pictures FOLDER]
 
@@ -126,7 +126,7 @@ def _most_vascular(found: VoxelCurves) -> np.ndarray:
 
 
 def by_class(rows: list[Row]) -> None:
-    """Print blood volume and recovery by class beside published means and SDs."""
+    """Print blood volume and recovery by class and published means and SDs."""
     print("class                                               n   uncorrected    nrCBV mean     95th pct       highest"
           "        true mean    PSR %        drop %  white %")  # fmt: skip
     groups: list[tuple[str, Callable[[Row], bool]]] = [
@@ -168,7 +168,7 @@ def _spread(values: list[float]) -> str:
 
 
 def discrimination(rows: list[Row]) -> None:
-    """Print what single numbers tell of IDH status."""
+    """Print how well single numbers separate IDH status."""
     lower = [row for row in rows if row.grade < 4]
     print("number alone                             target          n   AUROC for wildtype (95 %)")
     for name, target, of, field in (

@@ -1,9 +1,9 @@
-"""How well age, shape and signal tell IDH-mutant from wildtype, cross-validated on public tables.
+"""How well age, shape and signal separate IDH-mutant from wildtype, cross-validated on public tables.
 
-    python benchmarks/radiomics.py --tables ../shared/data/tables
+    python benchmarks/radiomics.py --tables TABLES
 
 5 x 5 cross-validation on UCSF-PDGM (experts' masks), scaling and penalty fitted anew in each fold; areas and DeLong
-intervals averaged over the repeats. Beside them, known answers for checking this code, and age alone on the
+intervals averaged over the repeats. Next to them it prints known answers for checking this code, and age alone on the
 patients of other hospitals.
 """
 
@@ -62,8 +62,8 @@ def cross_validation(cohort: Cohort) -> Table:
     for features, known in KNOWN.items():
         patients = cohort.where(cohort.complete(features))
         log_odds = out_of_fold_log_odds(patients.matrix(features), patients.mutant, seed=0)
-        shown = [name for name in features if name not in SHAPE_UNITS]
-        name = " + ".join((["all 13 of shape"] if "Flatness" in features else []) + shown)
+        further = [name for name in features if name not in SHAPE_UNITS]
+        name = " + ".join((["all 13 of shape"] if "Flatness" in features else []) + further)
         _add(table, name, patients, log_odds, known, "")
     return table
 

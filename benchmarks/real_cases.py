@@ -3,10 +3,10 @@
     python benchmarks/real_cases.py DATA [--only brats|lgg|native|gbm|subsets] [--limit N] [--results FILE]
 
 DATA holds ``brats/``, ``lgg/``, ``native/`` and ``gbm/`` (see docs/how-to/benchmarks.md). Images are given as named
-files, so nothing that predicts can read the true masks beside them. All of these are development patients: choices were
-made while looking at them, so the figures are optimistic. Some patients are in two cohorts: figures over all cohorts
-count each patient once, and bootstrap intervals resample patients, not cases. ``--only subsets`` runs the BraTS
-patients again with sequences left out.
+files, so nothing that predicts can read the true masks that lie next to them. All of these are development patients:
+choices were made while looking at them, so the figures are optimistic. Some patients are in two cohorts: figures over
+all cohorts count each patient once, and bootstrap intervals resample patients, not cases. ``--only subsets`` runs the
+BraTS patients again with sequences left out.
 """
 
 from __future__ import annotations
@@ -176,7 +176,7 @@ SUBSETS: tuple[tuple[Sequence, ...], ...] = (
 
 
 def subsets(data: Path) -> Iterator[Case]:
-    """The BraTS patients with sequences left out; the cohort's name says which are there."""
+    """The BraTS patients with sequences left out; the cohort's name lists those present."""
     for names in SUBSETS:
         for case in brats(data):
             yield replace(case, cohort="+".join(names), files={s: case.files[s] for s in names})
@@ -294,7 +294,7 @@ def _mean_probability(values: list[float | None]) -> float | None:
 
 
 def summarise(rows: list[Row]) -> None:
-    """Print means with intervals, and AUROC with age alone beside it, by cohort and over distinct patients."""
+    """Print means with intervals, and AUROC and that of age alone, by cohort and over distinct patients."""
     patients = {row.patient for row in rows}
     print(f"{len(rows)} cases of {len(patients)} distinct patients")
     cohorts = {name: [row for row in rows if row.cohort == name] for name in {row.cohort: 0 for row in rows}}

@@ -3,7 +3,7 @@
     python benchmarks/saliency.py DATA [--limit N]
 
 DATA as for real_cases.py. Prints the share of the map's absolute values in enhancing tumour, in the rest of the
-tumour, in the 5 mm around, and elsewhere, beside the share of those regions among all voxels that the slices
+tumour, in the 5 mm around, and elsewhere, and the fraction of those regions among all voxels that the slices
 cover; the same of an occlusion map; and the sanity check of Adebayo 2018: the correlation of the map with that
 of the network with its weights shuffled, and with that of another member, which learned the same from other
 patients.

@@ -1,4 +1,4 @@
-"""How credible the simulated patients are: signal equations and single-number distributions beside published ones.
+"""How credible the simulated patients are: signal equations and single-number distributions against published ones.
 
     python benchmarks/simulator.py [--patients N] [--jobs N] [--pictures FOLDER]
 
@@ -92,7 +92,7 @@ class Row:
 
 
 def physics() -> None:
-    """Print the signal of each tissue beside the value worked by hand."""
+    """Print the signal of each tissue and the value worked by hand."""
     print("tissue                       T1w  by hand   T2w/WM  by hand   FLAIR/WM  by hand")
     worst = 0.0
     white = _weigh(*PHYSICS["white matter"][0])
@@ -165,7 +165,7 @@ def measure(seed: int) -> Row:
 
 
 def checklist(rows: list[Row]) -> None:
-    """Print single-number discrimination beside its target."""
+    """Print single-number discrimination and its target."""
     lower = [row for row in rows if row.grade < 4]
     quiet = [row for row in lower if not row.enhancing]
     print("what                                             target        n    simulated (95 %)        met")
@@ -254,7 +254,7 @@ def _share(name: str, rows: list[Row], kind: GliomaType, low: float, high: float
 
 
 def distributions(rows: list[Row]) -> None:
-    """Print means and SDs of mutant and wildtype beside those of UCSF-PDGM."""
+    """Print means and SDs of mutant and wildtype and those of UCSF-PDGM."""
     print("mean (SD)               mutant, simulated  published      wildtype, simulated  published")
     volumes = {m: np.log([row.volume_ml for row in rows if row.mutant is m]) for m in (True, False)}
     _pair("ln(volume in ml)", volumes[True], (4.01, 1.03), volumes[False], (4.24, 0.86))

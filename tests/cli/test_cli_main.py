@@ -38,6 +38,8 @@ RUNNER = CliRunner()
         ["demo", "-h"],
         ["evaluate", "-h"],
         ["simulate", "-h"],
+        ["train", "model1", "-h"],
+        ["experiment", "-h"],
         ["--version"],
     ],
 )
@@ -100,7 +102,8 @@ COMMANDS = every_command(get_command(app))
 
 
 def test_every_command_is_checked() -> None:
-    trainings = {"train model1", "train model2", "train perfusion"}
+    methods = ("model1", "model2", "perfusion", "radiomics", "candidates")
+    trainings = {f"train {method}" for method in methods}
     assert set(COMMANDS) == {"predict", "demo", "evaluate", "simulate", "experiment", "info"} | trainings
 
 

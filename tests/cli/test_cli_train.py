@@ -72,3 +72,29 @@ def test_too_little_is_refused(arguments: tuple[str, ...], tmp_path: Path) -> No
     result = CliRunner().invoke(app, ["train", *arguments, "-o", str(tmp_path)])
     assert result.exit_code == 2
     assert list(tmp_path.iterdir()) == []
+
+
+def test_option_names_of_earlier_versions_are_read(tmp_path: Path) -> None:
+    error = run("train", "model1", "-o", str(tmp_path / "run"), f"--anatomies={tmp_path}", "--rate", "0.001")
+    assert isinstance(error, InputError)
+    assert "no label map" in str(error)
+    result = CliRunner().invoke(app, ["train", "perfusion", "-o", str(tmp_path), "--members", "1"])
+    assert result.exit_code == 2
+    assert "--ensemble-size" in result.output
+    listed = CliRunner().invoke(app, ["train", "model1", "-h"]).output
+    assert "--label-maps" in listed
+    assert "--anatomies" not in listed
+
+
+def test_missing_tables_are_named(tmp_path: Path) -> None:
+    error = run("train", "radiomics", "--tables", str(tmp_path), "-o", str(tmp_path / "run"))
+    assert isinstance(error, InputError)
+    assert "ucsf_pdgm_clinical.csv" in str(error)
+    assert not (tmp_path / "run").exists()
+
+
+def test_candidates_need_label_maps_where_a_folder_is_named(tmp_path: Path) -> None:
+    error = run("train", "candidates", "-o", str(tmp_path / "run"), "--label-maps", str(tmp_path))
+    assert isinstance(error, InputError)
+    assert "no label map" in str(error)
+    assert not (tmp_path / "run").exists()

@@ -196,7 +196,7 @@ def test_an_unknown_layout_is_named_with_those_that_there_are(tmp_path: Path) ->
 
 
 def test_a_missing_folder_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="is no folder"):
+    with pytest.raises(InputError, match="is not a folder"):
         read_cohort(tmp_path / "nowhere", "bids")
 
 

@@ -100,11 +100,11 @@ def test_what_is_missing_is_null_and_said() -> None:
     assert found["calibration"]["slope"] is None
     said = " ".join(notes(metrics))
     assert "1 of 4 patients" in said
-    assert "scored as the share of mutants here, 0.500" in said
+    assert "scored as the stated prevalence; coverage 0.750" in said
     assert "subjects have no label: 1." in said
     assert "subjects have no prediction: 2." in said
-    assert "Age alone cannot be set beside" in said
-    assert "slope is without bound" in said
+    assert "Age alone cannot be compared" in said
+    assert "slope is unbounded" in said
     assert ["calibration_slope", "", "4", "", "", ""] in list(csv.reader(io.StringIO(metrics_csv(metrics))))
 
 
@@ -125,7 +125,7 @@ def test_the_page_is_self_contained_and_escapes_names(metrics: Metrics, figures:
 
 def test_the_page_of_the_least_evaluation(figures: dict[str, str]) -> None:
     page = render_html(least(), figures)
-    assert "Beside other scores" not in page
+    assert "Compared with other scores" not in page
     assert "Within strata" not in page
     assert 'Calibration slope (ideal: 1)</td><td class="n">–' in page
 

@@ -1,4 +1,4 @@
-"""The study engine on synthetic patients: splits, leakage, resumption, tables; and one simulated patient."""
+"""The experiment engine on synthetic patients: splits, leakage, resumption, tables; and one simulated patient."""
 
 from __future__ import annotations
 
@@ -176,15 +176,15 @@ def test_too_few_patients_are_named(protocol: Path) -> None:
         ("members = 2", "members = 1", "model.members"),
         ('"age alone" = ["age"]', '"hybrid" = ["age"]', "'hybrid' is the name of another model"),
         ('"age alone" = ["age"]', '"a/b" = ["age"]', "becomes that of a file"),
-        ('"age alone" = ["age"]', '"age alone" = []', "'age alone' keeps nothing"),
+        ('"age alone" = ["age"]', '"age alone" = []', "'age alone' uses nothing"),
         ("[published.internal]", "[published.intern]", "there is no test set intern"),
         ("auroc = 0.96", "AUROC = 0.96", "published.internal.AUROC"),
         ("auroc = 0.96", "auroc = 96", "published.internal.auroc"),
         ('"1.5" = 1.0', '"1.5T" = 1.0', "scanner.field_t"),
         ('"1.5" = 1.0', '"1.5" = 0.7, "3.0" = 0.5', "add up to 1"),
         ("[3.0, 6.0]", "[6.0, 3.0]", "thinnest and the thickest"),
-        ('simulated = "tcia"', 'path = "x"', "patients, scanner, seed: has no meaning beside path"),
-        ("seed = 1", 'seed = 1\nlayout = "bids"', "layout: has no meaning beside simulated"),
+        ('simulated = "tcia"', 'path = "x"', "patients, scanner, seed: has no meaning with path"),
+        ("seed = 1", 'seed = 1\nlayout = "bids"', "layout: has no meaning with simulated"),
     ],
 )
 def test_a_wrong_protocol_is_told_where(protocol: Path, old: str, new: str, complaint: str) -> None:
@@ -367,7 +367,7 @@ def test_brats_patients_without_other_names_do_not_meet_those_whom_brats_took_in
     nameless, tcga = folder(monkeypatch, BraTS2021_00097=()), folder(monkeypatch, TCGA_02_0003=())
     chosen = {"training": ("BraTS2021-00097",), "external": ("TCGA-02-0003",)}
     with pytest.raises(
-        InputError, match=r"twins in external cannot be told: put BraTS2021_MappingToTCIA\.csv"
+        InputError, match=r"twins in external cannot be identified: put BraTS2021_MappingToTCIA\.csv"
     ):
         refuse_leakage(read, {"home": nameless, "abroad": tcga}, chosen)
     named = folder(monkeypatch, BraTS2021_00097=("TCGA-02-0007",))

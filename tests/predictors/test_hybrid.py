@@ -11,7 +11,7 @@ from scipy.special import logit
 
 from gliotype import runtime
 from gliotype.errors import WeightsError
-from gliotype.predictors.hybrid import HybridPredictor, compute_contributions, load_weights
+from gliotype.predictors.hybrid import HybridPredictor, compute_contributions, load_model
 from gliotype.predictors.slices import IMAGES, NUMBERS, numbers_of, slices_of
 from gliotype.study import Finding, NotApplicable, PreparedStudy, Sequence, Subject
 from gliotype.train.common.manifest import write_manifest
@@ -106,7 +106,7 @@ def test_damaged_weights_are_named(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (tmp_path / "model2.json").write_text("{}")
     write_manifest(tmp_path)
     monkeypatch.setattr(runtime, "weights_folder", lambda: tmp_path)
-    load_weights.cache_clear()
+    load_model.cache_clear()
     with pytest.raises(WeightsError, match="damaged"):
-        load_weights()
-    load_weights.cache_clear()
+        load_model()
+    load_model.cache_clear()

@@ -11,7 +11,7 @@ from gliotype.predictors.curves import CHANNELS, POINTS, curves_of
 from gliotype.predictors.perfusion import (
     PerfusionPredictor,
     bolus_phases,
-    load_weights,
+    load_model,
     occlude_phases,
     read_curves,
 )
@@ -68,7 +68,7 @@ def test_a_series_that_was_not_measured_is_not_applicable(perfusion: Perfusion) 
 
 
 def test_an_average_patient_loses_nothing_by_occlusion(perfusion: Perfusion) -> None:
-    average = load_weights().average.copy()
+    average = load_model().parameters.average.copy()
     average[6:] = 1
     phases = bolus_phases(perfusion.bolus, perfusion.times_s)
     assert np.array_equal(

@@ -188,6 +188,6 @@ def test_a_series_that_cannot_be_measured_leaves_the_rest(study: Study) -> None:
     prepared = prepare(replace(study, images=(anatomy, blind)))
     assert prepared.dsc is None
     assert any(
-        "Perfusion was not measured: perf.nii.gz does not say its echo time" in w for w in prepared.warnings
+        "Perfusion was not measured: perf.nii.gz does not state its echo time" in w for w in prepared.warnings
     )
     assert Sequence.T2 in prepared.images

@@ -42,7 +42,7 @@ def test_images_lie_side_by_side_on_a_1_mm_ras_grid(prepared: PreparedStudy) -> 
     assert prepared.reference is Sequence.T1C
     assert [w for w in prepared.warnings if "registration" in w or "brain" in w] == []
     assert prepared.warnings == (
-        "Perfusion was not measured: DSC.nii.gz does not say its echo time: give a JSON sidecar with EchoTime.",
+        "Perfusion was not measured: DSC.nii.gz does not state its echo time: give a JSON sidecar with EchoTime.",
     )
 
 

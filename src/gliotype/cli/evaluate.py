@@ -60,11 +60,11 @@ def evaluate(
         ("Coverage", f"{estimate_words(metrics.coverage)} with a probability"),
         ("AUROC", estimate_words(metrics.auroc)),
     ]
-    for name, beside in (("Age alone", metrics.age_alone), ("Other", metrics.against)):
-        if beside is not None:
-            difference = estimate_words(beside.difference.difference, "+.3f")
-            p = p_words(beside.difference.p_value)
-            rows.append((name, f"{estimate_words(beside.other_auroc)}; difference {difference}, p {p}"))
+    for name, other_score in (("Age alone", metrics.age_alone), ("Other", metrics.against)):
+        if other_score is not None:
+            difference = estimate_words(other_score.difference.difference, "+.3f")
+            p = p_words(other_score.difference.p_value)
+            rows.append((name, f"{estimate_words(other_score.other_auroc)}; difference {difference}, p {p}"))
     rows += [
         ("Brier", estimate_words(metrics.brier)),
         ("Calibration", f"slope {estimate_words(metrics.calibration.slope, '.2f')}"),

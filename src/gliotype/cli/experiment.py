@@ -1,4 +1,4 @@
-"""``gliotype experiment``: train, tune, test and ablate as a protocol says."""
+"""``gliotype experiment``: train, tune, test and ablate as a protocol specifies."""
 
 from __future__ import annotations
 
@@ -17,15 +17,23 @@ def experiment(
         Path,
         typer.Option("--output", "-o", metavar="OUT", help="Folder of the results; run again to resume."),
     ],
+    label_maps: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            envvar="GLIOTYPE_LABEL_MAPS",
+            help="Whole-head label maps (FreeSurfer numbers) instead of the shipped template.",
+        ),
+    ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")] = 1,
 ) -> None:
-    """Train Model 2 on cohorts, test it on others, and take it apart."""
+    """Train Model 2 on cohorts, test it on others, and ablate it."""
     from gliotype.cli.show import extra, show_progress
 
     with extra("train"):
         from gliotype.experiment.protocol import read_protocol
         from gliotype.experiment.run import run_experiment
     with show_progress() as progress:
-        outcome = run_experiment(read_protocol(protocol), output, jobs=jobs, progress=progress)
+        outcome = run_experiment(read_protocol(protocol, label_maps), output, jobs=jobs, progress=progress)
     typer.echo(outcome.markdown)
     typer.echo(f"Written      {output / 'results.md'}, {output / 'results.csv'}, {output / 'evaluation'}")

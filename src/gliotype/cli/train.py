@@ -1,4 +1,4 @@
-"""``gliotype train``: train a network on digital patients, and write its weight."""
+"""``gliotype train``: train a method and write its weights."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from gliotype.seeds import MAX_SEED
 
 train = typer.Typer(
     name="train",
-    short_help="Train a network.",
-    help="Train a network (needs the extra: pip install 'gliotype[train]').",
+    short_help="Train a method and write its weights.",
+    help="Train a method and write its weights. Networks need the extra: pip install 'gliotype[train]'.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
 
 
 @train.callback()
-def networks() -> None:
-    """Name the network to train as a sub-command."""
+def methods() -> None:
+    """Take the method to train as a sub-command."""
 
 
 @train.command(
@@ -126,8 +126,9 @@ def perfusion(
     from gliotype.cli.show import extra, show_progress
 
     with extra("train"):
+        from gliotype.train.perfusion.design import Design
         from gliotype.train.perfusion.network import Recipe
-        from gliotype.train.perfusion.train import Design, train_perfusion
+        from gliotype.train.perfusion.train import train_perfusion
     design = Design.of(patients, seed)
     recipe = Recipe(members=ensemble_size, epochs=epochs, seed=seed)
     with show_progress() as progress:
@@ -135,3 +136,54 @@ def perfusion(
     typer.echo(outcome.markdown)
     for file in outcome.files:
         typer.echo(f"Written      {file}")
+
+
+@train.command()
+def radiomics(
+    *,
+    tables: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the public tables.")],
+    run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the results.")],
+    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Random seed.")] = 0,
+) -> None:
+    """Fit the models of radiomics and of age to public tables."""
+    from gliotype.cli.show import show_progress
+    from gliotype.train.radiomics.fit import fit
+
+    with show_progress() as progress:
+        documents = fit(tables, run, seed=seed, progress=progress)
+    for name in documents:
+        typer.echo(f"Written      {run / name}")
+
+
+@train.command()
+def candidates(
+    *,
+    run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the results.")],
+    label_maps: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Whole-head label maps (FreeSurfer numbers) instead of the shipped template.",
+        ),
+    ] = None,
+    healthy: Annotated[int, typer.Option(min=1, max=1000, help="Simulated heads without tumour.")] = 200,
+    tumours: Annotated[int, typer.Option(min=1, help="Simulated heads with a tumour.")] = 100,
+    threshold: Annotated[
+        float, typer.Option(help="Log-odds at or above which a candidate is accepted as tumour.")
+    ] = -2.2,
+    most_symmetry: Annotated[
+        float,
+        typer.Option(min=0, max=1, help="Largest mirror-symmetric fraction of an accepted candidate."),
+    ] = 0.8,
+    jobs: Annotated[int, typer.Option(min=1, help="Heads simulated at the same time.")] = 1,
+) -> None:
+    """Fit the model that accepts or rejects the candidates of Model 1, on simulated patients alone."""
+    from gliotype.cli.show import show_progress
+    from gliotype.train.model1.candidates import Recipe, train_candidates
+
+    recipe = Recipe(label_maps, cache=run, healthy=healthy, tumours=tumours)
+    with show_progress() as progress:
+        file = train_candidates(
+            recipe, run, threshold=threshold, most_symmetry=most_symmetry, jobs=jobs, progress=progress
+        )
+    typer.echo(f"Written      {file}")

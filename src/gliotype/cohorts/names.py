@@ -9,13 +9,14 @@ _BRATS = re.compile(r"BraTS(?:2021_|-GLI-)(\d{5})(?:-\d{3})?", re.IGNORECASE)
 _FOLLOW_UP = re.compile(r"_FU\d+d$", re.IGNORECASE)
 
 _ALSO_BRATS = {"brats-557": "brats-639", "brats-758": "brats-626"}
-"""Later examinations that BraTS counts as patients of their own; UCSF-PDGM's clinical table tells whose they are."""
+"""Later examinations that BraTS counts as patients of their own; UCSF-PDGM's clinical table identifies the patients."""
 
 
 def canonical(name: str) -> str:
-    """Write a patient's name in lower case, numbers without leading zeros, and without what tells an examination.
+    """Write a patient's name in lower case, numbers without leading zeros, and without the suffix of an examination.
 
-    A TCGA name becomes its barcode, and the names of BraTS 2021 and of BraTS-GLI, which kept its numbers, become one.
+    A TCGA name becomes its barcode, and the names of BraTS 2021 and of BraTS-GLI, which share
+    their numbers, become one.
 
     Example:
         >>> canonical("UCSF-PDGM-004") == canonical("ucsf-pdgm-0004")

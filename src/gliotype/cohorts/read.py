@@ -42,7 +42,7 @@ def read_cohort(folder: str | Path, layout: str) -> tuple[CohortPatient, ...]:
     folder = as_path(folder)
     chosen = LAYOUTS[layout]
     if not folder.is_dir():
-        raise InputError(f"{folder} is no folder: give the folder of a cohort in the layout {layout}")
+        raise InputError(f"{folder} is not a folder: give the folder of a cohort in the layout {layout}")
     rows = _rows(folder, chosen)
     folders = _folders(folder, chosen)
     if not folders:
@@ -75,17 +75,17 @@ def _status(name: str, rows: list[Row], column: str) -> bool | None:
     except InputError as error:
         raise InputError(f"{name}: {error}") from error
     if len(statuses) > 1:
-        raise InputError(f"{name} is labelled mutant and wildtype: mend the tables")
+        raise InputError(f"{name} is labelled mutant and wildtype: correct the tables")
     return next(iter(statuses), None)
 
 
 def _cell(row: Row, column: str) -> str:
-    """Return what a row tells in a column, whose name may be written in any case."""
+    """Return the text of a column, whose name may be written in any case."""
     return row.get(column.casefold(), "")
 
 
 def _first_known(rows: list[Row], column: str) -> str | None:
-    """Return what the first row that knows a fact tells of it; None where no row does."""
+    """Return the text of the first row that has a known value in a column; None where no row has."""
     texts = (_cell(row, column) for row in rows)
     return next((text for text in texts if not is_unknown(text)), None)
 
@@ -93,7 +93,7 @@ def _first_known(rows: list[Row], column: str) -> str | None:
 def _patient(
     cohort: Path, folders: list[Path], name: str, mutant: bool, rows: list[Row], layout: Layout
 ) -> CohortPatient:
-    """Join a patient's first examination that has images with the facts of the first row that tells each."""
+    """Join a patient's first examination that has images with the first known value of each fact."""
     folder, examination_folder, files = _images(folders, layout)
     others = {each.name for each in _examinations(folder, layout) if each != examination_folder}
     masks = _matching(cohort, layout.mask, folder.name)
@@ -110,7 +110,7 @@ def _patient(
 
 
 def _aliases(row: Row, layout: Layout) -> Iterator[str]:
-    """Yield the names in other data sets; one without a number, such as ``not in TCIA``, is nobody's."""
+    """Yield the names in other data sets; one without a number, such as ``not in TCIA``, is not a name."""
     for pattern in layout.aliases:
         known = {column: _cell(row, column) for column in re.findall(r"{(.*?)}", pattern)}
         if all(known.values()) and re.search(r"\d", [*known.values()][-1]):

@@ -1,4 +1,4 @@
-"""The words by which tables tell the IDH status."""
+"""The words with which tables state the IDH status."""
 
 from __future__ import annotations
 

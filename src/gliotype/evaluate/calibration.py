@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 BINS = 10
 CURVE_AT = np.arange(1, 20) / 20
-"""Predicted probabilities at which the calibration curve is told, as far as predictions reach."""
+"""Predicted probabilities at which the calibration curve is reported, within the range of the predictions."""
 
 LEAST_SPREAD = 0.01
 """Of the log-odds; probabilities more alike than this have no calibration slope."""
@@ -34,7 +34,7 @@ class CalibrationLine:
 
     Attributes:
         slope: 1 is ideal; below 1 the predictions are too extreme.
-        intercept: calibration in the large: what to add to every log-odds (slope kept at 1) so that the mean
+        intercept: calibration in the large: what to add to every log-odds (slope fixed at 1) so that the mean
             prediction equals the observed frequency; 0 is ideal, above 0 the predictions are too low.
     """
 
@@ -79,11 +79,11 @@ class Calibration:
     """Whether the probabilities mean what they say.
 
     Attributes:
-        slope: 1 is ideal; None where a threshold parts the classes without error, since it is then without bound.
+        slope: 1 is ideal; None where a threshold separates the classes without error, since it is then unbounded.
         intercept: calibration in the large, on the log-odds; 0 is ideal, above 0 the predictions are too low.
         ici: integrated calibration index, the mean distance of the curve from the predictions; 0 is ideal.
         curve: flexible calibration curve at `CURVE_AT`.
-        reliability: observed beside predicted in `BINS` bins of equal width.
+        reliability: observed against predicted in `BINS` bins of equal width.
     """
 
     slope: Estimate | None

@@ -49,7 +49,7 @@ class NetBenefit:
     """Net benefit per patient of treating those above a threshold as mutant (Vickers & Elkin 2006).
 
     Attributes:
-        threshold: probability from which on to treat.
+        threshold: probability at or above which to treat.
         value: true positives less false positives at the odds of the threshold, per patient.
         treat_all: the same for treating everybody; treating nobody has 0.
         age_alone: the same for the probability that age alone gives (`probability_of_age`), among the patients

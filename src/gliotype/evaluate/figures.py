@@ -8,14 +8,14 @@ import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from gliotype.evaluate.decisions import Bools, net_benefit, probability_of_age, treat_all
-from gliotype.evaluate.metrics import Beside, Metrics
+from gliotype.evaluate.metrics import Metrics, ScoreComparison
 from gliotype.evaluate.table import Floats, Patients, has_both_classes, paired
 from gliotype.plotting import Axes, Figure, rc_context
 
 MINE, OTHER, SOFT = "#0072b2", "#d55e00", "#7d8a96"
 CURVE_THRESHOLDS = np.arange(5, 81) / 100
 DOWN_TO = -0.1
-"""Net benefit below this is not shown: treating everybody falls without bound."""
+"""Net benefit below this is not drawn: that of treating everybody falls without bound."""
 
 
 def draw_figures(patients: Patients, other: Patients | None, metrics: Metrics) -> dict[str, str]:
@@ -84,8 +84,8 @@ def _precision_recall(patients: Patients, theirs: Paired | None, metrics: Metric
     return _svg(figure)
 
 
-def _other_label(name: str, beside: Beside) -> str:
-    return f"{name} {beside.other_auroc.value:.3f} (n = {beside.n})"
+def _other_label(name: str, comparison: ScoreComparison) -> str:
+    return f"{name} {comparison.other_auroc.value:.3f} (n = {comparison.n})"
 
 
 def _calibration(patients: Patients, metrics: Metrics) -> str:

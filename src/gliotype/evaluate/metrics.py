@@ -34,8 +34,8 @@ THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)
 
 
 @dataclass(frozen=True)
-class Beside:
-    """Another score beside the predictions, on the patients who have both.
+class ScoreComparison:
+    """Another score compared with the predictions, on the patients who have both.
 
     Attributes:
         n: patients.
@@ -62,7 +62,7 @@ class Stratum:
         n: patients.
         mutants: those IDH-mutant.
         auroc: None with fewer than two patients of a class.
-        age_alone: beside it, None with fewer than two patients of a class whose age is known.
+        age_alone: for comparison, None with fewer than two patients of a class whose age is known.
     """
 
     column: str
@@ -70,7 +70,7 @@ class Stratum:
     n: int
     mutants: int
     auroc: Estimate | None
-    age_alone: Beside | None
+    age_alone: ScoreComparison | None
 
 
 @dataclass(frozen=True)
@@ -88,14 +88,14 @@ class Metrics:
         auroc: area under the ROC curve.
         average_precision: mean precision over the recalled mutants; of chance, it is the prevalence.
         brier: mean squared error of the probability.
-        age_alone: the younger the likelier mutant, beside the predictions; None where too few ages are known.
+        age_alone: for comparison, the younger the likelier mutant; None where too few ages are known.
         at_threshold: decisions at the threshold.
         at_prevalence: predictive values of these decisions where mutants are as frequent as stated.
         calibration: of the probabilities.
         net_benefit: at `THRESHOLDS`.
         strata: by column and value.
-        against: the other set of predictions beside this one, or None.
-        unused_columns: columns of the labels that do not part the patients into strata.
+        against: comparison with the other set of predictions, or None.
+        unused_columns: columns of the labels that do not stratify the patients.
         sources: names of the files by role: ``predictions``, ``labels``, ``against``.
     """
 
@@ -109,13 +109,13 @@ class Metrics:
     auroc: Estimate
     average_precision: Estimate
     brier: Estimate
-    age_alone: Beside | None
+    age_alone: ScoreComparison | None
     at_threshold: AtThreshold
     at_prevalence: tuple[AtPrevalence, ...]
     calibration: Calibration
     net_benefit: tuple[NetBenefit, ...]
     strata: tuple[Stratum, ...]
-    against: Beside | None
+    against: ScoreComparison | None
     unused_columns: tuple[str, ...]
     sources: Mapping[str, str]
 
@@ -124,9 +124,9 @@ def evaluate(patients: Patients, other: Patients | None = None, *, threshold: fl
     """Measure predictions against the truth.
 
     Args:
-        patients: predictions joined to labels; two of each class at the least.
+        patients: predictions joined to labels; two of each class at least.
         other: other predictions, joined to the same labels, to compare with.
-        threshold: probability from which on mutant is called; fix it on other patients than these.
+        threshold: probability at or above which mutant is called; choose it on other patients than these.
 
     Raises:
         InputError: if the patients of both sets of predictions are too few of a class.
@@ -144,7 +144,7 @@ def evaluate(patients: Patients, other: Patients | None = None, *, threshold: fl
         auroc=auroc(mutant, score),
         average_precision=average_precision(mutant, score),
         brier=brier(mutant, score),
-        age_alone=_beside_age(patients, np.full(len(mutant), True)),
+        age_alone=_compare_with_age(patients, np.full(len(mutant), True)),
         at_threshold=decisions,
         at_prevalence=tuple(
             at_prevalence(
@@ -181,8 +181,8 @@ def average_precision(mutant: Bools, score: Floats) -> Estimate:
     return Estimate(value, float(expit(logit(value) - half)), float(expit(logit(value) + half)))
 
 
-def _beside(mutant: Bools, score: Floats, other: Floats) -> Beside:
-    return Beside(
+def _compare_scores(mutant: Bools, score: Floats, other: Floats) -> ScoreComparison:
+    return ScoreComparison(
         n=len(mutant),
         mutants=int(mutant.sum()),
         auroc=auroc(mutant, score),
@@ -191,11 +191,11 @@ def _beside(mutant: Bools, score: Floats, other: Floats) -> Beside:
     )
 
 
-def _beside_age(patients: Patients, within: Bools) -> Beside | None:
+def _compare_with_age(patients: Patients, within: Bools) -> ScoreComparison | None:
     known = within & np.isfinite(patients.age)
     if not has_both_classes(patients.mutant[known]):
         return None
-    return _beside(patients.mutant[known], patients.score[known], -patients.age[known])
+    return _compare_scores(patients.mutant[known], patients.score[known], -patients.age[known])
 
 
 def _net_benefit(patients: Patients, threshold: float) -> NetBenefit:
@@ -210,12 +210,12 @@ def _net_benefit(patients: Patients, threshold: float) -> NetBenefit:
     )
 
 
-def _against(patients: Patients, other: Patients) -> Beside:
+def _against(patients: Patients, other: Patients) -> ScoreComparison:
     mutant, mine, theirs = paired(patients, other)
     check_both_classes(
         mutant, f"in both {patients.sources['predictions']} and {other.sources['predictions']}"
     )
-    return _beside(mutant, mine, theirs)
+    return _compare_scores(mutant, mine, theirs)
 
 
 def _sources(patients: Patients, other: Patients) -> dict[str, str]:
@@ -231,7 +231,7 @@ def _stratum(patients: Patients, column: str, value: str) -> Stratum:
         n=len(mutant),
         mutants=int(mutant.sum()),
         auroc=auroc(mutant, patients.score[within]) if has_both_classes(mutant) else None,
-        age_alone=_beside_age(patients, within),
+        age_alone=_compare_with_age(patients, within),
     )
 
 

@@ -21,7 +21,7 @@ from gliotype.tables import is_unknown, plain, read_text_file
 Floats = NDArray[np.float64]
 
 MOST_STRATA = 20
-"""A column of the labels with more distinct values than this does not part the patients into strata."""
+"""A column of the labels with more distinct values than this does not stratify the patients."""
 
 NOT_GIVEN = "not given"
 
@@ -73,7 +73,7 @@ class Patients:
         prevalence: to which each prediction refers, stated with it or for all.
         age: years, NaN where not given.
         strata: by column, each patient's value.
-        unused_columns: columns with one value, or with too many to part the patients.
+        unused_columns: columns with one value, or with too many to stratify the patients.
         without_label: number of predictions whose subject has no label.
         without_prediction: number of labels whose subject has no prediction.
         sources: names of the files, ``predictions`` and ``labels``.
@@ -195,7 +195,7 @@ def read_labels(path: str | Path) -> Labels:
 def join(predictions: Predictions, labels: Labels, *, prevalence: float = DEFAULT_PREVALENCE) -> Patients:
     """Put predictions and labels of the same subjects together.
 
-    A column of the labels with 2 to `MOST_STRATA` distinct values among these patients parts them into strata,
+    A column of the labels with 2 to `MOST_STRATA` distinct values among these patients stratifies them,
     unless each has a value of their own, as a name is; and so does age, into 0-44, 45-60, and 61 or more completed
     years.
 

@@ -19,7 +19,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from gliotype._version import __version__
 from gliotype.atomic_files import atomic_write_set
-from gliotype.evaluate.metrics import Beside, Metrics
+from gliotype.evaluate.metrics import Metrics, ScoreComparison
 from gliotype.evaluate.roc import Comparison, Estimate
 from gliotype.paths import as_path
 from gliotype.report.words import RESEARCH_USE
@@ -97,7 +97,7 @@ def metrics_markdown(metrics: Metrics) -> str:
 
 
 def notes(metrics: Metrics) -> list[str]:
-    """Say in sentences what a reader of the numbers must know about them."""
+    """Write notes on the numbers that their reader must know."""
     said = []
     if metrics.no_calls:
         said.append(
@@ -112,12 +112,12 @@ def notes(metrics: Metrics) -> list[str]:
         )
     if metrics.age_alone is None:
         said.append(
-            "Age alone cannot be set beside, since the labels give too few ages: it reaches an AUROC of 0.80 to "
+            "Age alone cannot be compared, since the labels give too few ages: it reaches an AUROC of 0.80 to "
             "0.90 by itself in mixed cohorts."
         )
     if metrics.calibration.slope is None:
         said.append(
-            "The calibration slope is without bound: a threshold parts the classes without error, or all "
+            "The calibration slope is unbounded: a threshold separates the classes without error, or all "
             "probabilities are (nearly) equal."
         )
     if metrics.unused_columns:
@@ -204,18 +204,18 @@ def _lines(metrics: Metrics) -> Iterator[Line]:
         yield "net_benefit", f"threshold={benefit.threshold}", n, benefit.value
         yield "net_benefit_treat_all", f"threshold={benefit.threshold}", n, benefit.treat_all
         yield "net_benefit_age_alone", f"threshold={benefit.threshold}", known, benefit.age_alone
-    yield from _beside_lines("age_alone", "", metrics.age_alone)
-    yield from _beside_lines("against", "", metrics.against)
+    yield from _comparison_lines("age_alone", "", metrics.age_alone)
+    yield from _comparison_lines("against", "", metrics.against)
     for stratum in metrics.strata:
         group = f"{stratum.column}={stratum.value}"
         yield "auroc", group, stratum.n, stratum.auroc
-        yield from _beside_lines("age_alone", group, stratum.age_alone)
+        yield from _comparison_lines("age_alone", group, stratum.age_alone)
 
 
-def _beside_lines(name: str, group: str, beside: Beside | None) -> Iterator[Line]:
-    if beside is not None:
-        yield f"{name}_auroc", group, beside.n, beside.other_auroc
-        yield f"auroc_minus_{name}", group, beside.n, beside.difference.difference
+def _comparison_lines(name: str, group: str, comparison: ScoreComparison | None) -> Iterator[Line]:
+    if comparison is not None:
+        yield f"{name}_auroc", group, comparison.n, comparison.other_auroc
+        yield f"auroc_minus_{name}", group, comparison.n, comparison.difference.difference
 
 
 def _plain(value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Refuse a study in which the same patient is in two sets, under whatever name."""
+"""Refuse an experiment in which the same patient is in two sets, under whatever name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def refuse_leakage(
     simulated ones by seed and number.
 
     Raises:
-        InputError: if two sets share patients (it names them), or if this cannot be told since a cohort with BraTS
+        InputError: if two sets share patients (it names them), or if this cannot be checked because a cohort with BraTS
             names lacks the table of their other names.
     """
     names = {
@@ -48,7 +48,7 @@ def refuse_leakage(
 
 
 def _refuse_unknown_twins(names: Mapping[str, Mapping[str, frozenset[str]]]) -> None:
-    """Refuse sets of BraTS patients without any other name beside patients of the hospitals that BraTS drew from."""
+    """Refuse BraTS patients without another name in an experiment with patients of the hospitals BraTS drew from."""
     nameless = [
         name
         for name, patients in names.items()
@@ -60,6 +60,6 @@ def _refuse_unknown_twins(names: Mapping[str, Mapping[str, frozenset[str]]]) -> 
             known = {own for all_names in patients.values() for own in all_names}
             if other != name and any(own.startswith(BRATS_SOURCES) for own in known):
                 raise InputError(
-                    f"the patients of {name} have BraTS names alone, so their twins in {other} cannot be told: put "
-                    "BraTS2021_MappingToTCIA.csv into the folder of their cohort"
+                    f"the patients of {name} have only BraTS names, so their twins in {other} cannot be identified: "
+                    "put BraTS2021_MappingToTCIA.csv into the folder of their cohort"
                 )

@@ -1,4 +1,4 @@
-"""A study's protocol: cohorts, sets, models and ablations, as a TOML file that is checked before anything runs."""
+"""The protocol of an experiment: cohorts, sets, models and ablations, in TOML, checked before anything runs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,15 @@ import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from gliotype.cohorts import LAYOUTS
 from gliotype.errors import InputError
@@ -23,10 +31,10 @@ FUSION = "forest and image (2019)"
 """Name of the hybrid's first form."""
 
 Metric = Literal["accuracy", "auroc", "auprc", "dice"]
-"""What a paper may have published of a test set."""
+"""Metrics of a test set that a paper may have published."""
 
 Part = Literal["image", "T1C", "T2", "FLAIR", "outline", "shape", "loci", "age"]
-"""What an ablation may keep; the image is T1c, T2, FLAIR and the outline together."""
+"""What an ablation may use; the image is T1c, T2, FLAIR and the outline together."""
 
 
 _FILE_NAME = re.compile(r"[^\W_][\w .()+-]{0,99}(?<![ .])")
@@ -46,7 +54,7 @@ class ScannerSettings(_Strict):
     @model_validator(mode="after")
     def _possible(self) -> ScannerSettings:
         if abs(sum(self.field_t.values()) - 1) > 1e-6:
-            raise ValueError("the shares of field_t add up to 1")
+            raise ValueError("the fractions of field_t must add up to 1")
         if self.thickness_mm[0] > self.thickness_mm[1]:
             raise ValueError("thickness_mm is the thinnest and the thickest slice")
         return self
@@ -58,7 +66,7 @@ class CohortSettings(_Strict):
     simulated: str | None = None
     patients: int | None = Field(default=None, gt=0, le=1_000_000)
     seed: int = Field(default=0, ge=0, le=MAX_SEED)
-    anatomies: Path | None = None
+    label_maps: Path | None = Field(default=None, validation_alias=AliasChoices("label_maps", "anatomies"))
     scanner: ScannerSettings | None = None
     path: Path | None = None
     layout: str = "bids"
@@ -71,10 +79,10 @@ class CohortSettings(_Strict):
             raise ValueError(f"there is no site {self.simulated!r}: choose one of {', '.join(SITES)}")
         if self.simulated is not None and self.patients is None:
             raise ValueError("a simulated cohort needs patients, their number")
-        foreign = {"layout"} if self.path is None else {"patients", "seed", "anatomies", "scanner"}
+        foreign = {"layout"} if self.path is None else {"patients", "seed", "label_maps", "scanner"}
         if idle := sorted(foreign & self.model_fields_set):
             raise ValueError(
-                f"{', '.join(idle)}: has no meaning beside {'simulated' if self.simulated else 'path'}"
+                f"{', '.join(idle)}: has no meaning with {'simulated' if self.simulated else 'path'}"
             )
         if self.layout not in LAYOUTS:
             raise ValueError(f"there is no layout {self.layout!r}: choose one of {', '.join(LAYOUTS)}")
@@ -105,17 +113,17 @@ class ModelSettings(_Strict):
 
 
 class Protocol(_Strict):
-    """A study.
+    """The protocol of an experiment.
 
     Attributes:
-        title: of the report.
-        note: what its numbers are and are not, one sentence.
-        seed: of splits and training.
-        cohorts: by name.
-        sets: by name, in the order of the tables.
+        title: title of the report.
+        note: one sentence on what the numbers show and what they do not.
+        seed: random seed of splits and training.
+        cohorts: cohorts by name.
+        sets: sets by name, in the order of the tables.
         model: how Model 2 is trained.
-        ablations: parts of each further model, by name.
-        published: the paper's number by set and metric, to stand beside.
+        ablations: parts that each further model uses, by name.
+        published: published values by set and metric, printed next to the results.
     """
 
     title: str
@@ -155,7 +163,7 @@ class Protocol(_Strict):
             if name in (FULL, FUSION):
                 raise ValueError(f"ablations: {name!r} is the name of another model")
             if not parts:
-                raise ValueError(f"ablations: {name!r} keeps nothing")
+                raise ValueError(f"ablations: {name!r} uses nothing")
         return self
 
     def named(self, role: str) -> tuple[str, ...]:
@@ -163,11 +171,16 @@ class Protocol(_Strict):
         return tuple(name for name, chosen in self.sets.items() if chosen.role == role)
 
 
-def read_protocol(file: str | Path) -> Protocol:
+def read_protocol(file: str | Path, label_maps: Path | None = None) -> Protocol:
     """Read and check a protocol; its paths are relative to the file.
 
+    Args:
+        file: TOML.
+        label_maps: folder of whole-head label maps for the simulated cohorts that name none; these use the shipped
+            template when None.
+
     Raises:
-        InputError: if the file is missing, no TOML, or holds unknown keys or values; it names each.
+        InputError: if the file is missing, is not TOML, or holds unknown keys or values; it names each.
     """
     file = as_path(file)
     try:
@@ -186,10 +199,17 @@ def read_protocol(file: str | Path) -> Protocol:
         name: cohort.model_copy(
             update={
                 key: file.parent / path
-                for key in ("path", "anatomies")
+                for key in ("path", "label_maps")
                 if (path := getattr(cohort, key)) is not None
             }
         )
         for name, cohort in protocol.cohorts.items()
     }
+    if label_maps is not None:
+        cohorts = {
+            name: cohort.model_copy(update={"label_maps": label_maps})
+            if cohort.simulated is not None and cohort.label_maps is None
+            else cohort
+            for name, cohort in cohorts.items()
+        }
     return protocol.model_copy(update={"cohorts": cohorts})

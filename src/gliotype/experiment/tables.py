@@ -1,4 +1,4 @@
-"""A study's results as Markdown, with the paper's numbers beside."""
+"""The results of an experiment as Markdown, next to the published numbers."""
 
 from __future__ import annotations
 
@@ -15,24 +15,26 @@ from gliotype.train.data.examples import Example
 
 @dataclass(frozen=True)
 class Row:
-    """One model on one test set; the threshold was fixed on the tuning set.
+    """One method on one test set; its threshold was fixed on the tuning set.
+
+    Of an ablation only `n`, `mutants`, `no_calls` and `auroc` are measured.
 
     Attributes:
         set_name: of the test set.
         model: name of the model or ablation.
-        n: patients.
-        mutants: of them IDH-mutant.
-        no_calls: patients without a tumour found; they are scored at the model's prevalence.
+        n: number of patients.
+        mutants: number of them with an IDH mutation.
+        no_calls: patients in whom no tumour was found; they are scored at the model's prevalence.
         accuracy: at the threshold.
         sensitivity: for IDH mutation, at the threshold.
         specificity: at the threshold.
         auroc: with DeLong's interval.
         auprc: average precision.
-        brier: score.
-        slope: of the calibration, None where it is without bound.
+        brier: Brier score.
+        slope: calibration slope, None where it is unbounded.
         age: AUROC of age alone.
         minus_age: AUROC minus that of age alone, with the paired interval.
-        dice: mean of the whole tumour with the true masks.
+        dice: mean Dice of the whole tumour with the true masks.
     """
 
     set_name: str
@@ -40,23 +42,23 @@ class Row:
     n: int
     mutants: int
     no_calls: int
-    accuracy: Estimate
-    sensitivity: Estimate
-    specificity: Estimate
-    auroc: Estimate
-    auprc: Estimate
-    brier: Estimate
-    slope: Estimate | None
-    age: Estimate | None
-    minus_age: Estimate | None
-    dice: float | None
+    accuracy: Estimate | None = None
+    sensitivity: Estimate | None = None
+    specificity: Estimate | None = None
+    auroc: Estimate | None = None
+    auprc: Estimate | None = None
+    brier: Estimate | None = None
+    slope: Estimate | None = None
+    age: Estimate | None = None
+    minus_age: Estimate | None = None
+    dice: float | None = None
 
 
 def experiment_markdown(protocol: Protocol, rows: list[Row], sets: Mapping[str, list[Example]]) -> str:
-    """Write a study's tables: sets, tests, and ablation.
+    """Write the tables of an experiment: sets, tests and ablations.
 
     Args:
-        protocol: of the study.
+        protocol: of the experiment.
         rows: one per test set and model; the first model is the one with all parts.
         sets: the examples of every set.
     """
@@ -106,17 +108,17 @@ def _tests(rows: list[Row], protocol: Protocol) -> list[str]:
         lines.append(f"| {' | '.join(cells)} |")
     tables = ["\n".join(lines)]
     if protocol.published:
-        beside = ["| set | metric | here | published |", "| --- | --- | --- | --- |"]
+        published_lines = ["| set | metric | here | published |", "| --- | --- | --- | --- |"]
         for row in rows:
             for metric in get_args(Metric):
                 published = protocol.published.get(row.set_name, {}).get(metric)
                 if published is not None:
                     here = getattr(row, metric)
                     value = here.value if isinstance(here, Estimate) else here
-                    beside.append(
+                    published_lines.append(
                         f"| {row.set_name} | {metric} | {'–' if value is None else f'{value:.3f}'} | {published:.3f} |"
                     )
-        tables.append("\n".join(beside))
+        tables.append("\n".join(published_lines))
     return tables
 
 

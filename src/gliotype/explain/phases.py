@@ -1,4 +1,4 @@
-"""The phases of a bolus' passage, in which attention and occlusion are told."""
+"""The phases of a bolus passage, by which attention and occlusion are reported."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Phase(StrEnum):
 
 
 def phases_of(times_s: Floats, peak_s: float, end_s: float) -> NDArray[np.intp]:
-    """Say in which phase each time lies.
+    """Return the phase of each time.
 
     Args:
         times_s: from the bolus' arrival, (t,).
@@ -53,7 +53,7 @@ def fractions_by_phase(weight: Floats, phases: NDArray[np.intp]) -> dict[Phase, 
         phases: indices into `Phase`, (t,), as `phases_of` gives them.
 
     Returns:
-        Share of each phase, adding up to 1 (all 0 where there is no weight).
+        Fraction of each phase, adding up to 1 (all 0 where there is no weight).
 
     Example:
         >>> fractions_by_phase(np.array([1.0, 1.0, 2.0]), np.array([0, 0, 3]))[Phase.TROUGH]

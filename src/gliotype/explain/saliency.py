@@ -1,4 +1,4 @@
-"""Where a map of reasons lies: in the tumour, close around it, or elsewhere."""
+"""Where a saliency map lies: in the tumour, close around it, or elsewhere."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from gliotype.study import Label, Tumour
 from gliotype.volume import Volume
 
 AROUND_MM = 5.0
-"""What is taken for immediately adjacent: the width that Choi 2021's editorial discusses."""
+"""Distance that counts as immediately adjacent: the width that Choi 2021's editorial discusses."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class SaliencyFractions:
 
 
 def saliency_fractions(saliency: Volume, tumour: Tumour) -> SaliencyFractions:
-    """Part a map of reasons by where it lies.
+    """Measure how much of a saliency map lies in each region.
 
     Args:
         saliency: on the grid of the tumour.

@@ -36,7 +36,7 @@ ARTERIES_UNUSED = "arteries were given, but there is no DSC series to measure: t
 
 
 def measure(prepared: PreparedStudy, tumour: Tumour, arteries: Volume | None = None) -> Measurements:
-    """Measure shape, place, signal and T2-FLAIR mismatch of the whole tumour, and its perfusion.
+    """Measure shape, location, signal and T2-FLAIR mismatch of the whole tumour, and its perfusion.
 
     Args:
         prepared: images on the 1 mm grid, and the DSC series if there is one.

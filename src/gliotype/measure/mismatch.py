@@ -2,7 +2,7 @@
 
 Everything is measured in the *assessed part*: the tumour without enhancing and without cystic voxels.
 Subtraction after AJNR 2024;45:188 (percentage of the part where T2 minus FLAIR is positive); that paper's
-abstract does not say how the images were scaled before the subtraction. Here each image is centred and scaled
+abstract does not state how the images were scaled before the subtraction. Here each image is centred and scaled
 by the median and the interquartile range of the normal-appearing tissue (grey and white matter away from the
 tumour), so that "positive" means: further above normal tissue on T2 than on FLAIR, each in its own spread.
 """

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class CurveNet(nn.Module):
-    """Recurrent network that reads the curves of one patient and says to which times it attended.
+    """Recurrent network that reads the curves of one patient and returns the times to which it attended.
 
     After Choi 2019 (Neuro-Oncology 21:1197), whose layer sizes were not published: two convolutions over time, a
     bidirectional LSTM, additive attention (Bahdanau 2015) and one linear layer on the attended state.

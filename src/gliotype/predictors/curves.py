@@ -49,7 +49,7 @@ def curves_of(perfusion: Perfusion | VoxelPerfusion) -> NDArray[np.float32]:
         float32 array (11, 60): `CHANNELS` by `TIMES_S`; 0 where a region is missing or a time was not measured.
 
     Raises:
-        ValueError: if `lacking` says why there is no input.
+        ValueError: if `lacking` gives a reason.
     """
     if reason := lacking(perfusion):
         raise ValueError(reason)
@@ -74,7 +74,7 @@ def curves_of(perfusion: Perfusion | VoxelPerfusion) -> NDArray[np.float32]:
 
 
 def lacking(perfusion: Perfusion | VoxelPerfusion) -> str:
-    """Say what is missing for an input, or nothing.
+    """Return what is missing for an input, or an empty string.
 
     Example:
         >>> from gliotype.dsc import ArterialInput, Bolus

@@ -1,7 +1,7 @@
-"""Model 2: slices seen by a residual network, joined with shape, place and age (Choi 2021).
+"""Model 2: slices seen by a residual network, combined with shape, location and age (Choi 2021).
 
 The answer is a sum of log-odds: the mean of the network's map, and a weight times each standardised number. So
-each place in the slices and each number has its own contribution of it.
+each position in the slices and each number has its own contribution.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from gliotype.explain import saliency_fractions
 from gliotype.explain.saliency import AROUND_MM, SaliencyFractions
 from gliotype.predictors.ensemble import ensemble_answer, ensemble_sd
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
-from gliotype.predictors.slices import IMAGES, LIMIT, Slices, numbers_of, slices_of
-from gliotype.runtime import Network, load_network, read_weights
+from gliotype.predictors.slices import IMAGES, Slices, numbers_of, slices_of
+from gliotype.predictors.trained import Standardiser, TrainedEnsemble, load_ensemble
 from gliotype.study import (
     Finding,
     Measurements,
@@ -43,61 +43,38 @@ LIMITS = (
 
 
 @dataclass(frozen=True, eq=False)
-class Weights:
-    """What the file ``model2.json`` holds beside the network.
+class Parameters:
+    """What the file ``model2.json`` holds besides the calibration.
 
     Attributes:
         numbers: names, in order.
-        mean: of each number in the training patients.
-        sd: standard deviation of each.
-        coefficients: (members, numbers): log-odds per standard deviation.
-        intercepts: of each member.
-        slope: by which log-odds are multiplied for calibration.
-        offset: added then, for a prevalence of one half.
+        standardiser: of the numbers.
+        coefficients: (members, numbers): log-odds per standard deviation, before calibration.
+        intercepts: of each member, before calibration.
     """
 
     numbers: tuple[str, ...]
-    mean: Floats
-    sd: Floats
+    standardiser: Standardiser
     coefficients: Floats
     intercepts: Floats
-    slope: float
-    offset: float
 
-    def contributions(self, numbers: Floats) -> Floats:
-        """Return the calibrated log-odds of each number, (members, numbers); 0 for a missing one."""
-        scores = np.nan_to_num(np.clip((numbers - self.mean) / self.sd, -LIMIT, LIMIT))
-        return np.asarray(self.slope * self.coefficients * scores)
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Parameters:
+        """Read the content of ``model2.json``."""
+        mean, sd, coefficients, intercepts = (
+            np.array(document[key], dtype=np.float64) for key in ("mean", "sd", "coefficients", "intercepts")
+        )
+        return cls(tuple(document["numbers"]), Standardiser(mean, sd), coefficients, intercepts)
 
 
 @cache
-def load_weights() -> Weights:
-    """Read the numbers of Model 2.
+def load_model() -> TrainedEnsemble[Parameters]:
+    """Load Model 2.
 
     Raises:
-        WeightsError: if the file is missing or damaged.
+        WeightsError: if a file of its weights is missing or damaged.
     """
-    return read_weights("model2.json", _parse)
-
-
-def _parse(document: Mapping[str, Any]) -> Weights:
-    arrays = {
-        key: np.array(document[key], dtype=np.float64) for key in ("mean", "sd", "coefficients", "intercepts")
-    }
-    return Weights(
-        numbers=tuple(document["numbers"]),
-        mean=arrays["mean"],
-        sd=arrays["sd"],
-        coefficients=arrays["coefficients"],
-        intercepts=arrays["intercepts"],
-        slope=float(document["slope"]),
-        offset=float(document["offset"]),
-    )
-
-
-@cache
-def _network() -> Network:
-    return load_network("model2.onnx")
+    return load_ensemble("model2", Parameters.from_json)
 
 
 @dataclass(frozen=True, eq=False)
@@ -128,24 +105,24 @@ class Contributions:
 
 
 def compute_contributions(slices: Slices, numbers: Floats) -> Contributions:
-    """Run Model 2 and part its log-odds.
+    """Run Model 2 and split its log-odds into contributions.
 
     Args:
         slices: of a patient, with any of T1c, T2 and FLAIR (`slices_of`).
         numbers: (20,), NaN where one is missing (`numbers_of`).
     """
-    weights = load_weights()
-    maps = np.moveaxis(np.asarray(_network()(slices.array), dtype=np.float64), 1, 0)
+    model = load_model()
+    parameters, slope = model.parameters, model.calibration.slope
     return Contributions(
-        weights.slope * maps,
-        weights.contributions(numbers),
-        weights.slope * weights.intercepts + weights.offset,
-        slices,
+        maps=slope * np.moveaxis(np.asarray(model.network(slices.array), dtype=np.float64), 1, 0),
+        numbers=np.asarray(slope * parameters.coefficients * parameters.standardiser(numbers)),
+        intercept=model.calibration(parameters.intercepts),
+        slices=slices,
     )
 
 
 class HybridPredictor:
-    """Model 2, the automated hybrid of image, shape, place and age."""
+    """Model 2, the automated hybrid of image, shape, location and age."""
 
     name: ClassVar[str] = "hybrid"
     needs: ClassVar[Needs] = Needs(sequences=tuple(frozenset({s}) for s in IMAGES))
@@ -156,7 +133,7 @@ class HybridPredictor:
     def predict(
         self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
     ) -> Finding | NotApplicable:
-        """Give the probability from slices, shape, place and, if it is known, age."""
+        """Give the probability from slices, shape, location and, if it is known, age."""
         used = tuple(s for s in IMAGES if s in prepared.images)
         if not used:
             return NotApplicable(self.name, "it needs at least one of T1c, T2 and FLAIR")
@@ -191,16 +168,16 @@ def _reasons(contributions: Contributions, numbers: Floats, units: Mapping[str, 
 
     Together with `Contributions.intercept` and the prior log-odds they add up to the answer.
     """
-    weights = load_weights()
+    parameters = load_model().parameters
     reasons = [
         Reason("image", None, "", float(contributions.image.mean()), "mean of the map over five slices")
     ]
     columns = zip(
-        weights.numbers,
+        parameters.numbers,
         numbers.tolist(),
         contributions.numbers.mean(axis=0).tolist(),
-        weights.mean,
-        weights.sd,
+        parameters.standardiser.mean,
+        parameters.standardiser.sd,
         strict=True,
     )
     for name, value, contribution, mean, sd in columns:
@@ -213,14 +190,14 @@ def _reasons(contributions: Contributions, numbers: Floats, units: Mapping[str, 
 
 
 def activation_map(maps: Floats, slices: Slices, prepared: PreparedStudy) -> Volume:
-    """Bring the slices' maps to the patient.
+    """Resample the maps of the slices to the prepared grid.
 
     Cell (i, j) of a map is centred on voxel (16 i, 16 j) of its slice, since each convolution of stride 2 pads evenly
     and begins at the first voxel; the last cells speak for the rim beyond them, too.
 
     Args:
-        maps: (5, h, w) log-odds of each place of each slice.
-        slices: the input, with its place in MNI152.
+        maps: (5, h, w) log-odds of each position of each slice.
+        slices: the input, with its grid in MNI152.
         prepared: gives the grid.
 
     Returns:
@@ -238,7 +215,7 @@ def activation_map(maps: Floats, slices: Slices, prepared: PreparedStudy) -> Vol
 
 
 def _where(contributions: SaliencyFractions) -> str:
-    """Say where the map lies.
+    """Describe where the map lies.
 
     Example:
         >>> _where(SaliencyFractions(0.1, 0.2, 0.3, 0.4))

@@ -1,7 +1,7 @@
 """The explainable recurrent network on DSC perfusion curves (Choi 2019).
 
-It says when in the bolus it looked (attention), and how far the answer moves when a phase of the curves is
-replaced by its average course (occlusion).
+It reports to which part of the bolus it attended (attention), and how far the answer moves when a phase of the
+curves is replaced by its average course (occlusion).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from gliotype.explain.phases import Phase, fractions_by_phase, phases_of
 from gliotype.predictors.curves import CHANNELS, CURVES, POINTS, TIMES_S, curves_of, lacking
 from gliotype.predictors.ensemble import NORMAL_95, ensemble_answer
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
-from gliotype.runtime import Network, load_network, read_weights
+from gliotype.predictors.trained import TrainedEnsemble, load_ensemble
 from gliotype.study import (
     Finding,
     Measurements,
@@ -41,47 +41,38 @@ LIMITS = (
 )
 
 SHOWN = ("whole_nrcbv_mean", "whole_nrcbv_p95", "whole_psr", "whole_k2")
-"""Numbers that stand beside the answer; they do not enter it."""
+"""Numbers printed next to the answer; they do not enter it."""
 
 
 @dataclass(frozen=True, eq=False)
-class Weights:
-    """What the file ``perfusion.json`` holds beside the network.
+class Parameters:
+    """What the file ``perfusion.json`` holds besides the calibration.
 
     Attributes:
-        average: mean input of the training patients, (channels, points); it stands in for an occluded phase.
-        slope: by which log-odds are multiplied for calibration.
-        offset: added then, for a prevalence of one half.
+        average: mean input of the training patients, (channels, points); it replaces an occluded phase.
     """
 
     average: NDArray[np.float32]
-    slope: float
-    offset: float
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Parameters:
+        """Read the content of ``perfusion.json``."""
+        return cls(np.array(document["average"], dtype=np.float32).reshape(len(CHANNELS), POINTS))
 
 
 @cache
-def load_weights() -> Weights:
-    """Read what stands beside the network.
+def load_model() -> TrainedEnsemble[Parameters]:
+    """Load the perfusion network.
 
     Raises:
-        WeightsError: if the file is missing or damaged.
+        WeightsError: if a file of its weights is missing or damaged.
     """
-    return read_weights("perfusion.json", _parse)
-
-
-def _parse(document: Mapping[str, Any]) -> Weights:
-    average = np.array(document["average"], dtype=np.float32).reshape(len(CHANNELS), POINTS)
-    return Weights(average, float(document["slope"]), float(document["offset"]))
-
-
-@cache
-def _network() -> Network:
-    return load_network("perfusion.onnx")
+    return load_ensemble("perfusion", Parameters.from_json)
 
 
 @dataclass(frozen=True, eq=False)
 class Reading:
-    """What the network says of one patient.
+    """The output of the network for one patient.
 
     Attributes:
         log_odds: of each member, (members,), calibrated, at a prevalence of one half.
@@ -101,10 +92,10 @@ def read_curves(curves: NDArray[np.float32], phases: NDArray[np.intp]) -> Readin
         curves: (channels, points), as `curves_of` builds them.
         phases: of each point, as `phases_of` gives them.
     """
-    weights = load_weights()
-    batch = np.concatenate([curves[None], occlude_phases(curves, phases, weights.average)])
-    answers = np.asarray(_network()(batch), dtype=np.float64)
-    log_odds = weights.slope * answers[..., 0] + weights.offset
+    model = load_model()
+    batch = np.concatenate([curves[None], occlude_phases(curves, phases, model.parameters.average)])
+    answers = np.asarray(model.network(batch), dtype=np.float64)
+    log_odds = model.calibration(answers[..., 0])
     falls = log_odds[0].mean() - log_odds[1:].mean(axis=1)
     return Reading(log_odds[0], answers[0, :, 1:].mean(axis=0), dict(zip(Phase, falls.tolist(), strict=True)))
 

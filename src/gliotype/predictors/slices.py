@@ -20,7 +20,7 @@ IMAGES: tuple[Sequence, ...] = (Sequence.T1C, Sequence.T2, Sequence.FLAIR)
 """Order of the image channels; the mask of the whole tumour follows."""
 
 NUMBERS: tuple[str, ...] = (*SHAPE_UNITS, *LOCI_UNITS, "age")
-"""Order of the numbers: 13 of shape, 6 of place, age in years."""
+"""Order of the numbers: 13 of shape, 6 of location, age in years."""
 
 SPACING_MM = 1.5
 SIZE = 128
@@ -41,9 +41,6 @@ _HEIGHTS = Grid(
         ]
     ),
 )
-
-LIMIT = 2.0
-"""Standardised numbers are clipped to this: simulated and real tumours differ in their extremes most."""
 
 CLIP = 5.0
 """Standardised intensities are clipped to this, and then divided by it."""

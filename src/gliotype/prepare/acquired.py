@@ -14,7 +14,7 @@ def to_acquired(volume: Volume, prepared: PreparedStudy, sequence: Sequence | No
 
     Args:
         volume: on the prepared grid; boolean and integer arrays are labels (0 is nothing), others are maps.
-        prepared: says how the grids lie to each other.
+        prepared: gives the transforms between the grids.
         sequence: whose grid is wanted; None for the reference.
 
     Returns:

@@ -25,8 +25,8 @@ def inhomogeneity(image: Volume, brain: Volume) -> Volume:
         brain: boolean mask on the same grid.
 
     Returns:
-        Smooth positive field on the image's grid with a median of 1 in the brain; outside the brain's box it goes
-        on as at its border. 1 everywhere where the brain holds no signal.
+        Smooth positive field on the image's grid with a median of 1 in the brain; outside the brain's box it
+        continues as at its border. 1 everywhere where the brain holds no signal.
     """
     share = np.asarray(shrink(brain, FIT_SPACING_MM).array)
     whole = shrink(image, FIT_SPACING_MM)

@@ -16,7 +16,7 @@ from gliotype.text import spans
 from gliotype.volume import Matrix, Volume
 
 STILL_MM = 0.15
-"""A frame that moved less than this is left as it was acquired: less is not told from noise."""
+"""A frame that moved less than this is left as it was acquired: less cannot be distinguished from noise."""
 
 MOST_UNSTEADY = 4
 """Frames that are taken, at most, not to have reached the steady state."""
@@ -114,7 +114,7 @@ def _times(image: Image) -> Floats:
     times = image.acquisition.frame_times_s
     if times is None or len(times) != frames:
         raise InputError(
-            f"{image.source} does not say how far its frames lie apart: give a JSON sidecar with RepetitionTime"
+            f"{image.source} does not state the time between its frames: give a JSON sidecar with RepetitionTime"
         )
     if not (np.diff(times) > 0).all():
         raise InputError(f"the times of the frames of {image.source} do not rise: export the series again")
@@ -131,7 +131,7 @@ def _times(image: Image) -> Floats:
 def _echo_time(image: Image) -> float:
     te_ms = image.acquisition.te_ms
     if not te_ms or te_ms <= 0:
-        raise InputError(f"{image.source} does not say its echo time: give a JSON sidecar with EchoTime")
+        raise InputError(f"{image.source} does not state its echo time: give a JSON sidecar with EchoTime")
     return te_ms
 
 
@@ -193,5 +193,5 @@ def _remarks(moved: Floats, lost: float, voxel_mm: float) -> tuple[str, ...]:
         return ()
     left = f"; {100 * lost:.0f} % of its brain left the slices and counts no more" if lost >= 0.005 else ""
     return (
-        f"The head moved by up to {largest:.1f} mm during the DSC series: its frames were brought together{left}.",
+        f"The head moved by up to {largest:.1f} mm during the DSC series: its frames were aligned{left}.",
     )

@@ -22,7 +22,7 @@ def head_mask(image: Volume) -> Mask:
     """Find the head (or the brain, where the skull was removed) against air.
 
     The threshold is that of least cross entropy (Li and Tam 1998) of the slightly smoothed image,
-    bright outliers clipped; the largest piece is kept and filled slice by slice.
+    bright outliers clipped; the largest piece is selected and filled slice by slice.
 
     Args:
         image: 3D, any contrast and any orientation; best at 2 to 4 mm.

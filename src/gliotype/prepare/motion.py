@@ -45,8 +45,8 @@ def head_motion(series: Volume, baseline: range) -> tuple[Matrix, ...]:
         baseline: the frames before the bolus; see `baseline_of`.
 
     Returns:
-        ``frame_from_series`` of each frame, world (RAS mm): where in the frame that lies which the series has at
-        a place. Identity for the middle frame of the baseline.
+        ``frame_from_series`` of each frame, world (RAS mm): the position in the frame of a point
+        of the series. Identity for the middle frame of the baseline.
     """
     with threadpool_limits(
         limits=1, user_api="blas"
@@ -195,7 +195,7 @@ class _Reference:
         return motion
 
     def _step(self, frame: Volume, frame_from_series: Matrix) -> tuple[Floats, float]:
-        """Solve for turns and shifts at a place; return them, and the median residual there."""
+        """Solve for turns and shifts from a starting motion; return them and the median residual."""
         values, seen = self._read(frame, frame_from_series)
         design = self._design
         if seen.sum() < 10 * len(design):
@@ -213,7 +213,7 @@ class _Reference:
         return solution[:6], float(np.median(still[seen]))
 
     def _read(self, frame: Volume, frame_from_series: Matrix) -> tuple[Floats, NDArray[np.bool_]]:
-        """Read a frame at the reference's points; tell which of them it covers."""
+        """Read a frame at the reference's points; and which of them it covers."""
         index = apply_affine(np.linalg.inv(frame.affine) @ frame_from_series, self._points)
         seen = ((index > -0.5) & (index < np.array(frame.array.shape) - 0.5)).all(axis=1)
         values = ndimage.map_coordinates(frame.array, index.T, order=1, mode="nearest", prefilter=False)

@@ -1,8 +1,8 @@
 """Bring images of one head into one space: rigid within the study, affine to a template.
 
-The outcome is looked at: a registration that explains too little of the image, leaves the heads apart,
+The outcome is checked: a registration that explains too little of the image, leaves the heads apart,
 or needs an implausible shape is tried again from starts that are farther away, and `Alignment.quality_issues`
-says what is still wrong.
+lists what is still wrong.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def rigid(fixed: RegistrationImage, moving: RegistrationImage) -> Alignment:
     centres are tried as well.
 
     Args:
-        fixed: the image whose world space is kept.
+        fixed: the image whose world space is the reference.
         moving: another image of the same head, of any contrast.
 
     Returns:

@@ -1,4 +1,4 @@
-"""How much two images say about each other at a given alignment.
+"""Mutual information of two images at a given alignment.
 
 Intensities are replaced by ranks, so that one measure serves all contrasts: mutual information, from
 joint histograms of a few thousand voxels.
@@ -90,11 +90,11 @@ class RegistrationImage:
 
 @dataclass(frozen=True, eq=False)
 class Pair:
-    """Two images to be brought together.
+    """Two images to be aligned.
 
     Attributes:
         fixed: the image that stays.
-        moving: the image that is brought to it.
+        moving: the image that is aligned with it.
         fixed_from_world: from the world in which the registration is wanted to that of `fixed`; None
             where they are the same.
     """
@@ -129,7 +129,7 @@ def similarity(
     every: int = 1,
     focused: bool = False,
 ) -> float:
-    """Measure how much one image says about the other, around the fixed head; 0 (nothing) to 1.
+    """Measure the mutual information of two images around the fixed head; 0 (none) to 1.
 
     Informational coefficient of correlation, sqrt(1 - exp(-2 MI)) (Linfoot 1957), from a joint histogram
     of ranks, with the bias of the entropies corrected (Miller 1955). What the moving image does not cover

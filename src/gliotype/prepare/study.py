@@ -145,7 +145,7 @@ def prepared_grid(reference: Grid, mni_from_world: Matrix) -> Grid:
 
     Args:
         reference: grid of the reference image.
-        mni_from_world: affine transform of its world to MNI152; it says where the brain is.
+        mni_from_world: affine transform of its world to MNI152; it locates the brain.
     """
     whole = reference.bounding(SPACING_MM)
     brain = np.argwhere(np.asarray(atlas.brain().array))

@@ -1,13 +1,13 @@
 """Model 1: one network that finds the brain and the tumour's sub-regions from any subset of sequences.
 
 The network sees the head on a 2 mm grid in MNI152 orientation and position (affine), each sequence scaled
-robustly within the brain region, and beside each image its mirror image: what differs between the sides is suspect.
+robustly within the brain region, and beside each image its mirror image: what differs between the sides is suspicious.
 The same input is built here for training and for use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 
@@ -30,6 +30,9 @@ GRID = Grid((80, 96, 80), np.array([[2.0, 0, 0, -79], [0, 2.0, 0, -113], [0, 0, 
 
 CLIP = (-4.0, 6.0)
 """Scaled intensities are clipped to this range."""
+
+Scaling = Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]
+"""Scales an image within the brain region."""
 
 
 def scale(image: NDArray[np.float32], brain_region: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -59,19 +62,22 @@ def scale(image: NDArray[np.float32], brain_region: NDArray[np.bool_]) -> NDArra
 
 
 def network_input(
-    images: Mapping[Sequence, NDArray[np.float32]], brain_region: NDArray[np.bool_]
+    images: Mapping[Sequence, NDArray[np.float32]],
+    brain_region: NDArray[np.bool_],
+    scaling: Scaling = scale,
 ) -> NDArray[np.float32]:
     """Stack scaled images and their mirror images in the network's order.
 
     Args:
         images: per sequence, on `GRID`; missing sequences are left out.
         brain_region: where the brain is or is to be expected, on `GRID`.
+        scaling: scales an image within the brain region.
 
     Returns:
         float32 array (8, 80, 96, 80); channels of missing sequences are 0.
     """
     empty = np.zeros(GRID.shape, np.float32)
-    stack = np.stack([scale(images[s], brain_region) if s in images else empty for s in CHANNELS])
+    stack = np.stack([scaling(images[s], brain_region) if s in images else empty for s in CHANNELS])
     return np.concatenate([stack, stack[:, ::-1]])
 
 
@@ -88,7 +94,7 @@ def _network() -> Network:
 
 @dataclass(frozen=True, eq=False)
 class NetworkPass:
-    """What the network is shown of some sequences, and what it says of it, on `GRID`.
+    """The input of the network from some sequences, and its output, on `GRID`.
 
     Attributes:
         stack: its input, (8, 80, 96, 80); see `network_input`.

@@ -1,6 +1,6 @@
 """Tissues of a digital patient and their magnetic resonance parameters.
 
-Relaxation times are those of the literature at 3 T; at 1.5 T T1 is shortened (``T1_AT_1_5_T``) and T2 kept.
+Relaxation times are those of the literature at 3 T; at 1.5 T T1 is shortened (``T1_AT_1_5_T``), T2 is not.
 Ranges of normal tissue follow Stanisz 2005 and Wansapura 1999; tumour ranges are design values around
 the anchors of BMC Neurol 2019 (central T2 of IDH-mutant 357 +- 115 ms against 200 +- 53 ms in
 IDH-wildtype gliomas of grade 2 and 3).

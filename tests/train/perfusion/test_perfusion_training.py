@@ -11,6 +11,7 @@ torch = pytest.importorskip("torch")
 
 from gliotype.errors import OutputError  # noqa: E402
 from gliotype.predictors.curves import CHANNELS, POINTS  # noqa: E402
+from gliotype.train.perfusion.design import Design  # noqa: E402
 from gliotype.train.perfusion.examples import (  # noqa: E402
     NUMBERS,
     VARIANTS,
@@ -19,7 +20,7 @@ from gliotype.train.perfusion.examples import (  # noqa: E402
     make_curve_examples,
 )
 from gliotype.train.perfusion.network import Recipe  # noqa: E402
-from gliotype.train.perfusion.train import Design, Outcome, train_perfusion  # noqa: E402
+from gliotype.train.perfusion.train import Outcome, train_perfusion  # noqa: E402
 
 DESIGN = Design(training=30, tuning=20, test=16, larger=16, external=16, seed=3)
 RECIPE = Recipe(members=2, epochs=2)

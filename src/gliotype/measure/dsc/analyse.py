@@ -77,7 +77,7 @@ def analyse(
         te_ms: echo time.
         brain: which voxels are brain, (n,).
         regions: which voxels belong to each region, (n,) each. `Region.WHITE_MATTER` is what relative values are
-            divided by; the tumour's regions are kept out of the reference that does not leak. Any may be missing.
+            divided by; the tumour's regions are excluded from the reference that does not leak. Any may be missing.
         spin_echo: whether it is a spin-echo series.
         arteries: voxels of the arterial input, (n,); None to find them.
 

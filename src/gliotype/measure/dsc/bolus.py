@@ -22,7 +22,7 @@ MOST_DROPPED = 4
 """Frames that are taken, at most, not to have reached the steady state."""
 
 FEWEST_BASELINE = 2
-"""Frames without which there is no baseline."""
+"""Fewest frames of a baseline."""
 
 SMALLEST_DROP = 0.02
 """Drop of the brain's mean signal below which nothing counts as a bolus."""
@@ -38,10 +38,10 @@ LONGEST_FALL_S = 30.0
 
 DEEPEST = 0.02
 FEWEST_DEEPEST = 20
-"""Share of the voxels, and how many at least, whose drop is deepest and says when contrast agent arrives."""
+"""Fraction and least number of the voxels with the deepest drop; they give the arrival of the contrast agent."""
 
 DARKEST = 1e-3
-"""S/S0 below which a signal is not told from none."""
+"""S/S0 below which a signal cannot be distinguished from noise."""
 
 _STEADY = 0.01
 _ARRIVED = 0.05
@@ -85,7 +85,7 @@ def find_bolus(signal: Floats, times_s: Floats) -> Bolus | None:
 def find_bolus_in(signal: Signals, times_s: Floats) -> Bolus | None:
     """Find the bolus in the signals of many voxels.
 
-    The mean of all says where the bolus is; arteries see it a frame or two earlier, so that the arrival is that of the
+    The mean of all locates the bolus; arteries see it a frame or two earlier, so that the arrival is that of the
     voxels whose signal drops most.
 
     Args:
@@ -114,7 +114,7 @@ def noise_of(signal: Signals, bolus: Bolus) -> float:
 
     Args:
         signal: (n, t), scanner units.
-        bolus: says where the baseline is.
+        bolus: gives the baseline.
 
     Returns:
         The square root of the median variance over time, corrected for the few frames; scanner units.
@@ -129,7 +129,7 @@ def relative_signal(signal: Signals, bolus: Bolus) -> Signals:
 
     Args:
         signal: (n, t), scanner units.
-        bolus: says where the baseline is.
+        bolus: gives the baseline.
 
     Returns:
         S/S0, (n, t); NaN in voxels without signal in the baseline.

@@ -27,7 +27,7 @@ def area(curves: Curves, times_s: Floats, bolus: Bolus) -> Curves:
     Args:
         curves: (n, t).
         times_s: (t,).
-        bolus: says which frames.
+        bolus: gives the frames.
 
     Returns:
         (n,), the curves' unit times seconds.
@@ -42,7 +42,7 @@ def time_to_peak(delta_r2: Curves, times_s: Floats, bolus: Bolus) -> Curves:
     Args:
         delta_r2: (n, t).
         times_s: (t,).
-        bolus: says where to look, and when the agent arrives.
+        bolus: gives the frames to search, and the arrival of the agent.
 
     Returns:
         Seconds from the arrival, (n,).
@@ -71,7 +71,7 @@ def full_width(delta_r2: Curves, times_s: Floats, bolus: Bolus) -> Curves:
     Args:
         delta_r2: (n, t).
         times_s: (t,).
-        bolus: says where the maximum is sought.
+        bolus: gives the frames in which the maximum is sought.
 
     Returns:
         Seconds, (n,); NaN where a curve does not fall to half its maximum on both sides within the series.
@@ -104,7 +104,7 @@ def signal_recovery(relative: Curves, times_s: Floats, bolus: Bolus) -> Curves:
     Args:
         relative: S/S0, (n, t).
         times_s: (t,).
-        bolus: says when the first pass ends.
+        bolus: gives the end of the first pass.
 
     Returns:
         Percent, (n,); above 100 the signal overshoots its baseline. NaN where the signal does not drop, or fewer

@@ -80,7 +80,7 @@ def fit_leakage(
         delta_r2: 1/s, (n, t), zero before the arrival.
         reference: mean dR2* of brain that does not leak, 1/s, (t,), zero before the arrival.
         times_s: (t,).
-        bolus: says when the agent arrives.
+        bolus: gives the arrival of the agent.
         variants: shapes to choose from; None for all.
 
     Returns:

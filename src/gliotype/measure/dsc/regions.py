@@ -1,4 +1,4 @@
-"""Regions of the tumour and normal-appearing white matter, brought to the grid of a DSC series."""
+"""Regions of the tumour and normal-appearing white matter, resampled to the grid of a DSC series."""
 
 from __future__ import annotations
 
@@ -123,7 +123,7 @@ def on_grid(values: Mapping[str, NDArray[np.floating]], voxels: Mask, series: Ds
     Args:
         values: by name, (n,).
         voxels: the n voxels, on the grid of the series.
-        series: says where the grid lies.
+        series: gives the grid.
     """
     maps = {}
     for name, map_ in values.items():

@@ -27,7 +27,7 @@ from gliotype.study import STRUCTURAL, Sequence
 from gliotype.volume import Grid, Volume
 
 RAW_THICKNESS_MM = 3.0
-"""Slices of a raw cohort are no thinner than this, whatever the site."""
+"""Slices of a raw cohort are at least this thick at every site."""
 
 
 @dataclass(frozen=True)

@@ -62,7 +62,7 @@ def raw_patient(
     """Draw a digital patient on a whole-head grid in MNI space.
 
     Args:
-        seed: of everything random.
+        seed: random seed.
         disease: class of tumour, kind of other lesion, or None for a healthy head.
         anatomy: head to start from; the shipped template when None.
     """
@@ -91,7 +91,7 @@ def raw_images(
 
     Args:
         patient: whom to image.
-        seed: of everything random.
+        seed: random seed.
         sequences: which to acquire.
         field_t: field strength in tesla.
         thickness_mm: range of slice thickness.
@@ -152,7 +152,7 @@ def write_raw_study(
     Args:
         patient: whom to image.
         folder: for the files; made if it is not there.
-        seed: of everything random. A sequence is the same whichever others are written.
+        seed: random seed. A sequence is the same whichever others are written.
         sequences: which to write: T1, T1C, T2, FLAIR, DSC.
 
     Returns:

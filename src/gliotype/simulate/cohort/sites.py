@@ -129,13 +129,13 @@ SITES: Mapping[str, Site] = MappingProxyType(
             Site("healthy", "Heads without tumour; no cohort.", MappingProxyType({None: 1.0})),
             Site(
                 "distractors",
-                "Infarcts, plaques and metastases in equal parts: lesions that are no glioma; no cohort.",
+                "Infarcts, plaques and metastases in equal parts: lesions other than glioma, not after any cohort.",
                 MappingProxyType({kind: 1 / len(Distractor) for kind in Distractor}),
             ),
         )
     }
 )
-"""Every site by name; `Site.source` says what each rests on."""
+"""Every site by name; `Site.source` names the source of each."""
 
 
 def find_site(name: str) -> Site:

@@ -1,4 +1,4 @@
-"""Cohorts of digital patients as a BIDS data set, with the truth beside the images."""
+"""Cohorts of digital patients as a BIDS data set, with the ground truth."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def write_cohort(
     spacing_mm: float = 1.0,
     dsc: bool = False,
 ) -> Cohort:
-    """Simulate a cohort, or go on with one that was interrupted.
+    """Simulate a cohort, or resume one that was interrupted.
 
     Patient i depends on the seed, on i, and on the site, anatomies and version, but not on `n`. Each appears
     complete or not at all. Layout: ``docs/how-to/simulate.md``.
@@ -91,7 +91,7 @@ def write_cohort(
         n: how many patients the folder shall hold. More that are there already stay.
         out: folder of the cohort; made if it is not there.
         site: name of one of `SITES`.
-        seed: of everything random, 0 or greater.
+        seed: random seed, 0 or greater.
         raw: whether each sequence lies in its own oblique, thick-sliced space, as a scanner exports it; otherwise all
             lie on one grid in MNI152 orientation, with the blur of their slices.
         anatomies: folder of whole-head label maps (``*.nii.gz``) with FreeSurfer numbers; the shipped template

@@ -88,7 +88,7 @@ DSC_SITES: Mapping[str, DscSite] = MappingProxyType(
 """Every DSC site by name."""
 
 _LEAST_SECONDS = 55.0
-"""A series goes on at least this long, and 35 s after the bolus has arrived."""
+"""A series lasts at least this long, and until 35 s after the bolus has arrived."""
 
 
 def find_dsc_site(name: str) -> DscSite:

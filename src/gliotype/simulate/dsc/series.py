@@ -1,4 +1,4 @@
-"""The raw DSC series of a digital patient: an oblique slab of echo-planar frames, with the true blood volume beside."""
+"""The raw DSC series of a digital patient: an oblique slab of echo-planar frames, with the true blood volume."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def dsc_series(
 
     Args:
         patient: whom to image.
-        seed: of everything random.
+        seed: random seed.
         site: where.
         field_t: field strength in tesla.
         lying: how the patient lies, a transform from the patient's space to the scanner's; None for straight. A
@@ -254,7 +254,7 @@ def _add_vessels(
     circulation: Circulation,
     protocol: DscProtocol,
 ) -> None:
-    """Let vessels take their share of the points that they cross, and dephase those beside (in place)."""
+    """Replace the tissue that vessels cross by their blood, and dephase the tissue near them (in place)."""
     crossed = np.flatnonzero(head.vessels.halo > 0)
     delay, vein = head.vessels.delay_s[crossed], head.vessels.vein[crossed]
     plasma = circulation.plasma(protocol.times_s[None, :] - delay[:, None].astype(np.float64))

@@ -50,7 +50,7 @@ class DscProtocol:
         arrival_s: when the bolus arrives in the brain's arteries, from the first frame.
         dose_mmol_per_kg: of contrast agent.
         preload_mmol_per_kg: given minutes before, 0 for none.
-        dummies: excitations before the first frame that is kept.
+        dummies: excitations before the first stored frame.
     """
 
     tr_s: float = 1.5
@@ -241,7 +241,7 @@ def blood_signal(protocol: DscProtocol) -> float:
 
 
 def dephase_near_vessels(blood_volume: ArrayLike, plasma: ArrayLike, protocol: DscProtocol) -> Curves:
-    """Signal over baseline of tissue beside a large vessel, which dephases it as a blood volume within would.
+    """Signal over baseline of tissue next to a large vessel, which dephases it as a blood volume within would.
 
     Args:
         blood_volume: ml/ml.

@@ -68,7 +68,7 @@ class VesselMap:
 
     Attributes:
         fraction: 0 to 1, how much of a point's voxel is blood of a vessel, (n,).
-        halo: blood volume that would dephase the rest of the voxel as much as the vessel beside it does, (n,).
+        halo: blood volume that would dephase the rest of the voxel as much as the vessel next to it does, (n,).
         delay_s: when the bolus comes there, (n,).
         vein: whether the vessel is a vein, (n,).
     """

@@ -146,7 +146,7 @@ _NEIGHBOURS: Mapping[VoxelRegion, tuple[Tissue, ...]] = {
 
 
 def _composition(rng: np.random.Generator, plan: TumourPlan) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-    """Draw the voxels of the regions: what their mask says, and what they are; both (n,)."""
+    """Draw the voxels of the regions: their region by the mask and their true region, both (n,)."""
     core = plan.core_fraction * plan.volume_ml
     shares = {
         VoxelRegion.ENHANCING: core * plan.enhancing_fraction,
@@ -193,7 +193,7 @@ def _tissues(region: VoxelRegion, plan: TumourPlan) -> tuple[list[Tissue], Float
 
 
 def _beside(region: VoxelRegion, plan: TumourPlan) -> tuple[Tissue, ...]:
-    """What lies beside a region of the tumour's core."""
+    """What borders on a region of the tumour's core."""
     if region is VoxelRegion.ENHANCING:
         return solid_tissue(plan), Tissue.NECROSIS if plan.necrotic_fraction > 0 else Tissue.OEDEMA
     return (Tissue.OEDEMA, *((Tissue.ENHANCING,) if plan.enhancing_fraction > 0 else ()))
@@ -215,7 +215,7 @@ def _haemodynamics(
 def _mix(
     rng: np.random.Generator, signal: Curves, cbv: Floats, region: NDArray[np.uint8]
 ) -> tuple[Curves, Floats]:
-    """Let a part of some voxels be like another voxel of the patient, or like white matter."""
+    """Mix some voxels with another voxel of the patient, or with white matter."""
     n = len(signal)
     white = np.flatnonzero(region == VoxelRegion.WHITE_MATTER)
     other = np.where(rng.random(n) < 0.6, rng.permutation(n), rng.choice(white, n))

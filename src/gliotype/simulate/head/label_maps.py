@@ -15,7 +15,7 @@ from gliotype.simulate.tissue import Tissue
 from gliotype.volume import LPS_FROM_RAS, Matrix, Volume
 
 LEAST_WHITE_MATTER_ML = 100.0
-"""A head with less than this is no adult's, or its labels are not FreeSurfer's."""
+"""A head with less than this is not that of an adult, or its labels are not those of FreeSurfer."""
 
 
 def align_to_template(tissue: Volume, white_matter: Volume) -> Matrix:

@@ -1,4 +1,4 @@
-"""Lesions that are not glioma: infarcts, plaques and metastases, to be told apart from it."""
+"""Lesions that are not glioma: infarcts, plaques and metastases, from which it must be distinguished."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from gliotype.simulate.tissue import PARENCHYMA, Tissue
 
 
 class Distractor(StrEnum):
-    """Kinds of lesion that a segmenter of glioma must leave alone, or that it cannot tell from one."""
+    """Lesions that a segmenter of glioma must not mark, or cannot distinguish from glioma."""
 
     INFARCT = "infarct"
     PLAQUES = "demyelinating plaques"
@@ -79,7 +79,7 @@ def _infarct(
 def _plaques(
     rng: np.random.Generator, tissue: NDArray[np.uint8], spacing_mm: float
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Ovoid lesions of white matter, most of them beside the ventricles; some enhance."""
+    """Ovoid lesions of white matter, most of them next to the ventricles; some enhance."""
     white = np.argwhere(tissue == Tissue.WHITE_MATTER)
     ventricle = tissue == Tissue.VENTRICLE
     if ventricle.any():

@@ -22,7 +22,7 @@ from gliotype.study import Label
 
 
 class GliomaType(StrEnum):
-    """Classes of adult diffuse glioma that imaging tells apart (WHO 2021)."""
+    """Classes of adult diffuse glioma that imaging can distinguish (WHO 2021)."""
 
     GLIOBLASTOMA = "glioblastoma, IDH-wildtype"
     WILDTYPE_LOWER_GRADE = "diffuse glioma grade 2-3, IDH-wildtype"

@@ -1,4 +1,4 @@
-"""Names for what is kept on disk, after everything that it depends on."""
+"""Names of cached files, derived from everything that their content depends on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 
 def cache_key(settings: Mapping[str, Any], arrays: Iterable[NDArray[np.generic]] = ()) -> str:
-    """Shorten settings, and arrays, to a name that other ones do not have.
+    """Hash settings and arrays into a short name.
 
     Args:
         settings: plain values, as JSON knows them.

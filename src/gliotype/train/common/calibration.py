@@ -1,4 +1,4 @@
-"""What is fixed on the tuning patients: the calibration of log-odds, and the threshold."""
+"""What is fitted on the tuning patients: the calibration of log-odds, and the threshold."""
 
 from __future__ import annotations
 
@@ -6,11 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
+from gliotype.predictors.trained import Calibration
+
 Floats = NDArray[np.float64]
 
 
-def platt(truth: NDArray[np.bool_], log_odds: Floats) -> tuple[float, float]:
-    """Fit slope and offset of log-odds at a prevalence of one half (Platt 1999).
+def fit_calibration(truth: NDArray[np.bool_], log_odds: Floats) -> Calibration:
+    """Fit the calibration of log-odds (Platt 1999), at a prevalence of one half.
 
     Args:
         truth: outcome, both classes, (n,).
@@ -18,13 +20,13 @@ def platt(truth: NDArray[np.bool_], log_odds: Floats) -> tuple[float, float]:
 
     Example:
         >>> truth = np.repeat([False, True], 50)
-        >>> slope, offset = platt(truth, np.where(truth, 1.0, -1.0) * np.tile([3.0, 3.0, 3.0, -3.0, 3.0], 20))
-        >>> round(slope, 1), round(offset, 1)
+        >>> fitted = fit_calibration(truth, np.where(truth, 1.0, -1.0) * np.tile([3.0, 3.0, 3.0, -3.0, 3.0], 20))
+        >>> round(fitted.slope, 1), round(fitted.offset, 1)
         (0.5, 0.0)
     """
     weight = np.where(truth, 0.5 / truth.mean(), 0.5 / (1 - truth.mean()))
     fit = LogisticRegression(C=10.0).fit(log_odds[:, None], truth, sample_weight=weight)
-    return max(float(fit.coef_[0, 0]), 0.05), float(fit.intercept_[0])
+    return Calibration(max(float(fit.coef_[0, 0]), 0.05), float(fit.intercept_[0]))
 
 
 def youden_threshold(truth: NDArray[np.bool_], probability: Floats) -> float:

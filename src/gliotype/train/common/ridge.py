@@ -72,7 +72,7 @@ def fit_model(
         features: names of the columns.
         values: (patients, features), without gaps.
         mutant: whether each patient has an IDH mutation.
-        estimate: cross-validated AUROC, to be kept with the model.
+        estimate: cross-validated AUROC, stored with the model.
         resamples: of the bootstrap, drawn within each class so that the prevalence stays.
         seed: of all random steps.
         perturb: adds the errors of a measurement to the values; None where they are what will be measured.

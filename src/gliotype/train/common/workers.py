@@ -1,4 +1,4 @@
-"""Processes that make patients side by side."""
+"""Worker processes that make patients in parallel."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from concurrent.futures import ProcessPoolExecutor
 def workers(jobs: int) -> ProcessPoolExecutor:
     """Return a pool of fresh processes.
 
-    They are spawned, not forked: a fork of a process in which OpenVINO or torch has started its threads may wait for
-    ever for a lock that one of them held. They end with this process, also when it is killed.
+    They are spawned, not forked: a fork of a process in which OpenVINO or torch has started its threads may wait
+    forever for a lock that one of them held. They end with this process, also when it is killed.
 
     Args:
         jobs: how many.

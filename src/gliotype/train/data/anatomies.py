@@ -1,4 +1,4 @@
-"""Heads to simulate patients in, kept in one compact file for the workers of a training run."""
+"""Heads to simulate patients in, cached in one compact file for the workers of a training run."""
 
 from __future__ import annotations
 
@@ -23,23 +23,38 @@ def read_anatomies(folder: Path | None, cache: Path | None) -> tuple[Anatomy, ..
 
     Args:
         folder: where the label maps lie; the shipped template is the only head when None.
-        cache: folder in which the aligned heads are cached, in a file named after the label maps' content; nothing is
-            cached when None.
+        cache: folder of the aligned heads (see `align_label_maps`); nothing is cached when None.
 
     Raises:
-        InputError: if the folder holds no label map, or one that is no head.
+        InputError: if the folder holds no label map, or one that is not a head.
     """
     if folder is None:
         return (template_anatomy(),)
-    files = label_map_files(folder)
-    cached = None if cache is None else cache / f"anatomies-{cache_key(label_map_hashes(folder))}.npz"
-    if cached is not None and cached.exists():
-        return _read(cached)
+    return _align(folder) if cache is None else _read(align_label_maps(folder, cache))
+
+
+def align_label_maps(folder: Path, cache: Path) -> Path:
+    """Align a folder of label maps to MNI152, unless an earlier call has cached them.
+
+    Args:
+        folder: of the label maps.
+        cache: folder of the file, which is named after the label maps' content.
+
+    Returns:
+        The file of the aligned heads.
+
+    Raises:
+        InputError: if the folder holds no label map, or one that is not a head.
+    """
+    file = cache / f"anatomies-{cache_key(label_map_hashes(folder))}.npz"
+    if not file.exists():
+        _write(_align(folder), file)
+    return file
+
+
+def _align(folder: Path) -> tuple[Anatomy, ...]:
     white_matter = atlas.tissue(atlas.Tissue.WHITE)
-    anatomies = tuple(read_label_map(file, white_matter) for file in files)
-    if cached is not None:
-        _write(anatomies, cached)
-    return anatomies
+    return tuple(read_label_map(file, white_matter) for file in label_map_files(folder))
 
 
 def _read(file: Path) -> tuple[Anatomy, ...]:

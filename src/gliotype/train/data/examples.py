@@ -1,7 +1,7 @@
-"""Patients as Model 2 learns and is tested on them: slices and numbers, made with the *predicted* tumour, kept on disk.
+"""Patients as Model 2 learns and is tested on them: slices and numbers, with the *predicted* tumour, cached on disk.
 
 An example is a few hundred kilobytes; making one takes seconds (simulation or reading, preparation, Model 1),
-so each is made once and kept in a folder named after everything that it depends on.
+so each is made once and cached in a folder named after everything that it depends on.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Patients(Protocol):
 
     Attributes:
         subjects: names, in order.
-        settings: what all examples depend on, as plain values; it names the folder in which they are kept.
+        settings: what all examples depend on, as plain values; the name of their cache folder is derived from it.
     """
 
     @property
@@ -135,7 +135,7 @@ def example_of(
 
 
 def folder_of(patients: Patients, cache: Path) -> Path:
-    """Name the folder in which the examples of a source are kept, after all that they depend on."""
+    """Return the cache folder of a source, named after everything that its examples depend on."""
     model1 = [checked_weights(name)[1] for name in MODEL1]
     settings = {**patients.settings, "model1": model1, "version": __version__}
     return cache / cache_key(settings)
@@ -158,17 +158,17 @@ def make_examples(
 
     Args:
         patients: the source.
-        cache: folder of all kept examples; safe to delete.
+        cache: folder of all cached examples; safe to delete.
         subjects: which of the source's patients; all when None.
         jobs: patients at the same time.
-        progress: called with a line that says how far it is.
+        progress: called with a line of progress.
 
     Returns:
         One example per subject, in order.
 
     Raises:
         InputError: if a patient cannot be read or prepared; it names the patient, and those begun are finished and
-            kept.
+            cached.
         GliotypeError: if a process has ended.
     """
     names = patients.subjects if subjects is None else tuple(subjects)
@@ -190,13 +190,13 @@ def make_examples(
 
 
 def _check_made(future: Future[None], subject: str) -> None:
-    """Tell why an example was not made, if it was not."""
+    """Raise a readable error if an example could not be made."""
     try:
         future.result()
     except BrokenProcessPool as error:
         raise GliotypeError(
-            "a process that prepares patients has ended, for want of memory perhaps: run again with fewer --jobs to "
-            "go on"
+            "a process that prepares patients has ended, perhaps because memory ran out: run again with fewer "
+            "--jobs to resume"
         ) from error
     except GliotypeError as error:
         raise InputError(f"the patient {subject} cannot be prepared: {error}") from error
@@ -205,7 +205,7 @@ def _check_made(future: Future[None], subject: str) -> None:
 
 
 def _read_cached(patients: Patients, subject: str, folder: Path) -> Example:
-    """Read an example, with what the source says of the patient now."""
+    """Read a cached example, with the strata that the source gives now."""
     example = read_example(_file(patients, subject, folder))
     return replace(example, strata={**example.strata, **patients.strata(subject)})
 

@@ -25,7 +25,7 @@ SPACING_MM = 1.5
 """Grid of the simulated patients; finer ones cost the cube and show Model 2's slices nothing more."""
 
 STRATA = ("grade", "enhancing", "mismatch", "site", "field_t", "sequences")
-"""Columns of the truth that part the patients."""
+"""Columns of the ground truth that stratify the patients."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +50,8 @@ class SimulatedPatients:
     Attributes:
         site: name of the `Site`: who comes.
         patients: how many.
-        seed: of everything random.
-        scanner: how they are scanned; as the site says when None.
+        seed: random seed.
+        scanner: how they are scanned; as at the site when None.
         anatomies: folder of whole-head label maps; the shipped template alone when None.
         cache: folder in which the aligned label maps are cached (see `read_anatomies`).
     """

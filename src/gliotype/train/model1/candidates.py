@@ -8,7 +8,7 @@ numbers come from other streams.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gliotype.atomic_files import write_text
+from gliotype.atomic_files import check_writable, write_text
 from gliotype.errors import InputError
 from gliotype.prepare import prepare_registered
 from gliotype.segment import find_brain
@@ -35,7 +35,7 @@ from gliotype.simulate.tissue import draw_parameters
 from gliotype.study import STRUCTURAL, PreparedStudy, Sequence
 from gliotype.train.common.ridge import choose_penalty, mean_auroc, out_of_fold_log_odds, ridge_logistic
 from gliotype.train.common.workers import workers
-from gliotype.train.data.anatomies import read_anatomies
+from gliotype.train.data.anatomies import align_label_maps, read_anatomies
 from gliotype.volume import Volume
 
 STREAM = 31
@@ -147,12 +147,58 @@ def _label_head(job: tuple[int, Disease, Recipe]) -> list[LabelledCandidate]:
     return list(label_candidates(*prepare_head(seed, disease, _heads(recipe))))
 
 
-def simulate_candidates(recipe: Recipe, jobs: int = 1) -> list[LabelledCandidate]:
-    """Simulate all heads of a recipe and weigh their components."""
-    _heads(recipe)
+def simulate_candidates(
+    recipe: Recipe, jobs: int = 1, progress: Callable[[str], None] = lambda line: None
+) -> list[LabelledCandidate]:
+    """Simulate all heads of a recipe and label the candidates that Model 1 finds in them.
+
+    Args:
+        recipe: which heads.
+        jobs: heads simulated at the same time.
+        progress: called with a line of progress.
+    """
+    if recipe.anatomies is not None:
+        progress("align the label maps")
+        align_label_maps(recipe.anatomies, recipe.cache)
     work = [(seed, disease, recipe) for seed, disease in recipe.diseases.items()]
+    labelled: list[LabelledCandidate] = []
     with workers(jobs) as pool:
-        return [each for found in pool.map(_label_head, work) for each in found]
+        for number, found in enumerate(pool.map(_label_head, work), start=1):
+            labelled += found
+            progress(f"head {number} of {len(work)}")
+    return labelled
+
+
+def train_candidates(
+    recipe: Recipe,
+    run: Path,
+    *,
+    threshold: float,
+    most_symmetry: float,
+    jobs: int = 1,
+    progress: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Simulate heads, fit the model of tumour candidates, and write it as ``model1.json``.
+
+    Args:
+        recipe: which heads.
+        run: folder of the result; made if it is not there.
+        threshold: see `fit`.
+        most_symmetry: see `fit`.
+        jobs: heads simulated at the same time.
+        progress: called with a line of progress.
+
+    Returns:
+        The file.
+
+    Raises:
+        InputError: if label maps cannot be read, or one kind of component is too rare to fit.
+        OutputError: if the folder cannot be written.
+    """
+    check_writable(run)
+    components = simulate_candidates(recipe, jobs, progress)
+    progress("fit")
+    return write_model(fit(components, recipe, threshold=threshold, most_symmetry=most_symmetry), run)
 
 
 def fit(
@@ -163,14 +209,14 @@ def fit(
     most_symmetry: float,
     seed: int = 0,
 ) -> dict[str, Any]:
-    """Fit the model of evidence: ridge logistic regression, both kinds of component weighing the same.
+    """Fit the model of candidates by ridge logistic regression, both classes weighted equally.
 
     Args:
-        components: components of simulated heads.
-        recipe: what was simulated, for the record.
-        threshold: log-odds from which a component is to be taken for a tumour.
-        most_symmetry: share of itself that a tumour may mirror.
-        seed: of the folds.
+        components: labelled components of simulated heads.
+        recipe: what was simulated; it is described in the result.
+        threshold: log-odds at or above which a component is accepted as tumour.
+        most_symmetry: largest fraction of an accepted component that is its own mirror image.
+        seed: random seed of the folds.
 
     Returns:
         The content of ``model1.json``.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from gliotype.segment.model1 import CHANNELS, GRID, network_input
+from gliotype.segment.model1 import CHANNELS, GRID, Scaling, network_input, scale
 from gliotype.simulate.fields import smooth_noise
 from gliotype.simulate.head.anatomy import Anatomy
 from gliotype.simulate.lesion.distractors import Distractor
@@ -29,7 +29,7 @@ CASE_MIX: dict[GliomaType | Distractor | None, float] = {
 }
 """What the segmenter trains on: classes more even than any hospital's, healthy heads, and lesions to leave alone.
 
-Metastases are not among them, since a single one cannot be told from a glioblastoma by its image.
+Metastases are not among them, since a single one cannot be distinguished from a glioblastoma by its image.
 """
 
 SEQUENCE_SETS: tuple[tuple[tuple[Sequence, ...], float], ...] = (
@@ -132,9 +132,18 @@ def _add_skull_leftovers(rng: np.random.Generator, brain_region: NDArray[np.bool
 
 
 def augment(
-    rng: np.random.Generator, case: GridPatient, atlas_brain: NDArray[np.bool_]
+    rng: np.random.Generator,
+    case: GridPatient,
+    atlas_brain: NDArray[np.bool_],
+    scaling: Scaling = scale,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Turn a simulated patient into one network input: side, sequences, coverage, skull on or off.
+
+    Args:
+        rng: source of randomness.
+        case: the patient.
+        atlas_brain: brain region of the atlas, on `GRID`.
+        scaling: scales an image within the brain region.
 
     Returns:
         Input (8, i, j, k) and labels (i, j, k), with enhancing tumour counted as core where T1c is missing.
@@ -162,4 +171,4 @@ def augment(
     if rng.random() < 0.5:
         images, labels, brain_region = images[:, ::-1], labels[::-1], brain_region[::-1]
     chosen = {s: np.ascontiguousarray(images[i]) for i, s in enumerate(CHANNELS) if s in names}
-    return network_input(chosen, brain_region), np.ascontiguousarray(labels)
+    return network_input(chosen, brain_region, scaling), np.ascontiguousarray(labels)

@@ -1,4 +1,4 @@
-"""A network in training: one step after the other, kept in a checkpoint."""
+"""A network in training: its optimiser steps and its checkpoint."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ class Learner:
         return cls(network, average, torch.optim.AdamW(network.parameters(), weight_decay=1e-3), loss)
 
     def resume(self, checkpoint: Path) -> None:
-        """Go on from a checkpoint, if there is one."""
+        """Resume from a checkpoint, if there is one."""
         if checkpoint.exists():
             with reading_cached(checkpoint):
                 saved = torch.load(checkpoint, weights_only=True)

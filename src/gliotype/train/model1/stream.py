@@ -77,6 +77,6 @@ def _next(queue: mp.Queue[GridPatient], simulating: list[SpawnProcess]) -> GridP
             ended = [process for process in simulating if not process.is_alive()]
             if ended:
                 raise GliotypeError(
-                    f"a process that simulates patients has ended (exit code {ended[0].exitcode}), for want of memory "
-                    "perhaps: run again with fewer --workers to go on from the last checkpoint"
+                    f"a process that simulates patients has ended (exit code {ended[0].exitcode}), perhaps because "
+                    "memory ran out: run again with fewer --workers to resume from the last checkpoint"
                 ) from None

@@ -21,7 +21,7 @@ from gliotype.networks.export import export_onnx, read_onnx_weights
 from gliotype.networks.unet import model1
 from gliotype.segment.model1 import CHANNELS, GRID, expected_brain_region
 from gliotype.simulate.head.label_maps import label_map_hashes
-from gliotype.train.data.anatomies import read_anatomies
+from gliotype.train.data.anatomies import align_label_maps
 from gliotype.train.model1.cases import augment
 from gliotype.train.model1.learner import Learner
 from gliotype.train.model1.stream import stream
@@ -38,12 +38,12 @@ class Recipe:
         batch: patients a step.
         learning_rate: peak, reached after `warm_up` steps and lowered to a hundredth by a cosine.
         warm_up: steps.
-        pool: simulated patients kept; each step draws from them while workers replace the oldest.
+        pool: number of simulated patients held in memory; each step draws from them while workers replace the oldest.
         uses: steps between two replacements in the pool, so that simulation leaves time to training.
         workers: simulating processes.
         average: decay of the running average of the weights, which is what is exported.
-        seed: of everything random.
-        start: weights to begin from, as `export` writes them; random ones when None.
+        seed: random seed.
+        start: initial weights, as `export` writes them; random ones when None.
     """
 
     anatomies: Path | None
@@ -99,13 +99,13 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 
 def train(recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda line: None) -> Path:
-    """Train, or go on training, in a run folder.
+    """Train in a run folder, or resume the run that is there.
 
     Args:
         recipe: what to do.
         run: folder of the checkpoint (``checkpoint.pt``), the recipe (``recipe.json``), the training log
             (``training_log.csv``, ``training_log.svg``) and the aligned label maps.
-        progress: called with a line that says how far it is.
+        progress: called with a line of progress.
 
     Returns:
         The last checkpoint.
@@ -116,9 +116,10 @@ def train(recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda li
         OutputError: if the run folder cannot be written.
     """
     checkpoint, log_file = run / "checkpoint.pt", run / "training_log.csv"
-    _claim(run, recipe)
-    progress("read and align the anatomies")
-    read_anatomies(recipe.anatomies, run)
+    _check_run(run, recipe)
+    if recipe.anatomies is not None:
+        progress("align the label maps")
+        align_label_maps(recipe.anatomies, run)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     state = _begin(recipe, device)
     state.resume(checkpoint)
@@ -155,7 +156,7 @@ def train(recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda li
     return checkpoint
 
 
-def _claim(run: Path, recipe: Recipe) -> None:
+def _check_run(run: Path, recipe: Recipe) -> None:
     """Note in a run's folder what decides its result, or make sure that it was begun with the same."""
     check_writable(run)
     if recipe.start is not None and not recipe.start.is_file():

@@ -47,8 +47,8 @@ def _card(model: Model2, patients: int, mutants: int, data: Mapping[str, str], r
     return f"""# Model card: model2
 
 Predicts the IDH status of a glioma from five axial slices (T1c, T2, FLAIR and the outline that Model 1
-found), 13 numbers of shape, 6 of place, and age, after Choi 2021. Gives log-odds that add up: one share
-for each place in the slices and for each number.
+found), 13 numbers of shape, 6 of location, and age, after Choi 2021. Its log-odds are a sum: one
+contribution for each position in the slices and for each number.
 
 **Intended use.** Research on adults with an untreated glioma. Not a medical device.
 
@@ -66,8 +66,8 @@ patient, batches of {recipe.batch}, AdamW (peak rate {recipe.learning_rate:g}, o
 machine computes in it; classes weighted evenly; slices turned by up to 15 degrees, scaled by up to 10 %,
 mirrored left and right, their intensities changed; each sequence left out in {recipe.drop_sequence:.0%},
 shape, loci and age in {recipe.drop_number:.0%} of the draws; seed {recipe.seed}. Calibrated on the tuning
-patients (slope {model.slope:.2f}, offset {model.offset:+.2f}); their Youden threshold is {model.threshold:.3f}
-at a prevalence of {model.prevalence:.2f}.
+patients (slope {model.calibration.slope:.2f}, offset {model.calibration.offset:+.2f}); their Youden threshold is
+{model.threshold:.3f} at a prevalence of {model.prevalence:.2f}.
 
 **Results.**
 

@@ -1,19 +1,18 @@
-"""Trained models kept on disk: a run that was killed goes on with the first network that is not there yet."""
+"""Trained models on disk: a run that was killed resumes with the first network that is missing."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from functools import partial
 from pathlib import Path
 
 from gliotype._version import __version__
 from gliotype.atomic_files import write_text
 from gliotype.train.common.cache_key import cache_key
-from gliotype.train.common.checkpoint import load_or_train_network
+from gliotype.train.common.ensemble import load_or_train_members
 from gliotype.train.data.examples import Example
-from gliotype.train.model2.model import Hybrid, Model2, Recipe, Standard, calibrate
+from gliotype.train.model2.model import Hybrid, Model2, Recipe, calibrate, fit_standardiser
 from gliotype.train.model2.network import train_member
 
 
@@ -24,29 +23,25 @@ def load_or_train_model(
     folder: Path,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Model2:
-    """Train a model, or read what was trained before with the same recipe on the same patients.
+    """Train a model, or load the one that was trained before with the same recipe on the same patients.
 
     Args:
-        recipe: how.
-        training: patients to learn from.
+        recipe: of the training.
+        training: training patients.
         tuning: other patients, for calibration and threshold.
-        folder: where each network lies, in a sub-folder named after recipe and patients, beside ``training_log.csv``.
-        progress: called with a line that says how far it is.
+        folder: of the networks and ``training_log.csv``, in a sub-folder named after recipe and patients.
+        progress: called with a line of progress.
     """
     run_folder = folder / _name(recipe, training)
-    run_folder.mkdir(parents=True, exist_ok=True)
-    standard = Standard.of(training)
-    members = []
-    for number in range(recipe.members):
-        log_epoch = _epoch_logger(run_folder / "training_log.csv", number + 1, recipe, progress)
-        seed = 1000 * recipe.seed + number
-        train = partial(
-            train_member, recipe, training, standard, seed, log_epoch, resampled=recipe.members > 1
-        )
-        members.append(
-            load_or_train_network(run_folder / f"member-{number + 1}.pt", Hybrid(recipe.parts), train)
-        )
-    return calibrate(Model2(recipe, tuple(members), standard), tuning)
+    standardiser = fit_standardiser(training)
+
+    def train(number: int) -> Hybrid:
+        log_epoch = _epoch_logger(run_folder / "training_log.csv", number, recipe, progress)
+        seed = 1000 * recipe.seed + number - 1
+        return train_member(recipe, training, standardiser, seed, log_epoch, resampled=recipe.members > 1)
+
+    members = load_or_train_members(run_folder, recipe.members, lambda: Hybrid(recipe.parts), train)
+    return calibrate(Model2(recipe, members, standardiser), tuning)
 
 
 def _name(recipe: Recipe, training: list[Example]) -> str:
@@ -63,9 +58,9 @@ def _name(recipe: Recipe, training: list[Example]) -> str:
 def _epoch_logger(
     training_log: Path, member: int, recipe: Recipe, progress: Callable[[str], None]
 ) -> Callable[[int, float], None]:
-    """Make a function that writes an epoch's loss to the training log and tells how long it will take.
+    """Make a function that writes an epoch's loss to the training log and reports how long it will take.
 
-    What a killed run noted of this epoch and of later ones is dropped.
+    Entries of a killed run for this epoch and later ones are dropped.
     """
     began = time.monotonic()
 

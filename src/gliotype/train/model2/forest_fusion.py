@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.linear_model import LogisticRegression
 
@@ -36,7 +37,7 @@ class Fusion:
         image: model that sees the slices alone.
         joined: logistic model of both probabilities, fitted on the tuning patients.
         prevalence: of IDH mutation among the tuning patients.
-        threshold: probability that parts the tuning patients best (Youden).
+        threshold: probability that separates the tuning patients best (Youden).
     """
 
     forest: ExtraTreesClassifier
@@ -53,8 +54,7 @@ class Fusion:
         if found.any():
             chosen = [example for example in examples if example.found]
             odds = self.joined.decision_function(_scores(self.forest, self.means, self.image, chosen))
-            shift = np.log(prevalence / (1 - prevalence)) - np.log(self.prevalence / (1 - self.prevalence))
-            result[found] = 1 / (1 + np.exp(-(odds + shift)))
+            result[found] = expit(odds + logit(prevalence) - logit(self.prevalence))
         return result
 
 

@@ -1,16 +1,15 @@
-"""Train Model 2: a residual network on slices, joined with shape, place and age in one sum of log-odds.
+"""Train Model 2: a residual network on slices, combined with shape, location and age in one sum of log-odds.
 
 After Choi 2021 (published code), with these deviations. The layers behind the pooled features are linear there,
 one after the other, and so equal to one linear layer: here that layer is written as such, and every number and
-every place in the slices has its own share of the answer. The network is narrower. Slices' log-odds are
-averaged, not their probabilities, so that the shares still add up. Inputs are left out at random, so that a
+every position in the slices has its own contribution to the answer. The network is narrower. Slices' log-odds are
+averaged, not their probabilities, so that the contributions still add up. Inputs are left out at random, so that a
 missing sequence or age is tolerated.
 """
 
 from __future__ import annotations
 
 import json
-import math
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -23,21 +22,22 @@ from torch import Tensor, nn
 from gliotype.atomic_files import write_text
 from gliotype.networks.export import export_onnx
 from gliotype.networks.resnet import ActivationMapNet, Ensemble
-from gliotype.predictors.slices import IMAGES, LIMIT, NUMBERS, SIZE
-from gliotype.train.common.calibration import platt, youden_threshold
+from gliotype.predictors.slices import IMAGES, NUMBERS, SIZE
+from gliotype.predictors.trained import UNCALIBRATED, Calibration, Standardiser
+from gliotype.train.common.calibration import fit_calibration, youden_threshold
 from gliotype.train.data.examples import Example
 
 Floats = NDArray[np.float64]
 
 PARTS: dict[str, tuple[int, ...]] = {"shape": tuple(range(13)), "loci": tuple(range(13, 19)), "age": (19,)}
-"""Places of each part of the numbers in `NUMBERS`."""
+"""Indices of each part into `NUMBERS`."""
 
 CHANNELS: dict[str, tuple[int, ...]] = {
     "image": tuple(range(len(IMAGES) + 1)),
     **{str(sequence): (index, len(IMAGES)) for index, sequence in enumerate(IMAGES)},
     "outline": (len(IMAGES),),
 }
-"""Places of each part of the slices in their channels; every image comes with the tumour's outline."""
+"""Channels of each part of the slices; every image comes with the tumour's outline."""
 
 ALL_PARTS = frozenset({"image", *PARTS})
 
@@ -54,7 +54,7 @@ class Recipe:
         learning_rate: peak, lowered to zero by a cosine after a short warm-up.
         drop_sequence: probability with which a sequence of a slice is left out, never all.
         drop_number: probability with which the shape, the loci or the age are left out.
-        seed: of everything random.
+        seed: random seed.
     """
 
     parts: frozenset[str] = ALL_PARTS
@@ -67,27 +67,14 @@ class Recipe:
     seed: int = 1
 
 
-@dataclass(frozen=True, eq=False)
-class Standard:
-    """How numbers are standardised: mean and SD of the training patients; a missing number counts as the mean."""
-
-    mean: Floats
-    sd: Floats
-
-    @classmethod
-    def of(cls, examples: list[Example]) -> Standard:
-        """Take mean and SD from the patients in whom a tumour was found; 0 and 1 of what none of them has."""
-        table = np.stack([e.numbers for e in examples if e.found])
-        known = np.isfinite(table).any(axis=0)
-        mean, sd = np.zeros(known.size), np.ones(known.size)
-        mean[known] = np.nanmean(table[:, known], axis=0)
-        sd[known] = np.maximum(np.nanstd(table[:, known], axis=0), 1e-9)
-        return cls(mean, sd)
-
-    def __call__(self, numbers: Floats) -> Floats:
-        """Standardise (n, 20) numbers, clipped to `LIMIT`."""
-        scores = np.clip((numbers - self.mean) / self.sd, -LIMIT, LIMIT)
-        return np.asarray(np.nan_to_num(scores), dtype=np.float64)
+def fit_standardiser(examples: list[Example]) -> Standardiser:
+    """Take mean and SD from the patients in whom a tumour was found; 0 and 1 of a number that none of them has."""
+    table = np.stack([e.numbers for e in examples if e.found])
+    known = np.isfinite(table).any(axis=0)
+    mean, sd = np.zeros(known.size), np.ones(known.size)
+    mean[known] = np.nanmean(table[:, known], axis=0)
+    sd[known] = np.maximum(np.nanstd(table[:, known], axis=0), 1e-9)
+    return Standardiser(mean, sd)
 
 
 class Hybrid(nn.Module):
@@ -127,18 +114,16 @@ class Model2:
     Attributes:
         recipe: what made it.
         members: networks.
-        standard: of the numbers.
-        slope: by which the mean log-odds are multiplied, fitted on the tuning patients.
-        offset: added then, for log-odds at a prevalence of one half.
-        threshold: probability, at the tuning patients' prevalence, that parts them best (Youden).
+        standardiser: of the numbers.
+        calibration: of the mean log-odds, fitted on the tuning patients.
+        threshold: probability, at the tuning patients' prevalence, that separates them best (Youden).
         prevalence: of IDH mutation among the tuning patients.
     """
 
     recipe: Recipe
     members: tuple[Hybrid, ...]
-    standard: Standard
-    slope: float = 1.0
-    offset: float = 0.0
+    standardiser: Standardiser
+    calibration: Calibration = UNCALIBRATED
     threshold: float = 0.5
     prevalence: float = 0.5
 
@@ -152,7 +137,7 @@ class Model2:
             if not example.found:
                 continue
             slices = torch.from_numpy(example.slices.astype(np.float32))
-            scores = self.standard(example.numbers[None]).repeat(len(slices), axis=0)
+            scores = self.standardiser(example.numbers[None]).repeat(len(slices), axis=0)
             with torch.inference_mode():
                 for row, member in enumerate(self.members):
                     answer = member.eval()(slices, torch.from_numpy(scores.astype(np.float32)))
@@ -161,19 +146,17 @@ class Model2:
 
     def probabilities(self, examples: list[Example], prevalence: float) -> Floats:
         """Return calibrated probabilities at a prevalence, NaN where no tumour was found."""
-        mean = self.log_odds(examples).mean(axis=0)
-        prior = math.log(prevalence / (1 - prevalence))
-        return np.asarray(1 / (1 + np.exp(-(self.slope * mean + self.offset + prior))))
+        return self.calibration.probability(self.log_odds(examples).mean(axis=0), prevalence)
 
 
 def calibrate(model: Model2, tuning: list[Example]) -> Model2:
-    """Fit slope, offset (Platt 1999, on log-odds) and the Youden threshold on tuning patients."""
+    """Fit calibration and Youden threshold on tuning patients."""
     found = [e for e in tuning if e.found]
     truth = np.array([e.mutant for e in found])
     log_odds = model.log_odds(found).mean(axis=0)
-    slope, offset = platt(truth, log_odds)
+    calibration = fit_calibration(truth, log_odds)
     prevalence = float(truth.mean())
-    even = replace(model, slope=slope, offset=offset, prevalence=prevalence)
+    even = replace(model, calibration=calibration, prevalence=prevalence)
     return replace(even, threshold=youden_threshold(truth, even.probabilities(found, prevalence)))
 
 
@@ -193,13 +176,13 @@ def export(model: Model2, folder: Path, about: dict[str, Any]) -> tuple[Path, Pa
         "name": "model2",
         **about,
         "numbers": list(NUMBERS),
-        "mean": [float(f"{v:.6g}") for v in model.standard.mean],
-        "sd": [float(f"{v:.6g}") for v in model.standard.sd],
+        "mean": [float(f"{v:.6g}") for v in model.standardiser.mean],
+        "sd": [float(f"{v:.6g}") for v in model.standardiser.sd],
         "coefficients": [
             [round(v, 5) for v in (m.numbers.weight[0] * m.used).tolist()] for m in model.members
         ],
         "intercepts": [round(m.numbers.bias[0].item(), 5) for m in model.members],
-        "slope": round(model.slope, 5),
-        "offset": round(model.offset, 5),
+        "slope": round(model.calibration.slope, 5),
+        "offset": round(model.calibration.offset, 5),
     }
     return onnx, write_text(folder / "model2.json", json.dumps(document, indent=1) + "\n")

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from gliotype.predictors.trained import Standardiser
 from gliotype.train.common.autocast import autocast
 from gliotype.train.common.bootstrap import bootstrap
 from gliotype.train.data.examples import Example
-from gliotype.train.model2.model import PARTS, Hybrid, Recipe, Standard
+from gliotype.train.model2.model import PARTS, Hybrid, Recipe
 
 Schedule = torch.optim.lr_scheduler.OneCycleLR
 
@@ -45,25 +46,30 @@ class TrainingSet:
 
     Args:
         examples: of the training patients.
-        standard: of the numbers.
+        standardiser: of the numbers.
         rng: source of randomness for the bootstrap, the order of the patients and their slices.
         resampled: whether they are a bootstrap sample of the patients.
     """
 
     def __init__(
-        self, examples: list[Example], standard: Standard, rng: np.random.Generator, *, resampled: bool
+        self,
+        examples: list[Example],
+        standardiser: Standardiser,
+        rng: np.random.Generator,
+        *,
+        resampled: bool,
     ) -> None:
         found = [e for e in examples if e.found]
         self._rng = rng
         self._patients = [found[i] for i in bootstrap([e.mutant for e in found], rng)] if resampled else found
-        scores = standard(np.stack([e.numbers for e in self._patients]))
+        scores = standardiser(np.stack([e.numbers for e in self._patients]))
         self._numbers = torch.from_numpy(scores.astype(np.float32))
         self._mutant = torch.tensor([float(e.mutant) for e in self._patients])
         share = float(self._mutant.mean())
         self._weight = torch.where(self._mutant > 0, 0.5 / share, 0.5 / (1 - share))
 
     def parts(self, size: int) -> list[NDArray[np.int_]]:
-        """Deal all patients in a random order into parts of about a size."""
+        """Split all patients, in random order, into batches of about a size."""
         count = math.ceil(len(self._patients) / size)
         return np.array_split(self._rng.permutation(len(self._patients)), count)
 
@@ -84,7 +90,7 @@ class TrainingSet:
 def train_member(
     recipe: Recipe,
     examples: list[Example],
-    standard: Standard,
+    standardiser: Standardiser,
     seed: int,
     log_epoch: Callable[[int, float], None] = lambda epoch, loss: None,
     *,
@@ -95,14 +101,14 @@ def train_member(
     Args:
         recipe: how.
         examples: training patients; those without a tumour found are left out.
-        standard: of the numbers.
-        seed: of everything random.
+        standardiser: of the numbers.
+        seed: random seed.
         log_epoch: called with the number of each epoch, from 1, and its mean loss.
         resampled: whether on a bootstrap sample.
     """
     torch.manual_seed(seed)
     generator = torch.Generator().manual_seed(seed)
-    patients = TrainingSet(examples, standard, np.random.default_rng(seed), resampled=resampled)
+    patients = TrainingSet(examples, standardiser, np.random.default_rng(seed), resampled=resampled)
     network = Hybrid(recipe.parts).to("cuda" if torch.cuda.is_available() else "cpu")
     network.train()
     spread, precision = on_all_cards(network), _precision(network)
@@ -134,7 +140,7 @@ def train_member(
 
 
 def on_all_cards(network: nn.Module) -> nn.Module:
-    """Let every batch be parted among the graphics cards, where there are several."""
+    """Split every batch among the graphics cards, where there are several."""
     return nn.DataParallel(network) if torch.cuda.device_count() > 1 else network
 
 

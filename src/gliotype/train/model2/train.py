@@ -16,7 +16,7 @@ from gliotype.train.model2.fit import load_or_train_model
 from gliotype.train.model2.model import Recipe
 
 TUNING_SHARE = 0.18
-"""Of the patients, kept for calibration and threshold; as in Choi 2021 (131 of 727)."""
+"""Fraction of the patients held out for calibration and threshold; as in Choi 2021 (131 of 727)."""
 
 
 def train_on_cohort(
@@ -28,15 +28,15 @@ def train_on_cohort(
     jobs: int = 1,
     progress: Callable[[str], None] = lambda line: None,
 ) -> tuple[Path, ...]:
-    """Train on a cohort's patients, or go on with a run that was interrupted.
+    """Train on the patients of a cohort, or resume a run that was interrupted.
 
     Args:
         patients: labelled patients.
         recipe: how.
-        run: folder of the run; kept examples and networks lie there, too.
+        run: folder of the run; examples and networks are cached in it.
         name: of the cohort, for the card.
         jobs: patients prepared at the same time.
-        progress: called with a line that says how far it is.
+        progress: called with a line of progress.
 
     Returns:
         Network, card and numbers.
@@ -63,7 +63,7 @@ def train_on_cohort(
 
 
 def hold_out(mutant: Sequence[bool], seed: int) -> tuple[list[int], list[int]]:
-    """Part patients into training and tuning, `TUNING_SHARE` of each class and two at the least.
+    """Split patients into training and tuning, `TUNING_SHARE` of each class and two at least.
 
     Args:
         mutant: whether each is IDH-mutant.

@@ -23,7 +23,7 @@ def fit_baselines(numbers: Floats, mutant: NDArray[np.bool_], seed: int) -> Mapp
     Args:
         numbers: of the training patients, (n, numbers), NaN where one is missing (the median stands in).
         mutant: IDH status, (n,).
-        seed: of everything random.
+        seed: random seed.
 
     Returns:
         Fitted pipelines by name; `scores_of` gives their scores.

@@ -43,7 +43,7 @@ class CurveCohort:
         name: of the cohort.
         site: how it is scanned (`gliotype.simulate.dsc.protocols.DSC_SITES`).
         patients: how many.
-        seed: of everything random.
+        seed: random seed.
     """
 
     name: str

@@ -1,7 +1,7 @@
 """Train the perfusion network on curves of patients, and calibrate it (after Choi 2019).
 
 The paper did not publish its layer sizes, and seems to have scored sampled curves. Here everything is scored by
-patient; sampled parts of a region only vary the training input.
+patient; sampled parts of a region serve only as augmentation.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from gliotype.dsc import TUMOUR_REGIONS
 from gliotype.evaluate.roc import auroc
 from gliotype.networks.recurrent import CurveEnsemble, CurveNet
 from gliotype.predictors.curves import CHANNELS, CURVES
+from gliotype.predictors.trained import UNCALIBRATED, Calibration
 
 Floats = NDArray[np.float64]
 
@@ -60,7 +61,7 @@ class Recipe:
         learning_rate: of Adam.
         weight_decay: of Adam.
         drop_region: probability with which a region is left out of a patient's curves, never the whole tumour.
-        seed: of everything random.
+        seed: random seed.
     """
 
     members: int = 5
@@ -80,14 +81,12 @@ class CurveModel:
     Attributes:
         members: networks.
         average: mean input of the training patients, (channels, points).
-        slope: by which log-odds are multiplied, fitted on the tuning patients.
-        offset: added then, for a prevalence of one half.
+        calibration: of the mean log-odds, fitted on the tuning patients.
     """
 
     members: tuple[CurveNet, ...]
     average: NDArray[np.float32]
-    slope: float = 1.0
-    offset: float = 0.0
+    calibration: Calibration = UNCALIBRATED
 
     def read(self, curves: NDArray[np.float32]) -> tuple[Floats, Floats]:
         """Run all members.
@@ -101,7 +100,7 @@ class CurveModel:
         network = CurveEnsemble(list(self.members)).eval()
         with torch.inference_mode():
             answers = network(torch.from_numpy(curves)).double().numpy().mean(axis=1)
-        return self.slope * answers[:, 0] + self.offset, answers[:, 1:]
+        return self.calibration(answers[:, 0]), answers[:, 1:]
 
     def log_odds(self, examples: list[CurveExample]) -> Floats:
         """Return calibrated log-odds of patients by their whole regions, (n,); 0 where nothing was measured."""
@@ -124,13 +123,13 @@ def train_member(
     seed: int,
     log_epoch: Callable[[int, float], None] = lambda epoch, area: None,
 ) -> CurveNet:
-    """Train one network; of all passes the one with the best AUROC on the tuning patients is kept.
+    """Train one network; return the weights of the pass with the best AUROC on the tuning patients.
 
     Args:
         recipe: how.
         training: patients, of both classes.
         tuning: patients, of both classes.
-        seed: of everything random.
+        seed: random seed.
         log_epoch: called with the number of each pass, from 1, and its AUROC on the tuning patients.
     """
     torch.manual_seed(seed)

@@ -1,4 +1,4 @@
-"""The perfusion network beside its baselines on the same patients, and where its attention lies."""
+"""The perfusion network compared with its baselines on the same patients, and its attention over time."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ _AGE = """\
 {% set model = models[0] %}
 {% set slope = model.coefficients[0] / model.sd[0] %}
 {% block what -%}
-P(IDH mutation) from the patient's age alone: the yardstick beside every other method.
+P(IDH mutation) from the patient's age alone: the yardstick for every other method.
 {%- endblock %}
 {% block results -%}
 **Model.** Log-odds change by {{ "%+.4f" | format(slope) }} a year; at a prevalence of one half they are
@@ -51,7 +51,7 @@ even at {{ "%.1f" | format(model.mean[0] - model.intercept / slope) }} years.
 {#- #} {{ each.calibration_slope }} | {{ "%+.2f" | format(each.calibration_intercept) }} |
 {% endfor %}
 **Limits.** A slope below 1 means that the probabilities are too extreme there: among gliomas of grade 2-3
-age says much less than in a cohort that mixes them with glioblastoma. Ages of TCGA are at diagnosis.
+age is much less informative than in a cohort that mixes them with glioblastoma. Ages of TCGA are at diagnosis.
 {%- endblock %}
 """
 
@@ -75,11 +75,13 @@ docs/reference/measurements.md. The full model, log-odds per standard deviation:
 | {{ name }} | {{ "%.3g" | format(full.mean[i]) }} | {{ "%.2g" | format(full.sd[i]) }} |
 {#- #} {{ "%+.2f" | format(full.coefficients[i]) }} |
 {% endfor %}
+{% if errors -%}
 **Errors of found outlines.** The coefficients are fitted to the table's numbers with errors added, as they were
 measured in {{ errors.log_ratios | length }} patients whose outline was both found and drawn by an expert (answer.md).
 
+{% endif -%}
 **Results.** UCSF-PDGM, experts' masks without added errors, 5 x 5 cross-validation (95 % interval after DeLong).
-Models are fitted on all grades; beside, their AUROC within grades.
+Models are fitted on all grades; their AUROC within grades is given as well.
 Only {{ full.strata["grade 2-3"].patients }} patients of grade 2-3
 ({{ full.strata["grade 2-3"].mutants }} mutant) have signal ratios.
 

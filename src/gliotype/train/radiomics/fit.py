@@ -6,6 +6,7 @@ No torch, about a minute. Patients are read, coefficients are written; no patien
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from functools import partial
 from itertools import combinations
 from pathlib import Path
@@ -14,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gliotype.atomic_files import write_text
+from gliotype.atomic_files import check_writable, write_text
 from gliotype.evaluate.calibration import brier, calibration_line
 from gliotype.evaluate.roc import Estimate, auroc
 from gliotype.predictors.logistic import LogisticModel
@@ -38,7 +39,7 @@ DATA = {
 }
 DERIVED = (
     "shape and signal statistics were computed from UCSF-PDGM's images and expert masks by others, who "
-    "published them on GitHub without a licence of their own; coefficients only, no rows, are kept here"
+    "published them on GitHub without a licence of their own; only coefficients, no rows, are stored here"
 )
 
 
@@ -49,22 +50,27 @@ def fit(
     seed: int = 0,
     resamples: int = RESAMPLES,
     errors: MeasurementErrors | None = None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> dict[str, dict[str, Any]]:
     """Fit both predictors and write ``age`` and ``radiomics``, each ``.json`` and ``.md``.
 
     Args:
         tables: folder of the public tables.
-        out: folder to write to, which must exist.
-        seed: of penalty, bootstrap and cross-validation; the same seed gives the same files.
-        resamples: of the bootstrap.
+        out: folder of the results; made if it is not there.
+        seed: random seed of penalty, bootstrap and cross-validation; the same seed gives the same files.
+        resamples: number of bootstrap resamples.
         errors: of the features on found outlines; None to fit to the experts' masks as they are.
+        progress: called with a line of progress.
 
     Returns:
         What was written, by file name.
 
     Raises:
         InputError: if a table is missing.
+        OutputError: if the folder cannot be written.
     """
+    check_writable(out)
+    progress("fit age")
     everyone = read_ucsf(tables)
     ucsf = everyone.where(~np.isin(everyone.ids, sorted(TEST_PATIENTS)))
     age, _ = _fit_on(ucsf, ("age",), seed, resamples, None)
@@ -78,7 +84,7 @@ def fit(
             **_header("radiomics", seed, ucsf),
             "derived": DERIVED,
             "errors": None if errors is None else errors.to_json(),
-            "models": [_submodel(ucsf, parts, seed, resamples, errors) for parts in submodels()],
+            "models": [_submodel(ucsf, parts, seed, resamples, errors, progress) for parts in submodels()],
         },
     }
     for name, document in documents.items():
@@ -106,8 +112,14 @@ def features_of(parts: tuple[str, ...]) -> tuple[str, ...]:
 
 
 def _submodel(
-    cohort: Cohort, parts: tuple[str, ...], seed: int, resamples: int, errors: MeasurementErrors | None
+    cohort: Cohort,
+    parts: tuple[str, ...],
+    seed: int,
+    resamples: int,
+    errors: MeasurementErrors | None,
+    progress: Callable[[str], None],
 ) -> dict[str, Any]:
+    progress(f"fit radiomics on {' + '.join(parts)}")
     model, strata = _fit_on(cohort, features_of(parts), seed, resamples, errors)
     return {"parts": list(parts), "strata": strata, **model.to_json()}
 

@@ -1,6 +1,6 @@
 """Public tables of glioma patients, read into numbers with the names that `gliotype.measure` gives them.
 
-The tables are not part of Gliotype; `data/README` of whoever holds them says where they come from.
+The tables are not part of Gliotype; their sources are named in the model cards.
 """
 
 from __future__ import annotations
@@ -68,7 +68,7 @@ class Cohort:
         )
 
     def complete(self, features: Iterable[str]) -> NDArray[np.bool_]:
-        """Tell which patients have all of some features."""
+        """Return which patients have all of some features."""
         return np.asarray(np.isfinite(self.matrix(features)).all(axis=1))
 
     def matrix(self, features: Iterable[str]) -> Floats:
@@ -161,7 +161,7 @@ def _ucsf_id(patient: str) -> str:
     """Turn ``UCSF-PDGM-0004_nifti`` into ``UCSF-PDGM-004``."""
     found = re.fullmatch(r"UCSF-PDGM-(\d+)_nifti", patient)
     if found is None:
-        raise InputError(f"{patient!r} is no identifier of the UCSF-PDGM ring table")
+        raise InputError(f"{patient!r} is not an identifier of the UCSF-PDGM ring table")
     return f"UCSF-PDGM-{int(found[1]):03d}"
 
 
