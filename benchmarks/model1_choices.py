@@ -52,7 +52,7 @@ CHANGES: dict[str, Callable[[Runner], Mapping[str, Any]]] = {
         "candidate_model": lambda: replace(candidate_model(), threshold=-np.inf, most_symmetry=np.inf)
     },
 }
-"""What takes the place of which name in `gliotype.segment.tumour`."""
+"""What replaces which name in `gliotype.segment.tumour`."""
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,6 @@ import json
 import resource
 import time
 from collections.abc import Iterator
-from collections.abc import Sequence as Many
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -259,7 +258,7 @@ def distance_95(found: np.ndarray, truth: np.ndarray, spacing: tuple[float, floa
     return float(np.quantile(np.concatenate([away[1][edges[0]], away[0][edges[1]]]), 0.95))
 
 
-def interval(values: Many[float], patients: Many[str] | None = None, *, seed: int = 0) -> tuple[float, float]:
+def interval(values: list[float], patients: list[str] | None = None, *, seed: int = 0) -> tuple[float, float]:
     """95 % bootstrap interval of a mean over cases; all cases of a resampled patient come together.
 
     Args:

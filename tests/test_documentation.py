@@ -26,7 +26,7 @@ from gliotype.measure.dsc import (
 )
 from gliotype.measure.mismatch import MIN_ASSESSED_ML, MOST_ENHANCING_PERCENT, RATIO, RIM_MM
 from gliotype.measure.signal import RING_VOXELS
-from gliotype.predictors import PREDICTORS, slices
+from gliotype.predictors import PREDICTORS, slices, trained
 from gliotype.predictors import mismatch as sign
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE
 from gliotype.prepare import bias, brain, dsc, head, intensity, motion, register
@@ -89,7 +89,7 @@ QUOTED: dict[str, tuple[str, ...]] = {
     "explanation/model2.md": (
         f"MNI152 orientation and scale, {slices.SPACING_MM:g} mm, {slices.SIZE} x {slices.SIZE}",
         f"the largest section, {slices.OFFSETS_MM[3]:g} and {slices.OFFSETS_MM[4]:g} mm above and below",
-        f"clipped at {slices.LIMIT:g} SD",
+        f"clipped at {trained.LIMIT:g} SD",
         f"clipped at {slices.CLIP:g}",
         f"within {AROUND_MM:g} mm around",
     ),

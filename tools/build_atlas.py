@@ -1,9 +1,9 @@
-"""Build the atlas files in ``src/gliotype/prepare/data`` from packages that anyone can install.
+"""Build the atlas files in ``src/gliotype/atlas/data`` from packages that anyone can install.
 
     pip install nilearn==0.14.1 && pip install --no-deps raidionicsrads==1.3.2
     python tools/build_atlas.py
 
-Sources (licences and credits: ``src/gliotype/prepare/data/README.md``):
+Sources (licences and credits: ``src/gliotype/atlas/data/README.md``):
 
 - raidionicsrads: ICBM 2009a nonlinear symmetric T1 and T2 averages of the whole head, brain mask and
   the lobe atlas of the same template (Collins 1999), all by the Montreal Neurological Institute;
@@ -82,7 +82,7 @@ def insula(
     """Draw the insula of both sides: cortex and extreme capsule between putamen and Sylvian fissure.
 
     On each left-right line through the outline, it begins 3 mm lateral of the putamen (at |x| = 29 mm
-    where the line misses it) and ends at the fissure, the first place from |x| = 34 mm on with less
+    where the line misses it) and ends at the fissure, the first point from |x| = 34 mm on with less
     than 65 % tissue; where the gyri touch, at |x| = 42 mm.
 
     Args:

@@ -34,7 +34,7 @@ TISSUE_MM = 2.0
 """Ring nearer than this to the brain's surface is left out of the ring of tissue."""
 
 LEAST_SIGNAL, LEAST_FLAIR = 0.3, 0.5
-"""Signal over white matter below which a voxel of the ring is no tissue: on the image itself, and on FLAIR (CSF)."""
+"""Signal over white matter below which a voxel of the ring is not tissue: on the image itself, and on FLAIR (CSF)."""
 
 _MIN_INNER, _MIN_TISSUE = 200, 50
 _OVER_RING = ("mean_over_ring", *(f"p{p}_over_ring" for p in RING_PERCENTILES))

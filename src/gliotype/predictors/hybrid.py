@@ -155,7 +155,7 @@ class HybridPredictor:
     def statement(
         self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
     ) -> Statement | None:
-        """Give the log likelihood ratio of image, shape and place, age left out."""
+        """Give the log likelihood ratio of image, shape and location, age left out."""
         if not any(s in prepared.images for s in IMAGES):
             return None
         numbers = numbers_of(measurements, Subject(subject.id))
@@ -214,7 +214,7 @@ def activation_map(maps: Floats, slices: Slices, prepared: PreparedStudy) -> Vol
     return volume.with_array((array / largest if largest > 0 else array).astype(np.float32))
 
 
-def _where(contributions: SaliencyFractions) -> str:
+def _where(fractions: SaliencyFractions) -> str:
     """Describe where the map lies.
 
     Example:
@@ -222,23 +222,23 @@ def _where(contributions: SaliencyFractions) -> str:
         'Of its map lie 10 % in enhancing tumour, 20 % in the rest of it, 30 % within 5 mm around, 40 % elsewhere.'
     """
     inside = (
-        ((contributions.non_enhancing, "in the tumour"),)
-        if contributions.enhancing is None
+        ((fractions.non_enhancing, "in the tumour"),)
+        if fractions.enhancing is None
         else (
-            (contributions.enhancing, "in enhancing tumour"),
-            (contributions.non_enhancing, "in the rest of it"),
+            (fractions.enhancing, "in enhancing tumour"),
+            (fractions.non_enhancing, "in the rest of it"),
         )
     )
-    places = (
+    regions = (
         *inside,
-        (contributions.around, f"within {AROUND_MM:.0f} mm around"),
-        (contributions.elsewhere, "elsewhere"),
+        (fractions.around, f"within {AROUND_MM:.0f} mm around"),
+        (fractions.elsewhere, "elsewhere"),
     )
-    return f"Of its map lie {', '.join(f'{100 * contribution:.0f} % {place}' for contribution, place in places)}."
+    return f"Of its map lie {', '.join(f'{100 * fraction:.0f} % {region}' for fraction, region in regions)}."
 
 
 def _summary(used: tuple[Sequence, ...], subject: Subject) -> str:
-    sentence = f"Slices of {', '.join(s.word for s in used)} with the tumour's outline, shape and place"
+    sentence = f"Slices of {', '.join(s.word for s in used)} with the tumour's outline, shape and location"
     missing = [s.word for s in IMAGES if s not in used] + (["age"] if subject.age is None else [])
     sentence += "" if subject.age is None else ", and age"
     return f"{sentence}; without {', '.join(missing)}." if missing else f"{sentence}."

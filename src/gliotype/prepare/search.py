@@ -29,9 +29,9 @@ STEPS_MM = {1: (1.5, 0.05), 2: (0.5, 0.02)}
 """Longest and shortest step of the gradient descent, by level."""
 ITERATIONS = 30
 STAGES = ((24, 80), (6, 250))
-"""How many places are searched from, and with how many evaluations each: many briefly, few thoroughly."""
+"""Number of starts, and of evaluations for each: many starts briefly, few thoroughly."""
 CLIMBED = 2
-"""Places from which the gradient is followed, looking everywhere, and looking at the focus."""
+"""Number of starts that are climbed along the gradient, on the whole image and on its focus."""
 
 Point = NDArray[np.float64]
 LPS_SIGNS = np.array([-1.0, -1.0, 1.0])
@@ -98,7 +98,7 @@ def _apart(
     *,
     focused: bool = False,
 ) -> list[Start]:
-    """Pick the starts of highest similarity that carry the head to places a distance apart."""
+    """Pick the starts of highest similarity that put the head at positions a distance apart."""
     points = pairs[0].fixed.points
     corners = np.array([*product(*zip(points.min(axis=0), points.max(axis=0), strict=True))])
     picked: list[Start] = []

@@ -190,7 +190,7 @@ def ideal_image(
 
 
 def slice_blur(image: Field, spacing_mm: float, protocol: Protocol, phase: float) -> Field:
-    """Average over the slice profile, keep one value a slice, and interpolate back to the grid.
+    """Average over the slice profile, take one value per slice, and interpolate back to the grid.
 
     Args:
         image: on an isotropic grid.

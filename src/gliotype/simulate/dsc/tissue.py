@@ -4,7 +4,7 @@ Normal tissue: CBV of white matter 2 ml/100 ml and of grey matter about twice th
 1994). Tumours: the highest rCBV by class and grade is chosen so that what is *measured* has the published
 distributions: 3.47 +- 1.62 in high and 1.43 +- 0.47 in low grade, IDH-wildtype of grade 2-3 about 2.7 and IDH-mutant
 about 1.4 (Xing), oligodendroglioma above astrocytoma (Neuroradiology 2019), and an AUROC for IDH of about 0.85 by the
-number alone (pooled over 5 papers); in grade 4, IDH-mutants keep more blood in their non-enhancing part
+number alone (pooled over 5 papers); in grade 4, IDH-mutants have more blood in their non-enhancing part
 (PMC11246293). Permeability and extracellular space of enhancing tissue follow Skinner 2016 (Ktrans about 0.1 /min, ve
 0.29); packing gives the published recovery (73 +- 6 % in high, 88 +- 6 % in low grade). Differences between classes in
 transit, its dispersion, permeability and vessel size are modest design values in the direction that

@@ -55,7 +55,7 @@ VESSELS: Mapping[str, Vessel] = MappingProxyType(
         "internal cerebral vein": Vessel(((3, 4, 14), (3, -24, 12), (2, -44, 8)), 1.5, (2.2, 2.8), vein=True),
     }
 )  # fmt: skip
-"""Vessels of the circle of Willis and its branches, and the great veins, at the places of an average head."""
+"""Vessels of the circle of Willis and its branches, and the great veins, at the positions of an average head."""
 
 _SPACING_MM = 1.0
 _HALO, _HALO_REACH_MM = 0.12, 4.0

@@ -54,7 +54,7 @@ class TumourPlan:
         edge_mm: width over which infiltration fades at the border.
         conspicuity: how far infiltrated tissue differs from healthy tissue, 0 to 1.
         push_mm: displacement of tissue by the mass.
-        patchiness: how far infiltration thins out in places, 0 to 1.
+        patchiness: how far infiltration thins out locally, 0 to 1.
         effacement_mm: width of the sulci that the swollen gyri around them close.
     """
 
