@@ -15,10 +15,14 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 from rich.table import Table
+from scipy.special import expit, logit
 
-from gliotype.evaluate.calibration import brier, calibration_line
+from gliotype.evaluate.calibration import brier, calibration_line, line_estimates
+from gliotype.evaluate.conformal import cross_validated_coverage
+from gliotype.evaluate.risk import risk_by_stratum
 from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.measure import SHAPE_UNITS
+from gliotype.predictors import DEFAULT_PREVALENCE
 from gliotype.predictors.logistic import load_models
 from gliotype.predictors.radiomics import PARTS
 from gliotype.train.common.ridge import mean_auroc, out_of_fold_log_odds
@@ -77,6 +81,64 @@ def _add(table: Table, name: str, patients: Cohort, log_odds: np.ndarray, known:
     table.add_row(name, str(len(patients)), str(patients.mutant.sum()), *areas, known, against)
 
 
+ENHANCING = 1.4
+"""T1c 95th percentile over the ring's median above which a tumour counts as enhancing."""
+
+
+def calls_and_sets(cohort: Cohort) -> tuple[Table, Table]:
+    """Risk against coverage of the calls at 0.2 and 0.8, and coverage of the conformal sets, both out of fold."""
+    same = cohort.where(cohort.complete(features_of(tuple(PARTS))))
+    log_odds = out_of_fold_log_odds(same.matrix(features_of(tuple(PARTS))), same.mutant, seed=0)
+    even = log_odds - logit(same.mutant.mean())
+    enhancing = same.values["T1C_p95_over_ring"] > ENHANCING
+    strata = {"T1c enhancing": enhancing, "T1c not enhancing": ~enhancing}
+    grades = {"grade 2-3": same.grade < 4, "grade 4": same.grade == 4}
+    return _risk_table(same.mutant, even, {**grades, **strata}), _coverage_table(same.mutant, even, strata)
+
+
+def _risk_table(mutant: np.ndarray, even: np.ndarray, strata: dict[str, np.ndarray]) -> Table:
+    probability = expit(even + logit(DEFAULT_PREVALENCE)).ravel()
+    repeats = len(even)
+    slope, intercept = line_estimates(mutant, expit(even.mean(axis=0) + logit(mutant.mean())))
+    table = Table(
+        title=f"Calls at 0.2 and 0.8, prevalence {DEFAULT_PREVALENCE}, {repeats} out-of-fold answers for each patient; "
+        f"at the cohort's own prevalence slope {slope}, intercept {intercept}"
+    )
+    for column in ("patients", "n", "mutant", "coverage", "error", "mutant: wrong of", "wildtype: wrong of"):
+        table.add_column(column, justify="left" if column == "patients" else "right")
+    tiled = {name: np.tile(within, repeats) for name, within in strata.items()}
+    for risk in risk_by_stratum(np.tile(mutant, repeats), probability, tiled):
+        table.add_row(
+            risk.stratum,
+            str(risk.n // repeats),
+            str(risk.mutants // repeats),
+            f"{risk.coverage.value:.3f}",
+            "" if risk.error is None else f"{risk.error.value:.3f}",
+            f"{risk.wrong_mutant}/{risk.called_mutant}",
+            f"{risk.wrong_wildtype}/{risk.called_wildtype}",
+        )
+    return table
+
+
+def _coverage_table(mutant: np.ndarray, even: np.ndarray, strata: dict[str, np.ndarray]) -> Table:
+    table = Table(
+        title="Conformal sets at 90 %, class-conditional, thresholds from the other patients (10-fold)"
+    )
+    for column in ("strata", "stratum", "class", "n", "covered (95 %)", "one class in the set"):
+        table.add_column(column, justify="left" if column in ("strata", "stratum", "class") else "right")
+    for name, groups in {"pooled": {"all": np.full(len(mutant), True)}, "by T1c": strata}.items():
+        for found in cross_validated_coverage(mutant, even, groups):
+            table.add_row(
+                name,
+                found.stratum,
+                "mutant" if found.mutant else "wildtype",
+                str(found.n),
+                "too few to tell" if found.too_few else str(found.covered),
+                f"{found.single.value:.2f}",
+            )
+    return table
+
+
 def age_elsewhere(cohorts: tuple[Cohort, ...]) -> Table:
     table = Table(
         title="The shipped age model on other hospitals' patients, each group at its own prevalence"
@@ -113,6 +175,8 @@ def main() -> None:
     parser.add_argument("--tables", type=Path, required=True, help="folder of the public tables")
     tables = parser.parse_args().tables
     console = Console(width=150)
+    for table in calls_and_sets(read_ucsf(tables)):
+        console.print(table)
     console.print(cross_validation(read_ucsf(tables)))
     console.print(age_elsewhere((read_tcga(tables), read_upenn(tables))))
 
