@@ -73,7 +73,7 @@ QUOTED: dict[str, tuple[str, ...]] = {
     ),
     "explanation/perfusion.md": (
         f"({whole(bolus.SMALLEST_DROP)}, or five standard deviations",
-        f"takes longer than {bolus.LONGEST_RISE_S:g} s is no bolus",
+        f"takes longer than {bolus.LONGEST_RISE_S:g} s is not a bolus",
         f"Among the {whole(arteries.HIGHEST)} of voxels with the highest dR2*",
         f"fewer than {warnings.FEW_FRAMES} frames; frames more than {warnings.SLOW_S:g} s apart; a baseline of fewer "
         f"than {warnings.SHORT_BASELINE} frames",
