@@ -13,7 +13,8 @@ from gliotype.atlas import atlas
 from gliotype.dsc import DscSeries, Perfusion, Region
 from gliotype.errors import InputError
 from gliotype.measure import PERFUSION_UNITS, NoPerfusion, measure, perfusion
-from gliotype.measure.dsc.regions import covered, opposite_side, regions_on
+from gliotype.measure.acquired_grid import covered, opposite_side
+from gliotype.measure.dsc.regions import grid_of, regions_on
 from gliotype.predictors.perfusion import PerfusionPredictor
 from gliotype.study import Finding, Label, PreparedStudy, Sequence, Subject, Tumour
 from gliotype.volume import Grid, Volume
@@ -177,7 +178,7 @@ def test_tumour_partly_or_wholly_outside_the_series(study: tuple[PreparedStudy, 
     low = replace(prepared, dsc=series(prepared, centre_z=-6.0, slices=10))
     part = perfusion(low, tumour)
     assert isinstance(part, Perfusion)
-    share = 100 * covered(low.dsc, prepared)[tumour.mask].mean()
+    share = 100 * covered(grid_of(low.dsc), prepared)[tumour.mask].mean()
     assert 5 < share < 90
     assert part.numbers["tumour_coverage"] == pytest.approx(share)
     assert any(warning.startswith("Only ") and "of the tumour" in warning for warning in part.warnings)

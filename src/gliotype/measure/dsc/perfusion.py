@@ -8,8 +8,9 @@ import numpy as np
 
 from gliotype.dsc import Perfusion, Region
 from gliotype.errors import InputError
+from gliotype.measure.acquired_grid import covered_fraction
 from gliotype.measure.dsc.analyse import NoPerfusion, analyse
-from gliotype.measure.dsc.regions import covered_fraction, on_grid, regions_on
+from gliotype.measure.dsc.regions import grid_of, on_grid, regions_on
 from gliotype.study import PreparedStudy, Tumour
 from gliotype.volume import Volume
 
@@ -54,7 +55,7 @@ def perfusion(
         return found
     arterial = np.zeros(voxels.shape, dtype=np.bool_)
     arterial[voxels] = found.arterial.voxels
-    coverage = covered_fraction(series, prepared, tumour)
+    coverage = covered_fraction(grid_of(series), prepared, tumour)
     return Perfusion(
         times_s=found.times_s,
         te_ms=found.te_ms,
