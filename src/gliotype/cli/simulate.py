@@ -33,6 +33,7 @@ def simulate(
     dsc: Annotated[
         bool, typer.Option("--dsc", help="Also a DSC perfusion series of each patient, and its true CBV.")
     ] = False,
+    adc: Annotated[bool, typer.Option("--adc", help="Also an ADC map of each patient.")] = False,
     label_maps: Annotated[
         Path | None,
         typer.Option(
@@ -47,7 +48,15 @@ def simulate(
 
     with show_progress() as progress:
         cohort = write_cohort(
-            patients, output, site=site, seed=seed, raw=raw, anatomies=label_maps, progress=progress, dsc=dsc
+            patients,
+            output,
+            site=site,
+            seed=seed,
+            raw=raw,
+            anatomies=label_maps,
+            progress=progress,
+            dsc=dsc,
+            adc=adc,
         )
     cached = len(cohort.patients) - cohort.made
     there = f", {cached} of them there already" if cached else ""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gliotype.dsc import Perfusion
+from gliotype.measure.diffusion import DIFFUSION_UNITS, diffusion
 from gliotype.measure.dsc import PERFUSION_UNITS, NoPerfusion, VoxelPerfusion, analyse, perfusion
 from gliotype.measure.loci import LOCI_UNITS, loci
 from gliotype.measure.mismatch import MISMATCH_UNITS, mismatch
@@ -14,6 +15,7 @@ from gliotype.study import Measurements, PreparedStudy, Tumour
 from gliotype.volume import Volume
 
 __all__ = [
+    "DIFFUSION_UNITS",
     "LOCI_UNITS",
     "MISMATCH_UNITS",
     "PERFUSION_UNITS",
@@ -22,6 +24,7 @@ __all__ = [
     "NoPerfusion",
     "VoxelPerfusion",
     "analyse",
+    "diffusion",
     "loci",
     "measure",
     "mismatch",
@@ -36,27 +39,39 @@ ARTERIES_UNUSED = "arteries were given, but there is no DSC series to measure: t
 
 
 def measure(prepared: PreparedStudy, tumour: Tumour, arteries: Volume | None = None) -> Measurements:
-    """Measure shape, location, signal and T2-FLAIR mismatch of the whole tumour, and its perfusion.
+    """Measure shape, location, signal and T2-FLAIR mismatch of the whole tumour, and its perfusion and diffusion.
 
     Args:
-        prepared: images on the 1 mm grid, and the DSC series if there is one.
+        prepared: images on the 1 mm grid, and the DSC series and the ADC map if there are any.
         tumour: label map on the same grid.
         arteries: mask of the arterial input in the space of the DSC series; None to find it.
 
     Returns:
-        Every number of `SHAPE_UNITS`, `LOCI_UNITS`, `SIGNAL_UNITS` and `MISMATCH_UNITS`, and with a DSC series those
-        of `PERFUSION_UNITS`; None where a number cannot be had. Definitions in ``docs/reference/measurements.md``.
+        Every number of `SHAPE_UNITS`, `LOCI_UNITS`, `SIGNAL_UNITS` and `MISMATCH_UNITS`, with a DSC series those of
+        `PERFUSION_UNITS`, and with an ADC map those of `DIFFUSION_UNITS`; None where a number cannot be had.
+        Definitions in ``docs/reference/measurements.md``.
     """
     whole = tumour.labels.with_array(tumour.mask)
+    numbers, remarks = diffusion(prepared, tumour)
     measurements = Measurements(
         shape=shape_features(whole),
         loci=loci(whole, prepared.mni_from_prepared),
         signal=signal_ratios(prepared, tumour.mask),
         mismatch=mismatch(prepared, tumour),
-        units={**SHAPE_UNITS, **LOCI_UNITS, **SIGNAL_UNITS, **MISMATCH_UNITS},
+        diffusion=numbers,
+        units={
+            **SHAPE_UNITS,
+            **LOCI_UNITS,
+            **SIGNAL_UNITS,
+            **MISMATCH_UNITS,
+            **(DIFFUSION_UNITS if numbers else {}),
+        },
+        warnings=remarks,
     )
     if prepared.dsc is None:
-        return measurements if arteries is None else replace(measurements, warnings=(ARTERIES_UNUSED,))
+        return (
+            measurements if arteries is None else replace(measurements, warnings=(*remarks, ARTERIES_UNUSED))
+        )
     return _with_perfusion(measurements, perfusion(prepared, tumour, arteries))
 
 
@@ -65,5 +80,8 @@ def _with_perfusion(measurements: Measurements, found: Perfusion | NoPerfusion) 
     units = {**measurements.units, **PERFUSION_UNITS}
     if isinstance(found, NoPerfusion):
         nothing = dict.fromkeys(PERFUSION_UNITS)
-        return replace(measurements, perfusion=nothing, units=units, warnings=(found.reason,))
-    return replace(measurements, perfusion=found.numbers, units=units, dsc=found, warnings=found.warnings)
+        return replace(
+            measurements, perfusion=nothing, units=units, warnings=(*measurements.warnings, found.reason)
+        )
+    warnings = (*measurements.warnings, *found.warnings)
+    return replace(measurements, perfusion=found.numbers, units=units, dsc=found, warnings=warnings)

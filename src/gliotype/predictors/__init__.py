@@ -6,6 +6,7 @@ A new method is one new file with a class like `Predictor`, and one line in `PRE
 from __future__ import annotations
 
 from gliotype.errors import UsageError
+from gliotype.predictors.adc import AdcPredictor
 from gliotype.predictors.age import AgePredictor
 from gliotype.predictors.hybrid import HybridPredictor
 from gliotype.predictors.mismatch import MismatchPredictor
@@ -30,6 +31,7 @@ PREDICTORS: tuple[type[Predictor], ...] = (
     PerfusionPredictor,
     AgePredictor,
     MismatchPredictor,
+    AdcPredictor,
 )
 """Every method, best first: the first one that gives a probability is the answer."""
 

@@ -14,6 +14,7 @@ from gliotype.dsc import DscSeries
 from gliotype.errors import InputError
 from gliotype.prepare.bias import correct_inhomogeneity
 from gliotype.prepare.brain import BrainFinder, atlas_brain, brain_of
+from gliotype.prepare.diffusion import adc_map, fluid_clipped
 from gliotype.prepare.dsc import baseline_mean, dsc_series
 from gliotype.prepare.head import is_stripped, shrink, support, zero_background
 from gliotype.prepare.intensity import likely_white, white_matter_level
@@ -62,7 +63,7 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
         grids, with their transforms.
     """
     reference = study.reference
-    views = {s: _view(image.volume) for s, image in study.chosen.items()}
+    views = {s: _view(image.volume, s) for s, image in study.chosen.items()}
     structural = {s: views[s] for s in STRUCTURAL if s in views}
     aligned = _align(views, reference)
     grid = prepared_grid(views[reference].volume.grid, aligned.mni_from_reference)
@@ -75,6 +76,7 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
         find_brain,
     )
     dsc, remarks = _dsc(study, prepared.brain, aligned)
+    adc, doubts = _adc(study, prepared.brain, aligned)
     return replace(
         prepared,
         acquired_from_prepared=aligned.acquired_from_reference,
@@ -82,7 +84,8 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
         reference=reference,
         quality={**aligned.quality, **prepared.quality},
         dsc=dsc,
-        warnings=(*aligned.warnings, *prepared.warnings, *remarks),
+        adc=adc,
+        warnings=(*aligned.warnings, *prepared.warnings, *remarks, *doubts),
     )
 
 
@@ -95,6 +98,17 @@ def _dsc(study: Study, brain: Volume, aligned: _Alignments) -> tuple[DscSeries |
     except InputError as error:
         return None, (f"Perfusion was not measured: {error}.",)
     return series, series.warnings
+
+
+def _adc(study: Study, brain: Volume, aligned: _Alignments) -> tuple[Volume | None, tuple[str, ...]]:
+    """Make the ADC map ready, if there is one; one that cannot be measured only gives a warning."""
+    if Sequence.ADC not in study.chosen:
+        return None, ()
+    place = aligned.acquired_from_reference[Sequence.ADC]
+    try:
+        return adc_map(study.chosen[Sequence.ADC], brain, aligned.mni_from_reference, place), ()
+    except InputError as error:
+        return None, (f"ADC was not measured: {error}.",)
 
 
 def prepare_registered(
@@ -169,12 +183,13 @@ def _support(stripped: Volume, grid: Grid) -> Volume:
     return share.with_array(np.asarray(share.array) >= 0.5)
 
 
-def _view(acquired: Volume) -> _View:
+def _view(acquired: Volume, sequence: Sequence) -> _View:
     still = baseline_mean(acquired)
     still = still.with_array(np.asarray(still.array, dtype=np.float32))
     stripped = is_stripped(still)
     volume = zero_background(still.as_ras())
-    return _View(volume, stripped, RegistrationImage.of(volume))
+    shown = fluid_clipped(volume) if sequence is Sequence.ADC else volume
+    return _View(volume, stripped, RegistrationImage.of(shown))
 
 
 def _align(views: Mapping[Sequence, _View], reference: Sequence) -> _Alignments:

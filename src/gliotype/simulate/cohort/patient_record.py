@@ -14,6 +14,7 @@ from gliotype.masks import read_whole
 from gliotype.simulate.cohort.raw_study import SimulatedImage, raw_images, raw_patient, scanner_units
 from gliotype.simulate.cohort.sites import MALE, Disease, Site, draw_disease, draw_site_age
 from gliotype.simulate.cohort.truth import COLUMNS, TRUTH_SPACES, truth_of
+from gliotype.simulate.diffusion import SimulatedAdc, adc_series
 from gliotype.simulate.dsc.protocols import DscSite
 from gliotype.simulate.dsc.series import SimulatedDsc, dsc_series
 from gliotype.simulate.head.anatomy import Anatomy
@@ -92,6 +93,7 @@ class SimulatedPatient:
         brain: mask, on the same grid.
         truth: what is known, by the columns of `COLUMNS`.
         dsc: the perfusion series, or None.
+        adc: the ADC map, or None.
     """
 
     name: str
@@ -100,6 +102,7 @@ class SimulatedPatient:
     brain: Volume
     truth: Mapping[str, str | int | float | None]
     dsc: SimulatedDsc | None = None
+    adc: SimulatedAdc | None = None
 
 
 def simulate_patient(
@@ -110,6 +113,7 @@ def simulate_patient(
     raw: bool,
     spacing_mm: float = 1.0,
     dsc: DscSite | None = None,
+    adc: bool = False,
 ) -> SimulatedPatient:
     """Simulate a patient as drawn.
 
@@ -121,6 +125,7 @@ def simulate_patient(
             MNI152 orientation, with the blur of their slices.
         spacing_mm: of that grid; a raw patient does not use it.
         dsc: where a perfusion series is acquired, in its own oblique space; None for no series.
+        adc: whether an ADC map is acquired, in its own oblique space.
     """
     if raw:
         patient = raw_patient(draw.seed, draw.disease, anatomy)
@@ -138,6 +143,10 @@ def simulate_patient(
     labels = np.zeros(patient.grid.shape, np.uint8) if patient.tumour is None else patient.tumour.labels
     drawn_on = images[space]
     age = patient.age if draw.age is None else draw.age
+    lying = drawn_on.image_from_mni
+    perfusion = dsc_series(patient, draw.seed, site=dsc, field_t=draw.field_t, lying=lying) if dsc else None
+    diffusion = adc_series(patient, draw.seed, field_t=draw.field_t, lying=lying) if adc else None
+    acquired = [*draw.sequences, *([Sequence.DSC] if dsc else []), *([Sequence.ADC] if adc else [])]
     truth = {
         **truth_of(patient, draw.disease),
         "participant_id": name,
@@ -145,7 +154,8 @@ def simulate_patient(
         "sex": draw.sex,
         "site": draw.site,
         "field_t": draw.field_t,
-        "sequences": " ".join([*draw.sequences, *([Sequence.DSC] if dsc else [])]),
+        "sequences": " ".join(acquired),
+        "adc_ratio": None if diffusion is None or diffusion.ratio is None else round(diffusion.ratio, 3),
         "truth_space": str(space),
         "seed": draw.seed,
     }
@@ -155,9 +165,8 @@ def simulate_patient(
         _read_on(labels, patient.grid, drawn_on),
         _read_on(patient.brain.astype(np.uint8), patient.grid, drawn_on),
         {column: truth[column] for column in COLUMNS},
-        dsc_series(patient, draw.seed, site=dsc, field_t=draw.field_t, lying=drawn_on.image_from_mni)
-        if dsc
-        else None,
+        perfusion,
+        diffusion,
     )
 
 

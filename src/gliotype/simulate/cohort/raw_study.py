@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gliotype.paths import as_path
+from gliotype.simulate.diffusion import adc_series, write_adc
 from gliotype.simulate.dsc.series import dsc_series, write_dsc
 from gliotype.simulate.head.anatomy import Anatomy
 from gliotype.simulate.head.pose import draw_rigid
@@ -35,6 +36,7 @@ NAMES = {
     Sequence.T2: "AX_T2_TSE",
     Sequence.FLAIR: "AX_FLAIR_dark_fluid",
     Sequence.DSC: "AX_PERFUSION_DSC_EPI",
+    Sequence.ADC: "AX_DWI_ADC",
 }
 """File names as an export tool makes them from series descriptions."""
 
@@ -147,13 +149,14 @@ def write_raw_study(
 ) -> tuple[Path, ...]:
     """Write sequences of a digital patient as a scanner's export: NIfTI with JSON sidecars.
 
-    Structural slices are 3 to 6 mm thick; see `raw_images`, and `dsc_series` in `gliotype.simulate.dsc` for perfusion.
+    Structural slices are 3 to 6 mm thick; see `raw_images`, `dsc_series` in `gliotype.simulate.dsc` for
+    perfusion and `adc_series` in `gliotype.simulate.diffusion` for ADC.
 
     Args:
         patient: whom to image.
         folder: for the files; made if it is not there.
         seed: random seed. A sequence is the same whichever others are written.
-        sequences: which to write: T1, T1C, T2, FLAIR, DSC.
+        sequences: which to write: T1, T1C, T2, FLAIR, DSC, ADC.
 
     Returns:
         The NIfTI files.
@@ -169,6 +172,9 @@ def write_raw_study(
     if Sequence.DSC in sequences:
         series = dsc_series(patient, seed, lying=images[Sequence.T1C].image_from_mni)
         files.append(write_dsc(series, folder, NAMES[Sequence.DSC]))
+    if Sequence.ADC in sequences:
+        adc = adc_series(patient, seed, lying=images[Sequence.T1C].image_from_mni)
+        files.append(write_adc(adc, folder, NAMES[Sequence.ADC]))
     return tuple(files)
 
 

@@ -41,6 +41,9 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
     "core_ml": {"Description": "Volume of non-enhancing or necrotic core (label 1)", "Units": "mL"},
     "oedema_ml": {"Description": "Volume of oedema and infiltrated tissue (label 2)", "Units": "mL"},
     "enhancing_ml": {"Description": "Volume of enhancing tumour (label 3)", "Units": "mL"},
+    "adc_ratio": {
+        "Description": "ADC of the solid glioma over that of white matter; n/a without glioma or without an ADC map"
+    },
     "lobe": {
         "Description": "Structure that holds most of the tumour; n/a where it is in none of them",
         "Levels": {name.lower(): "" for name in LOCI_UNITS},

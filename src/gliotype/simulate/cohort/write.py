@@ -32,6 +32,7 @@ from gliotype.simulate.cohort.patient_record import (
 from gliotype.simulate.cohort.raw_study import write_image
 from gliotype.simulate.cohort.sites import SITES, Site, find_site
 from gliotype.simulate.cohort.truth import COLUMNS
+from gliotype.simulate.diffusion import write_adc
 from gliotype.simulate.dsc.protocols import find_dsc_site
 from gliotype.simulate.dsc.series import SimulatedDsc, write_dsc, write_true_cbv
 from gliotype.simulate.head.label_maps import label_map_hashes
@@ -46,6 +47,7 @@ SUFFIXES: Mapping[Sequence, str] = {
     Sequence.T2: "T2w",
     Sequence.FLAIR: "FLAIR",
     Sequence.DSC: "dsc",
+    Sequence.ADC: "ADC",
 }
 """How BIDS names each sequence, after the patient's name."""
 
@@ -81,6 +83,7 @@ def write_cohort(
     progress: Callable[[str], None] = lambda line: None,
     spacing_mm: float = 1.0,
     dsc: bool = False,
+    adc: bool = False,
 ) -> Cohort:
     """Simulate a cohort, or resume one that was interrupted.
 
@@ -99,6 +102,7 @@ def write_cohort(
         progress: called with a line for each patient that is begun.
         spacing_mm: of the common grid; a raw cohort does not use it.
         dsc: whether each patient also has a DSC perfusion series, as the site acquires it, in a space of its own.
+        adc: whether each patient also has an ADC map, in a space of its own.
 
     Raises:
         UsageError: for an unknown site, `n` or `seed` out of range, or a folder that holds something else or a
@@ -124,6 +128,7 @@ def write_cohort(
         "spacing_mm": None if raw else spacing_mm,
         "version": __version__,
         **({"dsc": chosen.dsc} if dsc else {}),
+        **({"adc": True} if adc else {}),
     }
     perfusion_site = find_dsc_site(chosen.dsc) if dsc else None
     check_writable(out)
@@ -138,7 +143,13 @@ def write_cohort(
             progress(f"simulate {name} of {n}")
             draw = PatientParameters.of(seed, number, chosen)
             simulated = simulate_patient(
-                name, draw, heads.chosen(draw.head), raw=raw, spacing_mm=spacing_mm, dsc=perfusion_site
+                name,
+                draw,
+                heads.chosen(draw.head),
+                raw=raw,
+                spacing_mm=spacing_mm,
+                dsc=perfusion_site,
+                adc=adc,
             )
             _write_patient(out, simulated)
             _write_participants(out)
@@ -210,6 +221,9 @@ def _write_patient(out: Path, patient: SimulatedPatient) -> None:
             )
         if patient.dsc is not None:
             _write_perfusion(patient.dsc, patient.name, images / "perf", truth / "perf")
+        if patient.adc is not None:
+            (images / "dwi").mkdir()
+            write_adc(patient.adc, images / "dwi", f"{patient.name}_{SUFFIXES[Sequence.ADC]}")
         _write_json(truth / f"{patient.name}_truth.json", patient.truth)
         targets = {truth: out / _TRUTH / patient.name, images: out / patient.name}
         for target in targets.values():
@@ -229,7 +243,7 @@ def _write_perfusion(series: SimulatedDsc, name: str, images: Path, truth: Path)
 
 def _kind(sequence: Sequence) -> str:
     """Folder of a sequence within a patient's, as BIDS sorts them."""
-    return "perf" if sequence is Sequence.DSC else "anat"
+    return {Sequence.DSC: "perf", Sequence.ADC: "dwi"}.get(sequence, "anat")
 
 
 def _truth_of_complete(out: Path, name: str) -> dict[str, Any] | None:
@@ -251,7 +265,8 @@ def _write_participants(out: Path) -> tuple[str, ...]:
     names = sorted((path.name for path in out.glob("sub-*")), key=lambda name: (len(name), name))
     truths = [truth for name in names if (truth := _truth_of_complete(out, name)) is not None]
     lines = [
-        "\t".join("n/a" if row[column] is None else str(row[column]) for column in COLUMNS) for row in truths
+        "\t".join("n/a" if row.get(column) is None else str(row[column]) for column in COLUMNS)
+        for row in truths
     ]
     _write_json(out / "participants.json", COLUMNS)
     write_text(out / "participants.tsv", "\n".join(["\t".join(COLUMNS), *lines]) + "\n")
