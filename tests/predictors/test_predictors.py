@@ -131,6 +131,7 @@ def test_method_without_its_sequences_is_named_with_what_is_missing():
     assert others == (
         NotApplicable("perfusion", "it needs a DSC perfusion series"),
         NotApplicable("mismatch", "FLAIR missing"),
+        NotApplicable("adc", "ADC missing"),
     )
 
 

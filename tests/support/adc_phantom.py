@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from gliotype.atlas import atlas
+from gliotype.prepare.head import head_mask
 from gliotype.study import Sequence
 from gliotype.volume import Grid, Matrix, Volume
 from support.template_head import TUMOUR_CENTRE, tumour_in
@@ -32,7 +33,7 @@ def adc_head(grid: Grid, mni_from_world: Matrix, *, tumour: float = TUMOUR, cyst
     brain = (
         WHITE * share[atlas.Tissue.WHITE] + GREY * share[atlas.Tissue.GREY] + FLUID * share[atlas.Tissue.CSF]
     )
-    head = np.asarray(atlas.template(Sequence.T2).resample(grid, mni_from_world).array) > 20
+    head = head_mask(atlas.template(Sequence.T2).resample(grid, mni_from_world))
     adc = np.where(inside > 0.5, brain / np.maximum(inside, 0.5), np.where(head, SKIN, 0.0))
     adc[tumour_in(grid, mni_from_world)] = tumour
     if cyst:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from gliotype.measure.acquired_grid import AcquiredGrid, labels_on, normal_white_on, share_covered
+from gliotype.measure.acquired_grid import AcquiredGrid, covered_fraction, labels_on, normal_white_on
 from gliotype.measure.mismatch import MOST_ENHANCING_PERCENT
 from gliotype.study import Label, Numbers, PreparedStudy, Sequence, Tumour
 
@@ -69,7 +69,7 @@ def diffusion(prepared: PreparedStudy, tumour: Tumour) -> tuple[Numbers, tuple[s
     labels = labels_on(place, prepared, tumour)
     measured = adc >= LEAST_ADC
     tissue = measured & (adc <= FLUID_ADC)
-    coverage = share_covered(place, prepared, tumour) or 0.0
+    coverage = covered_fraction(place, prepared, tumour) or 0.0
     core_only = _enhances(tumour)
     part = np.isin(labels, (Label.CORE, Label.ENHANCING)) if core_only else labels > 0
     found |= {"adc_core_only": float(core_only), "adc_coverage": coverage}

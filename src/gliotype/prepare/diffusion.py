@@ -29,9 +29,6 @@ exponential ADC maps and diffusion-weighted images fluid is darker than white ma
 MOST_FLUID = 5.0
 """Largest plausible 98th percentile in the brain, 1e-3 mm2/s; free water has 3.0 at body temperature."""
 
-CLIPPED = 1.5
-"""Multiple of the median of a map at which values are clipped for its registration."""
-
 _WHITE_SHARE = 0.75
 _FLUID = 0.8
 _FEWEST = 50
@@ -81,14 +78,6 @@ def adc_map(image: Image, brain: Volume, mni_from_prepared: Matrix, adc_from_pre
             "where free water has 4"
         )
     return acquired.with_array(adc)
-
-
-def fluid_clipped(adc: Volume) -> Volume:
-    """Return an ADC map for registration: fluid not much brighter than tissue, so that the head stands out against air."""
-    values = np.asarray(adc.array, dtype=np.float32)
-    inside = values[values > 0]
-    top = CLIPPED * float(np.median(inside)) if inside.size else 0.0
-    return adc.with_array(np.minimum(values, np.float32(top)))
 
 
 def decimal_scale(level: float) -> float | None:

@@ -14,7 +14,7 @@ from gliotype.dsc import DscSeries
 from gliotype.errors import InputError
 from gliotype.prepare.bias import correct_inhomogeneity
 from gliotype.prepare.brain import BrainFinder, atlas_brain, brain_of
-from gliotype.prepare.diffusion import adc_map, fluid_clipped
+from gliotype.prepare.diffusion import adc_map
 from gliotype.prepare.dsc import baseline_mean, dsc_series
 from gliotype.prepare.head import is_stripped, shrink, support, zero_background
 from gliotype.prepare.intensity import likely_white, white_matter_level
@@ -63,7 +63,7 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
         grids, with their transforms.
     """
     reference = study.reference
-    views = {s: _view(image.volume, s) for s, image in study.chosen.items()}
+    views = {s: _view(image.volume) for s, image in study.chosen.items()}
     structural = {s: views[s] for s in STRUCTURAL if s in views}
     aligned = _align(views, reference)
     grid = prepared_grid(views[reference].volume.grid, aligned.mni_from_reference)
@@ -183,13 +183,12 @@ def _support(stripped: Volume, grid: Grid) -> Volume:
     return share.with_array(np.asarray(share.array) >= 0.5)
 
 
-def _view(acquired: Volume, sequence: Sequence) -> _View:
+def _view(acquired: Volume) -> _View:
     still = baseline_mean(acquired)
     still = still.with_array(np.asarray(still.array, dtype=np.float32))
     stripped = is_stripped(still)
     volume = zero_background(still.as_ras())
-    shown = fluid_clipped(volume) if sequence is Sequence.ADC else volume
-    return _View(volume, stripped, RegistrationImage.of(shown))
+    return _View(volume, stripped, RegistrationImage.of(volume))
 
 
 def _align(views: Mapping[Sequence, _View], reference: Sequence) -> _Alignments:

@@ -388,3 +388,19 @@ def test_a_cohort_with_perfusion_has_the_same_other_images_and_the_true_blood_vo
     assert write(1, folder, seed=3, dsc=True).made == 1
     with pytest.raises(UsageError, match="dsc snuh"):
         write(1, folder, seed=3)
+
+
+def test_a_cohort_with_adc_has_the_same_other_images(cohort: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "adc"
+    write(1, folder, seed=3, adc=True)
+    name = "sub-0001"
+    there, before = files_of(folder, name), files_of(cohort, name)
+    same = [file for file in before if not file.endswith("_truth.json")]
+    assert {file: there[file] for file in same} == {file: before[file] for file in same}
+    assert set(there) - set(before) == {f"{name}/dwi/{name}_ADC{ending}" for ending in (".nii.gz", ".json")}
+    row = participants(folder)[0]
+    assert row["sequences"].split()[-1] == "ADC"
+    assert 0.8 <= float(row["adc_ratio"]) <= 3.0
+    assert participants(cohort)[0]["adc_ratio"] == "n/a"
+    (folder / f"{name}/dwi/{name}_ADC.nii.gz").unlink()
+    assert write(1, folder, seed=3, adc=True).made == 1
