@@ -19,7 +19,7 @@ from gliotype.predictors.adc import (
     interval,
     likelihood_ratio,
 )
-from gliotype.study import Finding, Measurements, NotApplicable, Sequence, Subject
+from gliotype.study import Finding, Measurements, NotApplicable, Sequence, Statement, Subject
 from support.head_phantom import head
 
 
@@ -79,3 +79,21 @@ def test_without_adc_or_without_a_number_it_does_not_apply() -> None:
     answer = predicted(None)
     assert isinstance(answer, NotApplicable)
     assert "could not be measured" in answer.reason
+
+
+def test_the_statement_is_the_logarithm_with_a_spread_that_grows_with_the_distance() -> None:
+    prepared, tumour = head()
+
+    def said(ratio: float | None) -> Statement | None:
+        measured = Measurements(diffusion={"adc_ratio": ratio})
+        return AdcPredictor().statement(prepared, tumour, measured, Subject("a"))
+
+    near, far = said(MIDDLE), said(2.2)
+    assert near is not None
+    assert far is not None
+    assert near.log_likelihood_ratio == pytest.approx(0)
+    assert near.sd == pytest.approx(0.1 / SPREAD)
+    assert far.log_likelihood_ratio == pytest.approx(np.log(likelihood_ratio(2.2)))
+    assert far.sd > near.sd
+    assert said(None) is None
+    assert AdcPredictor().statement(prepared, tumour, Measurements(), Subject("a")) is None

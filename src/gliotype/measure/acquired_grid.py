@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from nibabel.affines import apply_affine
 from numpy.typing import NDArray
-from scipy import ndimage
 
-from gliotype.masks import read_whole
+from gliotype.masks import box_around, read_whole, within_mm
 from gliotype.prepare.intensity import likely_white
 from gliotype.study import STRUCTURAL, PreparedStudy, Tumour
-from gliotype.volume import Grid, Matrix
+from gliotype.volume import Grid, Matrix, Volume
 
 Mask = NDArray[np.bool_]
 
@@ -23,6 +23,9 @@ WHITE_WITHIN = 0.25
 
 MOSTLY = 0.75
 """Share of white matter in a voxel of the series from which it is taken."""
+
+MARGIN_VOXELS = 12
+"""Width of the margin in which labels are smoothed for thick slices."""
 
 ONE_SIDED = 0.25
 """Share of the tumour beyond the midline above which it is taken for bilateral."""
@@ -46,20 +49,21 @@ class AcquiredGrid:
         return np.asarray(np.linalg.inv(self.from_prepared))
 
 
-def covered(series: AcquiredGrid, prepared: PreparedStudy) -> Mask:
-    """Tell which voxels of the prepared grid lie within a series."""
-    inside = np.ones(prepared.grid.shape, dtype=np.bool_)
-    voxel_from_prepared = np.linalg.inv(series.grid.affine) @ series.from_prepared @ prepared.grid.affine
-    i, j, k = np.ogrid[tuple(slice(n) for n in prepared.grid.shape)]
-    for row, size in zip(voxel_from_prepared[:3], series.grid.shape, strict=True):
-        index = row[0] * i + row[1] * j + row[2] * k + row[3]
-        inside &= (index >= -0.5) & (index < size - 0.5)
-    return inside
+def covered(series: AcquiredGrid, prepared: PreparedStudy, mask: Mask) -> Mask:
+    """Return the voxels of a mask on the prepared grid that lie within a series."""
+    voxels = np.argwhere(mask)
+    series_from_prepared = np.linalg.inv(series.grid.affine) @ series.from_prepared @ prepared.grid.affine
+    index = apply_affine(series_from_prepared, voxels)
+    inside = ((index >= -0.5) & (index < np.array(series.grid.shape) - 0.5)).all(axis=1)
+    found = np.zeros_like(mask)
+    found[tuple(voxels[inside].T)] = True
+    return found
 
 
 def covered_fraction(series: AcquiredGrid, prepared: PreparedStudy, tumour: Tumour) -> float | None:
     """Return the percentage of the tumour that lies within a series, None without tumour."""
-    return 100 * float(covered(series, prepared)[tumour.mask].mean()) if tumour.found else None
+    mask = tumour.mask
+    return 100 * float(covered(series, prepared, mask).sum() / mask.sum()) if tumour.found else None
 
 
 def labels_on(series: AcquiredGrid, prepared: PreparedStudy, tumour: Tumour) -> NDArray[np.uint8]:
@@ -67,9 +71,14 @@ def labels_on(series: AcquiredGrid, prepared: PreparedStudy, tumour: Tumour) -> 
 
     Labels fill as many voxels as they have volume within the series, however thick its slices are.
     """
-    inside = covered(series, prepared)
-    labels = tumour.labels.with_array(np.where(inside, np.asarray(tumour.labels.array, dtype=np.uint8), 0))
-    return np.asarray(read_whole(labels, series.grid, series.to_prepared).array)
+    inside = covered(series, prepared, tumour.mask)
+    if not inside.any():
+        return np.zeros(series.grid.shape, np.uint8)
+    box = box_around(inside, MARGIN_VOXELS)
+    affine = tumour.labels.affine.copy()
+    affine[:3, 3] = apply_affine(affine, [along.start for along in box])
+    labels = np.where(inside[box], np.asarray(tumour.labels.array, dtype=np.uint8)[box], 0)
+    return np.asarray(read_whole(Volume(labels, affine), series.grid, series.to_prepared).array)
 
 
 def normal_white_on(
@@ -100,10 +109,14 @@ def _normal_looking(prepared: PreparedStudy, tumour: Tumour) -> Mask:
     white = np.array(likely_white(prepared.grid, prepared.mni_from_prepared).array, dtype=np.bool_)
     white &= np.asarray(prepared.brain.array, dtype=np.bool_)
     if tumour.found:
-        white &= ndimage.distance_transform_edt(~tumour.mask, sampling=prepared.grid.spacing) > AWAY_MM
+        white &= ~within_mm(tumour.mask, AWAY_MM, prepared.grid.spacing)
+    candidates = np.flatnonzero(white)
+    normal = np.ones(candidates.size, dtype=np.bool_)
     for sequence in STRUCTURAL:
         if sequence in prepared.images:
-            white &= np.abs(np.asarray(prepared.images[sequence].array) - 1) <= WHITE_WITHIN
+            values = np.asarray(prepared.images[sequence].array).ravel()[candidates]
+            normal &= np.abs(values - 1) <= WHITE_WITHIN
+    white.ravel()[candidates[~normal]] = False
     return white
 
 

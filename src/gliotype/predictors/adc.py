@@ -12,7 +12,7 @@ means that lie nearer together elsewhere, half to a larger spread; the middle st
 
 from __future__ import annotations
 
-from math import exp, log
+from math import exp, hypot, log
 from typing import ClassVar
 
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
@@ -23,6 +23,7 @@ from gliotype.study import (
     PreparedStudy,
     Reason,
     Sequence,
+    Statement,
     Subject,
     Tumour,
 )
@@ -36,11 +37,16 @@ SEPARATION_RANGE = (0.92, 1.21)
 MIDDLE = 1.74
 """Ratio to white matter half-way between the means of single centres, 1.45 and 2.02; it speaks for neither."""
 
+MIDDLE_SD = 0.1
+"""Its standard deviation; published cut-offs range from 1.65 to 1.83."""
+
 SPREAD = 0.38
 """Standard deviation of the ratio within either class: the geometric mean of 0.25 and 2.02 - 1.45."""
 
 WILDTYPE_RATIO, MUTANT_RATIO = MIDDLE - SEPARATION * SPREAD / 2, MIDDLE + SEPARATION * SPREAD / 2
 """Assumed means of the ratio, 1.55 and 1.93."""
+
+Z95 = 1.96
 
 MOST_EVIDENCE = 5.0
 """Largest likelihood ratio in either direction; the pooled studies support no more."""
@@ -90,6 +96,19 @@ class AdcPredictor:
                 f"({low:.1f} to {high:.1f}), which alone would move {100 * self.prevalence:.0f} % to "
                 f"{100 * odds / (1 + odds):.0f} %."
             ),
+        )
+
+    def statement(
+        self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
+    ) -> Statement | None:
+        """Give the logarithm of the likelihood ratio; its spread is that of the pooled AUC and of the middle."""
+        ratio = measurements.diffusion.get("adc_ratio")
+        if ratio is None:
+            return None
+        distance = (ratio - MIDDLE) / SPREAD
+        separation_sd = (SEPARATION_RANGE[1] - SEPARATION_RANGE[0]) / (2 * Z95)
+        return Statement(
+            log(likelihood_ratio(ratio)), hypot(distance * separation_sd, SEPARATION * MIDDLE_SD / SPREAD)
         )
 
 

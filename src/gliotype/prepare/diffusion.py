@@ -19,15 +19,15 @@ NORMAL_WHITE = (0.55, 1.15)
 TENSOR_TRACE = (1.8, 3.0)
 """Median of white matter in 1e-3 mm2/s that gives away the trace of the diffusion tensor, three times the ADC."""
 
-LEAST_FLUID_OVER_WHITE = 1.3
-"""Median of the fluid spaces over that of white matter, below which a map is not of ADC.
+LEAST_FLUID_OVER_WHITE = 1.0
+"""Median of the atlas's fluid spaces over that of white matter, below which a map is not of ADC.
 
-It is about 3 to 4 in fluid itself; atrophy, thick slices and a shifted atlas bring it down. In maps of anisotropy,
-exponential ADC maps and diffusion-weighted images fluid is darker than white matter.
+It is about 3 to 4 in fluid itself; where the atlas lies a little off it is that of cortex, 1.1. In maps of anisotropy
+and exponential ADC maps fluid is darker than white matter.
 """
 
-MOST_FLUID = 5.0
-"""Largest plausible 98th percentile in the brain, 1e-3 mm2/s; free water has 3.0 at body temperature."""
+BRIGHTEST_OVER_WHITE = (1.8, 6.5)
+"""Plausible 98th percentile in the brain over the median of white matter: free water has about 4."""
 
 _WHITE_SHARE = 0.75
 _FLUID = 0.8
@@ -39,7 +39,7 @@ def adc_map(image: Image, brain: Volume, mni_from_prepared: Matrix, adc_from_pre
 
     Makers store mm2/s, 1e-3 or 1e-6 mm2/s, m2/s or another decimal unit, and seldom say which. The decimal unit is
     taken that makes the patient's white matter plausible; no two do. A map that none makes plausible, or in which
-    fluid is not brighter than white matter, is refused.
+    fluid is not as bright as it must be, is refused.
 
     Args:
         image: 3D, as acquired.
@@ -69,13 +69,14 @@ def adc_map(image: Image, brain: Volume, mni_from_prepared: Matrix, adc_from_pre
     if wet is not None and wet < LEAST_FLUID_OVER_WHITE * level:
         raise InputError(
             f"{image.source} is not an ADC map: its fluid spaces are {wet / level:.2f} times as bright as white "
-            "matter, where ADC has 2 to 4 (a map of anisotropy, or a diffusion-weighted image?)"
+            "matter, where ADC has 2 to 4 (a map of anisotropy, or an exponential one?)"
         )
-    highest = float(np.percentile(adc[inside & measured], 98))
-    if highest > MOST_FLUID:
+    brightest = float(np.percentile(adc[inside & measured], 98)) / level
+    low, high = BRIGHTEST_OVER_WHITE
+    if not low <= brightest <= high:
         raise InputError(
-            f"{image.source} is not an ADC map: it reaches {highest / level:.1f} times its white matter, "
-            "where free water has 4"
+            f"{image.source} is not an ADC map: the brightest voxels of the brain have {brightest:.1f} times the "
+            "value of white matter, where fluid has about 4 (a diffusion-weighted image?)"
         )
     return acquired.with_array(adc)
 
