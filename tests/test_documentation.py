@@ -14,6 +14,7 @@ from gliotype.answer.model import answer_model
 from gliotype.evaluate import metrics as evaluation
 from gliotype.evaluate import predictive
 from gliotype.explain.saliency import AROUND_MM
+from gliotype.measure import acquired_grid
 from gliotype.measure.dsc import (
     arteries,
     bolus,
@@ -21,7 +22,6 @@ from gliotype.measure.dsc import (
     deconvolution,
     leakage,
     numbers,
-    regions,
     warnings,
 )
 from gliotype.measure.mismatch import MIN_ASSESSED_ML, MOST_ENHANCING_PERCENT, RATIO, RIM_MM
@@ -116,8 +116,8 @@ QUOTED: dict[str, tuple[str, ...]] = {
         f"k is {leakage.WASHOUT_PER_S[0]:g} to {leakage.WASHOUT_PER_S[-1]:g} /s",
         f"the {len(leakage.SHIFTS_S) * len(leakage.DISPERSIONS_S) * len(leakage.WASHOUT_PER_S)} combinations",
         f"oscillation index at most {deconvolution.OSCILLATION:g}",
-        f"more than {regions.AWAY_MM:g} mm from the tumour, within {whole(regions.WHITE_WITHIN)} of the level",
-        f"of which it fills {whole(regions.MOSTLY)}",
+        f"more than {acquired_grid.AWAY_MM:g} mm from the tumour, within {whole(acquired_grid.WHITE_WITHIN)} of the level",
+        f"of which it fills {whole(acquired_grid.MOSTLY)}",
         f"With fewer than {numbers.FEWEST_VOXELS} voxels relative numbers are `None`",
     ),
     "reference/evaluate.md": (

@@ -51,17 +51,24 @@ def test_a_tumour_that_does_not_enhance_is_measured_as_a_whole() -> None:
     assert found["adc_white_matter"] == pytest.approx(0.8)
     assert found["adc_ratio"] == pytest.approx((1.6 * core + 1.2 * edge) / 0.8, rel=1e-4)
     assert (found["adc_median"], found["adc_p10"]) == pytest.approx((1.2, 1.2))
-    assert (found["adc_core_only"], found["adc_fluid_fraction"], found["adc_coverage"]) == (0, 0, 100)
+    assert (found["adc_enhancing_only"], found["adc_fluid_fraction"], found["adc_coverage"]) == (0, 0, 100)
     assert found["adc_assessed_volume"] == pytest.approx(tumour.volume_ml)
 
 
-def test_oedema_around_an_enhancing_tumour_is_left_out() -> None:
+def test_oedema_and_necrosis_of_an_enhancing_tumour_are_left_out() -> None:
     prepared, tumour = phantom(core_label=Label.ENHANCING)
     found, _ = diffusion(prepared, tumour)
     assert found["adc_mean"] == pytest.approx(1.6)
-    assert found["adc_core_only"] == 1
+    assert found["adc_enhancing_only"] == 1
+    necrotic = np.array(tumour.labels.array)
+    half = (necrotic == Label.ENHANCING) & (np.indices(necrotic.shape)[0] > 40)
+    necrotic[half] = Label.CORE
+    adc = np.array(prepared.adc.array) if prepared.adc is not None else np.zeros(necrotic.shape)
+    adc[half] = 2.3
+    again, _ = diffusion(with_adc(prepared, adc), Tumour(tumour.labels.with_array(necrotic), "model1"))
+    assert again["adc_mean"] == pytest.approx(1.6)
     whole = Tumour(tumour.labels.with_array(tumour.mask.astype(np.uint8)), "given")
-    assert diffusion(prepared, whole)[0]["adc_core_only"] == 0, "an outline of one value has no core"
+    assert diffusion(prepared, whole)[0]["adc_enhancing_only"] == 0, "an outline of one value has no parts"
 
 
 def test_cyst_and_csf_are_left_out() -> None:

@@ -1,8 +1,8 @@
 """The apparent diffusion coefficient (ADC) of the tumour, and over that of normal-appearing white matter.
 
-Vasogenic oedema raises ADC whatever the tumour is; therefore only the core of an enhancing tumour is assessed. Of
-a tumour that hardly enhances the whole is, as in the studies of volumetric ADC (Thust 2018). Cyst, necrosis and CSF
-are left out by their ADC.
+Vasogenic oedema and necrosis raise ADC whatever the tumour is; therefore only the enhancing part of an enhancing tumour
+is assessed, its solid tissue. Of a tumour that hardly enhances the whole is, as in the studies of volumetric ADC (Thust
+2018). Cyst, necrosis and CSF within are left out by their ADC.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DIFFUSION_UNITS = MappingProxyType(
         "adc_white_matter": "1e-3 mm2/s",
         "adc_assessed_volume": "ml",
         "adc_fluid_fraction": "%",
-        "adc_core_only": "1",
+        "adc_enhancing_only": "1",
         "adc_coverage": "%",
     }
 )
@@ -70,9 +70,9 @@ def diffusion(prepared: PreparedStudy, tumour: Tumour) -> tuple[Numbers, tuple[s
     measured = adc >= LEAST_ADC
     tissue = measured & (adc <= FLUID_ADC)
     coverage = covered_fraction(place, prepared, tumour) or 0.0
-    core_only = _enhances(tumour)
-    part = np.isin(labels, (Label.CORE, Label.ENHANCING)) if core_only else labels > 0
-    found |= {"adc_core_only": float(core_only), "adc_coverage": coverage}
+    enhancing_only = _enhances(tumour)
+    part = labels == Label.ENHANCING if enhancing_only else labels > 0
+    found |= {"adc_enhancing_only": float(enhancing_only), "adc_coverage": coverage}
     if (part & measured).any():
         found["adc_fluid_fraction"] = 100 * float((adc[part & measured] > FLUID_ADC).mean())
     white = normal_white_on(place, prepared, tumour, tissue, ENOUGH_WHITE) & (labels == 0)

@@ -151,5 +151,5 @@ def _notes() -> tuple[tuple[str, str], ...]:
         ("adc_p10", "the tenth percentile, in place of a minimum that one voxel decides"),
         ("adc_white_matter", "0.7 to 0.9 in healthy adults"),
         ("adc_fluid_fraction", "cyst, necrosis and CSF, which are left out"),
-        ("adc_core_only", "1 where the tumour enhances and its oedema is left out"),
+        ("adc_enhancing_only", "1 where the tumour enhances and the rest of it is left out"),
     )
