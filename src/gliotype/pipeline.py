@@ -12,6 +12,7 @@ from pathlib import Path
 
 from gliotype._version import __version__
 from gliotype.answer import Settings, answer
+from gliotype.answer.site import read_site
 from gliotype.errors import UsageError
 from gliotype.measure import measure
 from gliotype.paths import as_path, paths_within
@@ -36,8 +37,9 @@ def predict(
     age: float | None = None,
     sex: str | None = None,
     id: str | None = None,  # noqa: A002
-    prevalence: float = DEFAULT_PREVALENCE,
+    prevalence: float | None = None,
     thresholds: tuple[float, float] | None = None,
+    site: str | Path | None = None,
     study_uid: str | None = None,
     mask: str | Path | None = None,
     aif: str | Path | None = None,
@@ -52,9 +54,11 @@ def predict(
         age: years.
         sex: ``"M"`` or ``"F"``.
         id: the caller's name for the case.
-        prevalence: share of IDH mutation among all gliomas sent to the clinic, before images and age are seen.
+        prevalence: share of IDH mutation among all gliomas sent to the clinic, before images and age are seen; None
+            for that of the site, or 0.3 without one.
         thresholds: probabilities at or below which the call is wildtype, and at or above which it is mutant; None for
             0.2 and 0.8.
+        site: file of a local calibration, as `gliotype calibrate` writes it.
         study_uid: which study, where `source` holds several.
         mask: tumour mask (NIfTI) to use instead of Model 1's.
         aif: mask (NIfTI, in the space of the DSC series) of the arterial voxels to use instead of those found.
@@ -70,6 +74,9 @@ def predict(
         NoStructuralImageError: if there is none of T1, T1c, T2 and FLAIR.
         WeightsError: if shipped weights are missing or corrupt.
     """
+    calibration = None if site is None else read_site(as_path(site))
+    if prevalence is None:
+        prevalence = DEFAULT_PREVALENCE if calibration is None else calibration.prevalence
     _check(age, sex, prevalence, thresholds)
     subject = Subject(printable(id or DEFAULT_ID), age, sex)
     inputs = Inputs(
@@ -80,7 +87,9 @@ def predict(
         study_uid,
     )
     with use_threads(threads) as count:
-        return _predict(inputs, subject, Settings(prevalence, thresholds), count, Clock(progress))
+        return _predict(
+            inputs, subject, Settings(prevalence, thresholds, calibration), count, Clock(progress)
+        )
 
 
 @dataclass(frozen=True)

@@ -437,7 +437,8 @@ class Prediction:
         range_sources: standard deviation of the log-odds by what varies: ``"coefficients"``, ``"weights"``,
             ``"hospital"``, ``"outline"``.
         by_outline: probability for each plausible outline, by its name; the drawn one is ``"as drawn"``.
-        site: name of the local calibration that was applied, or None.
+        site: name of the local calibration that was applied, or None; with one, what the evidence adds is multiplied
+            by its slope, and its intercept is added.
     """
 
     call: Call

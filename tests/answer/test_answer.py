@@ -12,7 +12,9 @@ from scipy.special import expit, logit
 
 from gliotype.answer.answer import NO_EVIDENCE, Settings, answer, answer_from
 from gliotype.answer.combine import SOURCES, Statements, spread, weigh
+from gliotype.answer.conformal import ConformalThresholds
 from gliotype.answer.model import AnswerModel, Weight, answer_model
+from gliotype.answer.site import SiteCalibration
 from gliotype.study import Call
 from support.factory import make_no_tumour, make_result
 
@@ -156,17 +158,19 @@ def test_the_range_holds_the_probability_and_sources_are_compared(
 
 
 def test_each_source_varies_only_what_it_names() -> None:
-    alone = spread(said(0.0, radiomics=[-1.0, 1.0]), CERTAIN)
+    alone = spread(said(0.0, radiomics=[-1.0, 1.0]), CERTAIN, CERTAIN.any_hospital)
     assert alone.largest == "outline"
     assert alone.sources["hospital"] == alone.sources["weights"] == alone.sources["coefficients"] == 0
-    own = spread(said(0.5, radiomics=1.0), CERTAIN)
+    own = spread(said(0.5, radiomics=1.0), CERTAIN, CERTAIN.any_hospital)
     assert own.largest == "coefficients"
     assert own.sources["coefficients"] == pytest.approx(0.6 * 0.5, rel=0.05)
-    assert spread(said(0.0, radiomics=1.0), CERTAIN).largest is None
+    assert spread(said(0.0, radiomics=1.0), CERTAIN, CERTAIN.any_hospital).largest is None
 
 
 def test_the_same_study_has_the_same_range() -> None:
-    first, second = (spread(said(0.3, age=1.0, radiomics=[0.0, 2.0]), MODEL) for _ in range(2))
+    first, second = (
+        spread(said(0.3, age=1.0, radiomics=[0.0, 2.0]), MODEL, MODEL.any_hospital) for _ in range(2)
+    )
     assert first == second
 
 
@@ -192,3 +196,15 @@ def test_every_outline_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (
         statements.log_likelihood_ratios["radiomics"][0] != statements.log_likelihood_ratios["radiomics"][1]
     )
+
+
+def test_a_local_calibration_scales_the_evidence_and_narrows_the_range() -> None:
+    few = ConformalThresholds(0.9, 0, 0, None, None)
+    site = SiteCalibration("ours", "2026-11-01", 60, 20, 0.4, 0.5, 0.2, 0.05, 0.05, few)
+    statements = said(age=2.0, radiomics=1.0)
+    plain = answer_from(statements, Settings(0.4), MODEL)
+    local = answer_from(statements, Settings(0.4, site=site), MODEL)
+    assert local.site == "ours"
+    assert logit(local.probability) == pytest.approx(logit(0.4) + 0.2 + 0.5 * (0.7 * 2.0 + 0.6 * 1.0))
+    assert logit(local.probability) == pytest.approx(site.apply(0.7 * 2.0 + 0.6 * 1.0))
+    assert local.range_sources["hospital"] < plain.range_sources["hospital"]

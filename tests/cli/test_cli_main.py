@@ -102,7 +102,7 @@ COMMANDS = every_command(get_command(app))
 
 
 def test_every_command_is_checked() -> None:
-    methods = ("model1", "model2", "perfusion", "radiomics", "candidates")
+    methods = ("model1", "model2", "perfusion", "radiomics", "candidates", "answer")
     trainings = {f"train {method}" for method in methods}
     others = {"predict", "demo", "evaluate", "calibrate", "simulate", "experiment", "info"}
     assert set(COMMANDS) == others | trainings

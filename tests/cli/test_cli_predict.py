@@ -63,7 +63,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_pat
     options = [word for name, file in named.items() for word in (f"--{name}", f"{file}.nii")]
     options += ["--age", "44.5", "--sex", "f", "--id", "007", "--prevalence", "0.6"]
     options += ["--study", "1.2.3", "--mask", "m.nii", "--aif", "arteries.nii", "--threads", "3"]
-    options += ["--mutant-at", "0.9", "--wildtype-at", "0.1"]
+    options += ["--mutant-at", "0.9", "--wildtype-at", "0.1", "--site", "s.json"]
     pipeline.answer = errors.InputError("enough")
     assert run("predict", "study.zip", *options, "-o", tmp_path)[0] == 3
     ((source, asked),) = pipeline.asked
@@ -83,6 +83,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_pat
         "id": "007",
         "prevalence": 0.6,
         "thresholds": (0.1, 0.9),
+        "site": Path("s.json"),
         "study_uid": "1.2.3",
         "mask": Path("m.nii"),
         "aif": Path("arteries.nii"),
@@ -96,7 +97,7 @@ def test_what_is_not_said_is_left_to_the_pipeline(run: Run, pipeline: Pipeline, 
     ((source, asked),) = pipeline.asked
     assert source is None
     assert asked["files"] == {Sequence.FLAIR: Path("f.nii")}
-    assert (asked["age"], asked["sex"], asked["id"], asked["prevalence"]) == (-3.0, None, None, 0.3)
+    assert (asked["age"], asked["sex"], asked["id"], asked["prevalence"]) == (-3.0, None, None, None)
 
 
 def test_json_alone_is_on_stdout(run: Run, pipeline: Pipeline, tmp_path: Path) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from scipy.special import expit, logit
 
 from gliotype.answer.call import call_of
-from gliotype.answer.combine import Statements, log_odds, log_odds_by_outline, spread, weigh
-from gliotype.answer.model import AnswerModel, answer_model
+from gliotype.answer.combine import Statements, evidence_by_outline, spread, total_evidence, weigh
+from gliotype.answer.model import AnswerModel, Hospital, answer_model
+from gliotype.answer.site import SiteCalibration
 from gliotype.answer.statements import collect_statements
 from gliotype.predictors import DEFAULT_PREVALENCE
 from gliotype.study import Call, Measurements, Prediction, PreparedStudy, Subject, Tumour
@@ -25,10 +26,18 @@ class Settings:
         prevalence: of IDH mutation among all gliomas sent to the clinic, before images and age are seen.
         thresholds: probabilities at or below which the call is wildtype, and at or above which it is mutant; None for
             those of the model.
+        site: local calibration, or None.
     """
 
     prevalence: float = DEFAULT_PREVALENCE
     thresholds: tuple[float, float] | None = None
+    site: SiteCalibration | None = None
+
+    def hospital(self, model: AnswerModel) -> Hospital:
+        """Return how the evidence counts: as the site's calibration says, or as in a hospital unknown to us."""
+        if self.site is None:
+            return model.any_hospital
+        return Hospital(self.site.slope, self.site.intercept, self.site.slope_sd, self.site.intercept_sd)
 
 
 def answer(
@@ -78,14 +87,15 @@ def answer_from(
             thresholds,
             reasons=(NO_EVIDENCE, *gate),
         )
-    total = log_odds(evidence, prevalence)
-    reach, prior = spread(statements, model), float(logit(prevalence))
-    by_outline = log_odds_by_outline(statements, model, prevalence)
-    added = sum(each.contribution for each in evidence)
-    call, reasons = call_of(total, added, reach, by_outline, thresholds)
+    hospital, prior = settings.hospital(model), float(logit(prevalence))
+    added, reach = total_evidence(evidence, hospital), spread(statements, model, hospital)
+    by_outline = {
+        name: prior + value for name, value in evidence_by_outline(statements, model, hospital).items()
+    }
+    call, reasons = call_of(prior + added, added, reach, by_outline, thresholds)
     return Prediction(
         call=Call.INDETERMINATE if gate else call,
-        probability=float(expit(total)),
+        probability=float(expit(prior + added)),
         interval=(float(expit(prior + min(reach.low, added))), float(expit(prior + max(reach.high, added)))),
         prevalence=prevalence,
         explanation=_explanation(len(evidence), len(statements.outlines)),
@@ -94,6 +104,7 @@ def answer_from(
         reasons=(*gate, *reasons),
         range_sources=reach.sources,
         by_outline={name: float(expit(value)) for name, value in by_outline.items()},
+        site=None if settings.site is None else settings.site.name,
     )
 
 

@@ -11,9 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
 
-from gliotype.answer.model import AnswerModel
+from gliotype.answer.model import AnswerModel, Hospital
 from gliotype.study import Evidence
 
 Floats = NDArray[np.float64]
@@ -57,23 +56,21 @@ def weigh(statements: Statements, model: AnswerModel) -> tuple[Evidence, ...]:
     return tuple(sorted(evidence, key=lambda each: -abs(each.contribution)))
 
 
-def log_odds(evidence: tuple[Evidence, ...], prevalence: float) -> float:
-    """Add the evidence to the prior log-odds.
+def total_evidence(evidence: tuple[Evidence, ...], hospital: Hospital) -> float:
+    """Return what the evidence adds to the prior log-odds in a hospital.
 
     Example:
         >>> found = Evidence("adc", 1.0, 0.2, 0.5, 0.1, "literature")
-        >>> round(log_odds((found,), 0.5), 2)
-        0.5
+        >>> total_evidence((found,), Hospital(2.0, 0.1, 0.0, 0.0))
+        1.1
     """
-    return float(logit(prevalence)) + sum(each.contribution for each in evidence)
+    return hospital.offset + hospital.slope * sum(each.contribution for each in evidence)
 
 
-def log_odds_by_outline(statements: Statements, model: AnswerModel, prevalence: float) -> dict[str, float]:
-    """Log-odds of IDH mutation as they would be if an outline were the right one, by its name."""
-    return {
-        name: float(logit(prevalence)) + float(_means(statements, model)[:, n].sum())
-        for n, name in enumerate(statements.outlines)
-    }
+def evidence_by_outline(statements: Statements, model: AnswerModel, hospital: Hospital) -> dict[str, float]:
+    """What the evidence would add to the prior log-odds if an outline were the right one, by its name."""
+    totals = hospital.offset + hospital.slope * _means(statements, model).sum(axis=0)
+    return dict(zip(statements.outlines, totals.tolist(), strict=True))
 
 
 def _means(statements: Statements, model: AnswerModel) -> Floats:
@@ -108,19 +105,20 @@ class Spread:
         return largest if largest is not None and self.sources[largest] > 0 else None
 
 
-def spread(statements: Statements, model: AnswerModel, *, seed: int = 0) -> Spread:
+def spread(statements: Statements, model: AnswerModel, hospital: Hospital, *, seed: int = 0) -> Spread:
     """Vary outlines, coefficients, weights and hospital, together and one at a time.
 
     Args:
         statements: of one patient.
-        model: weights and the spread between hospitals.
+        model: weights.
+        hospital: how the evidence counts there.
         seed: random seed; the same seed gives the same range.
     """
     rng = np.random.default_rng(seed)
     methods = [
         m for m, v in statements.log_likelihood_ratios.items() if m in model.weights and np.isfinite(v).any()
     ]
-    noise = _Noise.drawn(rng, methods, len(statements.outlines), model)
+    noise = _Noise.drawn(rng, methods, len(statements.outlines), model, hospital)
     everything = noise.log_odds(statements, model, frozenset(SOURCES))
     low, high = (float(end) for end in np.quantile(everything, RANGE))
     sources = {
@@ -143,9 +141,17 @@ class _Noise:
     weights: Floats
     slope: Floats
     offset: Floats
+    hospital: Hospital
 
     @classmethod
-    def drawn(cls, rng: np.random.Generator, methods: list[str], outlines: int, model: AnswerModel) -> _Noise:
+    def drawn(
+        cls,
+        rng: np.random.Generator,
+        methods: list[str],
+        outlines: int,
+        model: AnswerModel,
+        hospital: Hospital,
+    ) -> _Noise:
         """Draw `DRAWS` times."""
         order = list(model.weights)
         correlated = rng.multivariate_normal(np.zeros(len(order)), model.correlation, DRAWS, method="eigh")
@@ -154,8 +160,9 @@ class _Noise:
             outline=rng.integers(outlines, size=DRAWS),
             own=rng.standard_normal((len(methods), DRAWS)),
             weights=correlated[:, [order.index(m) for m in methods]].T.reshape(len(methods), DRAWS),
-            slope=rng.normal(1.0, model.hospital_slope_sd, DRAWS),
-            offset=rng.normal(0.0, model.hospital_offset_sd, DRAWS),
+            slope=rng.normal(hospital.slope, hospital.slope_sd, DRAWS),
+            offset=rng.normal(hospital.offset, hospital.offset_sd, DRAWS),
+            hospital=hospital,
         )
 
     def log_odds(self, statements: Statements, model: AnswerModel, varying: frozenset[str]) -> Floats:
@@ -171,5 +178,5 @@ class _Noise:
             counts = weight.mean + (weight.sd * self.weights[n] if "weights" in varying else 0.0)
             total += np.maximum(counts, 0.0) * stated
         if "hospital" in varying:
-            total = self.slope * total + self.offset
-        return total
+            return self.offset + np.maximum(self.slope, 0.0) * total
+        return self.hospital.offset + self.hospital.slope * total

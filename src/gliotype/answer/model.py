@@ -45,6 +45,23 @@ class Weight:
         return float(np.clip(log_likelihood_ratio, -self.cap, self.cap))
 
 
+@dataclass(frozen=True)
+class Hospital:
+    """How the evidence counts in one hospital: log-odds = prior + offset + slope times the sum of evidence.
+
+    Attributes:
+        slope: by which the sum of the evidence is multiplied.
+        offset: added to it.
+        slope_sd: how uncertain the slope is.
+        offset_sd: how uncertain the offset is.
+    """
+
+    slope: float
+    offset: float
+    slope_sd: float
+    offset_sd: float
+
+
 @dataclass(frozen=True, eq=False)
 class AnswerModel:
     """Everything that turns evidence into an answer.
@@ -68,6 +85,11 @@ class AnswerModel:
     date: str
     patients: int
     mutants: int
+
+    @property
+    def any_hospital(self) -> Hospital:
+        """A hospital of which nothing is known."""
+        return Hospital(1.0, 0.0, self.hospital_slope_sd, self.hospital_offset_sd)
 
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> AnswerModel:

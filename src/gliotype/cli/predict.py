@@ -36,17 +36,21 @@ def predict(
     sex: Annotated[Sex | None, typer.Option(case_sensitive=False, help="Sex.")] = None,
     subject: Annotated[str | None, typer.Option("--id", help="Name of the case in the results.")] = None,
     prevalence: Annotated[
-        float,
+        float | None,
         typer.Option(
             help="Share of IDH mutation among all gliomas sent to the clinic, before images and age are seen."
         ),
-    ] = 0.3,
+    ] = None,
     mutant_at: Annotated[
         float, typer.Option(metavar="P", help="Probability at or above which the call is mutant.")
     ] = 0.8,
     wildtype_at: Annotated[
         float, typer.Option(metavar="P", help="Probability at or below which the call is wildtype.")
     ] = 0.2,
+    site: Annotated[
+        Path | None,
+        typer.Option(metavar="SITE.json", help="Local calibration, as gliotype calibrate writes it."),
+    ] = None,
     study_uid: Annotated[
         str | None, typer.Option("--study", metavar="UID", help="Which study, where STUDY holds several.")
     ] = None,
@@ -93,6 +97,7 @@ def predict(
             id=subject,
             prevalence=prevalence,
             thresholds=(wildtype_at, mutant_at),
+            site=site,
             study_uid=study_uid,
             mask=mask,
             aif=aif,
