@@ -12,6 +12,9 @@ from fuzz.inputs import SETS
 EACH = int(os.environ.get("FUZZ_INPUTS", "300"))
 """Inputs of each set; ``make fuzz`` runs more."""
 
+NEVER_REFUSED = frozenset({"JSON sidecars"})
+"""A sidecar that cannot be read is a warning: the image next to it is used without it."""
+
 
 @pytest.mark.slow
 def test_every_input_is_read_or_refused(capsys: pytest.CaptureFixture[str]) -> None:
@@ -22,4 +25,5 @@ def test_every_input_is_read_or_refused(capsys: pytest.CaptureFixture[str]) -> N
     for name, outcomes in found.items():
         assert sum(outcomes.counts[outcome] for outcome in OUTCOMES) == EACH
         assert outcomes.counts["ok"], f"no input of {name} was read: its files are not valid to begin with"
-        assert outcomes.counts["refused"], f"no input of {name} was refused: its changes do nothing"
+        if name not in NEVER_REFUSED:
+            assert outcomes.counts["refused"], f"no input of {name} was refused: its changes do nothing"

@@ -147,12 +147,39 @@ def radiomics(
 ) -> None:
     """Fit the models of radiomics and of age to public tables."""
     from gliotype.cli.show import show_progress
+    from gliotype.train.radiomics.errors import shipped_errors
     from gliotype.train.radiomics.fit import fit
 
     with show_progress() as progress:
-        documents = fit(tables, run, seed=seed, progress=progress)
+        documents = fit(tables, run, seed=seed, errors=shipped_errors(), progress=progress)
     for name in documents:
         typer.echo(f"Written      {run / name}")
+
+
+@train.command()
+def answer(
+    *,
+    cohort: Annotated[
+        list[Path],
+        typer.Option(metavar="COHORT", help="Folder of patients with known IDH status; may be repeated."),
+    ],
+    tables: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the public tables.")],
+    run: Annotated[
+        Path,
+        typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; run again to resume."),
+    ],
+    layout: Annotated[
+        str, typer.Option(help="How the cohorts' files are named: bids, ucsf-pdgm, upenn-gbm, egd or brats.")
+    ] = "bids",
+) -> None:
+    """Fit the weights of the answer, and radiomics and age with them, to labelled patients and public tables."""
+    from gliotype.cli.show import show_progress
+    from gliotype.train.answer.train import train_answer
+
+    with show_progress() as progress:
+        files = train_answer(cohort, layout, tables, run, progress)
+    for file in files:
+        typer.echo(f"Written      {file}")
 
 
 @train.command()

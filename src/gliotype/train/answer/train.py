@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,12 +15,13 @@ from numpy.typing import NDArray
 from gliotype.answer.answer import Settings, answer_from
 from gliotype.answer.model import AnswerModel
 from gliotype.atomic_files import check_writable, write_text
+from gliotype.cohorts import read_cohort
 from gliotype.errors import InputError
 from gliotype.predictors.logistic import LogisticModel
 from gliotype.predictors.radiomics import PARTS
 from gliotype.study import Prediction
 from gliotype.train.answer.card import answer_card
-from gliotype.train.answer.records import PatientRecord
+from gliotype.train.answer.records import PatientRecord, make_records
 from gliotype.train.answer.weights import PRIORS, Posterior, evidence_matrix, update_weights
 from gliotype.train.radiomics.errors import MeasurementErrors
 from gliotype.train.radiomics.fit import RESAMPLES, fit
@@ -78,6 +79,37 @@ def _log_ratio(found: float | None, true: float | None) -> float:
     if found is None or true is None or min(found, true) <= 0:
         return float("nan")
     return float(np.log(found / true))
+
+
+def train_answer(
+    cohorts: Sequence[Path],
+    layout: str,
+    tables: Path,
+    run: Path,
+    progress: Callable[[str], None] = lambda line: None,
+) -> tuple[Path, ...]:
+    """Make a record of each labelled patient, and fit the answer to all of them.
+
+    Args:
+        cohorts: folders of patients with known IDH status; the same patient has the same name in each.
+        layout: one of `gliotype.cohorts.LAYOUTS`.
+        tables: folder of the public tables on which `radiomics` and `age` are fitted.
+        run: folder of the run, with a record of each patient in ``patients``; an interrupted run resumes.
+        progress: called with each step.
+
+    Returns:
+        The files written; see `fit_answer`.
+
+    Raises:
+        GliotypeError: if a cohort, a patient or a table cannot be read or used.
+    """
+    check_writable(run)
+    records = [
+        record
+        for cohort in cohorts
+        for record in make_records(read_cohort(cohort, layout), cohort.name, run / "patients", progress)
+    ]
+    return fit_answer(records, tables, run, progress)
 
 
 def fit_answer(

@@ -15,7 +15,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gliotype.runtime import read_weights
+
 Floats = NDArray[np.float64]
+
+
+def shipped_errors() -> MeasurementErrors:
+    """Read the errors with which the shipped `radiomics` was fitted.
+
+    Raises:
+        WeightsError: if its weights are missing or damaged.
+    """
+    return read_weights("radiomics.json", lambda document: MeasurementErrors.from_json(document["errors"]))
 
 
 @dataclass(frozen=True, eq=False)
