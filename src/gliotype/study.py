@@ -344,6 +344,25 @@ class Reason:
     note: str = ""
 
 
+@dataclass(frozen=True)
+class PredictionSet:
+    """The classes that a method cannot exclude at a stated level (conformal prediction).
+
+    Attributes:
+        classes: ``"mutant"``, ``"wildtype"``, both or neither.
+        level: share of patients of each class whose set holds their class.
+        stratum: the patients among whom this holds.
+        patients: calibration patients of the stratum.
+        too_few: classes of which the stratum had too few calibration patients to tell; they are never excluded.
+    """
+
+    classes: tuple[str, ...]
+    level: float
+    stratum: str
+    patients: int
+    too_few: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class Finding:
     """One method's opinion.
@@ -359,6 +378,7 @@ class Finding:
         summary: one sentence for the reader.
         map: where in the images the reasons lie, or None.
         attention: when in the bolus the reasons lie, or None.
+        prediction_set: which classes the method cannot exclude, or None.
     """
 
     method: str
@@ -371,6 +391,7 @@ class Finding:
     summary: str = ""
     map: Volume | None = None
     attention: Attention | None = None
+    prediction_set: PredictionSet | None = None
 
 
 @dataclass(frozen=True)

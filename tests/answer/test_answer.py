@@ -12,9 +12,9 @@ from scipy.special import expit, logit
 
 from gliotype.answer.answer import NO_EVIDENCE, Settings, answer, answer_from
 from gliotype.answer.combine import SOURCES, Statements, spread, weigh
-from gliotype.answer.conformal import ConformalThresholds
 from gliotype.answer.model import AnswerModel, Weight, answer_model
 from gliotype.answer.site import SiteCalibration
+from gliotype.predictors.conformal import ConformalThresholds
 from gliotype.study import Call
 from support.factory import make_no_tumour, make_result
 

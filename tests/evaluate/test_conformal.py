@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gliotype.answer.conformal import ConformalThresholds
 from gliotype.evaluate.conformal import conformal_thresholds, cross_validated_coverage, thresholds_by_stratum
+from gliotype.predictors.conformal import ConformalThresholds
 
 
 def cohort(

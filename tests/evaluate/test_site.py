@@ -9,12 +9,12 @@ from scipy.optimize import minimize
 from scipy.special import expit, logit
 from sklearn.model_selection import StratifiedKFold
 
-from gliotype.answer.conformal import ConformalThresholds
 from gliotype.answer.site import SiteCalibration, read_site
 from gliotype.errors import InputError
 from gliotype.evaluate.site import calibrate_site, cross_validated, line_of, recalibrate, slope_widths
 from gliotype.evaluate.site_report import report_lines, write_site
 from gliotype.evaluate.table import Labels, Patients, Predictions, join, read_predictions
+from gliotype.predictors.conformal import ConformalThresholds
 
 
 def clinic(n: int, *, slope: float, shift: float, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -10,6 +10,7 @@ import pytest
 from gliotype.errors import UsageError
 from gliotype.measure import measure
 from gliotype.predictors import PREDICTORS, predict_all, subject_warnings
+from gliotype.predictors.radiomics import ENHANCING, NOT_ENHANCING
 from gliotype.study import Finding, Measurements, NotApplicable, Sequence, Subject, Tumour
 from support.head_phantom import head
 
@@ -148,3 +149,15 @@ def test_older_patients_are_less_often_mutant():
     probabilities = [findings_of(Subject("a", age=age))["age"].probability for age in (30, 45, 60)]
     assert probabilities == sorted(probabilities, reverse=True)
     assert probabilities[0] > probabilities[2] + 0.3
+
+
+def test_radiomics_says_which_classes_it_cannot_exclude() -> None:
+    dark = findings_of(Subject("a", age=44), **MUTANT_LIKE)["radiomics"].prediction_set
+    bright = findings_of(Subject("a", age=44), **WILDTYPE_LIKE)["radiomics"].prediction_set
+    assert dark is not None
+    assert bright is not None
+    assert (dark.stratum, bright.stratum) == (NOT_ENHANCING, ENHANCING)
+    assert "mutant" in dark.classes
+    assert dark.too_few == ()
+    assert bright.too_few == ("mutant",)
+    assert "mutant" in bright.classes  # too few enhancing mutants to exclude them

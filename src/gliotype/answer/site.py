@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from gliotype.answer.conformal import ConformalThresholds
 from gliotype.errors import InputError
+from gliotype.predictors.conformal import ConformalThresholds
 
 SCHEMA = 1
 

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from gliotype.answer.conformal import ConformalThresholds
 from gliotype.evaluate.decisions import Bools, share
 from gliotype.evaluate.roc import Estimate
+from gliotype.predictors.conformal import ConformalThresholds
 
 Floats = NDArray[np.float64]
 

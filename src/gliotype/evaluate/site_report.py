@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from gliotype._version import __version__
-from gliotype.answer.conformal import ConformalThresholds
 from gliotype.answer.site import SiteCalibration
 from gliotype.atomic_files import write_text
 from gliotype.evaluate.roc import Estimate
 from gliotype.evaluate.site import PRIOR_INTERCEPT_SD, PRIOR_SLOPE_SD, Line, SiteReport
 from gliotype.evaluate.write import estimate_words
+from gliotype.predictors.conformal import ConformalThresholds
 
 
 def write_site(site: SiteCalibration, report: SiteReport, path: Path) -> None:

@@ -6,15 +6,20 @@ used: a missing sequence or age degrades the answer in a stated way.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import ClassVar
 
+from gliotype.predictors.conformal import ConformalThresholds
 from gliotype.predictors.logistic import Answer, LogisticModel, load_models
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
+from gliotype.runtime import read_weights
 from gliotype.study import (
     Finding,
     Measurements,
     NotApplicable,
+    PredictionSet,
     PreparedStudy,
     Reason,
     Sequence,
@@ -33,6 +38,12 @@ PARTS = MappingProxyType(
     }
 )
 """The features of each part."""
+
+ENHANCEMENT, ENHANCING_ABOVE = "T1C_inner_p95_over_tissue", 1.4
+"""A tumour enhances on T1c where this number is above this value."""
+
+ENHANCING, NOT_ENHANCING = "T1c enhancing", "T1c not enhancing"
+"""Strata of the conformal thresholds."""
 
 LIMITS = (
     "Fitted on one hospital's patients, of whom four fifths had a glioblastoma, with the usual errors of a found "
@@ -67,6 +78,7 @@ class RadiomicsPredictor:
             reasons=_reasons(model, answer, values, measurements),
             limits=_limits(answer),
             summary=_summary(model, used),
+            prediction_set=_prediction_set(model, values),
         )
 
     def statement(
@@ -76,6 +88,36 @@ class RadiomicsPredictor:
         values = _available(measurements, Subject(subject.id))
         model = _widest_model(values)
         return None if model is None else model.statement(values)
+
+
+def _prediction_set(model: LogisticModel, values: dict[str, float]) -> PredictionSet | None:
+    """Say which classes cannot be excluded among tumours that enhance as this one; None without T1c."""
+    strata = _conformal_thresholds().get(frozenset(model.features), {})
+    if ENHANCEMENT not in values or not strata:
+        return None
+    stratum = ENHANCING if values[ENHANCEMENT] > ENHANCING_ABOVE else NOT_ENHANCING
+    thresholds = strata[stratum]
+    return PredictionSet(
+        classes=tuple(sorted(thresholds.prediction_set(model.statement(values).log_likelihood_ratio))),
+        level=thresholds.level,
+        stratum=stratum,
+        patients=thresholds.mutants + thresholds.wildtypes,
+        too_few=thresholds.too_few,
+    )
+
+
+@cache
+def _conformal_thresholds() -> Mapping[frozenset[str], Mapping[str, ConformalThresholds]]:
+    """Read the conformal thresholds of each model by stratum, by the model's features."""
+    return read_weights(
+        "radiomics.json",
+        lambda document: {
+            frozenset(model["features"]): {
+                name: ConformalThresholds.from_json(each) for name, each in model["conformal"].items()
+            }
+            for model in document["models"]
+        },
+    )
 
 
 def _widest_model(values: dict[str, float]) -> LogisticModel | None:

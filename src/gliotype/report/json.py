@@ -103,6 +103,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
             "limits": finding.limits,
             "map": finding.map is not None,
             "attention": None if finding.attention is None else vars(finding.attention),
+            "prediction_set": None if finding.prediction_set is None else vars(finding.prediction_set),
         },
     }
 

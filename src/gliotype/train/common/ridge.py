@@ -128,15 +128,25 @@ def choose_penalty(standardised: Floats, mutant: Labels, seed: int, folds: int =
 
 
 def out_of_fold_log_odds(
-    values: Floats, mutant: Labels, *, seed: int, folds: int = 5, repeats: int = 5
+    values: Floats,
+    mutant: Labels,
+    *,
+    seed: int,
+    folds: int = 5,
+    repeats: int = 5,
+    perturb: Perturbation | None = None,
 ) -> Floats:
     """Predict every patient from the others: (repeats, patients) log-odds.
 
-    Scaling and penalty are fitted anew in each training part.
+    Scaling and penalty are fitted anew in each training part. With `perturb`, errors of the measurement are drawn
+    anew for each repeat, in training and in testing.
     """
+    rng = np.random.default_rng(seed)
+    exact = values
     log_odds = np.zeros((repeats, len(mutant)))
     for repeat in range(repeats):
         split = StratifiedKFold(folds, shuffle=True, random_state=seed + repeat)
+        values = exact if perturb is None else perturb(exact, rng)
         for train, test in split.split(values, mutant):
             mean, sd = values[train].mean(axis=0), values[train].std(axis=0)
             standardised = (values - mean) / sd

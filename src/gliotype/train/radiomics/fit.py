@@ -14,12 +14,14 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import logit
 
 from gliotype.atomic_files import check_writable, write_text
 from gliotype.evaluate.calibration import brier, calibration_line
+from gliotype.evaluate.conformal import thresholds_by_stratum
 from gliotype.evaluate.roc import Estimate, auroc
 from gliotype.predictors.logistic import LogisticModel
-from gliotype.predictors.radiomics import PARTS
+from gliotype.predictors.radiomics import ENHANCEMENT, ENHANCING, ENHANCING_ABOVE, NOT_ENHANCING, PARTS
 from gliotype.train.common.ridge import fit_model, mean_auroc, out_of_fold_log_odds
 from gliotype.train.radiomics.cards import card
 from gliotype.train.radiomics.errors import MeasurementErrors
@@ -120,8 +122,24 @@ def _submodel(
     progress: Callable[[str], None],
 ) -> dict[str, Any]:
     progress(f"fit radiomics on {' + '.join(parts)}")
-    model, strata = _fit_on(cohort, features_of(parts), seed, resamples, errors)
-    return {"parts": list(parts), "strata": strata, **model.to_json()}
+    features = features_of(parts)
+    model, strata = _fit_on(cohort, features, seed, resamples, errors)
+    conformal = _conformal(cohort, features, seed, errors) if "T1C" in parts else {}
+    return {"parts": list(parts), "strata": strata, "conformal": conformal, **model.to_json()}
+
+
+def _conformal(
+    cohort: Cohort, features: tuple[str, ...], seed: int, errors: MeasurementErrors | None
+) -> dict[str, Any]:
+    """Return conformal thresholds by T1c enhancement, from out-of-fold log-odds with the errors of found outlines."""
+    patients = cohort.where(cohort.complete(features))
+    mutant = patients.mutant
+    perturb = None if errors is None else partial(errors.perturb, features)
+    found = out_of_fold_log_odds(patients.matrix(features), mutant, seed=seed, perturb=perturb)
+    at_one_half = found.mean(axis=0) - float(logit(mutant.mean()))
+    enhancing = patients.values[ENHANCEMENT] > ENHANCING_ABOVE
+    thresholds = thresholds_by_stratum(mutant, at_one_half, {ENHANCING: enhancing, NOT_ENHANCING: ~enhancing})
+    return {name: each.to_json() for name, each in thresholds.items()}
 
 
 def _fit_on(
