@@ -19,7 +19,7 @@ from scipy.special import expit, logit
 
 from gliotype.evaluate.calibration import brier, calibration_line, line_estimates
 from gliotype.evaluate.conformal import cross_validated_coverage
-from gliotype.evaluate.risk import risk_by_stratum
+from gliotype.evaluate.risk import risk_by_stratum, threshold_for_precision
 from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.measure import SHAPE_UNITS
 from gliotype.predictors import DEFAULT_PREVALENCE
@@ -120,6 +120,39 @@ def _risk_table(mutant: np.ndarray, even: np.ndarray, strata: dict[str, np.ndarr
     return table
 
 
+PREVALENCES = (0.1, 0.2, 0.3, 0.5, 0.7)
+
+
+def aims(cohort: Cohort) -> Table:
+    """Thresholds at which calls reach a precision of 90 %, at several prevalences, out of fold."""
+    same = cohort.where(cohort.complete(features_of(tuple(PARTS))))
+    log_odds = out_of_fold_log_odds(same.matrix(features_of(tuple(PARTS))), same.mutant, seed=0).mean(axis=0)
+    even = log_odds - logit(same.mutant.mean())
+    table = Table(
+        title=f"Thresholds for a precision of 90 %, {len(same)} patients, {same.mutant.sum()} mutant"
+    )
+    for column in (
+        "prevalence",
+        "mutant at or above",
+        "mutants found",
+        "wildtype at or below",
+        "wildtypes found",
+    ):
+        table.add_column(column, justify="right")
+    for prevalence in PREVALENCES:
+        found = [
+            threshold_for_precision(same.mutant, even, prevalence=prevalence, rule_in=rule_in)
+            for rule_in in (True, False)
+        ]
+        cells = [
+            cell
+            for aim in found
+            for cell in ("none" if aim.threshold is None else f"{aim.threshold:.2f}", f"{aim.found:.2f}")
+        ]
+        table.add_row(f"{prevalence:g}", *cells)
+    return table
+
+
 def _coverage_table(mutant: np.ndarray, even: np.ndarray, strata: dict[str, np.ndarray]) -> Table:
     table = Table(
         title="Conformal sets at 90 %, class-conditional, thresholds from the other patients (10-fold)"
@@ -177,6 +210,7 @@ def main() -> None:
     console = Console(width=150)
     for table in calls_and_sets(read_ucsf(tables)):
         console.print(table)
+    console.print(aims(read_ucsf(tables)))
     console.print(cross_validation(read_ucsf(tables)))
     console.print(age_elsewhere((read_tcga(tables), read_upenn(tables))))
 

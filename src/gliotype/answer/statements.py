@@ -28,10 +28,11 @@ def collect_statements(
         subject: the patient.
 
     Returns:
-        Statements of every method that applies to the drawn outline. The perfusion is measured on that outline alone.
+        Statements of every method that applies to the drawn outline. Perfusion and diffusion are measured on that
+        outline alone.
     """
     drawn = ask(prepared, tumour, measurements, subject)
-    structural = replace(prepared, dsc=None)
+    structural = replace(prepared, dsc=None, adc=None)
     others = [
         ask(structural, redrawn, measure(structural, redrawn), subject)
         for redrawn in (tumour.drawn_as(outline) for outline in tumour.outlines)

@@ -92,3 +92,49 @@ def risk_by_stratum(
         for name, within in groups.items()
         if within.any()
     )
+
+
+@dataclass(frozen=True)
+class Aim:
+    """The widest rule that reaches a stated precision.
+
+    Attributes:
+        prevalence: of IDH mutation to which it refers.
+        threshold: probability at or above which (or, for wildtype, at or below which) a call is made; None where no
+            threshold reaches the precision.
+        found: share of the class that is called.
+    """
+
+    prevalence: float
+    threshold: float | None
+    found: float
+
+
+def threshold_for_precision(
+    mutant: Bools, log_odds: Floats, *, prevalence: float, precision: float = 0.9, rule_in: bool = True
+) -> Aim:
+    """Find the threshold at which calls reach a precision in patients of a stated prevalence.
+
+    Args:
+        mutant: whether each patient is IDH-mutant, (n,).
+        log_odds: at a prevalence of one half, from a model that was fitted on other patients, (n,).
+        prevalence: of IDH mutation; patients are weighted to it.
+        precision: wanted share of right calls.
+        rule_in: call mutants; False to call wildtypes.
+
+    Example:
+        >>> log_odds = np.array([-3.0, -1.0, 0.0, 1.0, 2.0, 3.0])
+        >>> aim = threshold_for_precision(np.array([0, 0, 1, 0, 1, 1]) > 0, log_odds, prevalence=0.5)
+        >>> round(aim.threshold, 2), round(aim.found, 2)
+        (0.88, 0.67)
+    """
+    sign, hit = (1.0, mutant) if rule_in else (-1.0, ~mutant)
+    weights = np.where(mutant, prevalence / mutant.mean(), (1 - prevalence) / (1 - mutant.mean()))
+    order = np.argsort(-sign * log_odds, kind="stable")
+    right = np.cumsum((weights * hit)[order]) / np.cumsum(weights[order])
+    good = np.flatnonzero(right >= precision)
+    if good.size == 0:
+        return Aim(prevalence, None, 0.0)
+    last = int(good[-1])
+    at = log_odds[order[last]] + np.log(prevalence / (1 - prevalence))
+    return Aim(prevalence, float(1 / (1 + np.exp(-at))), float(hit[order[: last + 1]].sum() / hit.sum()))
