@@ -10,10 +10,12 @@ import pytest
 from scipy.special import expit
 
 from gliotype.answer.model import AnswerModel
+from gliotype.cohorts import CohortPatient
 from gliotype.errors import InputError
 from gliotype.predictors.logistic import load_models
+from gliotype.train.answer import records as records_module
 from gliotype.train.answer.records import OutlineRecord, PatientRecord, read_record, write_record
-from gliotype.train.answer.train import fit_answer, leave_one_out, measurement_errors
+from gliotype.train.answer.train import fit_answer, leave_one_out, measurement_errors, train_answer
 from gliotype.train.answer.weights import MOST_SHARED, PRIORS, SHARED, update_weights
 
 METHODS = list(PRIORS)
@@ -154,3 +156,41 @@ def test_everything_is_refitted_and_its_card_written(shared_data: Path, tmp_path
     card = (tmp_path / "answer.md").read_text()
     assert "| radiomics |" in card
     assert "| T1C_inner_p95_over_tissue | 12 |" in card
+
+
+def bids(folder: Path, made: list[PatientRecord]) -> Path:
+    """A cohort whose images are named and empty."""
+    folder.mkdir()
+    lines = ["participant_id\tidh\tage"]
+    for record in made:
+        name = f"sub-{record.patient.replace('-', '')}"
+        (folder / name / "anat").mkdir(parents=True)
+        (folder / name / "anat" / f"{name}_FLAIR.nii.gz").touch()
+        lines.append(f"{name}\t{int(record.mutant)}\t{record.age:g}")
+    (folder / "participants.tsv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_an_interrupted_run_resumes_with_the_next_patient(
+    shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = {f"sub-{record.patient.replace('-', '')}": record for record in records()}
+    cohort = bids(tmp_path / "ours", list(made.values()))
+    asked: list[str] = []
+
+    def recorded(patient: CohortPatient, name: str) -> PatientRecord:
+        if len(asked) == 5:
+            raise KeyboardInterrupt
+        asked.append(patient.subject.id)
+        return made[patient.subject.id]
+
+    monkeypatch.setattr(records_module, "record_of", recorded)
+    with pytest.raises(KeyboardInterrupt):
+        train_answer([cohort], "bids", shared_data / "tables", tmp_path / "run")
+    first = list(asked)
+    asked.clear()
+    monkeypatch.setattr(records_module, "record_of", lambda patient, name: made[patient.subject.id])
+    files = train_answer([cohort], "bids", shared_data / "tables", tmp_path / "run")
+    assert len(first) == 5
+    assert len(list((tmp_path / "run" / "patients").glob("ours-*.json"))) == 12
+    assert all(file.is_file() for file in files)
