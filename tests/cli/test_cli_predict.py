@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 
 from gliotype import errors
-from gliotype.study import Result, Sequence
+from gliotype.study import Call, Result, Sequence
 from support.command_line import Run
 from support.factory import make_no_tumour, make_result
 
@@ -47,7 +48,10 @@ def test_it_answers_and_says_where_the_files_are(run: Run, pipeline: Pipeline, t
     code, out, err = run("predict", "study", "-o", tmp_path / "out")
     assert code == 0
     assert "IDH-wildtype" in out
-    assert "13 % (95 % interval 5 % to 28 %) at a prevalence of 30 %" in out
+    assert "13 % (range 5 % to 28 %) at a prevalence of 30 %" in out
+    assert "Age alone    52 % (95 % interval 46 % to 58 %)" in out
+    assert "-1.14  radiomics (log LR -1.90 × weight 0.60)" in out
+    assert "Not in the study: T1c, T2, DSC, ADC." in out
     assert "enhancing tumour 6.8" in out
     assert "Two T1 series were found" in out
     assert "doe" not in out + err
@@ -56,6 +60,18 @@ def test_it_answers_and_says_where_the_files_are(run: Run, pipeline: Pipeline, t
     for name in ("prediction.json", "report.html", "tumour.nii.gz", "brain.nii.gz"):
         assert str(tmp_path / "out" / name) in out
         assert (tmp_path / "out" / name).is_file()
+
+
+def test_the_reasons_of_an_indeterminate_call_are_printed(
+    run: Run, pipeline: Pipeline, result: Result, tmp_path: Path
+) -> None:
+    reasons = ("It is too close to call.", "Plausible outlines disagree.")
+    prediction = replace(result.prediction, call=Call.INDETERMINATE, reasons=reasons)
+    pipeline.answer = replace(result, prediction=prediction)
+    _, out, _ = run("predict", "study", "-o", tmp_path)
+    assert out.startswith("Indeterminate")
+    assert f"Because      {reasons[0]}" in out
+    assert reasons[1] in out
 
 
 def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_path: Path) -> None:

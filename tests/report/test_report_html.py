@@ -6,9 +6,12 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
+from gliotype.report.context import GROUPS
 from gliotype.report.html import render_html
-from gliotype.study import Call, Finding, Result, Sequence, Subject, Tumour
+from gliotype.report.summary import summarise
+from gliotype.study import Call, Finding, Outline, Result, Sequence, Subject, Tumour
 from gliotype.volume import Volume
 from support.factory import PREPARED, make_no_tumour, make_result, make_result_with_perfusion
 
@@ -27,6 +30,7 @@ class Page(HTMLParser):
         self.markup = page
         self.feed(page)
         self.close()
+        self.text = " ".join(self.text.split())
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append(tag)
@@ -66,17 +70,76 @@ def test_one_closed_page_that_fetches_nothing(markup: str, page: Page) -> None:
     assert page.open == []
     assert "script" not in page.tags
     assert "link" not in page.tags
-    assert len(page.links) == 4 * 3 + 8 * 2
-    assert all(link.startswith("data:image/jpeg;base64,") for link in page.links)
+    key, planes, strips, mismatch = 3, 4 * 3, 8 * 2, 3
+    assert len(page.links) == key + planes + strips + mismatch
+    assert all(link.startswith(("data:image/jpeg;base64,", "data:image/png;base64,")) for link in page.links)
     assert "url(" not in markup
     assert len(markup.encode()) < 3_000_000
 
 
-def test_the_answer_stands_with_its_interval_prevalence_and_grounds(page: Page) -> None:
-    assert "IDH-wildtype" in page.text
-    assert "13 % (95 % interval 5 % to 28 %) at a prevalence of 30 %" in page.text
-    assert "Rests on: radiomics (T1c, T2, FLAIR). Strong rim enhancement outweighs age" in page.text
+def test_sections_stand_in_order(page: Page) -> None:
+    titles = [
+        "IDH-wildtype",
+        "From the prevalence to the answer",
+        "Axial, S 12 mm",
+        "What would change the answer",
+        "Missing or not used",
+        "The evidence",
+        "All methods side by side",
+        "The tumour in three planes",
+        "T2-FLAIR mismatch The same slice",
+        "Size and place of the tumour",
+        "The reasons, method by method",
+        "What was not used, and why",
+        "Which series was taken as which sequence",
+        "Measurements",
+        "Context: what is published of groups",
+        "How this was made",
+    ]
+    places = [page.text.find(title) for title in titles]
+    assert -1 not in places
+    assert places == sorted(places)
+
+
+def test_the_first_screen_gives_probability_range_prevalence_and_age(page: Page) -> None:
+    assert "Probability of IDH mutation 13 % range 5 % to 28 % , at a prevalence of 30 %" in page.text
+    assert "Age alone: 52 % (95 % interval 46 % to 58 %)" in page.text
     assert page.text.count("Research use only") == 2
+    first = page.text.partition("The evidence")[0].partition("From the prevalence")[2]
+    assert "95 % interval" not in first
+    assert "applicable method" not in page.text
+
+
+def test_every_reason_and_all_evidence_is_shown(result: Result) -> None:
+    reasons = ("Plausible outlines disagree: 2 of 3 <do not>.", "The registration of FLAIR is in doubt.")
+    prediction = replace(result.prediction, call=Call.INDETERMINATE, reasons=reasons)
+    text = Page(render_html(replace(result, prediction=prediction))).text
+    assert f"Why it is indeterminate {reasons[0]} {reasons[1]}" in text
+    for line in summarise(result).evidence:
+        assert text.count(line.name) >= 2  # waterfall and table
+        assert f"{line.name} {line.contribution} {line.weight} {line.source}" in text
+
+
+def test_all_plausible_outlines_are_drawn_thin_on_the_key_pictures(result: Result) -> None:
+    smaller = ndimage.binary_erosion(result.tumour.mask, iterations=4)
+    outlines = (Outline("threshold 0.9", smaller), Outline("pass 2", np.roll(result.tumour.mask, 3, 0)))
+    markup = render_html(replace(result, tumour=replace(result.tumour, outlines=outlines)))
+    paths = re.findall(r'class="plausible" d="([^"]*)"', markup)
+    assert len(paths) == 3
+    assert len(set(paths)) == 1
+    assert paths[0].count("M") == 2
+    assert "thin: 2 other plausible ones" in markup
+    assert 'class="plausible"' not in render_html(result)
+
+
+def test_groups_are_context_and_no_number_of_the_patient(page: Page) -> None:
+    context = page.text.partition("Context: what is published of groups")[2].partition("How this was made")[0]
+    assert "none is a prediction for this patient" in context
+    for group in GROUPS:
+        assert f"{group.group} {group.figure} {group.source}" in context
+    before = page.text.partition("Context: what is published of groups")[0]
+    for absent in ("1p/19q", "survival", "alive"):
+        assert absent not in before
 
 
 @pytest.mark.parametrize(
@@ -95,7 +158,7 @@ def test_the_answer_stands_with_its_interval_prevalence_and_grounds(page: Page) 
         "Maximum 3D Diameter 87.2 mm",  # measurements, missing ones too
         "Mesh Volume 118,083 mm³",
         "flair mean over ring –",
-        "Method perfusion the study has no DSC series",  # what was not used
+        "Method perfusion network the study has no DSC series",  # what was not used
         "ADC no such series in the study",
         "Image 5 (other) 3 slices 20 mm apart: a localiser",
         "FLAIR 4 97 % the name image 4 says FLAIR, and its contrast agrees 0.9 × 0.9 × 5",
@@ -125,7 +188,7 @@ def test_no_source_path_reaches_the_page(result: Result, markup: str, page: Page
 def test_pictures_show_the_patients_right_at_the_left_and_anterior_at_the_left_of_sagittal_ones(
     markup: str,
 ) -> None:
-    axial, _, sagittal = (part for part in re.split(r'class="plane"', markup)[1:4])
+    axial, _, sagittal = (part for part in re.split(r'class="plane"', markup)[2:5])
     assert "left edge R, right edge L" in axial
     assert "left edge A, right edge P" in sagittal
     for section in (axial, sagittal):
@@ -142,7 +205,7 @@ def test_a_healthy_head_has_a_page_without_tumour() -> None:
     assert "No tumour found" in page.text
     assert "Model 1 marked no voxel as tumour" in page.text
     assert "The brain in three planes" in page.text
-    assert len(page.links) == 12
+    assert len(page.links) == 3 + 12
     for absent in ("Volumes", "Loci", "Probability", "Warning", "outlines of the tumour", "Whole tumour"):
         assert absent not in page.text
 
@@ -150,7 +213,8 @@ def test_a_healthy_head_has_a_page_without_tumour() -> None:
 def test_one_sequence_is_enough() -> None:
     page = Page(render_html(make_result((Sequence.T2,))))
     assert page.open == []
-    assert len(page.links) == 3 + 8
+    assert len(page.links) == 1 + 3 + 8
+    assert "T2 minus FLAIR" not in page.text
     for missing in ("T1", "T1c", "FLAIR"):
         assert f"{missing} no such series in the study" in page.text
 
@@ -159,8 +223,8 @@ def test_a_map_of_reasons_is_laid_over_the_reference(result: Result) -> None:
     x = PREPARED.world()[..., 0].astype(np.float32)
     findings = tuple(replace(f, map=Volume(x, PREPARED.affine)) for f in result.findings)
     page = Page(render_html(replace(result, findings=findings)))
-    assert "What moved the answer" in page.text
-    assert sum(link.startswith("data:image/png") for link in page.links) == 3
+    assert "Where the images moved radiomics, which contributes most" in page.text
+    assert sum(link.startswith("data:image/png") for link in page.links) == 3 + 1
 
 
 def test_an_indeterminate_answer_and_numbers_that_are_missing_have_their_words(result: Result) -> None:
@@ -169,7 +233,7 @@ def test_an_indeterminate_answer_and_numbers_that_are_missing_have_their_words(r
     bare = (Finding("bare", None), Finding("radiomics", 0.995))
     page = Page(render_html(replace(result, prediction=prediction, study=study, findings=bare)))
     assert "Indeterminate" in page.text
-    assert "> 99 % (no interval)" in page.text
+    assert "> 99 % no range , at a prevalence" in page.text
     assert "age not given, sex not given" in page.text
     assert "gives no probability" in page.text
 

@@ -4,16 +4,19 @@ import base64
 import io
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import nibabel as nib
 import numpy as np
 import pytest
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from PIL import Image as Picture
 
+from gliotype.plotting import Figure
 from gliotype.report import write_result
 from gliotype.report.figures import Panel, look_at
 from gliotype.report.html import render_html
-from gliotype.report.perfusion import PerfusionPage, draw_perfusion
+from gliotype.report.perfusion import PerfusionPage, draw_curves, draw_perfusion, phase_shares
 from gliotype.study import Result
 from support.factory import DSC, make_result, make_result_with_perfusion
 
@@ -96,3 +99,32 @@ def test_maps_are_written_on_the_series_own_grid(result: Result, tmp_path: Path)
     assert not (tmp_path / "perfusion_mtt.nii.gz").exists()
     write_result(make_result(), tmp_path)
     assert not (tmp_path / "perfusion_rcbv.nii.gz").exists()
+
+
+def test_the_attention_has_a_place_of_its_own_with_each_phase_named(
+    result: Result, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures: list[Figure] = []
+
+    class Kept(Figure):
+        def __init__(self, *args: Any, **options: Any) -> None:
+            super().__init__(*args, **options)
+            figures.append(self)
+
+    monkeypatch.setattr("gliotype.report.perfusion.Figure", Kept)
+    attention = result.findings[-1].attention
+    assert attention is not None
+    assert result.measurements.dsc is not None
+    draw_curves(result.measurements.dsc, attention)
+    curves, _, strip, phases = figures[0].axes
+    assert [text.get_text() for text in phases.texts] == [
+        f"{name} {100 * share:.0f} %" for name, share in phase_shares(attention).items()
+    ]
+    assert not strip.texts
+    assert not curves.texts
+    renderer = FigureCanvasAgg(figures[0]).get_renderer()
+    figures[0].draw(renderer)
+    boxes = [text.get_window_extent(renderer) for text in phases.texts]
+    for box in boxes:
+        assert not any(box.overlaps(axes.get_window_extent(renderer)) for axes in (curves, strip))
+        assert sum(box.overlaps(other) for other in boxes) == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -11,8 +11,8 @@ from rich.text import Text
 
 from gliotype.errors import UsageError
 from gliotype.report import words
+from gliotype.report.summary import Summary, summarise
 from gliotype.study import Call, Result
-from gliotype.text import percent
 
 STYLES = {
     Call.MUTANT: "bold blue",
@@ -52,29 +52,35 @@ def extra(name: str) -> Iterator[None]:
 
 
 def print_summary(result: Result, files: tuple[Path, ...]) -> None:
-    """Print the answer, what it rests on, the warnings and where the files are."""
+    """Print the answer with its reasons, the evidence, what is missing, the warnings and where the files are."""
     console = Console(highlight=False, markup=False, soft_wrap=True)
-    console.print(Text(words.CALL_WORDS[result.call], STYLES[result.call]))
-    for title, lines in _paragraphs(result, files):
+    summary = summarise(result)
+    console.print(Text(summary.title, STYLES[summary.call]))
+    for title, lines in _paragraphs(result, summary, files):
         for line in lines:
             console.print(Text.assemble((f"{title:<13}", "dim"), line))
             title = ""
     console.print(Text(words.RESEARCH_USE, "dim"))
 
 
-def _paragraphs(result: Result, files: tuple[Path, ...]) -> Iterator[tuple[str, list[str]]]:
-    prediction, tumour = result.prediction, result.tumour
-    unsourced = words.without_sources(result)
-    if prediction.probability is not None:
-        sure = f"{percent(prediction.probability)} ({words.interval_words(prediction.interval)})"
-        yield "P(mutant)", [f"{sure} at a prevalence of {percent(prediction.prevalence)}"]
-    yield "Because", [unsourced(prediction.explanation)]
+def _paragraphs(
+    result: Result, summary: Summary, files: tuple[Path, ...]
+) -> Iterator[tuple[str, Iterable[str]]]:
+    tumour = result.tumour
+    if summary.headline is None:
+        yield "Because", [summary.explanation]
+    else:
+        yield "P(mutant)", [summary.headline]
+        yield "Age alone", filter(None, [summary.age_alone])
+        yield "Because", summary.reasons
+        yield "Evidence", [f"{line.contribution}  {line.name} ({line.weight})" for line in summary.evidence]
     if tumour.found:
         regions = ", ".join(
-            f"{words.REGION_WORDS[name].lower()} {words.number(tumour.regions_ml[name], 'ml')}"
-            for name in words.REGION_WORDS
-            if tumour.regions_known
+            f"{words.REGION_WORDS[name].lower()} {words.number(ml, 'ml')}"
+            for name, ml in tumour.regions_ml.items()
+            if ml is not None
         )
         yield "Tumour", [": ".join(filter(None, [words.number(tumour.volume_ml, "ml"), regions]))]
-    yield "Warnings", [unsourced(warning) for warning in result.warnings]
+    yield "Missing", summary.missing
+    yield "Warnings", summary.warnings
     yield "Written", [str(path) for path in files]

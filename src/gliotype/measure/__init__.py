@@ -8,7 +8,7 @@ from gliotype.dsc import Perfusion
 from gliotype.measure.diffusion import DIFFUSION_UNITS, diffusion
 from gliotype.measure.dsc import PERFUSION_UNITS, NoPerfusion, VoxelPerfusion, analyse, perfusion
 from gliotype.measure.loci import LOCI_UNITS, loci
-from gliotype.measure.mismatch import MISMATCH_UNITS, mismatch
+from gliotype.measure.mismatch import MISMATCH_UNITS, mismatch, subtract_flair
 from gliotype.measure.shape import SHAPE_UNITS, shape_features
 from gliotype.measure.signal import SIGNAL_UNITS, signal_ratios
 from gliotype.study import Measurements, PreparedStudy, Tumour
@@ -31,6 +31,7 @@ __all__ = [
     "perfusion",
     "shape_features",
     "signal_ratios",
+    "subtract_flair",
 ]
 
 

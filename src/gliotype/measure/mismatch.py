@@ -92,6 +92,31 @@ def mismatch(prepared: PreparedStudy, tumour: Tumour) -> dict[str, float | None]
     return found
 
 
+def subtract_flair(prepared: PreparedStudy, tumour: Tumour) -> NDArray[np.float32] | None:
+    """Map T2 minus FLAIR, each in standard deviations (from the interquartile range) of the normal-appearing tissue.
+
+    Args:
+        prepared: images on the 1 mm grid, scaled to white matter.
+        tumour: label map on the same grid.
+
+    Returns:
+        The map on the prepared grid, positive where ``mismatch_fraction`` counts a voxel, zero outside the brain; None
+        without T2, FLAIR, tumour or enough normal tissue.
+    """
+    if Sequence.T2 not in prepared.images or Sequence.FLAIR not in prepared.images or not tumour.found:
+        return None
+    contrast = _contrast(prepared, tumour.mask)
+    if contrast.normal.sum() < _MIN_VOXELS:
+        return None
+    brain = np.asarray(prepared.brain.array, dtype=np.bool_)
+    difference = np.zeros(brain.shape, np.float32)
+    t2, flair = (
+        _above_normal(image[brain], image[contrast.normal]) for image in (contrast.t2, contrast.flair)
+    )
+    difference[brain] = t2 - flair
+    return difference
+
+
 def _measure_assessed_part(contrast: _Contrast, assessed: Mask, centre: Mask) -> dict[str, float | None]:
     t2, flair = contrast.t2[assessed], contrast.flair[assessed]
     t2_above = _above_normal(t2, contrast.t2[contrast.normal])

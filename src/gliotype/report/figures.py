@@ -21,12 +21,13 @@ from scipy import ndimage
 
 from gliotype.masks import Box, box_around
 from gliotype.report.nifti import saliency_map
-from gliotype.study import Label, Result, Sequence
+from gliotype.study import STRUCTURAL, Label, Result, Sequence
 from gliotype.volume import Volume
 
 MARGIN_MM = 12
 STRIP_MARGIN_MM = 25
 STRIP_SLICES = 8
+KEY_PICTURES = 3
 PIXELS_PER_MM = 2
 DISPLAY_ORDER = (Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR)
 TOWARDS_MUTANT = (0, 114, 178)
@@ -64,7 +65,8 @@ class Panel:
         size_mm: width and height.
         edges: letters at the left, right, top and bottom edge.
         image: JPEG as a data URI.
-        outlines: SVG path of each sub-region by lower-case label name, and of the ``brain``; mm.
+        outlines: SVG path by what it outlines, in mm: each sub-region by lower-case label name, the ``brain``, and
+            in a key picture the ``whole`` tumour and the other ``plausible`` outlines in one path.
         overlay: transparent PNG as a data URI, or None.
     """
 
@@ -87,8 +89,7 @@ class Panel:
         picture = Picture.fromarray(np.ascontiguousarray(_turned(colours))).resize(
             (size_mm[0] * PIXELS_PER_MM, size_mm[1] * PIXELS_PER_MM), Picture.Resampling.NEAREST
         )
-        nothing = dict.fromkeys([*(label.name.lower() for label in Label), "brain"], "")
-        return cls(title, size_mm, edges, _data_uri(picture, "png"), nothing)
+        return cls(title, size_mm, edges, data_uri(picture, "png"), {})
 
 
 @dataclass(frozen=True)
@@ -107,6 +108,7 @@ class Scene:
         images: grey values 0 to 255 of each sequence, in the order of display.
         labels: sub-regions of the tumour (`Label`).
         brain: mask of the brain.
+        plausible: the other plausible outlines of the whole tumour, masks.
         saliency: map of reasons, -1 (towards wildtype) to 1 (towards mutant), or None.
         middle: voxel index of the middle of the brain's bounding box.
         reference: the sequence on which the map of reasons is shown.
@@ -116,6 +118,7 @@ class Scene:
     images: Mapping[Sequence, NDArray[np.uint8]]
     labels: NDArray[np.uint8]
     brain: NDArray[np.bool_]
+    plausible: tuple[NDArray[np.bool_], ...]
     saliency: NDArray[np.float32] | None
     middle: NDArray[np.float64]
     reference: Sequence
@@ -127,11 +130,17 @@ class Scene:
             images={sequence: image[box] for sequence, image in self.images.items()},
             labels=self.labels[box],
             brain=self.brain[box],
+            plausible=tuple(mask[box] for mask in self.plausible),
             saliency=None if self.saliency is None else self.saliency[box],
             middle=self.middle - [edge.start for edge in box],
             reference=self.reference,
             box=_within(self.box, box),
         )
+
+    @property
+    def axial_index(self) -> int:
+        """Index of the axial slice where the tumour (else the brain) is largest."""
+        return next(index for plane, index in self.largest_sections() if plane is AXIAL)
 
     def place(self, plane: Plane, index: int) -> str:
         """Say how far from the middle of the brain a slice lies: ``"S 12 mm"``."""
@@ -139,18 +148,43 @@ class Scene:
         return f"{plane.directions[position < 0]} {abs(position)} mm"
 
     def panel(
-        self, plane: Plane, index: int, sequence: Sequence, title: str, *, salient: bool = False
+        self,
+        plane: Plane,
+        index: int,
+        sequence: Sequence,
+        title: str,
+        *,
+        salient: bool = False,
+        outlines: dict[str, str] | None = None,
     ) -> Panel:
-        """Draw one slice of one sequence, with the map of reasons over it if it shall be `salient`."""
-        grey = _section(self.images[sequence], plane, index)
-        labels = _section(self.labels, plane, index)
-        outlines = {label.name.lower(): _path(labels == label) for label in Label}
-        outlines["brain"] = _path(_section(self.brain, plane, index))
+        """Draw one slice of one sequence.
+
+        Args:
+            plane: of the slice.
+            index: of the slice.
+            sequence: whose image is drawn.
+            title: of the picture.
+            salient: whether the map of reasons lies over it.
+            outlines: of this slice, where they are traced already.
+        """
+        grey = section(self.images[sequence], plane, index)
         height, width = grey.shape
         overlay = None
         if salient and self.saliency is not None:
-            overlay = _heat(_section(self.saliency, plane, index))
-        return Panel(title, (width, height), plane.edges, _jpeg(grey), outlines, overlay)
+            overlay = _heat(section(self.saliency, plane, index))
+        traced = self.outlines(plane, index) if outlines is None else outlines
+        return Panel(title, (width, height), plane.edges, _jpeg(grey), traced, overlay)
+
+    def outlines(self, plane: Plane, index: int) -> dict[str, str]:
+        """Trace the sub-regions and the brain in a slice, each as an SVG path."""
+        labels = section(self.labels, plane, index)
+        traced = {label.name.lower(): _path(labels == label) for label in Label}
+        return traced | {"brain": _path(section(self.brain, plane, index))}
+
+    def tumour_outlines(self, plane: Plane, index: int) -> dict[str, str]:
+        """Trace the ``whole`` tumour in a slice, and all other ``plausible`` outlines of it in one path."""
+        others = (_path(section(mask, plane, index)) for mask in self.plausible)
+        return {"whole": _path(section(self.labels, plane, index) > 0), "plausible": "".join(others)}
 
     def largest_sections(self) -> Iterator[tuple[Plane, int]]:
         """Find the slice of each plane where the tumour is largest (the brain, if there is no tumour)."""
@@ -173,6 +207,7 @@ def look_at(result: Result) -> Scene:
         },
         labels=np.asarray(result.tumour.labels.array, dtype=np.uint8),
         brain=brain,
+        plausible=tuple(outline.mask for outline in result.tumour.outlines),
         saliency=None if saliency is None else _scaled(saliency, prepared.brain),
         middle=np.array([(edge.start + edge.stop - 1) / 2 for edge in box_around(brain)]),
         reference=prepared.reference,
@@ -184,17 +219,38 @@ def look_at(result: Result) -> Scene:
 def draw_planes(scene: Scene) -> tuple[Row, ...]:
     """Draw every sequence in three planes, each through the tumour's (else the brain's) largest section.
 
-    Sequences stand side by side, a row for each plane; one or two of them get a row each instead.
+    Sequences stand side by side, a row for each plane; one or two of them get a row each instead. The first picture
+    of a sequence is the axial one.
     """
     if len(scene.images) <= 2:
         return tuple(_three_planes(scene, sequence) for sequence in scene.images)
-    return tuple(
-        Row(
-            f"{plane.name.capitalize()}, {scene.place(plane, index)}",
-            tuple(scene.panel(plane, index, sequence, sequence.word) for sequence in scene.images),
-        )
-        for plane, index in scene.largest_sections()
-    )
+    rows = []
+    for plane, index in scene.largest_sections():
+        traced = scene.outlines(plane, index)
+        panels = (scene.panel(plane, index, each, each.word, outlines=traced) for each in scene.images)
+        rows.append(Row(f"{plane.name.capitalize()}, {scene.place(plane, index)}", tuple(panels)))
+    return tuple(rows)
+
+
+def axial_panels(scene: Scene, planes: tuple[Row, ...]) -> dict[Sequence, Panel]:
+    """Find the axial picture of each sequence among those that `draw_planes` drew, in the order of display."""
+    axial = planes[0].panels if len(scene.images) > 2 else tuple(row.panels[0] for row in planes)
+    return dict(zip(scene.images, axial, strict=True))
+
+
+def key_pictures(scene: Scene, planes: tuple[Row, ...]) -> Row:
+    """Take the axial pictures that tell most, up to three, with the outline and all other plausible ones.
+
+    Args:
+        scene: what there is to see.
+        planes: as `draw_planes` drew them; nothing is drawn twice.
+    """
+    index = scene.axial_index
+    drawn = axial_panels(scene, planes)
+    traced = scene.tumour_outlines(AXIAL, index)
+    shown = [sequence for sequence in STRUCTURAL if sequence in drawn][:KEY_PICTURES]
+    panels = (replace(drawn[each], title=each.word, outlines=traced) for each in shown)
+    return Row(f"Axial, {scene.place(AXIAL, index)}", tuple(panels))
 
 
 def coloured_panel(scene: Scene, plane: Plane, index: int, title: str, colours: NDArray[np.uint8]) -> Panel:
@@ -208,7 +264,7 @@ def coloured_panel(scene: Scene, plane: Plane, index: int, title: str, colours: 
         colours: RGBA of every voxel of the scene, (i, j, k, 4).
     """
     overlay = Picture.fromarray(np.ascontiguousarray(_turned(np.take(colours, index, axis=plane.axis))))
-    return replace(scene.panel(plane, index, scene.reference, title), overlay=_data_uri(overlay, "png"))
+    return replace(scene.panel(plane, index, scene.reference, title), overlay=data_uri(overlay, "png"))
 
 
 def draw_saliency(scene: Scene) -> Row | None:
@@ -241,10 +297,11 @@ def draw_strips(scene: Scene) -> tuple[Row, ...]:
     slices = [int(k) for k in np.unique(steps.round())]
     pairs = ((Sequence.T1C, Sequence.T1), (Sequence.FLAIR, Sequence.T2))
     shown = [next((s for s in pair if s in scene.images), None) for pair in pairs]
+    traced = {k: close.outlines(AXIAL, k) for k in slices}
     return tuple(
         Row(
             sequence.word,
-            tuple(close.panel(AXIAL, k, sequence, close.place(AXIAL, k)) for k in slices),
+            tuple(close.panel(AXIAL, k, sequence, close.place(AXIAL, k), outlines=traced[k]) for k in slices),
         )
         for sequence in shown
         if sequence is not None
@@ -278,7 +335,7 @@ def _scaled(saliency: Volume, brain: Volume) -> NDArray[np.float32]:
     return cast(NDArray[np.float32], np.clip(inside / max(float(largest), 1e-12), -1.0, 1.0))
 
 
-def _section(array: NDArray[Any], plane: Plane, index: int) -> NDArray[Any]:
+def section(array: NDArray[Any], plane: Plane, index: int) -> NDArray[Any]:
     """Cut a RAS+ array and turn the cut as it is displayed: rows from top, columns from the left."""
     return _turned(np.take(array, index, axis=plane.axis))
 
@@ -293,17 +350,18 @@ def _jpeg(grey: NDArray[np.uint8]) -> str:
     picture = Picture.fromarray(np.ascontiguousarray(grey))
     size = (width * PIXELS_PER_MM, height * PIXELS_PER_MM)
     picture = picture.resize(size, Picture.Resampling.BICUBIC)
-    return _data_uri(picture, "jpeg", quality=85)
+    return data_uri(picture, "jpeg", quality=85)
 
 
 def _heat(saliency: NDArray[np.float32]) -> str:
     """Colour a section of a signed map: the colour says to which answer, the opacity how much."""
     colour = np.where((saliency > 0)[..., None], TOWARDS_MUTANT, TOWARDS_WILDTYPE).astype(np.uint8)
     opacity = (200 * np.abs(saliency)).astype(np.uint8)
-    return _data_uri(Picture.fromarray(np.dstack([colour, opacity])), "png")
+    return data_uri(Picture.fromarray(np.dstack([colour, opacity])), "png")
 
 
-def _data_uri(picture: Picture.Image, kind: str, **options: int) -> str:
+def data_uri(picture: Picture.Image, kind: str, **options: int) -> str:
+    """Write a picture as a data URI."""
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
     return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"

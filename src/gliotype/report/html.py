@@ -12,9 +12,14 @@ from datetime import UTC, datetime
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from gliotype.report import words
-from gliotype.report.figures import draw_planes, draw_saliency, draw_strips, look_at
+from gliotype.report.context import GROUPS, NOT_THIS_PATIENT
+from gliotype.report.difference import DifferencePage, draw_difference
+from gliotype.report.drawing import Drawing
+from gliotype.report.figures import Row, draw_planes, draw_saliency, draw_strips, key_pictures, look_at
 from gliotype.report.nifti import mapped_finding
-from gliotype.report.perfusion import draw_perfusion
+from gliotype.report.perfusion import PerfusionPage, draw_perfusion
+from gliotype.report.summary import Summary, summarise
+from gliotype.report.waterfall import draw_waterfall
 from gliotype.study import Acquisition, Finding, Image, Measurements, Result, Sequence
 from gliotype.text import percent
 
@@ -39,8 +44,58 @@ class Group:
     rows: tuple[tuple[str, float | None, str], ...]
 
 
-def render_html(result: Result) -> str:
-    """Write the report of a result as one HTML page with style and pictures inside, without scripts."""
+@dataclass(frozen=True, eq=False)
+class Pictures:
+    """Everything that is drawn of a result, once for the page and the PDF.
+
+    Attributes:
+        waterfall: how the answer adds up, or None where there is no probability.
+        key: the three pictures of the first screen.
+        planes: every sequence in three planes.
+        strips: slices through the tumour.
+        saliency: the map of reasons, or None.
+        difference: T2, FLAIR and their difference, or None.
+        perfusion: curves, maps and arteries, or None.
+    """
+
+    waterfall: Drawing | None
+    key: Row
+    planes: tuple[Row, ...]
+    strips: tuple[Row, ...]
+    saliency: Row | None
+    difference: DifferencePage | None
+    perfusion: PerfusionPage | None
+
+
+def draw_pictures(result: Result, summary: Summary) -> Pictures:
+    """Draw everything that the report shows.
+
+    Args:
+        result: of a run.
+        summary: of the same result.
+    """
+    scene = look_at(result)
+    planes = draw_planes(scene)
+    return Pictures(
+        waterfall=None if summary.waterfall is None else draw_waterfall(summary.waterfall),
+        key=key_pictures(scene, planes),
+        planes=planes,
+        strips=draw_strips(scene),
+        saliency=draw_saliency(scene),
+        difference=draw_difference(result, scene, planes),
+        perfusion=draw_perfusion(result, scene),
+    )
+
+
+def render_html(result: Result, summary: Summary | None = None, pictures: Pictures | None = None) -> str:
+    """Write the report of a result as one HTML page with style and pictures inside, without scripts.
+
+    Args:
+        result: of a run.
+        summary: of the same result, where it is made already.
+        pictures: of the same result, where they are drawn already.
+    """
+    summary = summary or summarise(result)
     environment = Environment(
         loader=PackageLoader("gliotype.report"),
         autoescape=True,
@@ -54,25 +109,23 @@ def render_html(result: Result) -> str:
         "interval": words.interval_words,
         "number": words.number,
         "label": words.label_words,
-        "age": words.age_words,
+        "method": words.method_words,
         "largest_contribution": _largest_contribution,
         "unsourced": words.without_sources(result),
     }
-    scene = look_at(result)
     chosen = list(result.study.chosen.values())
     series = [_series(n, image) for n, image in enumerate(result.study.images, start=1)]
     return environment.get_template("report.html.j2").render(
         result=result,
-        prediction=result.prediction,
-        call=words.CALL_WORDS[result.call],
+        summary=summary,
+        pictures=pictures or draw_pictures(result, summary),
         tumour=result.tumour,
         regions=words.REGION_WORDS,
-        planes=draw_planes(scene),
-        strips=draw_strips(scene),
-        saliency=draw_saliency(scene),
+        regions_ml=result.tumour.regions_ml,
+        volume_ml=result.tumour.volume_ml,
         mapped=mapped_finding(result),
-        perfusion=draw_perfusion(result, scene),
         findings=_answering_first(result),
+        main_method=result.prediction.method,
         missing=[sequence for sequence in Sequence if sequence not in result.study.chosen],
         unmeasured=_unmeasured(result),
         series_chosen=[
@@ -82,13 +135,15 @@ def render_html(result: Result) -> str:
             line for line, image in zip(series, result.study.images, strict=True) if image not in chosen
         ],
         groups=_groups(result.measurements),
+        context=GROUPS,
+        not_this_patient=NOT_THIS_PATIENT,
         research_use=words.RESEARCH_USE,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
     )
 
 
 def _answering_first(result: Result) -> list[Finding]:
-    """Put the finding on which the answer rests first."""
+    """Put the finding that contributes most first."""
     return sorted(result.findings, key=lambda finding: finding.method != result.prediction.method)
 
 

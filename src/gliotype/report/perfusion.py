@@ -23,10 +23,9 @@ COLOURS = {
     Region.WHOLE: "#1b2733",
     Region.WHITE_MATTER: "#8a97a3",
 }
-ATTENTION = "#7e57c2"
+PHASES = ("#9aa7b3", "#5e3c99", "#b2abd2", "#e66101", "#fdb863", "#1b9e77")
+"""Colours of the phases of the bolus, in their order in time."""
 ARTERIES = "#ff2d2d"
-WIDE_S = 15.0
-"""A phase longer than this has its name written level."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +94,7 @@ def draw_perfusion(result: Result, scene: Scene) -> PerfusionPage | None:
 
 
 def draw_curves(perfusion: Perfusion, attention: Attention | None) -> str:
-    """Draw the regions' curves with the attention behind them, and the arterial input function.
+    """Draw the regions' curves and the arterial input function, with the attention in a strip of its own beneath.
 
     Args:
         perfusion: as measured.
@@ -105,27 +104,30 @@ def draw_curves(perfusion: Perfusion, attention: Attention | None) -> str:
         SVG as a data URI; the same input gives the same text.
     """
     with rc_context({"svg.hashsalt": "gliotype", "font.size": 9}):
-        figure = Figure(figsize=(9.5, 3.8), layout="constrained")
-        left, right = figure.subplots(1, 2, width_ratios=(2.2, 1))
+        height = 3.8 if attention is None else 4.9
+        figure = Figure(figsize=(9.5, height), layout="constrained")
+        grid = figure.add_gridspec(
+            1 if attention is None else 2,
+            2,
+            width_ratios=(2.2, 1),
+            height_ratios=(1,) if attention is None else (3.2, 1),
+        )
+        left, right = figure.add_subplot(grid[0, 0]), figure.add_subplot(grid[0, 1])
         steady = slice(perfusion.bolus.start, None)
         times = (perfusion.times_s - perfusion.times_s[perfusion.bolus.arrival])[steady]
-        if attention is not None:
-            _draw_attention(left, attention)
         for region, curve in perfusion.curves.items():
             label = f"{words.label_words(region.value)} ({curve.voxels} voxels)"
             width = 1.8 if region is Region.WHOLE else 1.2
-            left.plot(
-                times,
-                100 * curve.relative_signal[steady],
-                color=COLOURS[region],
-                label=label,
-                linewidth=width,
-            )
+            signal = 100 * curve.relative_signal[steady]
+            left.plot(times, signal, color=COLOURS[region], label=label, linewidth=width)
         left.set(xlabel="seconds from the bolus' arrival", ylabel="signal, % of baseline")
         left.legend(frameon=False, fontsize=8, loc="lower right")
         right.plot(times, perfusion.arterial.delta_r2[steady], color=ARTERIES)
         right.set(xlabel="seconds from the bolus' arrival", ylabel="arterial ΔR2* (1/s)")
-        for axes in (left, right):
+        if attention is not None:
+            _draw_attention(figure.add_subplot(grid[1, 0], sharex=left), attention)
+            _list_phases(figure.add_subplot(grid[1, 1]), attention)
+        for axes in figure.axes:
             axes.spines[["top", "right"]].set_visible(False)
         buffer = io.BytesIO()
         figure.savefig(buffer, format="svg", metadata={"Date": None})
@@ -133,35 +135,38 @@ def draw_curves(perfusion: Perfusion, attention: Attention | None) -> str:
 
 
 def _draw_attention(axes: Axes, attention: Attention) -> None:
-    """Shade the attention of each time on a scale of its own, and name the phases above."""
-    behind = axes.twinx()
-    behind.fill_between(attention.times_s, attention.weight, color=ATTENTION, alpha=0.25, linewidth=0)
-    behind.set_ylim(0, 1.3 * max(float(attention.weight.max()), 1e-6))
-    behind.set_yticks([])
-    behind.spines[["top", "right"]].set_visible(False)
+    """Fill the attention of each time, in the colour of its phase."""
     names = np.array(attention.phases)
-    seen = attention.weight > 0
-    for name in dict.fromkeys(attention.phases):
-        inside = attention.times_s[(names == name) & seen]
-        if inside.size:
-            share = float(attention.weight[names == name].sum())
-            wide = np.ptp(inside) > WIDE_S
-            behind.annotate(
-                f"{name} {100 * share:.0f} %",
-                (float(inside.mean()), 1.02),
-                xycoords=("data", "axes fraction"),
-                ha="center" if wide else "left",
-                va="bottom",
-                fontsize=7,
-                color=ATTENTION,
-                rotation=0 if wide else 45,
-                rotation_mode="anchor",
-            )
+    for name, colour in zip(phase_shares(attention), PHASES, strict=False):
+        inside = (names == name) & (attention.weight > 0)
+        if inside.any():
+            # The step to the next phase is filled too.
+            reach = np.flatnonzero(inside)
+            until = slice(reach[0], min(reach[-1] + 2, len(names)))
+            axes.fill_between(attention.times_s[until], attention.weight[until], color=colour, linewidth=0)
+    axes.set(ylabel="attention", yticks=[], ylim=(0, 1.05 * max(float(attention.weight.max()), 1e-6)))
+
+
+def _list_phases(axes: Axes, attention: Attention) -> None:
+    """List the phases with their shares of the attention, apart from any curve."""
+    axes.set_axis_off()
+    for n, ((name, share), colour) in enumerate(zip(phase_shares(attention).items(), PHASES, strict=False)):
+        height = 0.92 - 0.19 * n
+        axes.plot([0.02], [height], "s", color=colour, transform=axes.transAxes, clip_on=False)
+        axes.text(0.07, height, f"{name} {100 * share:.0f} %", va="center", transform=axes.transAxes)
+
+
+def phase_shares(attention: Attention) -> dict[str, float]:
+    """Add the attention up within each phase of the bolus, in their order in time."""
+    names = np.array(attention.phases)
+    return {
+        str(name): float(attention.weight[names == name].sum()) for name in dict.fromkeys(attention.phases)
+    }
 
 
 def _draw_maps(perfusion: Perfusion, series: DscSeries, prepared: PreparedStudy, scene: Scene) -> Row:
     """Colour the maps over the reference image in the tumour's largest axial section."""
-    index = next(index for plane, index in scene.largest_sections() if plane is AXIAL)
+    index = scene.axial_index
     first = scene.panel(AXIAL, index, scene.reference, scene.reference.word)
     panels = [first]
     for name, shown in MAPS.items():

@@ -22,6 +22,28 @@ REGION_WORDS = {
     "oedema": "Oedema and infiltrated tissue",
 }
 
+METHOD_WORDS = {
+    "age": "age",
+    "radiomics": "radiomics",
+    "hybrid": "hybrid network",
+    "mismatch": "T2-FLAIR mismatch",
+    "adc": "ADC",
+    "perfusion": "perfusion network",
+}
+
+SOURCE_WORDS = {
+    "outline": "which outline of the tumour is right",
+    "hospital": "the difference between hospitals",
+    "weights": "how much each method counts",
+    "coefficients": "the uncertainty of the methods themselves",
+}
+"""What varies in the range of an answer."""
+
+SOURCE_ADVICE = {
+    "outline": "look at the outline, and give a corrected one with --mask",
+    "hospital": "a calibration with patients of this clinic would narrow it",
+}
+
 _UNIT_WORDS = {"1": "", "mm2": "mm²", "mm3": "mm³"}
 
 RESEARCH_USE = "Research use only: not a medical device, not for diagnosis or treatment decisions."
@@ -49,6 +71,18 @@ def interval_words(interval: tuple[float, float] | None) -> str:
     return f"95 % interval {percent(interval[0])} to {percent(interval[1])}"
 
 
+def range_words(interval: tuple[float, float] | None) -> str:
+    """Write the range of an answer.
+
+    Example:
+        >>> range_words((0.712, 0.95)), range_words(None)
+        ('range 71 % to 95 %', 'no range')
+    """
+    if interval is None:
+        return "no range"
+    return f"range {percent(interval[0])} to {percent(interval[1])}"
+
+
 def number(value: float | None, unit: str = "") -> str:
     """Write a measured number with about three significant digits and its unit; None is a dash.
 
@@ -74,6 +108,16 @@ def age_words(age: float | None) -> str:
         ('44 years', 'age not given')
     """
     return "age not given" if age is None else f"{age:.3g} years"
+
+
+def method_words(name: str) -> str:
+    """Name a method as readers know it.
+
+    Example:
+        >>> method_words("mismatch"), method_words("new_method")
+        ('T2-FLAIR mismatch', 'new method')
+    """
+    return METHOD_WORDS.get(name, label_words(name))
 
 
 def label_words(name: str) -> str:
