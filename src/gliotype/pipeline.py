@@ -125,7 +125,7 @@ def _predict(inputs: Inputs, subject: Subject, settings: Settings, threads: int,
             prepared, tumour, measurements, study.subject, settings.prevalence
         )
     with clock("answer"):
-        prediction = answer(prepared, tumour, measurements, study.subject, settings)
+        prediction = answer(study, prepared, tumour, measurements, settings)
     return Result(
         study=study,
         prepared=prepared,

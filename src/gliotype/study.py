@@ -155,12 +155,14 @@ class Study:
         images: every image that was read, the chosen one of each sequence first among its kind.
         warnings: what a referee should know about the input, one sentence each.
         not_read: what was found beside the images and not read.
+        surgery: the words of a description that tell of an earlier operation or biopsy, or None.
     """
 
     subject: Subject
     images: tuple[Image, ...]
     warnings: tuple[str, ...] = ()
     not_read: tuple[NotRead, ...] = ()
+    surgery: str | None = None
 
     @property
     def chosen(self) -> dict[Sequence, Image]:

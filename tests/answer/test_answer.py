@@ -137,7 +137,7 @@ def test_thresholds_can_be_set() -> None:
 
 def test_no_tumour_has_no_probability() -> None:
     result = make_no_tumour()
-    found = answer(result.prepared, result.tumour, result.measurements, result.subject, Settings())
+    found = answer(result.study, result.prepared, result.tumour, result.measurements, Settings())
     assert (found.call, found.probability, found.interval) == (Call.NO_TUMOUR, None, None)
 
 

@@ -8,11 +8,12 @@ from scipy.special import expit, logit
 
 from gliotype.answer.call import call_of
 from gliotype.answer.combine import Statements, evidence_by_outline, spread, total_evidence, weigh
+from gliotype.answer.gate import gate
 from gliotype.answer.model import AnswerModel, Hospital, answer_model
 from gliotype.answer.site import SiteCalibration
 from gliotype.answer.statements import collect_statements
 from gliotype.predictors import DEFAULT_PREVALENCE
-from gliotype.study import Call, Measurements, Prediction, PreparedStudy, Subject, Tumour
+from gliotype.study import Call, Measurements, Prediction, PreparedStudy, Study, Tumour
 
 NO_TUMOUR = "No tumour was found, so there is nothing to predict."
 NO_EVIDENCE = "No method applies to this study, so nothing is known beyond the prevalence."
@@ -41,24 +42,29 @@ class Settings:
 
 
 def answer(
+    study: Study,
     prepared: PreparedStudy,
     tumour: Tumour,
     measurements: Measurements,
-    subject: Subject,
     settings: Settings,
 ) -> Prediction:
     """Ask every method for every plausible outline, add the evidence to the prior, and make the call.
 
     Args:
-        prepared: images on the 1 mm grid.
+        study: as it was read.
+        prepared: its images on the 1 mm grid.
         tumour: with its other plausible outlines; without a tumour there is no answer.
         measurements: of the drawn outline.
-        subject: the patient.
         settings: prevalence and thresholds.
     """
     if not tumour.found:
         return Prediction(Call.NO_TUMOUR, None, None, settings.prevalence, NO_TUMOUR)
-    return answer_from(collect_statements(prepared, tumour, measurements, subject), settings, answer_model())
+    return answer_from(
+        collect_statements(prepared, tumour, measurements, study.subject),
+        settings,
+        answer_model(),
+        gate(study, prepared, tumour, measurements),
+    )
 
 
 def answer_from(

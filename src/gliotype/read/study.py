@@ -16,11 +16,12 @@ from gliotype.read.files import Format, Found, open_source
 from gliotype.read.identify import keywords as words
 from gliotype.read.identify.by_header import (
     SURE,
+    SURGERY_TOLD,
     Identity,
+    after_contrast,
     identify,
     modality_word,
-    own_contrast,
-    surgery_remark,
+    surgery_words,
 )
 from gliotype.read.identify.choose import HEAD_MM, Candidate, preference, ranked, reach_mm
 from gliotype.read.identify.context import without_common_evidence
@@ -270,6 +271,7 @@ def _study(gathered: _Gathered, subject: Subject) -> Study:
         warnings += _age_remark([c.series.examination for c, _ in ordered.values()])
     warnings += loss_warning(gathered.not_read, len(unused), _missed(gathered))
     everyone = [c.series.examination for c, _ in ordered.values()]
+    told = [surgery_words(c.series.info, c.series.examination.description) for c, _ in ordered.values()]
     return Study(
         subject=replace(
             subject,
@@ -281,6 +283,7 @@ def _study(gathered: _Gathered, subject: Subject) -> Study:
         images=(*images, *(_image(candidate, None) for candidate in unused)),
         warnings=tuple(dict.fromkeys(warnings)),
         not_read=tuple(gathered.not_read),
+        surgery=next(filter(None, told), None),
     )
 
 
@@ -311,6 +314,10 @@ def _different_patients(used: Iterable[tuple[Candidate, Loaded]]) -> list[str]:
     return []
 
 
+def _enhanced_flair(candidate: Candidate) -> bool:
+    return candidate.identity.sequence is Sequence.FLAIR and after_contrast(candidate.series.info)
+
+
 def _image(candidate: Candidate, loaded: Loaded | None) -> Image:
     series, identity = candidate.series, candidate.identity
     acquisition = replace(series.info.acquisition, spin_echo=_spin_echo(series.info.scanning))
@@ -318,7 +325,7 @@ def _image(candidate: Candidate, loaded: Loaded | None) -> Image:
         acquisition = replace(
             acquisition,
             frame_times_s=loaded.frame_times_s,
-            contrast=True if identity.sequence is Sequence.T1C else acquisition.contrast,
+            contrast=identity.sequence is Sequence.T1C or _enhanced_flair(candidate) or acquisition.contrast,
         )
     return Image(
         volume=loaded.volume if loaded is not None else unread_volume(series),
@@ -337,11 +344,10 @@ def _spin_echo(scanning: frozenset[str]) -> bool | None:
 
 def _remarks(candidate: Candidate) -> list[str]:
     """List what a referee should know about an image that is used."""
-    series, identity = candidate.series, candidate.identity
-    info = series.info
-    remarks = surgery_remark(info, series.examination.description)
-    said = own_contrast(info)
-    if identity.sequence is Sequence.FLAIR and (info.acquisition.contrast or (said and said[0].given)):
+    series, identity, info = candidate.series, candidate.identity, candidate.series.info
+    told = surgery_words(info, series.examination.description)
+    remarks = [SURGERY_TOLD.format(told)] if told else []
+    if _enhanced_flair(candidate):
         remarks.append(
             f"{series.source}: the FLAIR was acquired after contrast; its brightness may come from the agent."
         )

@@ -114,16 +114,17 @@ def identify(info: SeriesInfo) -> Identity:
     return Identity(_plain(kind), confidence, _sentence(reason), possible_mask=possible_mask)
 
 
-def surgery_remark(info: SeriesInfo, study_description: str) -> list[str]:
-    """Warn, in a list of one or none, if a description tells of an earlier operation."""
+SURGERY_TOLD = (
+    "A description says '{}': the methods are for tumours before any operation, "
+    "so make sure that no surgery or biopsy came before this examination."
+)
+"""What is said of such words."""
+
+
+def surgery_words(info: SeriesInfo, study_description: str) -> str | None:
+    """Return the words of a description that tell of an earlier operation or biopsy, or None."""
     texts = [*(text for _, text in info.all_texts), study_description]
-    word = next((word for text in texts if (word := words.match_surgery(text))), None)
-    if word is None:
-        return []
-    return [
-        f"A description says '{word}': the methods are for tumours before any operation, "
-        "so make sure that no surgery or biopsy came before this examination."
-    ]
+    return next((found for text in texts if (found := words.match_surgery(text))), None)
 
 
 def own_contrast(info: SeriesInfo) -> tuple[ContrastMatch, str] | None:
@@ -136,6 +137,12 @@ def own_contrast(info: SeriesInfo) -> tuple[ContrastMatch, str] | None:
         ),
         None,
     )
+
+
+def after_contrast(info: SeriesInfo) -> bool:
+    """Tell whether header, name or description say that an image was acquired after contrast agent."""
+    said = own_contrast(info)
+    return bool(info.acquisition.contrast or (said and said[0].given))
 
 
 def modality_word(modality: str) -> str:

@@ -26,6 +26,7 @@ from gliotype.train.common.ridge import fit_model, mean_auroc, out_of_fold_log_o
 from gliotype.train.radiomics.cards import card
 from gliotype.train.radiomics.errors import MeasurementErrors
 from gliotype.train.radiomics.public_tables import Cohort, read_tcga, read_ucsf, read_upenn
+from gliotype.train.radiomics.typical import fit_distribution
 
 Floats = NDArray[np.float64]
 
@@ -86,6 +87,7 @@ def fit(
             **_header("radiomics", seed, ucsf),
             "derived": DERIVED,
             "errors": None if errors is None else errors.to_json(),
+            "typical": fit_distribution(ucsf, errors, seed).to_json(),
             "models": [_submodel(ucsf, parts, seed, resamples, errors, progress) for parts in submodels()],
         },
     }

@@ -1,0 +1,272 @@
+"""The gate: reasons why no definite call may be made on a study, whatever its evidence says.
+
+The methods were fitted and tested on pre-operative images of adults with diffuse glioma. They give a number for
+anything, white noise included, so what they are given is checked first. Each check is one function that returns a
+sentence, or an empty text where it finds nothing. A study that does not pass keeps its probability and gets no definite
+call.
+"""
+
+from __future__ import annotations
+
+from gliotype.answer.image_checks import (
+    cavity_ml,
+    edge_fraction,
+    explained_by_anatomy,
+    least_agreement,
+)
+from gliotype.answer.typical import feature_distribution, image_response
+from gliotype.read.identify.by_header import SURE
+from gliotype.study import STRUCTURAL, Measurements, PreparedStudy, Sequence, Study, Subject, Tumour
+from gliotype.text import percent
+
+ADULT_YEARS = 18.0
+"""Age below which the methods do not hold: gliomas of children are other tumours (WHO 2021, paediatric type)."""
+
+FITTED_ON = frozenset({Sequence.T1C, Sequence.T2, Sequence.FLAIR})
+"""Sequences from which the methods draw their evidence."""
+
+FEWEST_IMAGES = 2
+"""Of `FITTED_ON`; a single one led to a definite call on a stroke."""
+
+LEAST_SIMILARITY = 0.5
+LEAST_OVERLAP = 0.8
+"""Similarity and overlap of a registration below which `prepare` warns, too; development patients: >= 0.59, >= 0.90."""
+
+PLAUSIBLE_SCALES = (0.7, 1.65)
+"""Scaling of a head to MNI152; a wrong slice distance in the header stretches 4 development patients, by up to 1.57."""
+
+LEAST_BRAIN_AGREEMENT = 0.75
+"""Dice of the brain with the atlas's below which `prepare` does not believe it; development patients: >= 0.90."""
+
+LEAST_EXPLAINED = 0.01
+"""Part of an image's variance that anatomy must explain in at least one image.
+
+Development patients: at least 0.04, and 0.11 where there is more than a FLAIR. White noise: at most 0.002.
+"""
+
+LEAST_AGREEMENT = 0.6
+"""Dice of the outline of a single network pass or mirror side with the drawn one; development patients: >= 0.74."""
+
+MOST_AT_EDGE = 0.35
+"""Fraction of the outline within 3 mm of the brain's surface; development patients: at most 0.18."""
+
+RESPONSES = (0.5, 15.0)
+"""How far images move the maps of Model 2; development patients: 1.4 to 9.5 (FLAIR alone 0.7); white noise: <= 0.3."""
+
+MOST_CAVITY_ML = 2.0
+"""Volume of a cavity that is open to the brain's surface; development patients: at most 0.2 ml."""
+
+
+def gate(
+    study: Study, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements
+) -> tuple[str, ...]:
+    """List the reasons why no definite call may be made.
+
+    Args:
+        study: as it was read.
+        prepared: its images on the 1 mm grid.
+        tumour: found or given, not empty.
+        measurements: of the drawn outline.
+
+    Returns:
+        One sentence for each reason; none where the study passes.
+    """
+    mask = tumour.mask
+    reasons = (
+        under_age(study.subject),
+        surgery(study),
+        contrast_enhanced_flair(study),
+        doubtful_identification(study),
+        doubtful_registration(prepared),
+        doubtful_brain(prepared),
+        too_few_images(prepared),
+        no_anatomy(explained_by_anatomy(prepared, mask)),
+        passes_disagree(least_agreement(tumour)),
+        at_the_edge(edge_fraction(prepared, mask)),
+        resection_cavity(cavity_ml(prepared, mask)),
+        unlike_training(measurements),
+        unread_images(prepared, tumour),
+    )
+    return tuple(filter(None, reasons))
+
+
+def under_age(subject: Subject) -> str:
+    """Stop children.
+
+    Example:
+        >>> under_age(Subject("a", age=12.0))
+        'The patient is under 18: all methods are for adults with diffuse glioma.'
+        >>> under_age(Subject("a", age=18.0)), under_age(Subject("a"))
+        ('', '')
+    """
+    if subject.age is None or subject.age >= ADULT_YEARS:
+        return ""
+    return f"The patient is under {ADULT_YEARS:.0f}: all methods are for adults with diffuse glioma."
+
+
+def surgery(study: Study) -> str:
+    """Stop examinations whose descriptions tell of earlier surgery or biopsy."""
+    if study.surgery is None:
+        return ""
+    return (
+        f"A description says '{study.surgery}': the methods are for tumours before any operation, "
+        "and surgery or biopsy changes what they measure."
+    )
+
+
+def contrast_enhanced_flair(study: Study) -> str:
+    """Stop examinations whose FLAIR was acquired after contrast agent: it no longer shows the T2-FLAIR relation."""
+    flair = study.chosen.get(Sequence.FLAIR)
+    if flair is None or not flair.acquisition.contrast:
+        return ""
+    return "The FLAIR was acquired after contrast agent, which brightens enhancing tumour on it, too."
+
+
+def doubtful_identification(study: Study) -> str:
+    """Stop examinations in which a structural image may be another one than it was taken for."""
+    doubtful = [
+        f"{sequence.word} ({image.confidence:.2f})"
+        for sequence, image in study.chosen.items()
+        if sequence in STRUCTURAL and image.confidence < SURE
+    ]
+    if not doubtful:
+        return ""
+    return (
+        f"Which image is which is uncertain, by the confidence of its identification: {', '.join(doubtful)}; "
+        "name the files (--t1, --t1c, --t2, --flair)."
+    )
+
+
+def doubtful_registration(prepared: PreparedStudy) -> str:
+    """Stop studies whose structural images were not brought together, or not brought to the atlas.
+
+    Example:
+        >>> from types import SimpleNamespace
+        >>> quality = {"FLAIR to T1C: similarity": 0.31, "FLAIR to T1C: overlap": 0.9}
+        >>> doubtful_registration(SimpleNamespace(quality=quality))
+        'The registration of FLAIR to T1C is doubtful (similarity 0.31): look at the pictures.'
+    """
+    found: dict[str, list[str]] = {}
+    for key, value in prepared.quality.items():
+        pair, _, what = key.partition(": ")
+        if pair.split(" to ")[0] in STRUCTURAL and _is_doubtful(what, value):
+            found.setdefault(pair, []).append(f"{what} {value:.2f}")
+    if not found:
+        return ""
+    pairs = "; ".join(f"{pair} is doubtful ({', '.join(issues)})" for pair, issues in found.items())
+    return f"The registration of {pairs}: look at the pictures."
+
+
+def _is_doubtful(what: str, value: float) -> bool:
+    least, most = PLAUSIBLE_SCALES
+    return {
+        "similarity": value < LEAST_SIMILARITY,
+        "overlap": value < LEAST_OVERLAP,
+        "smallest scale": value < least,
+        "largest scale": value > most,
+    }.get(what, False)
+
+
+def doubtful_brain(prepared: PreparedStudy) -> str:
+    """Stop studies whose brain was not found."""
+    agreement = prepared.quality.get("brain: agreement with the atlas", 1.0)
+    if agreement >= LEAST_BRAIN_AGREEMENT:
+        return ""
+    return f"The brain was not found with certainty (overlap with the atlas {agreement:.2f})."
+
+
+def too_few_images(prepared: PreparedStudy) -> str:
+    """Stop studies that lack most of the sequences on which the methods rest."""
+    there = [s.word for s in STRUCTURAL if s in FITTED_ON and s in prepared.images]
+    if len(there) >= FEWEST_IMAGES:
+        return ""
+    return (
+        f"Of T1c, T2 and FLAIR the study has {f'only {there[0]}' if there else 'none'}: a definite call needs at least "
+        f"{FEWEST_IMAGES} of them."
+    )
+
+
+def no_anatomy(explained: float) -> str:
+    """Stop images that do not show a brain, such as noise.
+
+    Args:
+        explained: see `explained_by_anatomy`.
+    """
+    if explained >= LEAST_EXPLAINED:
+        return ""
+    return "No image shows the grey and white matter of a brain where they are expected."
+
+
+def passes_disagree(agreement: tuple[str, float] | None) -> str:
+    """Stop tumours that one look of the network draws quite differently.
+
+    Args:
+        agreement: see `least_agreement`.
+    """
+    if agreement is None or agreement[1] >= LEAST_AGREEMENT:
+        return ""
+    name, dice = agreement
+    return (
+        f"The network contradicts itself about the outline: drawn from '{name}' it overlaps with the drawn one by "
+        f"{dice:.2f} (Dice) only; look at it, and give a corrected one with --mask."
+    )
+
+
+def at_the_edge(fraction: float) -> str:
+    """Stop outlines of which too much lies at the brain's surface, where orbits and venous sinuses are.
+
+    Args:
+        fraction: see `edge_fraction`.
+    """
+    if fraction <= MOST_AT_EDGE:
+        return ""
+    return (
+        f"{percent(fraction)} of the outline lie at the brain's surface, where it may hold orbit, dura or vessels: "
+        "look at it, and give a corrected one with --mask."
+    )
+
+
+def resection_cavity(volume_ml: float) -> str:
+    """Stop heads with a cavity like that of a resection.
+
+    Args:
+        volume_ml: see `cavity_ml`.
+    """
+    if volume_ml <= MOST_CAVITY_ML:
+        return ""
+    return (
+        f"A fluid-filled cavity of {volume_ml:.0f} ml reaches from the outline to the brain's surface, as after a "
+        "resection: the methods are for tumours before any operation."
+    )
+
+
+def unlike_training(measurements: Measurements) -> str:
+    """Stop tumours whose radiomics features are unlike those of mutants and of wildtypes alike."""
+    known = feature_distribution()
+    values = {
+        name: value
+        for name in known.features
+        if (value := {**measurements.shape, **measurements.signal}.get(name)) is not None and value > 0
+    }
+    unlikeness = known.unlikeness(values)
+    if unlikeness is None or unlikeness.distance <= unlikeness.limit:
+        return ""
+    return (
+        "Shape and signal are unlike those of the patients on whom the methods were fitted "
+        f"(squared Mahalanobis distance {unlikeness.distance:.1f}; 99 % of them lie below {unlikeness.limit:.1f}), "
+        f"above all {unlikeness.most}."
+    )
+
+
+def unread_images(prepared: PreparedStudy, tumour: Tumour) -> str:
+    """Stop images that Model 2 sees nothing in, and those that move it as no patient's did."""
+    response = image_response(prepared, tumour)
+    least, most = RESPONSES
+    if response is None or least <= response <= most:
+        return ""
+    how = (
+        "leave the map of Model 2 as the outline alone makes it"
+        if response < least
+        else "move the map of Model 2 too far"
+    )
+    return f"The images are unlike those of patients: they {how} (by {response:.1f} log-odds)."
