@@ -1,6 +1,6 @@
 """What the gate stops: noise, empty images, and simulated heads that are no glioma before surgery.
 
-    python benchmarks/gate.py [--noise N] [--empty N] [--each N] [--jobs N] [--anatomies FOLDER]
+    python benchmarks/gate.py [--noise N] [--empty N] [--each N] [--groups KIND ...] [--jobs N] [--anatomies FOLDER]
 
 Noise and empty images come with a mask, since without one there is mostly no tumour. The other heads are simulated onto
 one grid, without registration, and Model 1 draws the outline; `glioma` heads should pass.
@@ -161,9 +161,7 @@ def run(arguments: argparse.Namespace) -> Iterator[Outcome]:
     blank = [("noise", seed) for seed in range(arguments.noise)]
     blank += [("empty", seed) for seed in range(arguments.empty)]
     heads = [
-        (group, arguments.anatomies, seed)
-        for seed in range(arguments.each)
-        for group in (*NO_GLIOMA, "glioma")
+        (group, arguments.anatomies, seed) for seed in range(arguments.each) for group in arguments.groups
     ]
     with ProcessPoolExecutor(arguments.jobs) as pool:
         started = [pool.submit(without_anatomy, *each) for each in blank]
@@ -177,6 +175,8 @@ def main() -> None:
     parser.add_argument("--noise", type=int, default=50, help="studies of white noise")
     parser.add_argument("--empty", type=int, default=50, help="studies without any signal")
     parser.add_argument("--each", type=int, default=10, help="simulated heads of each other kind")
+    groups = (*NO_GLIOMA, "glioma")
+    parser.add_argument("--groups", nargs="+", choices=groups, default=groups, help="which of those kinds")
     parser.add_argument("--jobs", type=int, default=1, help="heads at the same time")
     parser.add_argument("--anatomies", type=Path, help="folder of whole-head label maps")
     table: dict[str, Counter[str]] = {}
