@@ -33,7 +33,7 @@ PREDICTORS: tuple[type[Predictor], ...] = (
     MismatchPredictor,
     AdcPredictor,
 )
-"""Every method, best first: the first one that gives a probability is the answer."""
+"""Every method, in the order in which reports list them."""
 
 
 def predict_all(
@@ -53,7 +53,7 @@ def predict_all(
         prevalence: of IDH mutation, to which every probability will refer.
 
     Returns:
-        Findings, best method first, and the methods that do not apply, with the reason.
+        Findings in the order of `PREDICTORS`, and the methods that do not apply, with the reason.
 
     Raises:
         UsageError: if the prevalence is not between 0 and 1.

@@ -78,7 +78,7 @@ def files_not_read(found: Iterable[Found], sidecars: Iterable[str]) -> list[NotR
 
 
 def entries_not_listed(root: Path, found: Iterable[Found]) -> list[NotRead]:
-    """List what lies in a folder and is no file of the study: links, hidden files, what cannot be opened.
+    """List what a folder holds that is not a file of the study: links, hidden files, what cannot be opened.
 
     Example:
         >>> import tempfile

@@ -1,4 +1,4 @@
-"""Judge the voxels of an image before it is used, and mend the little that can be mended."""
+"""Check the voxels of an image before it is used, and correct the little that can be corrected."""
 
 from __future__ import annotations
 

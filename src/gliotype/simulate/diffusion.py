@@ -117,7 +117,7 @@ def adc_series(
 
     Args:
         patient: whom to image.
-        seed: of everything random.
+        seed: random seed.
         field_t: field strength in tesla.
         lying: how the patient lies, a transform from the patient's space to the scanner's; None for straight. A
             small movement since the other images comes on top.
