@@ -33,7 +33,7 @@ TRUTH = {
     DemoPatient.WILDTYPE: "IDH-wildtype glioblastoma, enhancing",
 }
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-REPORT_PIXELS = (1000, 1240)
+REPORT_PIXELS = (1280, 800)
 """Width and height of the part of the report that is shown."""
 
 

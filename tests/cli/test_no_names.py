@@ -104,6 +104,8 @@ def test_no_name_reaches_the_report_the_terminal_or_an_image(
     out, err = capsys.readouterr()
     assert "case 7" in (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
     assert not NAME.findall(out + err)
+    assert b"case 7" in (tmp_path / "out" / "report.pdf").read_bytes()  # its text is not compressed
+    assert tmp_path / "out" / "report.pdf" in files
     for file in files:
         if file.name != "prediction.json":
             content = file.read_bytes()

@@ -1,6 +1,7 @@
 """Write a `Result` as files. Knows values, and the way back to the acquired grid (`prepare.to_acquired`).
 
-    Result -> prediction.json, tumour.nii.gz, brain.nii.gz, saliency.nii.gz, perfusion_*.nii.gz, report.html
+    Result -> prediction.json, tumour.nii.gz, brain.nii.gz, saliency.nii.gz, perfusion_*.nii.gz,
+              report.html, report.pdf
 
 What the files hold is described in ``docs/reference/outputs.md``.
 """
@@ -12,9 +13,11 @@ from time import perf_counter
 
 from gliotype.atomic_files import atomic_write_set
 from gliotype.paths import as_path
-from gliotype.report.html import render_html
+from gliotype.report.html import draw_pictures, render_html
 from gliotype.report.json import prediction_json
 from gliotype.report.nifti import PERFUSION_MAPS, perfusion_maps, save_nifti, volumes_as_acquired
+from gliotype.report.pdf import render_pdf
+from gliotype.report.summary import summarise
 from gliotype.study import Result
 
 __all__ = ["OUTPUTS", "write_result"]
@@ -23,6 +26,7 @@ OUTPUTS = (
     "brain.nii.gz",
     *(f"perfusion_{name}.nii.gz" for name in PERFUSION_MAPS),
     "report.html",
+    "report.pdf",
     "saliency.nii.gz",
     "tumour.nii.gz",
     "prediction.json",
@@ -51,11 +55,15 @@ def write_result(result: Result, folder: str | Path) -> tuple[Path, ...]:
     folder = as_path(folder)
     start = perf_counter()
     volumes = volumes_as_acquired(result) | perfusion_maps(result)
-    page = render_html(result)
+    summary = summarise(result)
+    pictures = draw_pictures(result, summary)
+    page = render_html(result, summary, pictures)
+    pdf = render_pdf(summary, pictures.waterfall, pictures.key)
     with atomic_write_set(folder, OUTPUTS) as aside:
         for name, volume in volumes.items():
             save_nifti(volume, aside / f"{name}.nii.gz")
         (aside / "report.html").write_text(page, encoding="utf-8")
+        (aside / "report.pdf").write_bytes(pdf)
         document = prediction_json(result, report_seconds=perf_counter() - start)
         (aside / "prediction.json").write_text(document, encoding="utf-8")
         written = [name for name in OUTPUTS if (aside / name).exists()]

@@ -250,7 +250,8 @@ def key_pictures(scene: Scene, planes: tuple[Row, ...]) -> Row:
     traced = scene.tumour_outlines(AXIAL, index)
     shown = [sequence for sequence in STRUCTURAL if sequence in drawn][:KEY_PICTURES]
     panels = (replace(drawn[each], title=each.word, outlines=traced) for each in shown)
-    return Row(f"Axial, {scene.place(AXIAL, index)}", tuple(panels))
+    others = f". Thick: the outline; thin: {len(scene.plausible)} other plausible ones"
+    return Row(f"Axial, {scene.place(AXIAL, index)}{others if scene.plausible else ''}", tuple(panels))
 
 
 def coloured_panel(scene: Scene, plane: Plane, index: int, title: str, colours: NDArray[np.uint8]) -> Panel:
