@@ -6,6 +6,7 @@ import codecs
 import gzip
 import json
 import lzma
+import re
 import struct
 import tempfile
 import tracemalloc
@@ -454,14 +455,24 @@ def test_sform_and_qform_that_disagree(change_of_qform: np.ndarray, told: bool, 
     assert all("the sform was used" in text for text in warnings)
 
 
-def test_a_damaged_jpeg_ls_slice_ends(tmp_path: Path) -> None:
+@pytest.mark.parametrize("enhanced", [False, True])
+def test_a_damaged_jpeg_ls_slice_ends(enhanced: bool, tmp_path: Path) -> None:
     """Runs of ones in the entropy-coded data keep some decoders busy for ever."""
-    files = write_dicom_series(volume(), tmp_path / "t1", transfer_syntax=JPEGLSLossless, **PROTOCOLS["T1"])
-    assert_read(read(tmp_path))
-    for number, file in enumerate(files):
+    files = write_dicom_series(
+        volume(),
+        tmp_path / "t1",
+        transfer_syntax=JPEGLSLossless,
+        enhanced=enhanced,
+        slope=2.0,
+        **PROTOCOLS["T1"],
+    )
+    assert Sequence.T1 in read(tmp_path).chosen
+    for file in files:
         content = bytearray(file.read_bytes())
-        start = content.rindex(b"\xff\xda\x00\x08") + 10
-        content[start + 8 * number : start + 8 * number + 40] = b"\x00\xff\x7f\x00" * 10
+        scans = [match.end() for match in re.finditer(b"\xff\xda\x00\x08", content)]
+        for number, start in enumerate(scans, files.index(file)):
+            at = start + 6 + 8 * number
+            content[at : at + 40] = b"\x00\xff\x7f\x00" * 10
         file.write_bytes(content)
     write_dicom_series(volume(), tmp_path / "t2", **PROTOCOLS["T2"])
     assert Sequence.T2 in read(tmp_path).chosen

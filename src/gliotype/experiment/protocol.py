@@ -37,7 +37,7 @@ Part = Literal["image", "T1C", "T2", "FLAIR", "outline", "shape", "loci", "age"]
 """What an ablation may use; the image is T1c, T2, FLAIR and the outline together."""
 
 
-_FILE_NAME = re.compile(r"[^\W_][\w .()+-]{0,99}(?<![ .])")
+_FILE_NAME = re.compile(r"[^\W_][\w .,()+-]{0,99}(?<![ .])")
 
 
 class _Strict(BaseModel):
@@ -157,7 +157,7 @@ class Protocol(_Strict):
             if not _FILE_NAME.fullmatch(name):
                 raise ValueError(
                     f"the name {name[:40]!r} becomes that of a file: begin it with a letter or digit, and use letters, "
-                    "digits, blanks and _ . ( ) + - alone, 100 at most"
+                    "digits, blanks and _ . , ( ) + - alone, 100 at most"
                 )
         for name, parts in self.ablations.items():
             if name in (FULL, FUSION):

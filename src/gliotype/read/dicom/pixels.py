@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import SimpleITK as sitk
+from pydicom.dataset import Dataset, FileDataset, FileMetaDataset
+from pydicom.encaps import encapsulate, generate_frames
 from pydicom.uid import (
     JPEGBaseline8Bit,
     JPEGExtended12Bit,
@@ -14,6 +17,8 @@ from pydicom.uid import (
     JPEGLosslessSV1,
     JPEGLSLossless,
     JPEGLSNearLossless,
+    SecondaryCaptureImageStorage,
+    generate_uid,
 )
 
 from gliotype.errors import InputError
@@ -21,13 +26,22 @@ from gliotype.read.dicom.dataset import read_dataset
 from gliotype.read.dicom.frame import Frame
 from gliotype.read.dicom.mosaic import untiled
 from gliotype.read.dicom.promise import refuse_false_promise
-from gliotype.read.files import Found
 from gliotype.read.parsing import reading
+from gliotype.temporary import temporary_folder
 from gliotype.volume import Array
 
+_STORAGE = (
+    "Rows",
+    "Columns",
+    "SamplesPerPixel",
+    "BitsAllocated",
+    "BitsStored",
+    "HighBit",
+    "PixelRepresentation",
+)
 _JPEG = (JPEGBaseline8Bit, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1)
 _JPEG_LS = (JPEGLSLossless, JPEGLSNearLossless)
-"""Single slices of JPEG-LS are decoded by GDCM as well: pydicom's decoder can run for ever on a damaged one."""
+"""GDCM decodes JPEG-LS as well, frame by frame: pydicom's decoder can run for ever on damaged data."""
 
 
 def decode_pixels(frames: list[Frame]) -> tuple[dict[tuple[str, int], Array], list[InputError], bool]:
@@ -78,9 +92,11 @@ def _planes(frames: list[Frame]) -> list[tuple[Frame, _Stored]]:
     refuse_false_promise(dataset, found.relative)
     inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
     syntax = dataset.file_meta.get("TransferSyntaxUID")
-    rescaled = syntax in _JPEG or (syntax in _JPEG_LS and int(dataset.get("NumberOfFrames") or 1) == 1)
+    rescaled = syntax in _JPEG
     if rescaled:
-        array = _by_gdcm(found)
+        array = _by_gdcm(found.path)
+    elif syntax in _JPEG_LS:
+        array = _frame_by_frame(dataset)
     else:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -91,14 +107,35 @@ def _planes(frames: list[Frame]) -> list[tuple[Frame, _Stored]]:
     return [(frame, _Stored(array[frame.index].T, inverted, rescaled)) for frame in frames]
 
 
-def _by_gdcm(found: Found) -> Array:
+def _frame_by_frame(dataset: FileDataset) -> Array:
+    """Decode each frame of JPEG-LS as a slice of its own, which GDCM reads without slope, intercept or inversion."""
+    count = int(dataset.get("NumberOfFrames") or 1)
+    slices = Dataset()
+    for keyword in _STORAGE:
+        setattr(slices, keyword, dataset[keyword].value)
+    slices.SOPClassUID = SecondaryCaptureImageStorage
+    slices.SOPInstanceUID = generate_uid()
+    slices.PhotometricInterpretation = "MONOCHROME2"
+    slices.file_meta = FileMetaDataset()
+    slices.file_meta.TransferSyntaxUID = dataset.file_meta.TransferSyntaxUID
+    planes = []
+    with temporary_folder() as folder:
+        for frame in generate_frames(dataset.PixelData, number_of_frames=count):
+            slices.PixelData = encapsulate([frame])
+            slices["PixelData"].is_undefined_length = True
+            slices.save_as(folder / "frame.dcm", enforce_file_format=True)
+            planes.append(_by_gdcm(folder / "frame.dcm")[0])
+    return np.stack(planes)
+
+
+def _by_gdcm(path: Path) -> Array:
     """Decode plain JPEG, also its lossless kind, with the GDCM in SimpleITK: pydicom has no free decoder.
 
     GDCM applies slope and intercept, and turns MONOCHROME1 into negative values of which the highest is bright.
     """
     reader = sitk.ImageFileReader()
     reader.SetImageIO("GDCMImageIO")
-    reader.SetFileName(str(found.path))
+    reader.SetFileName(str(path))
     array: Array = sitk.GetArrayFromImage(reader.Execute())
     return array if array.ndim == 3 else array[np.newaxis]
 

@@ -27,6 +27,7 @@ def without_copies(candidates: list[Candidate], access: VoxelAccess) -> tuple[li
             listed = " and ".join(c.series.source for c in [first, *same])
             warnings.append(f"{listed} hold the same voxels: the first was used, the rest are copies.")
         for copy in same:
+            access.forget(copy)
             result[copy.series] = copy.dismissed(
                 f"Not used: it holds the same voxels as {first.series.source}."
             )
@@ -44,7 +45,9 @@ def _alike(candidates: list[Candidate]) -> Iterator[list[Candidate]]:
     groups: list[list[Candidate]] = []
     for candidate in candidates:
         series, identity = candidate.series, candidate.identity
-        if series.grid is None or series.problem is not None or series.info.frames > 1:
+        if series.grid is None or series.problem is not None:
+            continue
+        if series.info.frames > 1 and identity.sequence is not Sequence.DSC:
             continue
         if identity.sequence is None and not identity.open:
             continue
@@ -60,6 +63,8 @@ def _alike(candidates: list[Candidate]) -> Iterator[list[Candidate]]:
 def _may_be_copies(a: Candidate, b: Candidate) -> bool:
     first, second = a.series.info.acquisition, b.series.info.acquisition
     if a.series.grid is None or b.series.grid is None or not a.series.grid.same_as(b.series.grid):
+        return False
+    if a.series.info.frames != b.series.info.frames:
         return False
     times = [(first.te_ms, second.te_ms), (first.tr_ms, second.tr_ms), (first.ti_ms, second.ti_ms)]
     if any(x is not None and y is not None and x != y for x, y in times):
@@ -77,7 +82,11 @@ def _family(candidate: Candidate) -> str:
 
 def _same_voxels(a: Candidate, b: Candidate, access: VoxelAccess) -> bool:
     """Compare two images voxel by voxel, where at least one of them would be read anyway."""
-    if a.identity.sequence is not None and a.identity.sequence not in (*STRUCTURAL, Sequence.ADC):
+    if a.identity.sequence is not None and a.identity.sequence not in (
+        *STRUCTURAL,
+        Sequence.ADC,
+        Sequence.DSC,
+    ):
         return False
     first, second = access.volume(a), access.volume(b)
     return first is not None and second is not None and np.array_equal(first.array, second.array)

@@ -60,6 +60,10 @@ class VoxelAccess:
             self._coarse[candidate.series] = coarse(volume)
         return self._coarse[candidate.series]
 
+    def forget(self, candidate: Candidate) -> None:
+        """Give back the memory of a candidate that is not used."""
+        self.loaded.pop(candidate.series, None)
+
     def failure(self, candidate: Candidate) -> InputError:
         """Return why a candidate could not be read."""
         return self._failed[candidate.series]

@@ -8,11 +8,11 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Any, TypedDict
 
 from gliotype.errors import InputError
 from gliotype.read.files import Format, Found
-from gliotype.read.header_values import age_in_years, contrast_given, sex_of
+from gliotype.read.header_values import age_between, age_in_years, contrast_given, sex_of
 from gliotype.read.limits import MAX_SIDECAR_BYTES
 from gliotype.read.parsing import reading
 from gliotype.read.series import Examination, Series, broken_series
@@ -58,14 +58,34 @@ def examination_of(relative: str, sidecar: Sidecar) -> Examination:
                 return Examination(
                     patient.lower(),
                     f"{patient}/{session}" if session else patient,
-                    age=age_in_years(str(sidecar.get("PatientAge", ""))),
-                    sex=sex_of(str(sidecar.get("PatientSex", ""))),
+                    **_age_and_sex(sidecar),
                 )
-    return Examination(
-        study=str(sidecar.get("StudyInstanceUID", "")),
-        age=age_in_years(str(sidecar.get("PatientAge", ""))),
-        sex=sex_of(str(sidecar.get("PatientSex", ""))),
-    )
+    return Examination(study=str(sidecar.get("StudyInstanceUID", "")), **_age_and_sex(sidecar))
+
+
+class _AgeAndSex(TypedDict):
+    age: float | None
+    age_from_dates: bool
+    sex: str | None
+
+
+def _age_and_sex(sidecar: Sidecar) -> _AgeAndSex:
+    """Take the age as it is written, else between the dates of birth and examination; and the sex."""
+    age = age_in_years(_said(sidecar, "PatientAge"))
+    dates = ("AcquisitionDate", "AcquisitionDateTime", "SeriesDate", "StudyDate")
+    examined = next(filter(None, (_said(sidecar, key) for key in dates)), "")
+    reckoned = age_between(_said(sidecar, "PatientBirthDate"), examined) if age is None else None
+    return {
+        "age": reckoned if age is None else age,
+        "age_from_dates": reckoned is not None,
+        "sex": sex_of(_said(sidecar, "PatientSex")),
+    }
+
+
+def _said(sidecar: Sidecar, key: str) -> str:
+    """Return an entry as text: numbers as well, nothing else."""
+    value = sidecar.get(key)
+    return str(value) if isinstance(value, str | int | float) else ""
 
 
 def _session_folder(relative: str) -> str:
