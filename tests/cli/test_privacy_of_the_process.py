@@ -7,6 +7,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+from gliotype.simulate import demo_study
+from gliotype.study import STRUCTURAL
+
 WATCH = """
 import sys
 def watch(event, arguments):
@@ -57,6 +62,26 @@ def test_nothing_is_sent_and_nothing_is_written_into_the_home(tmp_path: Path) ->
 def test_the_watch_sees_the_network(tmp_path: Path) -> None:
     done = fresh("import socket\nsocket.getaddrinfo('192.0.2.1', 80)\n", tmp_path / "home", tmp_path / "tmp")
     assert "NETWORK socket.getaddrinfo" in done.stderr
+
+
+PREDICT = """
+import runpy
+sys.argv = ["gliotype", "predict", {study!r}, "-o", {out!r}, "--age", "50"]
+runpy.run_module("gliotype", run_name="__main__")
+"""
+
+
+@pytest.mark.slow
+def test_predict_sends_nothing_and_writes_nothing_into_the_home(tmp_path: Path) -> None:
+    demo_study(tmp_path / "study", 1, sequences=STRUCTURAL[:2])
+    out = tmp_path / "out"
+    script = PREDICT.format(study=str(tmp_path / "study"), out=str(out))
+    done = fresh(script, tmp_path / "home", tmp_path / "tmp")
+    assert done.returncode == 0, done.stderr
+    assert "NETWORK" not in done.stderr
+    assert (out / "prediction.json").is_file()
+    assert list((tmp_path / "home").rglob("*")) == []
+    assert list((tmp_path / "tmp").rglob("*")) == []
 
 
 def test_openvino_is_imported_in_one_place_alone() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import nibabel as nib
@@ -192,3 +193,118 @@ def test_the_age_is_reckoned_from_dates_with_a_warning(tmp_path: Path) -> None:
 def test_an_age_without_a_unit_counts_in_years(tmp_path: Path) -> None:
     write_dicom_series(image(1), tmp_path, **(PROTOCOLS["T2"] | {"PatientAge": "63"}))
     assert read(tmp_path).subject.age == 63.0
+
+
+@pytest.mark.parametrize(
+    ("name", "unused"),
+    [
+        ("T1C", {"SeriesDescription": "AX T1 VIBE DIXON POST FAT"}),
+        ("T1C", {"SeriesDescription": "AX T1 POST", "ImageType": ["DERIVED", "PRIMARY", "DIXON", "FAT"]}),
+        ("T1C", {"SeriesDescription": "T1 SUBTRACTION POST-PRE"}),
+        ("T1C", {"SeriesDescription": "T1 POST-PRE", "ImageType": ["DERIVED", "SECONDARY", "SUBTRACTION"]}),
+        ("T1", {"SeriesDescription": "T1 mp2rage sag INV1"}),
+        ("T1", {"SeriesDescription": "T1 map"}),
+        ("T1", {"SeriesDescription": "AX T1", "ImageType": ["DERIVED", "PRIMARY", "T1 MAP", "ND"]}),
+    ],
+)
+def test_a_variant_is_never_used_beside_the_image_or_alone(
+    name: str, unused: dict[str, object], tmp_path: Path
+) -> None:
+    write_dicom_series(image(1), tmp_path / "a", **(PROTOCOLS[name] | unused))
+    write_dicom_series(image(2), tmp_path / "b", **PROTOCOLS["T2"])
+    assert set(read(tmp_path).chosen) == {Sequence.T2}
+    write_dicom_series(image(3), tmp_path / "z", **PROTOCOLS[name])
+    assert chosen(read(tmp_path))[Sequence(name)] == "z"
+
+
+def test_the_combined_image_of_mp2rage_is_used_and_its_inversions_are_not(tmp_path: Path) -> None:
+    for number, part in enumerate(("INV1", "INV2", "UNI_Images", "T1_Images")):
+        description = f"t1_mp2rage_sag_{part}"
+        headers = T1 | {"SeriesDescription": description, "SeriesNumber": number + 1}
+        write_dicom_series(image(number), tmp_path / description, **headers)
+    assert chosen(read(tmp_path)) == {Sequence.T1: "t1_mp2rage_sag_UNI_Images"}
+
+
+def test_images_of_five_dimensions_and_of_one_frame_are_listed_with_a_warning(tmp_path: Path) -> None:
+    save(tmp_path / "T2.nii.gz", 1)
+    five = np.arange(20 * 24 * 12 * 2 * 3, dtype=np.int16).reshape(20, 24, 12, 2, 3)
+    nib.save(nib.Nifti1Image(five, AFFINE), tmp_path / "FLAIR.nii.gz")
+    flat = np.arange(20 * 24, dtype=np.int16).reshape(20, 24, 1)
+    nib.save(nib.Nifti1Image(flat, AFFINE), tmp_path / "T1.nii.gz")
+    study = read(tmp_path)
+    assert set(study.chosen) == {Sequence.T2}
+    reasons = {one.source: one.reason for one in study.images if one.sequence is None}
+    assert set(reasons) == {"FLAIR.nii.gz", "T1.nii.gz"}
+    assert "5 axes" in reasons["FLAIR.nii.gz"]
+    assert "slice" in reasons["T1.nii.gz"]
+    (warning,) = (w for w in study.warnings if "not used" in w and "other_images" in w)
+    assert "FLAIR" in warning
+
+
+def test_a_dicom_series_of_one_slice_is_not_used(tmp_path: Path) -> None:
+    write_dicom_series(image(1), tmp_path / "t2", **PROTOCOLS["T2"])
+    write_dicom_series(image(2), tmp_path / "flair", leave_out=range(1, 12), **PROTOCOLS["FLAIR"])
+    study = read(tmp_path)
+    assert set(study.chosen) == {Sequence.T2}
+    (other,) = (one for one in study.images if one.sequence is None)
+    assert "single slice" in other.reason
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may enter every folder")
+def test_a_folder_that_may_not_be_entered_is_listed(tmp_path: Path) -> None:
+    save(tmp_path / "T2.nii.gz", 1)
+    save(tmp_path / "closed" / "FLAIR.nii.gz", 2)
+    (tmp_path / "closed").chmod(0)
+    try:
+        study = read(tmp_path)
+    finally:
+        (tmp_path / "closed").chmod(0o700)
+    assert {one.source for one in study.not_read} == {"closed"}
+    assert any("not_read" in warning for warning in study.warnings)
+
+
+def test_the_series_number_alone_tells_before_from_after(tmp_path: Path) -> None:
+    for name, number, seed in (("z", 3, 1), ("a", 9, 2)):
+        write_dicom_series(image(seed), tmp_path / name, **T1, SeriesNumber=number)
+    write_dicom_series(image(3), tmp_path / "post", **PROTOCOLS["T1C"], SeriesNumber=7)
+    study = read(tmp_path)
+    assert chosen(study)[Sequence.T1] == "z"
+    (after,) = (one for one in study.images if one.source.startswith("a/"))
+    assert after.sequence is Sequence.T1C
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_a_dsc_series_sent_twice_is_used_once_with_a_warning(same: bool, tmp_path: Path) -> None:
+    save(tmp_path / "T2.nii.gz", 1)
+    values = np.random.default_rng(4).integers(100, 900, (20, 24, 4, 20)).astype(np.int16)
+    headers = PROTOCOLS["T2"] | {
+        "SeriesDescription": "ep2d_perf",
+        "ScanningSequence": "EP",
+        "RepetitionTime": 1500.0,
+    }
+    times = [1.5 * frame for frame in range(20)]
+    for number, name in enumerate(("a", "b")):
+        series = Volume(values if same else values + number, AFFINE)
+        write_dicom_series(series, tmp_path / name, enhanced=True, frame_times_s=times, **headers)
+    study = read(tmp_path)
+    assert Sequence.DSC in study.chosen
+    assert any("hold the same voxels" in warning for warning in study.warnings) is same
+
+
+@pytest.mark.parametrize(
+    ("sidecar", "age", "warned"),
+    [
+        ({"PatientBirthDate": "1956-03-14", "AcquisitionDateTime": "2019-03-04T10:15:00"}, 62.97, True),
+        ({"PatientBirthDate": "19560314", "StudyDate": "20190304"}, 62.97, True),
+        ({"PatientAge": "061Y", "PatientBirthDate": "19560314", "StudyDate": "20190304"}, 61.0, False),
+        ({"PatientBirthDate": ["19560314"], "StudyDate": "20190304"}, None, False),
+    ],
+)
+def test_a_sidecar_tells_the_age(
+    sidecar: dict[str, object], age: float | None, warned: bool, tmp_path: Path
+) -> None:
+    save(tmp_path / "T2.nii.gz", 1)
+    (tmp_path / "T2.json").write_text(json.dumps(sidecar))
+    study = read(tmp_path)
+    assert study.subject.age == age
+    assert any("reckoned from the dates" in warning for warning in study.warnings) is warned

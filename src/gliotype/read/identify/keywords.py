@@ -190,6 +190,8 @@ def match_kind(text: str, *, described: bool = True, file_name: bool = False) ->
     for pattern, meaning in vocabulary.TECHNIQUES:
         if (word := find_words(pattern, words)) and not _is_suppression(word, words):
             return KeywordMatch(Kind.OTHER, word, meaning)
+    if word := _mp2rage_map(words):
+        return KeywordMatch(Kind.OTHER, word, "a parameter map")
     if word := find_words(vocabulary.ADC, words):
         return KeywordMatch(Kind.ADC, word)
     if word := find_words(vocabulary.DWI, words):
@@ -213,6 +215,13 @@ def _weighting(words: str) -> KeywordMatch | None:
     if pd and not t2:
         return KeywordMatch(Kind.OTHER, pd, "a proton-density image")
     return KeywordMatch(Kind.T2, t2) if t2 and not t1 and not pd else None
+
+
+def _mp2rage_map(words: str) -> str | None:
+    """Find the words with which scanners name the T1 map that MP2RAGE gives along with its image."""
+    if not find_words("mp2rage", words) or find_words("uni|unit1", words):
+        return None
+    return find_words("t1 images?", words)
 
 
 def _is_suppression(word: str, words: str) -> bool:

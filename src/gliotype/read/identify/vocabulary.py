@@ -69,7 +69,7 @@ TECHNIQUES: tuple[tuple[str, str], ...] = (
         r"q ?t[12]|q?t[12] ?(?:maps?|mapping|mappa|karte|values?|relaxometry|times?)|map t[12]|qt[12]"
         r"|quant(?:itative)? t[12]"
         r"|t[12] quant(?:itative)?|pd ?maps?|qpd|t1 ?rho|synthetic|symri|magic|r[12] ?maps?|r[12] ?star|r1|molli|despot"
-        r"|t2 ?star ?maps?|mp2rage t1 images?|(?:cartographie|mappa|mapa|carte) t[12]",
+        r"|t2 ?star ?maps?|(?:cartographie|mappa|mapa|carte) t[12]",
         "a parameter map",
     ),
     (
