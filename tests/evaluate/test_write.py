@@ -38,7 +38,7 @@ def sets() -> tuple[Patients, Patients]:
 
 @pytest.fixture(scope="module")
 def metrics(sets: tuple[Patients, Patients]) -> Metrics:
-    return evaluate(*sets)
+    return evaluate(*sets, resamples=20)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +49,9 @@ def figures(sets: tuple[Patients, Patients], metrics: Metrics) -> dict[str, str]
 def least() -> Metrics:
     mutant = {"a": True, "b": True, "c": False, "d": False}
     predictions = Predictions("p.csv", {"a": 0.9, "b": None, "c": 0.1, "d": 0.2, "e": 0.3})
-    return evaluate(join(predictions, Labels("l.csv", {**mutant, "f": True, "g": True}, {}, {})))
+    return evaluate(
+        join(predictions, Labels("l.csv", {**mutant, "f": True, "g": True}, {}, {})), resamples=20
+    )
 
 
 def test_the_contract_of_the_json(metrics: Metrics) -> None:
@@ -137,7 +139,7 @@ def test_figures_are_svg_that_does_not_change(
     for text in figures.values():
         assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
     assert draw_figures(*sets, metrics) == figures
-    assert draw_figures(sets[0], None, evaluate(sets[0]))["roc"] != figures["roc"]
+    assert draw_figures(sets[0], None, evaluate(sets[0], resamples=20))["roc"] != figures["roc"]
 
 
 def test_files_appear_together_and_replace_an_earlier_run(

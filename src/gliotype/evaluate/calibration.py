@@ -25,6 +25,9 @@ CURVE_AT = np.arange(1, 20) / 20
 LEAST_SPREAD = 0.01
 """Of the log-odds; probabilities more alike than this have no calibration slope."""
 
+RESAMPLES = 200
+"""Of the bootstrap of the calibration curve."""
+
 _EDGE = 1e-6
 
 
@@ -124,15 +127,16 @@ def calibration_line(labels: ArrayLike, probabilities: ArrayLike) -> Calibration
     return CalibrationLine(slope=float(recalibration.coef_[0, 0]), intercept=float(intercept))
 
 
-def calibration(mutant: Bools, score: Floats) -> Calibration:
+def calibration(mutant: Bools, score: Floats, *, resamples: int = RESAMPLES) -> Calibration:
     """Estimate line (Wald's intervals), curve and index (the bootstrap's) and reliability (Wilson's).
 
     Args:
         mutant: outcome; both classes must occur.
         score: predicted probabilities.
+        resamples: of the bootstrap of curve and index.
     """
     slope, intercept = line_estimates(mutant, score)
-    ici, curve = flexible_calibration(mutant, score)
+    ici, curve = flexible_calibration(mutant, score, resamples=resamples)
     return Calibration(
         slope=slope,
         intercept=intercept,
@@ -165,7 +169,7 @@ def line_estimates(mutant: Bools, score: Floats) -> tuple[Estimate | None, Estim
 
 
 def flexible_calibration(
-    labels: ArrayLike, probabilities: ArrayLike, *, resamples: int = 200, seed: int = 0
+    labels: ArrayLike, probabilities: ArrayLike, *, resamples: int = RESAMPLES, seed: int = 0
 ) -> tuple[Estimate, tuple[CurvePoint, ...]]:
     """Estimate the smooth calibration curve, and its mean distance from the probabilities (ICI).
 
@@ -217,7 +221,7 @@ def _smooth(outcome: NDArray[np.int_], log_odds: Floats) -> Callable[[Floats], F
         return lambda at: np.full(len(at), outcome.mean())
     model = make_pipeline(
         SplineTransformer(n_knots=4, degree=3, extrapolation="linear", include_bias=False),
-        LogisticRegression(C=100.0, max_iter=1000),
+        LogisticRegression(C=100.0, solver="newton-cholesky"),
     ).fit(log_odds[:, None], outcome)
     return lambda at: np.asarray(model.predict_proba(at[:, None])[:, 1])
 

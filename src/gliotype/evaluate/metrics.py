@@ -14,7 +14,7 @@ import numpy as np
 from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score
 
-from gliotype.evaluate.calibration import Calibration, brier, calibration
+from gliotype.evaluate.calibration import RESAMPLES, Calibration, brier, calibration
 from gliotype.evaluate.decisions import (
     AtThreshold,
     Bools,
@@ -120,13 +120,20 @@ class Metrics:
     sources: Mapping[str, str]
 
 
-def evaluate(patients: Patients, other: Patients | None = None, *, threshold: float = THRESHOLD) -> Metrics:
+def evaluate(
+    patients: Patients,
+    other: Patients | None = None,
+    *,
+    threshold: float = THRESHOLD,
+    resamples: int = RESAMPLES,
+) -> Metrics:
     """Measure predictions against the truth.
 
     Args:
         patients: predictions joined to labels; two of each class at least.
         other: other predictions, joined to the same labels, to compare with.
         threshold: probability at or above which mutant is called; choose it on other patients than these.
+        resamples: of the bootstrap of the calibration curve.
 
     Raises:
         InputError: if the patients of both sets of predictions are too few of a class.
@@ -156,7 +163,7 @@ def evaluate(patients: Patients, other: Patients | None = None, *, threshold: fl
             )
             for prevalence in PREVALENCES
         ),
-        calibration=calibration(mutant, score),
+        calibration=calibration(mutant, score, resamples=resamples),
         net_benefit=tuple(_net_benefit(patients, threshold) for threshold in THRESHOLDS),
         strata=tuple(
             _stratum(patients, column, value)
