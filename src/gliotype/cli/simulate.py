@@ -14,7 +14,7 @@ def simulate(
     *,
     patients: Annotated[
         int,
-        typer.Option("--patients", "-n", min=1, max=1_000_000, metavar="N", help="Patients in the cohort."),
+        typer.Option("--patients", "-n", max=1_000_000, metavar="N", help="Patients in the cohort."),
     ],
     output: Annotated[
         Path,
