@@ -11,7 +11,6 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import click
 import pytest
 from typer.main import get_command
 
@@ -138,14 +137,12 @@ def test_there_are_commands_to_parse() -> None:
 def test_the_command_line_knows_the_command(name: str) -> None:
     words = COMMANDS[name]
     command: Any = get_command(app)
-    context = click.Context(command)
     while hasattr(command, "commands"):
         word, *words = words
         if word.startswith("-"):
             return
         assert word in command.commands, f"{name}: there is no command {word}"
         command = command.commands[word]
-        context = click.Context(command, parent=context, info_name=word)
     options = {option for parameter in command.params for option in parameter.opts if option.startswith("-")}
     used = {word.split("=")[0] for word in words if re.match(r"--?[a-zA-Z]", word)}
     old = set(getattr(command, "renamed", {}))
