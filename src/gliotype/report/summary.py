@@ -107,7 +107,7 @@ def _line(evidence: Evidence) -> EvidenceLine:
     return EvidenceLine(
         name=words.method_words(evidence.method),
         contribution=signed(evidence.contribution),
-        weight=f"log LR {evidence.log_likelihood_ratio:+.2f} × weight {evidence.weight:.2f}",
+        weight=f"log LR {signed(evidence.log_likelihood_ratio)} × weight {evidence.weight:.2f}",
         source=evidence.source,
     )
 

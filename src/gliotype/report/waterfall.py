@@ -87,7 +87,7 @@ def waterfall(prediction: Prediction) -> Waterfall | None:
     prior = log_odds(prediction.prevalence)
     steps, reached = [], prior
     for evidence in prediction.evidence:
-        detail = f"log LR {evidence.log_likelihood_ratio:+.2f} × weight {evidence.weight:.2f}"
+        detail = f"log LR {signed(evidence.log_likelihood_ratio)} × weight {evidence.weight:.2f}"
         step = Step(words.method_words(evidence.method), detail, reached, reached + evidence.contribution)
         steps.append(step)
         reached = step.end
