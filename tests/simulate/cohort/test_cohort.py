@@ -158,7 +158,7 @@ def copy(cohort: Path, tmp_path: Path) -> Path:
 def test_an_interrupted_cohort_goes_on(cohort: Path, copy: Path) -> None:
     shutil.rmtree(copy / "sub-0002")
     (copy / "sub-0003" / "anat" / "sub-0003_T1w.nii.gz").unlink()
-    half = copy / ".gliotype-half" / "images" / "anat"
+    half = copy / f".gliotype-{16 * '0'}" / "images" / "anat"
     half.mkdir(parents=True)
     (half / "sub-0002_T1w.nii.gz").write_bytes(b"half")
     (copy / "participants.tsv").unlink()
