@@ -65,6 +65,7 @@ def test_folders_that_cannot_be_used(run: Run, tmp_path: Path) -> None:
     assert len(err.splitlines()) == 1
 
 
+@pytest.mark.slow
 def test_it_adds_perfusion_on_demand(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "perfusion"
     code, _, _ = run("simulate", "-n", 1, "-o", folder, "--raw", "--dsc", "--site", "snuh")

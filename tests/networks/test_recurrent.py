@@ -35,6 +35,7 @@ def test_the_order_of_time_matters(curves: torch.Tensor) -> None:
     assert not torch.allclose(network(curves[:1])[:, 0], network(curves[:1].flip(2))[:, 0], atol=1e-6)
 
 
+@pytest.mark.slow
 def test_an_exported_ensemble_answers_as_in_torch_for_any_batch(curves: torch.Tensor, tmp_path: Path) -> None:
     ensemble = CurveEnsemble([CurveNet(11), CurveNet(11)]).eval()
     file = tmp_path / "perfusion.onnx"

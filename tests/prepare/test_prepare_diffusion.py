@@ -38,6 +38,7 @@ def prepared() -> PreparedStudy:
     return prepare(study)
 
 
+@pytest.mark.slow
 def test_the_map_is_registered_and_stays_on_its_grid(prepared: PreparedStudy) -> None:
     assert prepared.adc is not None
     assert prepared.adc.grid.same_as(OBLIQUE)

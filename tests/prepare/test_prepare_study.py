@@ -33,6 +33,7 @@ def white(prepared: PreparedStudy) -> np.ndarray:
     return (np.asarray(fraction.array) > 0.95) & ~tumour_in(prepared.grid, TO_MNI)
 
 
+@pytest.mark.slow
 def test_images_lie_side_by_side_on_a_1_mm_ras_grid(prepared: PreparedStudy) -> None:
     assert prepared.grid.spacing == (1.0, 1.0, 1.0)
     assert prepared.grid.orientation == "RAS"

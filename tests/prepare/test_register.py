@@ -85,6 +85,7 @@ def test_affine_to_mni_is_found_from_thick_oblique_slices(sequence: Sequence) ->
     assert apart(found.moving_from_fixed, TO_MNI, in_world(TO_MNI)) < 2.0
 
 
+@pytest.mark.slow
 def test_affine_does_not_depend_on_how_the_image_is_stored(t1_to_mni: Alignment) -> None:
     other = affine_to_mni(RegistrationImage.of(flipped(head(Sequence.T1, AXIAL, TO_MNI))), Sequence.T1)
     assert apart(t1_to_mni.moving_from_fixed, TO_MNI, in_world(TO_MNI)) < 2.0

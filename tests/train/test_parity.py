@@ -86,6 +86,7 @@ def test_model2(weights: Path) -> None:
     assert np.ptp(logit(probability)) > 0.1
 
 
+@pytest.mark.slow
 def test_perfusion(weights: Path) -> None:
     rng = np.random.default_rng(1)
     torch.manual_seed(1)

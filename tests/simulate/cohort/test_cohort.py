@@ -390,6 +390,7 @@ def test_a_cohort_with_perfusion_has_the_same_other_images_and_the_true_blood_vo
         write(1, folder, seed=3)
 
 
+@pytest.mark.slow
 def test_a_cohort_with_adc_has_the_same_other_images(cohort: Path, tmp_path: Path) -> None:
     folder = tmp_path / "adc"
     write(1, folder, seed=3, adc=True)

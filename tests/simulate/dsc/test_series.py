@@ -60,6 +60,7 @@ def bolus_area(series: SimulatedDsc) -> np.ndarray:
     return np.asarray(-np.log(np.maximum(signal / base, 0.02))[..., passing].sum(axis=3))
 
 
+@pytest.mark.slow
 def test_it_is_an_oblique_anisotropic_slab_of_whole_numbers(series: SimulatedDsc) -> None:
     assert series.volume.array.shape == (*SHAPE, series.protocol.frames)
     assert series.volume.array.dtype == np.int16

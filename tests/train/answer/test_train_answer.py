@@ -146,6 +146,7 @@ def test_patients_without_masks_are_refused() -> None:
         measurement_errors([replace(record, expert=None) for record in records()])
 
 
+@pytest.mark.slow
 def test_everything_is_refitted_and_its_card_written(shared_data: Path, tmp_path: Path) -> None:
     files = fit_answer(records(), shared_data / "tables", tmp_path, resamples=20)
     assert {file.name for file in files} == {

@@ -57,6 +57,7 @@ def model() -> Model2:
     return calibrate(Model2(FAST, members, standardiser), patients(30, 5))
 
 
+@pytest.mark.slow
 def test_it_learns_image_and_age(model: Model2) -> None:
     test = patients(30, 9)
     probability = model.probabilities(test, 0.3)
@@ -65,6 +66,7 @@ def test_it_learns_image_and_age(model: Model2) -> None:
     assert ((probability >= model.threshold) == truth).mean() > 0.9
 
 
+@pytest.mark.slow
 def test_it_tolerates_what_is_missing(model: Model2) -> None:
     (example,) = patients(1, 3)
     bare = Example("bare", True, np.nan, example.slices.copy(), np.full(len(NUMBERS), np.nan), True, np.nan)
@@ -72,12 +74,14 @@ def test_it_tolerates_what_is_missing(model: Model2) -> None:
     assert np.isfinite(model.probabilities([bare], 0.3)).all()
 
 
+@pytest.mark.slow
 def test_a_patient_without_tumour_gets_no_answer(model: Model2) -> None:
     (example,) = patients(1)
     lost = Example("lost", True, 40.0, example.slices, example.numbers, False, 0.0)
     assert np.isnan(model.probabilities([lost], 0.3)).all()
 
 
+@pytest.mark.slow
 def test_the_prevalence_shifts_the_odds(model: Model2) -> None:
     test = patients(6, 4)
     low, high = (model.probabilities(test, p) for p in (0.2, 0.5))

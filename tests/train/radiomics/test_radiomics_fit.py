@@ -21,6 +21,7 @@ def test_submodels_are_all_subsets_with_shape():
     assert all(parts[0] == "shape" for parts in submodels())
 
 
+@pytest.mark.slow
 def test_shipped_coefficients_are_what_the_public_tables_give(shared_data, tmp_path):
     shipped = json.loads((files("gliotype.weights") / "radiomics.json").read_text())
     errors = MeasurementErrors.from_json(shipped["errors"])
