@@ -82,15 +82,21 @@ def nifti_files() -> Files:
 
 @cache
 def dicom_files(kind: str) -> Files:
-    """One DICOM series: ``plain``, ``rle``, ``jpegls`` or ``deflated`` files, or one ``enhanced`` or ``dsc``."""
-    syntax = {"rle": RLELossless, "jpegls": JPEGLSLossless, "deflated": DeflatedExplicitVRLittleEndian}
+    """One DICOM series: files (``plain``, ``rle``, ``jpegls``, ``deflated``) or one (``enhanced ...``, ``dsc``)."""
+    syntax = {
+        "rle": RLELossless,
+        "jpegls": JPEGLSLossless,
+        "enhanced jpegls": JPEGLSLossless,
+        "deflated": DeflatedExplicitVRLittleEndian,
+    }
     times = [1.5 * t for t in range(20)] if kind == "dsc" else []
     protocol = PROTOCOLS["FLAIR"] | (
         {"SeriesDescription": "ep2d_perf", "RepetitionTime": 1500} if times else {}
     )
     with tempfile.TemporaryDirectory() as folder:
         files = write_dicom_series(
-            volume(len(times)), Path(folder), enhanced=kind in ("enhanced", "dsc"), frame_times_s=times, slope=2.0,
+            volume(len(times)), Path(folder), frame_times_s=times, slope=2.0,
+            enhanced=kind in ("enhanced", "enhanced jpegls", "dsc"),
             transfer_syntax=syntax.get(kind, ExplicitVRLittleEndian), PhotometricInterpretation="MONOCHROME2",
             **protocol,
         )  # fmt: skip
@@ -121,7 +127,7 @@ def _dicom(chance: random.Random) -> Files:
 
 
 def _enhanced(chance: random.Random) -> Files:
-    kind = chance.choice(("enhanced", "enhanced", "dsc"))
+    kind = chance.choice(("enhanced", "enhanced", "enhanced jpegls", "dsc"))
     return _changed(dicom_files(kind), chance, ".dcm", text=chance.random() < 0.3, head=4000)
 
 
