@@ -22,7 +22,7 @@ from gliotype.volume import Volume
 from support.dicom_writer import PROTOCOLS, write_dicom_series
 
 AGE = 61.0
-STAGES = {"read", "prepare", "segment", "measure", "predict"}
+STAGES = {"read", "prepare", "segment", "measure", "predict", "answer"}
 
 
 @pytest.fixture(scope="module")
