@@ -1,10 +1,10 @@
-"""Discrimination of `adc` on simulated patients beside the published pooled range, and the seconds that ADC adds.
+"""Discrimination of `adc` on simulated patients next to the published pooled range, and the seconds that ADC adds.
 
     python benchmarks/adc.py [--patients N] [--timed M]
 
-SIMULATED: the ADC of the tumours is drawn so that the classes lie as far apart as pooled studies say
+SIMULATED: the ADC of the tumours is drawn so that the classes lie as far apart as in pooled studies
 (`gliotype.simulate.diffusion`). An AUROC within their range verifies simulation, scaling, masks and predictor
-together; it is no evidence about patients. The outlines and transforms are the true ones; the units are found out from
+together; it is not evidence about patients. The outlines and transforms are the true ones; the units are found out from
 the map.
 
 The time is that of the ADC map's own steps in a raw study (reading, registration, scaling, measurement, predictor), in

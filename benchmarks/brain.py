@@ -29,7 +29,7 @@ from real_cases import Case, interval, lgg
 
 
 def compare(case: Case) -> tuple[float, float, float, float, float]:
-    """Dice of the two masks, ml of each, and the share of the manual tumour outside each."""
+    """Dice of the two masks, ml of each, and the fraction of the manual tumour outside each."""
     from deepbet import BrainExtraction
 
     study = read_study(None, files=case.files, subject=Subject(case.name))

@@ -195,7 +195,7 @@ def main() -> None:
 
 
 def share(k: int, n: int) -> str:
-    """A share with its exact 95 % interval (Clopper and Pearson 1934)."""
+    """A proportion with its exact 95 % interval (Clopper and Pearson 1934)."""
     interval = stats.binomtest(k, n).proportion_ci()
     return f"{k / n:.2f} ({interval.low:.2f}-{interval.high:.2f})"
 

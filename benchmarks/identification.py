@@ -75,8 +75,8 @@ def main() -> None:
     print("\nby voxels alone, share right by confidence")
     for low, high in CONFIDENCES:
         hits = [t == f for t, f, confidence in nameless if t != "mask" and low <= confidence < high]
-        share = f"{sum(hits) / len(hits):.2f}" if hits else "-"
-        print(f"{low:.1f} to {min(high, 1.0):.1f}: {share:>5s} of {len(hits)}")
+        fraction = f"{sum(hits) / len(hits):.2f}" if hits else "-"
+        print(f"{low:.1f} to {min(high, 1.0):.1f}: {fraction:>5s} of {len(hits)}")
 
 
 if __name__ == "__main__":

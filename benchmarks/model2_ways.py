@@ -56,7 +56,7 @@ class Seen:
     def of(
         cls, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements | None, subject: Subject
     ) -> Seen:
-        """Cut the slices and line up the numbers; `measurements` is None where no tumour was found."""
+        """Extract the slices and line up the numbers; `measurements` is None where no tumour was found."""
         if measurements is None:
             return cls(np.zeros(0), np.zeros(0), np.eye(4))
         slices = slices_of(prepared, tumour)

@@ -143,7 +143,7 @@ def patch(data: Path) -> None:
 
 @dataclass(frozen=True)
 class Leak:
-    """Errors of rCBV of simulated voxels, as shares.
+    """Errors of rCBV of simulated voxels, as fractions.
 
     Attributes:
         patient: which, (n,).

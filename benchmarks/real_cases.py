@@ -344,7 +344,7 @@ def _print_idh(rows: list[Row]) -> None:
 
 
 def _called(truth: np.ndarray, score: np.ndarray, precision: float) -> float:
-    """Largest share of the patients, most certain first, whose calls are right at this precision."""
+    """Largest proportion of the patients, most certain first, whose calls are right at this precision."""
     certain = np.argsort(-np.abs(score - 0.5), kind="stable")
     right = np.cumsum((score[certain] > 0.5) == (truth[certain] == 1)) / np.arange(1, len(truth) + 1)
     good = np.flatnonzero(right >= precision)

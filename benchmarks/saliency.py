@@ -2,7 +2,7 @@
 
     python benchmarks/saliency.py DATA [--limit N]
 
-DATA as for real_cases.py. Prints the share of the map's absolute values in enhancing tumour, in the rest of the
+DATA as for real_cases.py. Prints the fraction of the map's absolute values in enhancing tumour, in the rest of the
 tumour, in the 5 mm around, and elsewhere, and the fraction of those regions among all voxels that the slices
 cover; the same of an occlusion map; and the sanity check of Adebayo 2018: the correlation of the map with that
 of the network with its weights shuffled, and with that of another member, which learned the same from other
@@ -45,7 +45,7 @@ def shuffle_network(seed: int) -> Any:
 
 
 def region_fractions(result: gliotype.Result, maps: np.ndarray, contributions: Contributions) -> np.ndarray:
-    """Shares of the absolute values of (slices, h, w) maps in `REGIONS`, in the patient's space."""
+    """Fractions of the absolute values of (slices, h, w) maps in `REGIONS`, in the patient's space."""
     volume = activation_map(maps, contributions.slices, result.prepared)
     return np.array(astuple(saliency_fractions(volume, result.tumour)))
 
@@ -94,10 +94,14 @@ def main() -> None:
         for network in networks:
             other = np.asarray(network(contributions.slices.array)[0]).mean(axis=1)
             shuffled.append(correlation(mean, other))
-        print(case.cohort, case.name, *(f"{share:.2f}" for share in rows["map"][-1]), flush=True)
-    print(f"\n{'mean share in':14s}", *(f"{region:>14s}" for region in REGIONS))
+        print(case.cohort, case.name, *(f"{fraction:.2f}" for fraction in rows["map"][-1]), flush=True)
+    print(f"\n{'mean fraction in':14s}", *(f"{region:>14s}" for region in REGIONS))
     for name, values in rows.items():
-        print(f"{name:14s}", *(f"{share:14.3f}" for share in np.mean(values, axis=0)), f"  n={len(values)}")
+        print(
+            f"{name:14s}",
+            *(f"{fraction:14.3f}" for fraction in np.mean(values, axis=0)),
+            f"  n={len(values)}",
+        )
     print(f"correlation of the maps of two members: median {np.median(between):.2f}")
     print(
         f"correlation with the maps of shuffled weights: median of absolute values {np.median(np.abs(shuffled)):.2f}"

@@ -1,4 +1,4 @@
-"""The floors of the house, held against the imports of the code."""
+"""The layers of the architecture, checked against the imports of the code."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ _JOURNAL = ".journal.json"
 
 @contextmanager
 def reading_cached(file: Path) -> Iterator[None]:
-    """Tell that a file which an earlier run kept is damaged, where the block cannot read it.
+    """Report that a file cached by an earlier run is damaged if the block cannot read it.
 
     Raises:
         InputError: instead of whatever the reader of arrays or networks raises.
@@ -46,7 +46,7 @@ def atomic_write_set(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     """Lend an empty folder to write in, and move its files into `folder` when the block ends well.
 
     Args:
-        folder: where the files shall be in the end; made if it is not there.
+        folder: final place of the files; created if missing.
         names: every file name that may be written, in the order in which they move in. The last is the
             one by which others tell that the set is complete: an earlier one is removed first. Files
             of these names that the block did not write are removed from `folder`.
@@ -150,7 +150,7 @@ def write_text(file: Path, text: str) -> Path:
 
 
 def check_run_settings(file: Path, what: str, asked: Mapping[str, object]) -> None:
-    """Note in a folder with what its content was begun, or make sure that it goes on with the same.
+    """Record the settings of a run in its folder, or check that a resumed run uses the same.
 
     Args:
         file: JSON file in that folder that holds the settings.
@@ -170,7 +170,7 @@ def check_run_settings(file: Path, what: str, asked: Mapping[str, object]) -> No
 def refuse_other_settings(
     folder: Path, what: str, found: Mapping[str, object], asked: Mapping[str, object]
 ) -> None:
-    """Make sure that what a folder holds was begun with the settings with which it shall go on.
+    """Check that a folder was begun with the settings with which it is resumed.
 
     Args:
         folder: that holds it.
@@ -203,7 +203,7 @@ def check_writable(folder: Path, names: Sequence[str] = ()) -> None:
 
     Args:
         folder: for the results.
-        names: of the files that shall be written.
+        names: of the files to be written.
 
     Raises:
         OutputError: if the folder cannot be made, or no file in it, or a folder has one of the names.

@@ -153,7 +153,7 @@ class Attention:
 
     Attributes:
         times_s: from the bolus' arrival, (t,).
-        weight: share of the attention that each time got, (t,), adding up to 1.
+        weight: fraction of the attention that each time got, (t,), adding up to 1.
         phases: name of the phase in which each time lies, (t,).
     """
 

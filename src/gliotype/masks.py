@@ -86,9 +86,9 @@ def dice(one: NDArray[np.bool_], other: NDArray[np.bool_]) -> float:
 def read_whole(labels: Volume, grid: Grid, labels_from_grid: Matrix) -> Volume:
     """Read a mask or label map on a grid of thick slices without losing its thin parts.
 
-    Read at the centres of thick slices, a 1 mm mask would lose what is thinner than a slice. Instead the share
-    that a mask has in each voxel of the grid is computed, and the mask takes as many voxels as its volume fills,
-    those with its largest share first. Of the labels of a map the smallest chooses first; the largest takes what
+    Read at the centres of thick slices, a 1 mm mask would lose what is thinner than a slice. Instead the fraction
+    of each voxel of the grid that the mask fills is computed, and the mask takes as many voxels as its volume fills,
+    those with the largest fraction first. Of the labels of a map the smallest chooses first; the largest takes what
     is left of the union of all labels, so that no hole opens between two of them.
 
     Args:
@@ -106,8 +106,8 @@ def read_whole(labels: Volume, grid: Grid, labels_from_grid: Matrix) -> Volume:
         return Volume(found, grid.affine)
 
     def share_of(region: NDArray[np.bool_]) -> NDArray[np.float32]:
-        share = labels.with_array(region.astype(np.float32)).resample(grid, labels_from_grid)
-        return np.where(found == 0, share.array, 0).astype(np.float32)
+        fraction = labels.with_array(region.astype(np.float32)).resample(grid, labels_from_grid)
+        return np.where(found == 0, fraction.array, 0).astype(np.float32)
 
     def count_of(voxels: int) -> int:
         return max(1, round(voxels * labels.grid.voxel_ml / grid.voxel_ml))
@@ -120,9 +120,9 @@ def read_whole(labels: Volume, grid: Grid, labels_from_grid: Matrix) -> Volume:
     return Volume(found, grid.affine)
 
 
-def _largest(share: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
-    """Pick the voxels with the largest share (the first among equals), none without any."""
-    candidates = np.flatnonzero(share > 1e-3)
-    taken = np.zeros(share.size, dtype=np.bool_)
-    taken[candidates[np.argsort(-share.ravel()[candidates], kind="stable")[:count]]] = True
-    return taken.reshape(share.shape)
+def _largest(fraction: NDArray[np.float32], count: int) -> NDArray[np.bool_]:
+    """Pick the voxels with the largest fraction (the first among equals), none without any."""
+    candidates = np.flatnonzero(fraction > 1e-3)
+    taken = np.zeros(fraction.size, dtype=np.bool_)
+    taken[candidates[np.argsort(-fraction.ravel()[candidates], kind="stable")[:count]]] = True
+    return taken.reshape(fraction.shape)

@@ -1,4 +1,4 @@
-"""Paths that a caller names: made into values, and kept out of what people read.
+"""Paths that a caller names: converted to values, and hidden from what people read.
 
 File and folder names often hold a patient's name. They stand in ``prediction.json`` alone; the report and the terminal
 show ``image 3`` or ``a file of the study`` in their place.

@@ -54,8 +54,8 @@ def predict(
         age: years.
         sex: ``"M"`` or ``"F"``.
         id: the caller's name for the case.
-        prevalence: share of IDH mutation among all gliomas sent to the clinic, before images and age are seen; None
-            for that of the site, or 0.3 without one.
+        prevalence: proportion of IDH mutation among all gliomas sent to the clinic, before images and age are
+            seen; None for that of the site, or 0.3 without one.
         thresholds: probabilities at or below which the call is wildtype, and at or above which it is mutant; None for
             0.2 and 0.8.
         site: file of a local calibration, as `gliotype calibrate` writes it.

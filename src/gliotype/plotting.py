@@ -2,7 +2,7 @@
 
 It looks for fonts and a cache when it is first imported. Here that happens with a temporary folder as its
 configuration and its own fonts only, so that a figure is the same on every machine, and that a home folder which
-cannot be written is no obstacle.
+cannot be written does not matter.
 """
 
 from __future__ import annotations

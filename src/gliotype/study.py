@@ -2,7 +2,7 @@
 
     files -> Study -> PreparedStudy -> Tumour -> Measurements -> (Finding, ...) -> Prediction
 
-Everything of one run is kept in a `Result`.
+All results of one run are held in a `Result`.
 """
 
 from __future__ import annotations
@@ -154,8 +154,8 @@ class Study:
         subject: the patient.
         images: every image that was read, the chosen one of each sequence first among its kind.
         warnings: what a referee should know about the input, one sentence each.
-        not_read: what was found beside the images and not read.
-        surgery: the words of a description that tell of an earlier operation or biopsy, or None.
+        not_read: what was found in addition to the images and not read.
+        surgery: the words of a description that mention an earlier operation or biopsy, or None.
     """
 
     subject: Subject
@@ -335,7 +335,7 @@ class Reason:
         unit: of the value.
         contribution: change of the log-odds of IDH mutation against the number's average in the training patients, an
             empty map, or the average course of a phase of the bolus; None for a sign, and for a number
-            that stands beside the answer.
+            that does not enter the answer.
         note: one short sentence for the reader.
     """
 
@@ -352,7 +352,7 @@ class PredictionSet:
 
     Attributes:
         classes: ``"mutant"``, ``"wildtype"``, both or neither.
-        level: share of patients of each class whose set holds their class.
+        level: proportion of patients of each class whose set holds their class.
         stratum: the patients among whom this holds.
         patients: calibration patients of the stratum.
         too_few: classes of which the stratum had too few calibration patients to tell; they are never excluded.
@@ -406,7 +406,7 @@ class NotApplicable:
 
 @dataclass(frozen=True)
 class Statement:
-    """What one method says about IDH mutation for one outline, apart from the prevalence.
+    """What one method says about IDH mutation for one outline, without the prevalence.
 
     Attributes:
         log_likelihood_ratio: natural logarithm; positive for IDH mutation.
@@ -419,7 +419,7 @@ class Statement:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one finding says about IDH mutation, apart from the prevalence.
+    """What one finding says about IDH mutation, without the prevalence.
 
     Attributes:
         method: name of the predictor; ``"age"`` for age, which counts once.

@@ -94,10 +94,10 @@ class Grid:
         corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * (
             np.array(self.shape) - 1
         )
-        apart = nib.affines.apply_affine(self.affine, corners) - nib.affines.apply_affine(
+        distances = nib.affines.apply_affine(self.affine, corners) - nib.affines.apply_affine(
             other.affine, corners
         )
-        return bool(np.abs(apart).max() <= tolerance_mm)
+        return bool(np.abs(distances).max() <= tolerance_mm)
 
     def bounding(self, spacing_mm: float, world_from_self: Matrix | None = None) -> Grid:
         """Return the axis-aligned RAS+ grid of one spacing that covers this one.

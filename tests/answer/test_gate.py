@@ -200,9 +200,9 @@ def test_an_outline_at_the_brains_surface_is_stopped() -> None:
     brain = np.asarray(prepared.brain.array)
     rind = brain & ~ndimage.binary_erosion(brain, iterations=6)
     rind[:, : brain.shape[1] - 60] = False
-    share = edge_fraction(prepared, rind)
-    assert 0.3 < share < 0.8
-    assert checks.at_the_edge(share)
+    fraction = edge_fraction(prepared, rind)
+    assert 0.3 < fraction < 0.8
+    assert checks.at_the_edge(fraction)
     outside = np.zeros_like(brain)
     outside[2:6, 2:6, 2:6] = True
     assert edge_fraction(prepared, outside) == 1.0

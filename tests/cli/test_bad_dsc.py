@@ -153,8 +153,8 @@ def test_a_bad_series_is_told_once_and_the_study_goes_on(
     run: Run,
 ) -> None:
     found = predicted(run, spoil, series, study)
-    told = [warning for warning in found["warnings"] if sentence in warning]  # type: ignore[attr-defined]
-    assert len(told) == 1, found["warnings"]
+    matching = [warning for warning in found["warnings"] if sentence in warning]  # type: ignore[attr-defined]
+    assert len(matching) == 1, found["warnings"]
     assert "perfusion" in found["not_applicable"]  # type: ignore[operator]
     assert found["call"] in {"mutant", "wildtype", "indeterminate", "no_tumour"}
     assert not any(value for value in found["measurements"]["perfusion"].values())  # type: ignore[index]

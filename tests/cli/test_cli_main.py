@@ -118,5 +118,5 @@ def test_every_option_and_its_default_are_documented_in_the_section_of_the_comma
     assert set(meanings) == {name for option in options for name in option.opts}
     for option in options:
         if option.default not in (None, False):
-            told = re.findall(r"[\w.-]*\w", meanings[option.opts[0]])
-            assert str(option.default) in told, f"{option.opts[0]} is {option.default} if not given"
+            documented = re.findall(r"[\w.-]*\w", meanings[option.opts[0]])
+            assert str(option.default) in documented, f"{option.opts[0]} is {option.default} if not given"

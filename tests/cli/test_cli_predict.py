@@ -22,7 +22,7 @@ def result() -> Result:
 
 
 class Pipeline(ModuleType):
-    """Stands in for `gliotype.pipeline`: keeps what it was asked, and answers or fails as told."""
+    """Stands in for `gliotype.pipeline`: records what it was asked, and answers or fails as configured."""
 
     def __init__(self, answer: Result | Exception) -> None:
         super().__init__("gliotype.pipeline")

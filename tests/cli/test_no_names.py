@@ -67,8 +67,8 @@ def nifti_study(root: Path) -> None:
     for name in ("Muellerson_Annalena_t1", "Gadowskaja-77012345-flair", "Annalena19700101_T2", "Muellerson7"):
         image = volume(len(name))
         nib.save(nib.Nifti1Image(image.array, image.affine), root / f"{name}.nii.gz")
-    cut = root / "Gadowskaja_t1ce.nii.gz"
-    cut.write_bytes((root / "Muellerson7.nii.gz").read_bytes()[:3000])
+    truncated = root / "Gadowskaja_t1ce.nii.gz"
+    truncated.write_bytes((root / "Muellerson7.nii.gz").read_bytes()[:3000])
     nans = Volume(np.full((24, 20, 12), np.nan, np.float32), volume(0).affine)
     nib.save(nib.Nifti1Image(nans.array, nans.affine), root / "Annalena2_t2.nii.gz")
 

@@ -32,8 +32,8 @@ def fresh(script: str, home: Path, tmp: Path) -> subprocess.CompletedProcess[str
     """Run a script in a new process that reports each use of the network, outside any continuous integration."""
     home.mkdir(exist_ok=True)
     tmp.mkdir(exist_ok=True)
-    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
-    environment = kept | {"HOME": str(home), "TMPDIR": str(tmp)}
+    inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    environment = inherited | {"HOME": str(home), "TMPDIR": str(tmp)}
     return subprocess.run(
         [sys.executable, "-c", WATCH + script],
         capture_output=True,
@@ -99,12 +99,12 @@ def test_openvino_is_imported_in_one_place_alone() -> None:
 def test_a_home_that_cannot_be_written_is_no_obstacle(tmp_path: Path) -> None:
     blocked = tmp_path / "home"
     blocked.write_text("a file where the home should be")
-    kept = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
+    inherited = {name: os.environ[name] for name in ("PATH", "PYTHONPATH") if name in os.environ}
     done = subprocess.run(
         [sys.executable, "-c", "import sys\n" + IMPORTS],
         capture_output=True,
         text=True,
-        env=kept | {"HOME": str(blocked / "deeper")},
+        env=inherited | {"HOME": str(blocked / "deeper")},
         check=False,
         timeout=300,
     )

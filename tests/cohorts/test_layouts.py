@@ -106,7 +106,7 @@ def test_facts_and_aliases_come_along(tmp_path: Path) -> None:
     assert read_cohort(tmp_path / "ucsf", "ucsf-pdgm")[0].aliases == ("BraTS2021_00097",)
     brats(tmp_path / "brats")
     new, known = read_cohort(tmp_path / "brats", "brats")
-    assert new.aliases == (), "what many patients are called is no name"
+    assert new.aliases == (), "a name that many patients share does not identify one"
     assert known.aliases == ("00000057", "UCSF-PDGM-00000057")
     egd(tmp_path / "egd")
     (mutant, _) = read_cohort(tmp_path / "egd", "egd")
@@ -267,7 +267,7 @@ def test_a_bids_patient_is_read_from_one_session(tmp_path: Path) -> None:
     assert {s: file.name for s, file in first.files.items()} == {
         Sequence.T1C: "sub-01_ses-1_acq-mprage_ce-gd_T1w.nii.gz",
         Sequence.T2: "sub-01_ses-1_T2w.nii.gz",
-    }, "the image with contrast is no T1, and what was acquired later is of another examination"
+    }, "the image with contrast is not a T1, and later images belong to another examination"
     assert first.mask is not None
     assert first.mask.name == "sub-01_ses-1_dseg.nii.gz"
 

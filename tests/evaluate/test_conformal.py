@@ -26,8 +26,8 @@ def test_each_class_is_covered_as_often_as_stated(level: float, wildtypes: int, 
         found = conformal_thresholds(*cohort(rng, wildtypes, mutants, 1.0), level=level)
         _, (of_wildtype, of_mutant) = cohort(rng, 1, 1, 1.0)
         row[:] = "wildtype" in found.prediction_set(of_wildtype), "mutant" in found.prediction_set(of_mutant)
-    for share, n in zip(covered.mean(axis=0), (wildtypes, mutants), strict=True):
-        assert level - 0.03 < share < level + 1 / (n + 1) + 0.03
+    for fraction, n in zip(covered.mean(axis=0), (wildtypes, mutants), strict=True):
+        assert level - 0.03 < fraction < level + 1 / (n + 1) + 0.03
 
 
 @settings(max_examples=60, deadline=None)
@@ -48,16 +48,16 @@ def test_a_set_holds_the_stated_share_of_its_own_calibration_patients(
 
 
 @pytest.mark.parametrize(
-    ("mutants", "level", "told"),
+    ("mutants", "level", "enough"),
     [(9, 0.9, False), (10, 0.9, True), (18, 0.95, False), (19, 0.95, True), (9, 0.5, False)],
 )
-def test_too_few_patients_exclude_nothing(mutants: int, level: float, told: bool) -> None:
+def test_too_few_patients_exclude_nothing(mutants: int, level: float, enough: bool) -> None:
     """1 / alpha - 1 patients are needed (9 at 90 %, 19 at 95 %), and 10 in any case."""
     labels, log_odds = cohort(np.random.default_rng(1), 40, mutants, 2.0)
     found = conformal_thresholds(labels, log_odds, level=level)
-    assert (found.mutant_least is not None) == told
-    assert ("mutant" in found.too_few) != told
-    assert ("mutant" in found.prediction_set(-1e9)) != told
+    assert (found.mutant_least is not None) == enough
+    assert ("mutant" in found.too_few) != enough
+    assert ("mutant" in found.prediction_set(-1e9)) != enough
 
 
 def test_threshold_by_hand() -> None:

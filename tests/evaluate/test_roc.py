@@ -78,7 +78,7 @@ def test_proc_gives_the_same_area_and_interval():
 
 @pytest.mark.parametrize("wildtypes", [2, 8])
 def test_a_perfect_or_reversed_order_has_the_exact_bound_of_independent_pairs(wildtypes: int):
-    """Clopper and Pearson's lower bound of a share for k of k, where k is the smaller class."""
+    """Clopper and Pearson's lower bound of a proportion for k of k, where k is the smaller class."""
     labels = np.repeat([0, 1], [wildtypes, 28])
     bound = stats.binomtest(wildtypes, wildtypes).proportion_ci(method="exact").low
     perfect, reversed_order = auroc(labels, labels), auroc(labels, -labels)
@@ -88,7 +88,7 @@ def test_a_perfect_or_reversed_order_has_the_exact_bound_of_independent_pairs(wi
 
 @pytest.mark.parametrize(("truth", "least"), [(0.8, 0.975), (0.95, 0.975)])
 def test_the_exact_bound_excludes_the_truth_as_seldom_as_it_says(truth: float, least: float):
-    """With the classes apart by d = sqrt(2) z(truth), all pairs of 6 + 4 patients are in order in a known share."""
+    """With classes separated by d = sqrt(2) z(truth), the probability that all 6 + 4 patients are ordered is known."""
     rng = np.random.default_rng(3)
     labels = np.repeat([0, 1], [4, 6])
     shift = np.sqrt(2) * stats.norm.ppf(truth)

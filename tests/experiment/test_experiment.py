@@ -288,10 +288,10 @@ def test_a_killed_process_is_told_with_what_to_do(tmp_path: Path) -> None:
 def test_a_damaged_example_is_named(tmp_path: Path) -> None:
     source = Synthetic("mine", 1, {"name": "mine"})
     make_examples(source, tmp_path)
-    (kept,) = tmp_path.rglob("*.npz")
-    for content in (b"", kept.read_bytes()[:-200]):
-        kept.write_bytes(content)
-        with pytest.raises(InputError, match=f"the kept file .*{kept.name} is damaged .*: delete it"):
+    (cached,) = tmp_path.rglob("*.npz")
+    for content in (b"", cached.read_bytes()[:-200]):
+        cached.write_bytes(content)
+        with pytest.raises(InputError, match=f"the kept file .*{cached.name} is damaged .*: delete it"):
             make_examples(source, tmp_path)
 
 
@@ -425,7 +425,7 @@ def test_a_patient_on_disk_becomes_an_example(tmp_path: Path) -> None:
     (tmp_path / "cohort" / subject / "anat" / f"{subject}_T2w.nii.gz").unlink()
     again = FolderPatients(tmp_path / "cohort", "bids")
     assert again.key(subject) != before
-    assert again.settings == source.settings, "what changes of one patient is no reason to prepare all again"
+    assert again.settings == source.settings, "a change to one patient must not prepare all patients again"
 
 
 @pytest.mark.slow

@@ -67,7 +67,7 @@ def test_shares_are_those_of_the_regions() -> None:
     saliency[9, 9, 9] = 2.0  # the rest of the tumour
     saliency[7, 7, 10] = 1.0  # 3 mm above
     saliency[7, 7, 12] = 0.5  # 9 mm above, since slices are 3 mm apart
-    saliency[13, 7, 7] = 0.5  # 4 mm beside
+    saliency[13, 7, 7] = 0.5  # 4 mm to the side
     fractions = saliency_fractions(Volume(saliency, tumour.labels.affine), tumour)
     assert fractions.enhancing == pytest.approx(4 / 8)
     assert fractions.non_enhancing == pytest.approx(2 / 8)

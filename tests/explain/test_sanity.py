@@ -35,6 +35,6 @@ def alike(first: np.ndarray, second: np.ndarray) -> float:
 def test_shuffled_weights_destroy_the_map() -> None:
     trained = maps_of(None)
     whole = trained.mean(axis=1)
-    kept = min(alike(trained[:, member], whole) for member in range(trained.shape[1]))
+    retained = min(alike(trained[:, member], whole) for member in range(trained.shape[1]))
     destroyed = [alike(maps_of(seed).mean(axis=1), whole) for seed in range(5)]
-    assert np.median(destroyed) < 0.5 * kept
+    assert np.median(destroyed) < 0.5 * retained

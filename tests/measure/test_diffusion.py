@@ -35,7 +35,7 @@ def phantom(core: float = 1.6, edge: float = 1.2, **signals: object) -> tuple[Pr
     return with_adc(prepared, adc), tumour
 
 
-def shares(tumour: Tumour) -> tuple[float, float]:
+def fractions(tumour: Tumour) -> tuple[float, float]:
     """Part of core and of edge in the tumour."""
     labels = np.asarray(tumour.labels.array)[tumour.mask]
     edge = float((labels == Label.OEDEMA).mean())
@@ -45,7 +45,7 @@ def shares(tumour: Tumour) -> tuple[float, float]:
 def test_a_tumour_that_does_not_enhance_is_measured_as_a_whole() -> None:
     prepared, tumour = phantom()
     found, warnings = diffusion(prepared, tumour)
-    core, edge = shares(tumour)
+    core, edge = fractions(tumour)
     assert warnings == ()
     assert found["adc_mean"] == pytest.approx(1.6 * core + 1.2 * edge, rel=1e-4)
     assert found["adc_white_matter"] == pytest.approx(0.8)
@@ -75,7 +75,7 @@ def test_cyst_and_csf_are_left_out() -> None:
     prepared, tumour = phantom(core=2.9)
     found, _ = diffusion(prepared, tumour)
     assert found["adc_mean"] == pytest.approx(1.2)
-    assert found["adc_fluid_fraction"] == pytest.approx(100 * shares(tumour)[0], abs=0.1)
+    assert found["adc_fluid_fraction"] == pytest.approx(100 * fractions(tumour)[0], abs=0.1)
     without_fluid, _ = diffusion(phantom(core=1.2)[0], tumour)
     assert without_fluid["adc_mean"] == pytest.approx(found["adc_mean"])
 
@@ -112,8 +112,8 @@ def test_thick_slices_keep_the_mean() -> None:
 def test_a_map_that_misses_part_of_the_tumour_says_so() -> None:
     prepared, tumour = phantom()
     assert prepared.adc is not None
-    cut = with_adc(prepared, np.asarray(prepared.adc.array)[:, :, :24])
-    found, warnings = diffusion(cut, tumour)
+    cropped = with_adc(prepared, np.asarray(prepared.adc.array)[:, :, :24])
+    found, warnings = diffusion(cropped, tumour)
     assert 50 < found["adc_coverage"] < 80
     assert "of the tumour lies within the ADC map" in warnings[0]
     away = with_adc(prepared, np.asarray(prepared.adc.array)[:20])

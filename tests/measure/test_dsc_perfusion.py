@@ -178,9 +178,9 @@ def test_tumour_partly_or_wholly_outside_the_series(study: tuple[PreparedStudy, 
     low = replace(prepared, dsc=series(prepared, centre_z=-6.0, slices=10))
     part = perfusion(low, tumour)
     assert isinstance(part, Perfusion)
-    share = 100 * covered(grid_of(low.dsc), prepared, tumour.mask)[tumour.mask].mean()
-    assert 5 < share < 90
-    assert part.numbers["tumour_coverage"] == pytest.approx(share)
+    fraction = 100 * covered(grid_of(low.dsc), prepared, tumour.mask)[tumour.mask].mean()
+    assert 5 < fraction < 90
+    assert part.numbers["tumour_coverage"] == pytest.approx(fraction)
     assert any(warning.startswith("Only ") and "of the tumour" in warning for warning in part.warnings)
     none = perfusion(replace(prepared, dsc=series(prepared, centre_z=-40.0, slices=8)), tumour)
     assert isinstance(none, Perfusion)

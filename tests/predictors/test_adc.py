@@ -64,9 +64,9 @@ def test_a_high_adc_speaks_for_mutation_without_a_probability() -> None:
     assert finding.likelihood_ratio == pytest.approx(likelihood_ratio(2.0))
     assert finding.sequences == (Sequence.ADC,)
     assert [reason.name for reason in finding.reasons[:2]] == ["adc_ratio", "adc_mean"]
-    for reason, cut in zip(finding.reasons, ("1.65", "1.201"), strict=False):
+    for reason, threshold in zip(finding.reasons, ("1.65", "1.201"), strict=False):
         assert "single centre" in reason.note
-        assert cut in reason.note
+        assert threshold in reason.note
     assert "assumption" in finding.limits
     odds = 0.3 / 0.7 * likelihood_ratio(2.0)
     assert f"would move 30 % to {100 * odds / (1 + odds):.0f} %" in finding.summary

@@ -50,8 +50,8 @@ def test_the_answer_is_the_sum_of_its_shares() -> None:
     sizes = [abs(reason.contribution or 0) for reason in finding.reasons]
     assert sizes == sorted(sizes, reverse=True)
     assert set(named) == {"image", *NUMBERS}
-    told = sum(reason.contribution or 0 for reason in finding.reasons)
-    assert told + contributions.intercept.mean() + logit(0.3) == pytest.approx(logit(finding.probability))
+    listed = sum(reason.contribution or 0 for reason in finding.reasons)
+    assert listed + contributions.intercept.mean() + logit(0.3) == pytest.approx(logit(finding.probability))
 
 
 def test_the_interval_holds_the_probability() -> None:

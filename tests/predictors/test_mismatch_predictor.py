@@ -20,11 +20,11 @@ def test_counts_give_back_the_published_percentages():
     """AJNR 2024;45:188, TCIA and institution together: 46 + 19 astrocytomas, 25 + 15 others."""
     astrocytomas, others = (sum(getattr(s, key) for s in STRATA) for key in ("astrocytomas", "others"))
     assert (astrocytomas, others) == (65, 40)
-    for cut, sensitivity, specificity in (
+    for threshold, sensitivity, specificity in (
         (42, (0.196 * 46 + 0.316 * 19) / 65, 1.0),
         (15, (0.391 * 46 + 0.790 * 19) / 65, (0.880 * 25 + 0.933 * 15) / 40),
     ):
-        above = [stratum for stratum in STRATA if stratum.above >= cut]
+        above = [stratum for stratum in STRATA if stratum.above >= threshold]
         assert sum(s.astrocytomas for s in above) / 65 == pytest.approx(sensitivity, abs=0.001)
         assert 1 - sum(s.others for s in above) / 40 == pytest.approx(specificity, abs=0.001)
 

@@ -47,8 +47,8 @@ def test_the_finding_says_when_in_the_bolus_it_looked(perfusion: Perfusion) -> N
     assert finding.attention.weight.sum() == pytest.approx(1, abs=1e-4)
     assert not finding.attention.weight[finding.attention.times_s > 43.5].any()  # after the last frame
     assert "enhancing tumour, oedema" in finding.summary
-    shares = [reason.value for reason in finding.reasons if reason.unit == "% of attention"]
-    assert sum(share or 0 for share in shares) == pytest.approx(100, abs=0.1)
+    fractions = [reason.value for reason in finding.reasons if reason.unit == "% of attention"]
+    assert sum(fraction or 0 for fraction in fractions) == pytest.approx(100, abs=0.1)
 
 
 def test_prevalence_shifts_the_log_odds(perfusion: Perfusion) -> None:

@@ -55,8 +55,10 @@ def test_a_dark_tumour_at_the_surface_stays_inside(truth: Volume) -> None:
 
 
 def test_nothing_is_brain_where_no_image_reaches(images: dict[Sequence, Volume]) -> None:
-    cut = {s: v.with_array(np.where(np.arange(v.array.shape[2]) > 33, 0, v.array)) for s, v in images.items()}
-    found = np.asarray(atlas_brain(cut, TO_MNI).array)
+    cropped = {
+        s: v.with_array(np.where(np.arange(v.array.shape[2]) > 33, 0, v.array)) for s, v in images.items()
+    }
+    found = np.asarray(atlas_brain(cropped, TO_MNI).array)
     assert found[:, :, 27].any()
     assert not found[:, :, 34:].any()
 

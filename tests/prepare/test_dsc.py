@@ -89,10 +89,10 @@ def test_the_brain_lies_where_the_head_does(brain: Volume) -> None:
 
 
 def _expected_voxels(brain: Volume, dsc_from_prepared: np.ndarray) -> int:
-    share = brain.with_array(np.asarray(brain.array, np.float32)).resample(
+    fraction = brain.with_array(np.asarray(brain.array, np.float32)).resample(
         GRID, np.linalg.inv(dsc_from_prepared)
     )
-    return int((np.asarray(share.array) >= 0.5).sum())
+    return int((np.asarray(fraction.array) >= 0.5).sum())
 
 
 def test_voxels_without_signal_are_no_brain(still: Volume, brain: Volume) -> None:

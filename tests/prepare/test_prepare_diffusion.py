@@ -1,4 +1,4 @@
-"""An ADC map on its way to be measured: where it lies, which unit it has, and what is no ADC map."""
+"""Preparation of an ADC map: its position, its unit, and maps that are refused."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ OBLIQUE = Grid(
     @ moved((6.0, 2.0, -3.0), (0, 0, 0))
     @ np.array([[1.8, 0, 0, -98], [0, -1.9, 0, 118], [0, 0, 5.5, -70], [0, 0, 0, 1.0]]),
 )
-"""Tilted slices 5.5 mm apart, stored from left to right and from anterior to posterior."""
+"""Tilted slices spaced 5.5 mm, stored from left to right and from anterior to posterior."""
 IN_ADC = TO_MNI @ np.linalg.inv(MOVED)
 
 

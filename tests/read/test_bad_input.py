@@ -195,8 +195,8 @@ def test_one_bad_file_among_good_ones_is_a_warning(tmp_path: Path) -> None:
     save(pattern(), tmp_path / "T2.nii.gz")
     (tmp_path / "T1.nii").write_text("this is no image, " * 50)
     (tmp_path / "flair.dcm").write_text("nor is this")
-    cut = save(np.random.default_rng(0).normal(size=(20, 24, 12)), tmp_path / "FLAIR.nii.gz")
-    cut.write_bytes(cut.read_bytes()[:9000])
+    truncated = save(np.random.default_rng(0).normal(size=(20, 24, 12)), tmp_path / "FLAIR.nii.gz")
+    truncated.write_bytes(truncated.read_bytes()[:9000])
     study = read(tmp_path)
     assert list(study.chosen) == [Sequence.T2]
     for name in ("T1.nii", "flair.dcm", "FLAIR.nii.gz"):
@@ -206,10 +206,10 @@ def test_one_bad_file_among_good_ones_is_a_warning(tmp_path: Path) -> None:
 
 def test_the_next_best_replaces_a_damaged_image(tmp_path: Path) -> None:
     whole = save(pattern(), tmp_path / "b_FLAIR.nii")
-    cut = save(
+    truncated = save(
         np.random.default_rng(0).normal(size=(20, 24, 24)), tmp_path / "a_FLAIR.nii.gz", AFFINE / [1, 1, 2, 1]
     )
-    cut.write_bytes(cut.read_bytes()[:9000])
+    truncated.write_bytes(truncated.read_bytes()[:9000])
     study = read(tmp_path)
     assert study.chosen[Sequence.FLAIR].source == whole.name
     assert any("a_FLAIR.nii.gz is cut off" in warning for warning in study.warnings)

@@ -294,7 +294,7 @@ def test_slices_with_a_series_uid_of_their_own_are_joined(tmp_path: Path) -> Non
 
 
 def test_slices_of_two_series_are_not_joined(tmp_path: Path) -> None:
-    """Nothing but their place tells them apart, and places repeat."""
+    """Nothing but their place distinguishes them, and places repeat."""
     for seed in (1, 2):
         for file in write_dicom_series(volume(), tmp_path / str(seed), seed=seed, **PROTOCOLS["T1"]):
             change([file], SeriesInstanceUID=generate_uid())
@@ -439,11 +439,11 @@ def test_directions_that_are_not_at_right_angles_are_refused(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("change_of_qform", "told"),
+    ("change_of_qform", "warned"),
     [(np.diag([-1.0, 1, 1, 1]), True), (np.diag([1.1, 1, 1, 1]), True), (np.diag([1.0001, 1, 1, 1]), False)],
     ids=["mirrored", "stretched", "rounded"],
 )
-def test_sform_and_qform_that_disagree(change_of_qform: np.ndarray, told: bool, tmp_path: Path) -> None:
+def test_sform_and_qform_that_disagree(change_of_qform: np.ndarray, warned: bool, tmp_path: Path) -> None:
     image = nib.Nifti1Image(np.asarray(volume().array), AFFINE)
     image.set_qform(AFFINE @ change_of_qform, code=1, strip_shears=True)
     image.set_sform(AFFINE, code=1)
@@ -451,7 +451,7 @@ def test_sform_and_qform_that_disagree(change_of_qform: np.ndarray, told: bool, 
     study = read(tmp_path)
     assert_read(study)
     warnings = [text for text in study.warnings if "its sform and its qform disagree by up to" in text]
-    assert len(warnings) == told
+    assert len(warnings) == warned
     assert all("the sform was used" in text for text in warnings)
 
 

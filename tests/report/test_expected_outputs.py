@@ -1,4 +1,4 @@
-"""What `predict` writes, against a list that is kept with the tests.
+"""What `predict` writes, against a list stored with the tests.
 
 The list is a contract: it grows, and nothing leaves it. ``pytest tests/report --update-outputs`` writes it anew;
 look at the difference before you commit it.

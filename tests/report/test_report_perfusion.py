@@ -106,19 +106,19 @@ def test_the_attention_has_a_place_of_its_own_with_each_phase_named(
 ) -> None:
     figures: list[Figure] = []
 
-    class Kept(Figure):
+    class RecordedFigure(Figure):
         def __init__(self, *args: Any, **options: Any) -> None:
             super().__init__(*args, **options)
             figures.append(self)
 
-    monkeypatch.setattr("gliotype.report.perfusion.Figure", Kept)
+    monkeypatch.setattr("gliotype.report.perfusion.Figure", RecordedFigure)
     attention = result.findings[-1].attention
     assert attention is not None
     assert result.measurements.dsc is not None
     draw_curves(result.measurements.dsc, attention)
     curves, _, strip, phases = figures[0].axes
     assert [text.get_text() for text in phases.texts] == [
-        f"{name} {100 * share:.0f} %" for name, share in phase_shares(attention).items()
+        f"{name} {100 * fraction:.0f} %" for name, fraction in phase_shares(attention).items()
     ]
     assert not strip.texts
     assert not curves.texts

@@ -60,8 +60,8 @@ def test_words_keep_clear_of_the_bars(result: Result) -> None:
             assert start >= -1
             assert start + length <= WIDTH + 1
             for bar in bars:
-                beside = start + length <= bar.x or start >= bar.x + bar.width
-                assert beside or text.y <= bar.y or text.y - text.size >= bar.y + bar.height, text.text
+                outside = start + length <= bar.x or start >= bar.x + bar.width
+                assert outside or text.y <= bar.y or text.y - text.size >= bar.y + bar.height, text.text
 
 
 def test_the_picture_has_its_values_in_words(result: Result) -> None:

@@ -83,9 +83,9 @@ def test_tumour_is_dark_on_t1_and_bright_on_t2_and_flair_whatever_t1_shows() -> 
 
 
 def test_another_component_is_no_surrounding() -> None:
-    beside = box((50, 49, 30), (60, 52, 36))
-    image = np.where(PART | beside, 2.0, 0.0)
-    alone = candidate_features(PART, PART | beside, 3.0, [look_at({Sequence.FLAIR: image})])
+    neighbour = box((50, 49, 30), (60, 52, 36))
+    image = np.where(PART | neighbour, 2.0, 0.0)
+    alone = candidate_features(PART, PART | neighbour, 3.0, [look_at({Sequence.FLAIR: image})])
     assert alone.contrast == pytest.approx(2.0)
 
 

@@ -20,7 +20,7 @@ def ball(shape: tuple[int, int, int], centre: tuple[int, int, int], radius: floa
 
 @pytest.fixture
 def two_balls(monkeypatch: pytest.MonkeyPatch) -> PreparedStudy:
-    """A study in which the network sees an asymmetric tumour, and a faint and a small suspicion beside it."""
+    """A study in which the network sees an asymmetric tumour, and a faint and a small suspicion next to it."""
     image = np.zeros(GRID.shape, np.float32)
     says = np.zeros((5, *GRID.shape), np.float32)
     brain = ball(GRID.shape, (40, 48, 40), 36)

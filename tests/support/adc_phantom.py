@@ -25,13 +25,15 @@ def cyst_in(grid: Grid, mni_from_world: Matrix) -> np.ndarray:
 
 def adc_head(grid: Grid, mni_from_world: Matrix, *, tumour: float = TUMOUR, cyst: bool = True) -> Volume:
     """An ADC map in 1e-3 mm2/s, 0 in air, as a scanner would give it at a place given by `mni_from_world`."""
-    share = {
+    fraction = {
         tissue: np.asarray(atlas.tissue(tissue).resample(grid, mni_from_world).array)
         for tissue in atlas.Tissue
     }
-    inside = sum(share.values())
+    inside = sum(fraction.values())
     brain = (
-        WHITE * share[atlas.Tissue.WHITE] + GREY * share[atlas.Tissue.GREY] + FLUID * share[atlas.Tissue.CSF]
+        WHITE * fraction[atlas.Tissue.WHITE]
+        + GREY * fraction[atlas.Tissue.GREY]
+        + FLUID * fraction[atlas.Tissue.CSF]
     )
     head = head_mask(atlas.template(Sequence.T2).resample(grid, mni_from_world))
     adc = np.where(inside > 0.5, brain / np.maximum(inside, 0.5), np.where(head, SKIN, 0.0))

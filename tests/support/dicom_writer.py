@@ -186,9 +186,9 @@ def save(dataset: FileDataset, pixels: np.ndarray, path: Path, transfer_syntax: 
     dataset.save_as(path, enforce_file_format=True)
 
 
-def _jpeg_lossless(plane: np.ndarray, beside: Path) -> bytes:
+def _jpeg_lossless(plane: np.ndarray, target: Path) -> bytes:
     """Encode one plane with the GDCM in SimpleITK."""
-    path = beside.with_suffix(".jpeg.dcm")
+    path = target.with_suffix(".jpeg.dcm")
     writer = sitk.ImageFileWriter()
     writer.SetImageIO("GDCMImageIO")
     writer.SetFileName(str(path))

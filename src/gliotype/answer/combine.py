@@ -74,7 +74,7 @@ def evidence_by_outline(statements: Statements, model: AnswerModel, hospital: Ho
 
 
 def _means(statements: Statements, model: AnswerModel) -> Floats:
-    """Contributions at the mean weights, (methods, outlines); an outline that a method cannot judge takes its mean."""
+    """Contributions at the mean weights, (methods, outlines); inapplicable outlines take the method's mean."""
     rows = [np.zeros(len(statements.outlines))]
     for method, values in statements.log_likelihood_ratios.items():
         weight = model.weights.get(method)
@@ -106,7 +106,7 @@ class Spread:
 
 
 def spread(statements: Statements, model: AnswerModel, hospital: Hospital, *, seed: int = 0) -> Spread:
-    """Vary outlines, coefficients, weights and hospital, together and one at a time.
+    """Vary outlines, coefficients, weights and hospital, together and one by one.
 
     Args:
         statements: of one patient.

@@ -81,8 +81,8 @@ def _sample(volume: Volume, world: NDArray[np.float64]) -> NDArray[np.float64]:
 def _block_means(array: NDArray[np.float32]) -> NDArray[np.float32]:
     """Average blocks of `BLOCK` voxels along each axis; what does not fill a block is left out."""
     i, j, k = (size // BLOCK for size in array.shape)
-    cut = array[: i * BLOCK, : j * BLOCK, : k * BLOCK]
-    return np.asarray(cut.reshape(i, BLOCK, j, BLOCK, k, BLOCK).mean(axis=(1, 3, 5)))
+    whole = array[: i * BLOCK, : j * BLOCK, : k * BLOCK]
+    return np.asarray(whole.reshape(i, BLOCK, j, BLOCK, k, BLOCK).mean(axis=(1, 3, 5)))
 
 
 def least_agreement(tumour: Tumour) -> tuple[str, float] | None:

@@ -28,7 +28,7 @@ class SiteCalibration:
         mutants: those IDH-mutant.
         prevalence: of IDH mutation among them; that of all gliomas sent to the clinic if they are consecutive.
         slope: by which the log-odds at a prevalence of one half are multiplied.
-        intercept: added to them, apart from the prevalence.
+        intercept: added to them, in addition to the prevalence.
         slope_sd: posterior standard deviation of the slope.
         intercept_sd: posterior standard deviation of the intercept.
         conformal: thresholds of prediction sets, on the log-odds before this calibration.

@@ -29,7 +29,7 @@ class Tissue(StrEnum):
 
 @cache
 def template(sequence: Sequence) -> Volume:
-    """Return the average head (skull and scalp kept) whose contrast is closest to a sequence's.
+    """Return the average head (with skull and scalp) whose contrast is closest to a sequence's.
 
     Args:
         sequence: T1 and T1C get the T1 template, FLAIR a likeness of FLAIR, the others the T2 template.

@@ -51,7 +51,7 @@ class CurvePoint:
 
     Attributes:
         predicted: probability.
-        observed: smoothed share of mutants among those with this prediction.
+        observed: smoothed proportion of mutants among those with this prediction.
     """
 
     predicted: float
@@ -67,7 +67,7 @@ class ReliabilityBin:
         high: upper end, excluded, but for the last bin.
         n: patients in it; a bin without any is left out.
         mean_probability: predicted.
-        observed: share of mutants.
+        observed: proportion of mutants.
     """
 
     low: float
@@ -216,7 +216,7 @@ def flexible_calibration(
 
 
 def _smooth(outcome: NDArray[np.int_], log_odds: Floats) -> Callable[[Floats], Floats]:
-    """Fit the observed share of mutants as a smooth function of the predicted log-odds."""
+    """Fit the observed proportion of mutants as a smooth function of the predicted log-odds."""
     if np.ptp(log_odds) < 1e-9:
         return lambda at: np.full(len(at), outcome.mean())
     model = make_pipeline(

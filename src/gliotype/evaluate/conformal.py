@@ -30,8 +30,8 @@ class Coverage:
         mutant: whether the patients are IDH-mutant.
         n: patients.
         too_few: whether they are too few to calibrate on.
-        covered: share of patients whose set holds their class.
-        single: share of patients whose set holds one class.
+        covered: proportion of patients whose set holds their class.
+        single: proportion of patients whose set holds one class.
     """
 
     stratum: str
@@ -111,7 +111,7 @@ def cross_validated_coverage(
         seed: of the splits.
 
     Returns:
-        For each stratum wildtypes and mutants; shares are means over the repeats, with Wilson's interval at n.
+        For each stratum wildtypes and mutants; proportions are means over the repeats, with Wilson's interval at n.
     """
     group = sum(
         (np.where(within, 2 * i, 0) for i, within in enumerate(strata.values())), np.zeros(len(mutant))
@@ -123,9 +123,9 @@ def cross_validated_coverage(
                 inside = train[within[train]]
                 thresholds = conformal_thresholds(mutant[inside], row[inside], level=level)
                 for patient in test[within[test]]:
-                    kept = thresholds.prediction_set(float(row[patient]))
-                    covered[repeat, patient] = ("mutant" if mutant[patient] else "wildtype") in kept
-                    single[repeat, patient] = len(kept) == 1
+                    classes = thresholds.prediction_set(float(row[patient]))
+                    covered[repeat, patient] = ("mutant" if mutant[patient] else "wildtype") in classes
+                    single[repeat, patient] = len(classes) == 1
     everyone = thresholds_by_stratum(mutant, log_odds[0], strata, level=level)
     return tuple(
         Coverage(

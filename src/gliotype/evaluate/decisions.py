@@ -1,4 +1,4 @@
-"""Decisions from probabilities: counts and shares at a threshold, and the net benefit of acting on a threshold."""
+"""Decisions from probabilities: counts, proportions and the net benefit at a threshold."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class AtThreshold:
         false_positives: wildtypes called mutant.
         true_negatives: wildtypes called wildtype.
         false_negatives: mutants called wildtype.
-        accuracy: share of right calls.
-        sensitivity: share of the mutants that are called so.
-        specificity: share of the wildtypes that are called so.
-        ppv: share of mutants among those called mutant, None if nobody is.
-        npv: share of wildtypes among those called wildtype, None if nobody is.
+        accuracy: proportion of right calls.
+        sensitivity: proportion of the mutants that are called so.
+        specificity: proportion of the wildtypes that are called so.
+        ppv: proportion of mutants among those called mutant, None if nobody is.
+        npv: proportion of wildtypes among those called wildtype, None if nobody is.
     """
 
     threshold: float
@@ -63,7 +63,7 @@ class NetBenefit:
 
 
 def share(count: int, of: int) -> Estimate:
-    """Estimate a share with Wilson's interval (Wilson 1927).
+    """Estimate a proportion with Wilson's interval (Wilson 1927).
 
     Example:
         >>> print(share(9, 10))
@@ -79,7 +79,7 @@ def mean_of(values: Floats) -> Estimate:
 
 
 def at_threshold(mutant: Bools, score: Floats, threshold: float) -> AtThreshold:
-    """Count the decisions at a threshold, and their shares."""
+    """Count the decisions at a threshold, and their proportions."""
     called = score >= threshold
     tp, fp = int((called & mutant).sum()), int((called & ~mutant).sum())
     fn, tn = int((~called & mutant).sum()), int((~called & ~mutant).sum())

@@ -1,8 +1,8 @@
 """All that is said about a set of predictions: discrimination, decisions at a threshold, calibration, net benefit.
 
 Every number has its 95 % interval: the logit's with DeLong's variance for areas, DeLong's for their differences,
-Wilson's for shares, a normal one for means, Wald's for the calibration line, the logit's for the average precision and
-for predictive values at a prevalence, and a bootstrap's for the calibration curve and its index.
+Wilson's for proportions, a normal one for means, Wald's for the calibration line, the logit's for the average
+precision and for predictive values at a prevalence, and a bootstrap's for the calibration curve and its index.
 """
 
 from __future__ import annotations
@@ -80,9 +80,9 @@ class Metrics:
     Attributes:
         n: patients with a label and a prediction.
         mutants: those IDH-mutant.
-        prevalence: their share.
+        prevalence: their proportion.
         no_calls: patients whose probability was empty; scored as the prevalence stated for them in all numbers here.
-        coverage: share of patients with a probability.
+        coverage: proportion of patients with a probability.
         without_label: number of predictions left out because their subject has no label.
         without_prediction: number of labels left out because their subject has no prediction.
         auroc: area under the ROC curve.

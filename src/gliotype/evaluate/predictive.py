@@ -19,8 +19,8 @@ class AtPrevalence:
 
     Attributes:
         prevalence: stated.
-        ppv: share of mutants among those called mutant; None if nobody would be.
-        npv: share of wildtypes among those called wildtype; None if nobody would be.
+        ppv: proportion of mutants among those called mutant; None if nobody would be.
+        npv: proportion of wildtypes among those called wildtype; None if nobody would be.
     """
 
     prevalence: float
@@ -68,7 +68,7 @@ def at_prevalence(
 
 
 def _estimate(right: float, wrong: float, log_odds: float, error: float) -> Estimate | None:
-    """Take the share of right calls among all of a kind, with the interval of its adjusted log-odds."""
+    """Take the proportion of right calls among all of a kind, with the interval of its adjusted log-odds."""
     if right + wrong == 0:
         return None
     value = right / (right + wrong)

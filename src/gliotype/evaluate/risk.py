@@ -22,8 +22,8 @@ class Risk:
         stratum: name of the group.
         n: patients.
         mutants: those IDH-mutant.
-        coverage: share of patients with a definite call.
-        error: share of wrong calls among the definite ones; None where there are none.
+        coverage: proportion of patients with a definite call.
+        error: proportion of wrong calls among the definite ones; None where there are none.
         wrong_mutant: wildtypes called mutant.
         called_mutant: patients called mutant.
         wrong_wildtype: mutants called wildtype.
@@ -102,7 +102,7 @@ class Aim:
         prevalence: of IDH mutation to which it refers.
         threshold: probability at or above which (or, for wildtype, at or below which) a call is made; None where no
             threshold reaches the precision.
-        found: share of the class that is called.
+        found: proportion of the class that is called.
     """
 
     prevalence: float
@@ -119,7 +119,7 @@ def threshold_for_precision(
         mutant: whether each patient is IDH-mutant, (n,).
         log_odds: at a prevalence of one half, from a model that was fitted on other patients, (n,).
         prevalence: of IDH mutation; patients are weighted to it.
-        precision: wanted share of right calls.
+        precision: wanted proportion of right calls.
         rule_in: call mutants; False to call wildtypes.
 
     Example:

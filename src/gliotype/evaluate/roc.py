@@ -101,7 +101,7 @@ def compare_aurocs(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> Co
 
 
 def _exact_bound(pairs: int) -> float:
-    """Return the lower 97.5 % bound of a share of which all of `pairs` were seen (Clopper & Pearson 1934).
+    """Return the lower 97.5 % bound of a proportion when all of `pairs` are successes (Clopper & Pearson 1934).
 
     Example:
         >>> round(_exact_bound(8), 3)

@@ -154,7 +154,7 @@ def cross_validated(mutant: Bools, log_odds: Floats, *, folds: int = 10, seed: i
 
 
 def calibrate_site(patients: Patients, *, name: str) -> tuple[SiteCalibration, SiteReport]:
-    """Fit the calibration of a clinic, and judge it on patients left out.
+    """Fit the calibration of a clinic, and assess it on held-out patients.
 
     Args:
         patients: predictions joined to labels.

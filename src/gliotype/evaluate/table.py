@@ -203,7 +203,7 @@ def join(predictions: Predictions, labels: Labels, *, prevalence: float = DEFAUL
         predictions: of each subject.
         labels: of each subject.
         prevalence: of IDH mutation, the score of a no-call whose prediction states none. It is that of the clinic, not
-            of these patients, whose share of mutants nobody knew beforehand.
+            of these patients, whose proportion of mutants nobody knew beforehand.
 
     Raises:
         InputError: if fewer than two mutant or two wildtype patients have a prediction.

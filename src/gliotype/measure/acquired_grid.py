@@ -22,13 +22,13 @@ WHITE_WITHIN = 0.25
 """How far an image may be from 1, its level of white matter."""
 
 MOSTLY = 0.75
-"""Share of white matter in a voxel of the series from which it is taken."""
+"""Fraction of white matter in a voxel of the series from which it is taken."""
 
 MARGIN_VOXELS = 12
 """Width of the margin in which labels are smoothed for thick slices."""
 
 ONE_SIDED = 0.25
-"""Share of the tumour beyond the midline above which it is taken for bilateral."""
+"""Fraction of the tumour beyond the midline above which it is taken for bilateral."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,8 +97,10 @@ def normal_white_on(
     opposite = white & opposite_side(prepared, tumour)
 
     def on_series(mask: Mask) -> Mask:
-        share = prepared.brain.with_array(mask.astype(np.float32)).resample(series.grid, series.to_prepared)
-        return np.asarray((share.array >= MOSTLY) & within)
+        fraction = prepared.brain.with_array(mask.astype(np.float32)).resample(
+            series.grid, series.to_prepared
+        )
+        return np.asarray((fraction.array >= MOSTLY) & within)
 
     contralateral = on_series(opposite)
     return contralateral if contralateral.sum() >= enough else on_series(white)

@@ -2,7 +2,7 @@
 
 The ring is the one of the public UCSF-PDGM tumour-and-ring table, so that coefficients fitted there hold
 here: voxels outside the tumour within a city-block distance of 3 on the 1 mm grid, the skull-stripped image
-being zero outside the brain, and zeros counted. The denominator is the *median* of the ring, which a share
+being zero outside the brain, and zeros counted. The denominator is the *median* of the ring, which a fraction
 of background moves less than the mean (docs/reference/measurements.md).
 
 The *inner* ratios are the same but for what a found outline takes in by mistake: they leave out the surface of the

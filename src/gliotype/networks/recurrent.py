@@ -18,7 +18,7 @@ class CurveNet(nn.Module):
         channels_in: channels of the curves; the last one is 1 where a time was measured and 0 where not.
         filters: channels of the two convolutions.
         hidden: units of the LSTM in each direction.
-        drop: share of the attended state left out in training.
+        drop: fraction of the attended state left out in training.
     """
 
     def __init__(

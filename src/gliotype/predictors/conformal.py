@@ -40,12 +40,12 @@ class ConformalThresholds:
             >>> sorted(thresholds.prediction_set(0.4)), sorted(thresholds.prediction_set(2.0))
             (['mutant', 'wildtype'], ['mutant'])
         """
-        kept = []
+        classes = []
         if self.wildtype_most is None or log_odds <= self.wildtype_most:
-            kept.append("wildtype")
+            classes.append("wildtype")
         if self.mutant_least is None or log_odds >= self.mutant_least:
-            kept.append("mutant")
-        return frozenset(kept)
+            classes.append("mutant")
+        return frozenset(classes)
 
     @property
     def too_few(self) -> tuple[str, ...]:

@@ -95,7 +95,7 @@ class Contributions:
 
     @property
     def image(self) -> Floats:
-        """Share of the image, (members,)."""
+        """Contribution of the image, (members,)."""
         return np.asarray(self.maps.mean(axis=(1, 2, 3)))
 
     @property

@@ -39,7 +39,7 @@ LIMITS = (
 )
 
 SENSITIVITY = 0.29
-"""Share of IDH-mutant gliomas of any kind that show the sign (14 studies, 1,986 patients)."""
+"""Proportion of IDH-mutant gliomas of any kind that show the sign (14 studies, 1,986 patients)."""
 
 LARGEST_RATIO = 20.0
 """A likelihood ratio beyond this, or below its inverse, is not believed: too few wildtypes stand behind it."""
@@ -70,7 +70,7 @@ PRESENT, PARTIAL, ABSENT = STRATA = (
 """Pooled counts: 65 IDH-mutant astrocytomas and 40 others. Between 15 and 42 % they are too few for a finer grading."""
 
 ASTROCYTOMAS_AMONG_MUTANTS = 0.7
-"""Share of astrocytomas among IDH-mutant gliomas (TCGA: 260 of 369 by their mutations)."""
+"""Proportion of astrocytomas among IDH-mutant gliomas (TCGA: 260 of 369 by their mutations)."""
 
 
 class MismatchPredictor:
@@ -127,10 +127,10 @@ class MismatchPredictor:
 def likelihood_ratio(stratum: Stratum) -> tuple[float, tuple[float, float]]:
     """Return the likelihood ratio of IDH *mutation* in a stratum, and its 95 % interval.
 
-    Present or absent, the ratio has the pooled sensitivity over the share of others with the sign. Half a patient is
-    added to that share (0 of 40), which shrinks the ratio to 24; it is then limited to `LARGEST_RATIO`. In between, the
-    counts do not establish a ratio other than 1. The interval is that of the counts in the stratum, and of a stratum
-    without others its upper end has no meaning.
+    Where the sign is clearly present or absent, the ratio is the pooled sensitivity over the proportion of other
+    gliomas with the sign. Half a patient is added to that proportion (0 of 40), which shrinks the ratio to 24; it is
+    then limited to `LARGEST_RATIO`. In between, the counts do not establish a ratio other than 1. The interval is that
+    of the counts in the stratum, and of a stratum without others its upper end has no meaning.
 
     Example:
         >>> for stratum in STRATA:

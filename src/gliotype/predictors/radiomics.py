@@ -121,7 +121,7 @@ def _conformal_thresholds() -> Mapping[frozenset[str], Mapping[str, ConformalThr
 
 
 def _widest_model(values: dict[str, float]) -> LogisticModel | None:
-    """Choose the model that uses most of the numbers at hand; None where none can be used."""
+    """Choose the model that uses most of the available numbers; None where none can be used."""
     applicable = [model for model in load_models("radiomics.json") if set(model.features) <= set(values)]
     return max(applicable, key=lambda model: len(model.features), default=None)
 

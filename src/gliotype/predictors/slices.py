@@ -2,7 +2,7 @@
 
 The same input is built here for training and for use. After Choi 2021's published code: T1c, T2 and the
 predicted mask, whole slices of 128 x 128, standardised by the brain outside the tumour. FLAIR is added, slices
-are cut in MNI152 orientation at 1.5 mm, and a missing sequence is 0.
+are taken in MNI152 orientation at 1.5 mm, and a missing sequence is 0.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Slices:
 
 
 def slices_of(prepared: PreparedStudy, tumour: Tumour) -> Slices:
-    """Cut the slices of a patient.
+    """Extract the slices of a patient.
 
     Args:
         prepared: with any of `IMAGES`.

@@ -28,9 +28,9 @@ def inhomogeneity(image: Volume, brain: Volume) -> Volume:
         Smooth positive field on the image's grid with a median of 1 in the brain; outside the brain's box it
         continues as at its border. 1 everywhere where the brain holds no signal.
     """
-    share = np.asarray(shrink(brain, FIT_SPACING_MM).array)
+    fraction = np.asarray(shrink(brain, FIT_SPACING_MM).array)
     whole = shrink(image, FIT_SPACING_MM)
-    inside = (share > 0.5) & (np.asarray(whole.array) > 0)
+    inside = (fraction > 0.5) & (np.asarray(whole.array) > 0)
     if inside.sum() < FEWEST:
         return image.with_array(np.ones(image.array.shape, np.float32))
     corner = np.argwhere(inside).min(axis=0)

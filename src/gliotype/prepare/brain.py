@@ -130,14 +130,16 @@ class _Shell:
 @cache
 def _shell() -> _Shell:
     brain = atlas.brain()
-    share = shrink(brain, 2.0)
-    mask = np.asarray(share.array) >= 0.5
-    outward, inward = (ndimage.distance_transform_edt(m, sampling=share.grid.spacing) for m in (~mask, mask))
+    fraction = shrink(brain, 2.0)
+    mask = np.asarray(fraction.array) >= 0.5
+    outward, inward = (
+        ndimage.distance_transform_edt(m, sampling=fraction.grid.spacing) for m in (~mask, mask)
+    )
     values = np.where(mask, 1.0 - inward, outward - 1.0).astype(np.float32)
-    distance = share.with_array(values)
+    distance = fraction.with_array(values)
     near = (values >= -INWARD_MM - INSIDE_MM) & (values < OUTWARD_MM + OUTSIDE_MM)
-    points = apply_affine(share.affine, np.argwhere(near))
-    surface = apply_affine(share.affine, np.argwhere(np.abs(values) <= 1.0))
+    points = apply_affine(fraction.affine, np.argwhere(near))
+    surface = apply_affine(fraction.affine, np.argwhere(np.abs(values) <= 1.0))
     patches = surface[np.random.default_rng(0).permutation(len(surface))[:1500]]
     blend = np.exp(-cdist(patches, patches, "sqeuclidean") / (2 * 10.0**2))
     return _Shell(

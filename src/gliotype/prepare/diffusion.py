@@ -113,15 +113,15 @@ def _tissues(
     white = likely_white(brain.grid, mni_from_prepared)
     fluid = atlas.tissue(atlas.Tissue.CSF).resample(acquired.grid, mni_from_prepared @ prepared_from_adc)
 
-    def share(mask: Volume) -> NDArray[np.float32]:
+    def fraction(mask: Volume) -> NDArray[np.float32]:
         inside = np.asarray(mask.array, dtype=np.bool_) & np.asarray(brain.array, dtype=np.bool_)
         return np.asarray(
             brain.with_array(inside.astype(np.float32)).resample(acquired.grid, prepared_from_adc).array
         )
 
-    inside = share(brain) >= _WHITE_SHARE
+    inside = fraction(brain) >= _WHITE_SHARE
     return (
-        np.asarray(share(white) >= _WHITE_SHARE),
+        np.asarray(fraction(white) >= _WHITE_SHARE),
         np.asarray((np.asarray(fluid.array) >= _FLUID) & inside),
         np.asarray(inside),
     )

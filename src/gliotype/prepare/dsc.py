@@ -22,10 +22,10 @@ MOST_UNSTEADY = 4
 """Frames that are taken, at most, not to have reached the steady state."""
 
 LEAST_SIGNAL = 0.1
-"""Share of the brain's median signal below which a voxel holds none (drop-outs of EPI)."""
+"""Fraction of the brain's median signal below which a voxel holds none (drop-outs of EPI)."""
 
 EMPTY = 0.05
-"""Share of the usual mean signal below which a whole frame holds none; no bolus takes that much from a head."""
+"""Fraction of the usual mean signal below which a whole frame holds none; no bolus takes that much from a head."""
 
 _FALLEN = 0.15
 
@@ -149,10 +149,10 @@ def _refuse_empty_frames(image: Image) -> None:
 def _brain_on(still: Volume, brain: Volume, dsc_from_prepared: Matrix) -> Volume:
     """Bring the brain to the grid of the series, and leave out voxels without signal."""
     prepared_from_dsc = np.asarray(np.linalg.inv(dsc_from_prepared))
-    share = brain.with_array(np.asarray(brain.array, dtype=np.float32)).resample(
+    fraction = brain.with_array(np.asarray(brain.array, dtype=np.float32)).resample(
         still.grid, prepared_from_dsc
     )
-    mask = np.asarray(share.array) >= 0.5
+    mask = np.asarray(fraction.array) >= 0.5
     if not mask.any():
         raise InputError("the DSC series lies outside the brain: check that it is of the same patient")
     signal = np.asarray(still.array)
@@ -187,7 +187,7 @@ def _align_frames(
 
 
 def _remarks(moved: Floats, lost: float, voxel_mm: float) -> tuple[str, ...]:
-    """Mention motion of more than half a voxel, and the share of the brain that it took out of the slices."""
+    """Mention motion of more than half a voxel, and the fraction of the brain that it took out of the slices."""
     largest = float(moved.max())
     if largest <= voxel_mm / 2:
         return ()

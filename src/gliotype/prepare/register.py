@@ -1,6 +1,6 @@
 """Bring images of one head into one space: rigid within the study, affine to a template.
 
-The outcome is checked: a registration that explains too little of the image, leaves the heads apart,
+The outcome is checked: a registration that explains too little of the image, does not bring the heads together,
 or needs an implausible shape is tried again from starts that are farther away, and `Alignment.quality_issues`
 lists what is still wrong.
 """

@@ -151,8 +151,8 @@ def _climb(
     if focused and pair.moving.focus is not None:
         method.SetMetricMovingMask(pair.moving.focus.to_sitk())
     method.SetMetricSamplingStrategy(method.REGULAR)
-    share = SAMPLES[level] / max(int(np.asarray(around.array).sum()), 1)
-    method.SetMetricSamplingPercentage(min(1.0, share), SEED)
+    fraction = SAMPLES[level] / max(int(np.asarray(around.array).sum()), 1)
+    method.SetMetricSamplingPercentage(min(1.0, fraction), SEED)
     method.SetInterpolator(sitk.sitkLinear)
     method.SetOptimizerAsRegularStepGradientDescent(*STEPS_MM[level], ITERATIONS)
     method.SetOptimizerScalesFromPhysicalShift()

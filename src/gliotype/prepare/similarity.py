@@ -70,8 +70,8 @@ class RegistrationImage:
         if head is None:
             mask = middle.with_array(head_mask(middle))
         else:
-            share = shrink(image.with_array(head), LEVELS_MM[1])
-            mask = share.with_array(np.asarray(share.array, dtype=np.float32) >= 0.5)
+            fraction = shrink(image.with_array(head), LEVELS_MM[1])
+            mask = fraction.with_array(np.asarray(fraction.array, dtype=np.float32) >= 0.5)
         fine = _equalise_histogram(shrink(image, LEVELS_MM[2]), mask)
         levels = (shrink(fine, LEVELS_MM[0]), shrink(fine, LEVELS_MM[1]), fine)
         if not np.asarray(mask.array).any():

@@ -179,8 +179,8 @@ def prepared_grid(reference: Grid, mni_from_world: Matrix) -> Grid:
 
 def _support(stripped: Volume, grid: Grid) -> Volume:
     """Bring the brain of a stripped image to a grid."""
-    share = stripped.with_array(support(stripped).astype(np.float32)).resample(grid)
-    return share.with_array(np.asarray(share.array) >= 0.5)
+    fraction = stripped.with_array(support(stripped).astype(np.float32)).resample(grid)
+    return fraction.with_array(np.asarray(fraction.array) >= 0.5)
 
 
 def _view(acquired: Volume) -> _View:

@@ -19,7 +19,7 @@ LARGEST_LOW_B = 100.0
 LEAST_HIGH_B = 400.0
 """The largest b-value that is used must be this at least."""
 LARGEST_B = 1500.0
-"""Images with a larger b-value are not used: beyond it the logarithm of the signal is no straight line."""
+"""Images with a larger b-value are not used: beyond it the logarithm of the signal is not a straight line."""
 
 NEEDED = (
     f"one image with b of {LARGEST_LOW_B:g} s/mm2 or less and one with {LEAST_HIGH_B:g} to {LARGEST_B:g}, "
@@ -30,7 +30,7 @@ NEEDED = (
 _SAME_TE_MS = 2.0
 _ABOVE_NOISE = 2.0
 _LEAST_SIGNAL = 0.03
-"""Share of the brightest signal of the least weighted image below which a voxel is taken for air."""
+"""Fraction of the brightest signal of the least weighted image below which a voxel is taken for air."""
 _DERIVED = frozenset({"ADC", "EADC", "EXP", "FA", "TENSOR", "PHASE", "PHASE MAP", "P"})
 
 Floats = NDArray[np.float32]

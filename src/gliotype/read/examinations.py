@@ -14,7 +14,7 @@ from gliotype.read.series import Series
 def of_one_examination(series: list[Series], study_uid: str | None, source: str) -> list[Series]:
     """Keep the series of the study that was asked for, or of the only one.
 
-    Series that do not say to which study they belong (NIfTI files with neutral names) are kept as well.
+    Series that do not say to which study they belong (NIfTI files with neutral names) are retained as well.
 
     Args:
         series: all of a folder.

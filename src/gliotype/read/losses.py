@@ -1,4 +1,4 @@
-"""List what was found in a study and is no image of it, with the reason: nothing is passed over in silence."""
+"""List what a study holds that is not an image of it, each with the reason why it was not read."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ _UNKNOWN = "file of unknown kind"
 
 
 def files_not_read(found: Iterable[Found], sidecars: Iterable[str]) -> list[NotRead]:
-    """List the files that are neither DICOM nor NIfTI nor used beside an image.
+    """List the files that are neither DICOM nor NIfTI nor belong to an image.
 
     Args:
         found: all files of the study.

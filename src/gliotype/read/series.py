@@ -96,7 +96,7 @@ class Loaded:
 
     Attributes:
         volume: the image.
-        warnings: what was mended, one sentence each.
+        warnings: what was repaired, one sentence each.
         frame_times_s: seconds of each frame from the first, for a time series.
     """
 

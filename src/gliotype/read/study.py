@@ -89,7 +89,7 @@ class _Gathered:
         unused: images that are not used.
         errors: images that could not be read.
         warnings: about identification.
-        not_read: what is no image of the study.
+        not_read: what is not an image of the study.
     """
 
     source: str
@@ -271,7 +271,7 @@ def _study(gathered: _Gathered, subject: Subject) -> Study:
         warnings += _age_remark([c.series.examination for c, _ in ordered.values()])
     warnings += loss_warning(gathered.not_read, len(unused), _missed(gathered))
     everyone = [c.series.examination for c, _ in ordered.values()]
-    told = [surgery_words(c.series.info, c.series.examination.description) for c, _ in ordered.values()]
+    surgeries = [surgery_words(c.series.info, c.series.examination.description) for c, _ in ordered.values()]
     return Study(
         subject=replace(
             subject,
@@ -283,7 +283,7 @@ def _study(gathered: _Gathered, subject: Subject) -> Study:
         images=(*images, *(_image(candidate, None) for candidate in unused)),
         warnings=tuple(dict.fromkeys(warnings)),
         not_read=tuple(gathered.not_read),
-        surgery=next(filter(None, told), None),
+        surgery=next(filter(None, surgeries), None),
     )
 
 
@@ -345,8 +345,8 @@ def _spin_echo(scanning: frozenset[str]) -> bool | None:
 def _remarks(candidate: Candidate) -> list[str]:
     """List what a referee should know about an image that is used."""
     series, identity, info = candidate.series, candidate.identity, candidate.series.info
-    told = surgery_words(info, series.examination.description)
-    remarks = [SURGERY_TOLD.format(told)] if told else []
+    surgery = surgery_words(info, series.examination.description)
+    remarks = [SURGERY_TOLD.format(surgery)] if surgery else []
     if _enhanced_flair(candidate):
         remarks.append(
             f"{series.source}: the FLAIR was acquired after contrast; its brightness may come from the agent."

@@ -11,9 +11,9 @@ from gliotype.dsc import LEAST_FRAME_S, LEAST_FRAME_TR, MOST_FRAME_S
 _DISAGREE = 0.1
 """Relative difference of the mean time between frames above which two sources disagree."""
 _UNSTEADY = 0.1
-"""Share of early frames above which a clock is taken not to be that of the acquisition."""
+"""Fraction of early frames above which a clock is taken not to be that of the acquisition."""
 _EARLY = 0.75
-"""A frame that comes before this share of the usual time between frames is early."""
+"""A frame that comes before this fraction of the usual time between frames is early."""
 
 
 @dataclass(frozen=True)

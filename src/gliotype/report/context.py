@@ -1,4 +1,4 @@
-"""What is published of groups of patients, as context; never a number of the patient at hand."""
+"""What is published of groups of patients, as context; never a number of the patient."""
 
 from __future__ import annotations
 

@@ -337,7 +337,7 @@ def _scaled(saliency: Volume, brain: Volume) -> NDArray[np.float32]:
 
 
 def section(array: NDArray[Any], plane: Plane, index: int) -> NDArray[Any]:
-    """Cut a RAS+ array and turn the cut as it is displayed: rows from top, columns from the left."""
+    """Take a section of a RAS+ array and turn it as it is displayed: rows from top, columns from the left."""
     return _turned(np.take(array, index, axis=plane.axis))
 
 

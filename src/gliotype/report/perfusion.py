@@ -1,4 +1,4 @@
-"""The perfusion part of the report: curves with the attention, maps beside the structural image, and the arteries."""
+"""The perfusion part of the report: curves with the attention, maps next to the structural image, and the arteries."""
 
 from __future__ import annotations
 
@@ -148,12 +148,14 @@ def _draw_attention(axes: Axes, attention: Attention) -> None:
 
 
 def _list_phases(axes: Axes, attention: Attention) -> None:
-    """List the phases with their shares of the attention, apart from any curve."""
+    """List the phases with their fractions of the attention, independently of any curve."""
     axes.set_axis_off()
-    for n, ((name, share), colour) in enumerate(zip(phase_shares(attention).items(), PHASES, strict=False)):
+    for n, ((name, fraction), colour) in enumerate(
+        zip(phase_shares(attention).items(), PHASES, strict=False)
+    ):
         height = 0.92 - 0.19 * n
         axes.plot([0.02], [height], "s", color=colour, transform=axes.transAxes, clip_on=False)
-        axes.text(0.07, height, f"{name} {100 * share:.0f} %", va="center", transform=axes.transAxes)
+        axes.text(0.07, height, f"{name} {100 * fraction:.0f} %", va="center", transform=axes.transAxes)
 
 
 def phase_shares(attention: Attention) -> dict[str, float]:

@@ -188,8 +188,8 @@ class _Scale:
         chosen: list[int] = []
         for tick in sorted(TICK_PERCENT, key=lambda percent: abs(percent - 50)):
             value = log_odds(tick / 100)
-            apart = all(abs(self.x(value) - self.x(log_odds(t / 100))) >= TICK_APART for t in chosen)
-            if self.low <= value <= self.high and apart:
+            clear = all(abs(self.x(value) - self.x(log_odds(t / 100))) >= TICK_APART for t in chosen)
+            if self.low <= value <= self.high and clear:
                 chosen.append(tick)
         return sorted(chosen)
 

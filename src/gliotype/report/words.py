@@ -50,7 +50,7 @@ RESEARCH_USE = "Research use only: not a medical device, not for diagnosis or tr
 
 
 def share(value: float) -> str:
-    """Write a share in percent.
+    """Write a fraction in percent.
 
     Example:
         >>> share(0.874), share(0.0), share(1.0)

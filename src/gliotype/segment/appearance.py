@@ -41,7 +41,7 @@ TELLING: tuple[tuple[Sequence, ...], ...] = (
 )
 """Sets of sequences to learn from; the first that the study has is taken.
 
-T1c is in none: contrast agent tells the parts of a tumour apart, not tumour from brain.
+T1c is in none: contrast agent separates the parts of a tumour, not tumour from brain.
 """
 
 

@@ -47,7 +47,7 @@ class CandidateFeatures:
         contrast: how much it is brighter (T1: darker) than its surroundings or than the mirror side, whichever differs
             less; mean over T2 and FLAIR, in units of `gliotype.segment.model1.scale`.
         depth_mm: mean distance of its voxels from the brain's surface.
-        symmetry: share of it that is its own mirror image; not weighed, see `CandidateModel.accepts`.
+        symmetry: fraction of it that is its own mirror image; not weighed, see `CandidateModel.accepts`.
     """
 
     log_volume: float
@@ -131,7 +131,7 @@ class CandidateModel:
         coefficients: change of the log-odds of tumour per standard deviation.
         intercept: log-odds of the average component.
         threshold: log-odds from which a component is taken for a tumour.
-        most_symmetry: a component that is its own mirror image to a larger share is taken for anatomy.
+        most_symmetry: a component that is its own mirror image to a larger fraction is taken for anatomy.
     """
 
     mean: NDArray[np.float64]

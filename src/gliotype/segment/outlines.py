@@ -22,7 +22,7 @@ THRESHOLDS = (0.3, 0.7, 0.9)
 """Further sharpened whole-tumour probabilities at which the tumour is drawn."""
 
 LEAST_SHARE = 0.1
-"""An outline smaller than this share of the drawn one is not plausible."""
+"""An outline smaller than this fraction of the drawn one is not plausible."""
 
 MOST_TIMES = 4.0
 """Nor is one larger than this many times the drawn one."""

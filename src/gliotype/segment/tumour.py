@@ -49,10 +49,10 @@ MIN_PEAK = 0.8
 """A component whose probability nowhere exceeds this is not reported."""
 
 MIN_SHARE = 0.1
-"""A further component must hold this share of the largest one's summed probability."""
+"""A further component must hold this fraction of the largest one's summed probability."""
 
 NOT_TAKEN = "a faint, small or doubtful suspicion of {:.1f} ml was not taken for a tumour"
-"""What is said where something looked like tumour and nothing convinced."""
+"""Reported when something looked like tumour and no candidate was accepted."""
 
 NOT_FLUID_BRIGHT = "neither T2 nor FLAIR is there: without them tumours are missed, wholly or in large part"
 """What is said where all `FLUID_BRIGHT` sequences are missing."""

@@ -67,7 +67,7 @@ _ENHANCING_SHARE = 0.95
 """ADC of enhancing over other solid tissue of the same tumour: it is denser (a design value)."""
 
 _SUPPRESSED = {Tissue.SCALP: 0.1, Tissue.MARROW: 0.1, Tissue.BONE: 0.2}
-"""Share of signal that fat suppression and a short T2 leave."""
+"""Fraction of signal that fat suppression and a short T2 leave."""
 
 _AIR_CAVITIES = ((0.0, 48.0, -26.0, 14.0), (46.0, -20.0, -40.0, 12.0), (-46.0, -20.0, -40.0, 12.0))
 """Frontal sinus and ear canals: MNI152 coordinates and reach in mm of the distortion around them."""
@@ -204,8 +204,8 @@ def write_adc(series: SimulatedAdc, folder: Path, name: str) -> Path:
 def _signal(parameters: TissueParameters, tr_ms: float, te_ms: float) -> Field:
     """Signal of each tissue without diffusion weighting, fat suppressed."""
     signal = spin_echo(parameters.pd, parameters.t1_ms, parameters.t2_ms, tr_ms, te_ms)
-    for tissue, share in _SUPPRESSED.items():
-        signal[tissue] *= share
+    for tissue, fraction in _SUPPRESSED.items():
+        signal[tissue] *= fraction
     return signal
 
 

@@ -88,7 +88,7 @@ class Protocol:
         noise: standard deviation of noise over the signal of white matter.
         gamma: exponent of a monotone distortion of the grey scale, 1 for none.
         ghost: strength of the copies of the head that motion leaves along the phase axis, 0 to 1.
-        kept_k_space: share of k-space along the phase axis that is sampled; less than 1 leaves Gibbs ringing.
+        kept_k_space: fraction of k-space along the phase axis that is sampled; less than 1 leaves Gibbs ringing.
     """
 
     sequence: Sequence
@@ -256,9 +256,9 @@ def texture_field(
     """Draw texture: for each tissue, smooth noise of two scales with the tissue's own strength."""
     fine = smooth_noise(rng, code.shape, rng.uniform(1.0, 2.5) / spacing_mm)
     coarse = smooth_noise(rng, code.shape, rng.uniform(4.0, 12.0) / spacing_mm)
-    share = float(rng.uniform(0.2, 0.8))
+    fraction = float(rng.uniform(0.2, 0.8))
     return np.asarray(
-        tissue.texture[code] * (share * fine + np.sqrt(1 - share**2) * coarse), dtype=np.float32
+        tissue.texture[code] * (fraction * fine + np.sqrt(1 - fraction**2) * coarse), dtype=np.float32
     )
 
 

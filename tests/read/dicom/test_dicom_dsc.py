@@ -107,10 +107,10 @@ def test_missing_frames_of_an_enhanced_file_are_named(series: Volume, folder: Pa
     file = write(series, folder, enhanced=True)[0]
     dataset = pydicom.dcmread(file)
     groups = list(dataset.PerFrameFunctionalGroupsSequence)
-    kept = [n for n, g in enumerate(groups) if g.FrameContentSequence[0].TemporalPositionIndex != 9]
-    pixels = dataset.pixel_array[kept]
-    dataset.PerFrameFunctionalGroupsSequence = [groups[n] for n in kept]
-    dataset.NumberOfFrames, dataset.PixelData = len(kept), pixels.tobytes()
+    remaining = [n for n, g in enumerate(groups) if g.FrameContentSequence[0].TemporalPositionIndex != 9]
+    pixels = dataset.pixel_array[remaining]
+    dataset.PerFrameFunctionalGroupsSequence = [groups[n] for n in remaining]
+    dataset.NumberOfFrames, dataset.PixelData = len(remaining), pixels.tobytes()
     dataset.save_as(file)
     assert any("frame 9 of 24 is missing in every slice" in w for w in read(folder).warnings)
 

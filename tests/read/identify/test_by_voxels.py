@@ -28,7 +28,7 @@ Tissues = tuple[dict[str, np.ndarray], np.ndarray]
 
 @pytest.fixture(scope="module")
 def tissues() -> Tissues:
-    """Share of each tissue in the voxels of a 3 mm head, and its affine.
+    """Fraction of each tissue in the voxels of a 3 mm head, and its affine.
 
     Grey and white matter are folded into each other; there are ventricles, fluid under the skull, a vessel
     and an off-centre tumour.
@@ -42,7 +42,7 @@ def tissues() -> Tissues:
     vessel = (np.abs(x) < 4) & (np.abs(y + 20) < 14) & (np.abs(z + 20) < 10)
     grey = np.clip(0.2 + 0.9 * np.sin(x / 8) * np.sin(y / 9) * np.sin(z / 8.5) + 0.4 * (radius > 0.7), 0, 1)
     parenchyma = brain & ~ventricles & ~tumour & ~vessel
-    shares = {
+    fractions = {
         "scalp": (radius < 1) & (radius > 0.93),
         "fluid": (radius <= 0.93) & ~brain | ventricles,
         "grey": parenchyma * grey,
@@ -52,17 +52,17 @@ def tissues() -> Tissues:
     }
     affine = np.diag([3.0, 3.0, 3.0, 1.0])
     affine[:3, 3] = (-84, -100, -80)
-    return {name: share.astype(float) for name, share in shares.items()}, affine
+    return {name: fraction.astype(float) for name, fraction in fractions.items()}, affine
 
 
 def head(tissues: Tissues, weighting: str, stripped: bool = False) -> Volume:
-    shares, affine = tissues
-    clean = sum(SIGNALS[weighting][tissue] * share for tissue, share in shares.items())
+    fractions, affine = tissues
+    clean = sum(SIGNALS[weighting][tissue] * fraction for tissue, fraction in fractions.items())
     image = ndimage.gaussian_filter(np.asarray(clean), 0.5)
     noise = np.random.default_rng(list(SIGNALS).index(weighting)).normal(0, 0.02, image.shape)
     image = np.abs(image + noise * (image > 0.01))
     if stripped:
-        image *= ndimage.binary_fill_holes(shares["white"] + shares["grey"] + shares["tumour"] > 0)
+        image *= ndimage.binary_fill_holes(fractions["white"] + fractions["grey"] + fractions["tumour"] > 0)
     return Volume((300 * image).astype(np.float32), affine)
 
 

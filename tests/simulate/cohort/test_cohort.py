@@ -163,11 +163,11 @@ def test_an_interrupted_cohort_goes_on(cohort: Path, copy: Path) -> None:
     (half / "sub-0002_T1w.nii.gz").write_bytes(b"half")
     (copy / "participants.tsv").unlink()
     lines: list[str] = []
-    kept = (copy / "sub-0001" / "anat" / "sub-0001_T1w.nii.gz").stat().st_mtime_ns
+    written = (copy / "sub-0001" / "anat" / "sub-0001_T1w.nii.gz").stat().st_mtime_ns
     done = write(8, copy, seed=3, progress=lines.append)
     assert (done.made, len(done.patients)) == (2, 8)
     assert lines == ["simulate sub-0002 of 8", "simulate sub-0003 of 8"]
-    assert (copy / "sub-0001" / "anat" / "sub-0001_T1w.nii.gz").stat().st_mtime_ns == kept
+    assert (copy / "sub-0001" / "anat" / "sub-0001_T1w.nii.gz").stat().st_mtime_ns == written
     assert not list(copy.glob(".gliotype-*"))
     assert participants(copy) == participants(cohort)
     for name in ("sub-0002", "sub-0003"):
@@ -267,8 +267,8 @@ def test_a_site_draws_its_mix(site: object) -> None:
     assert sum(site.case_mix.values()) == pytest.approx(1)
     rng = np.random.default_rng(0)
     drawn = [draw_disease(rng, site) for _ in range(2000)]
-    for disease, share in site.case_mix.items():
-        assert drawn.count(disease) / 2000 == pytest.approx(share, abs=0.05)
+    for disease, fraction in site.case_mix.items():
+        assert drawn.count(disease) / 2000 == pytest.approx(fraction, abs=0.05)
 
 
 def test_one_in_ten_patients_lacks_a_sequence() -> None:

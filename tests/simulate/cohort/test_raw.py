@@ -22,12 +22,12 @@ def patient() -> DigitalPatient:
 
 def test_the_template_is_a_whole_head() -> None:
     anatomy = template_anatomy()
-    share = {t: float((anatomy.tissue.array == t).sum()) * anatomy.tissue.grid.voxel_ml for t in Tissue}
-    assert 300 < share[Tissue.WHITE_MATTER] < 800
-    assert 600 < share[Tissue.GREY_MATTER] < 1300
-    assert share[Tissue.SCALP] > 50
-    assert share[Tissue.BONE] > 100
-    assert 5 < share[Tissue.VENTRICLE] < 60
+    fraction = {t: float((anatomy.tissue.array == t).sum()) * anatomy.tissue.grid.voxel_ml for t in Tissue}
+    assert 300 < fraction[Tissue.WHITE_MATTER] < 800
+    assert 600 < fraction[Tissue.GREY_MATTER] < 1300
+    assert fraction[Tissue.SCALP] > 50
+    assert fraction[Tissue.BONE] > 100
+    assert 5 < fraction[Tissue.VENTRICLE] < 60
 
 
 def test_a_raw_study_has_four_oblique_anisotropic_images_in_their_own_spaces(

@@ -147,12 +147,12 @@ def test_the_header_and_the_sidecar_tell_the_timing(series: SimulatedDsc, tmp_pa
     image = nib.load(file)
     assert image.header.get_zooms()[3] == pytest.approx(series.protocol.tr_s)
     assert image.header.get_xyzt_units() == ("mm", "sec")
-    told = json.loads(file.with_name("AX_PERFUSION_DSC_EPI.json").read_text(encoding="utf-8"))
-    assert told["RepetitionTime"] == series.protocol.tr_s
-    assert told["EchoTime"] == pytest.approx(series.protocol.te_ms / 1000)
-    assert told["FlipAngle"] == series.protocol.flip_deg
-    assert told["MagneticFieldStrength"] == 3.0
-    assert told["ScanningSequence"] == ["EP", "GR"]
+    sidecar = json.loads(file.with_name("AX_PERFUSION_DSC_EPI.json").read_text(encoding="utf-8"))
+    assert sidecar["RepetitionTime"] == series.protocol.tr_s
+    assert sidecar["EchoTime"] == pytest.approx(series.protocol.te_ms / 1000)
+    assert sidecar["FlipAngle"] == series.protocol.flip_deg
+    assert sidecar["MagneticFieldStrength"] == 3.0
+    assert sidecar["ScanningSequence"] == ["EP", "GR"]
 
 
 @pytest.mark.slow

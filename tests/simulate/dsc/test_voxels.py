@@ -66,13 +66,13 @@ def test_a_region_that_the_tumour_lacks_is_missing() -> None:
 
 
 def test_masks_are_imperfect_and_the_truth_says_where() -> None:
-    shares = []
+    fractions = []
     for seed in range(12):
         found = patient(seed, GliomaType.GLIOBLASTOMA)
         white = found.region == VoxelRegion.WHITE_MATTER
-        shares.append(float((found.tissue[white] != Tissue.WHITE_MATTER).mean()))
-    assert 0.02 < np.mean(shares) < 0.15
-    assert max(shares) > 0.05
+        fractions.append(float((found.tissue[white] != Tissue.WHITE_MATTER).mean()))
+    assert 0.02 < np.mean(fractions) < 0.15
+    assert max(fractions) > 0.05
 
 
 def test_the_mismatch_core_is_made_of_its_own_tissue() -> None:

@@ -22,9 +22,9 @@ def head() -> NDArray[np.uint8]:
 
 def test_every_class_has_a_share_for_every_region() -> None:
     assert set(CENTRES) == set(GliomaType)
-    for shares in CENTRES.values():
-        assert len(shares) == len(REGIONS) + 1
-        assert sum(shares) == pytest.approx(1.0)
+    for fractions in CENTRES.values():
+        assert len(fractions) == len(REGIONS) + 1
+        assert sum(fractions) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("glioma", [GliomaType.OLIGODENDROGLIOMA, GliomaType.GLIOBLASTOMA])

@@ -40,10 +40,10 @@ def test_label_maps_are_aligned_once_and_kept(tmp_path: Path, aligned: list[str]
     maps = folder_of(tmp_path / "maps", first="a", second="bb")
     made = read_anatomies(maps, tmp_path)
     read_anatomies.cache_clear()  # as another process would
-    kept = read_anatomies(maps, tmp_path)
+    cached = read_anatomies(maps, tmp_path)
     assert aligned == ["first.nii.gz", "second.nii.gz"]
-    assert [int(np.asarray(head.tissue.array)[1, 2, 3]) for head in kept] == [1, 2]
-    for one, other in zip(made, kept, strict=True):
+    assert [int(np.asarray(head.tissue.array)[1, 2, 3]) for head in cached] == [1, 2]
+    for one, other in zip(made, cached, strict=True):
         np.testing.assert_array_equal(one.tissue.array, other.tissue.array)
         np.testing.assert_array_equal(one.tissue.affine, other.tissue.affine)
         np.testing.assert_array_equal(one.mni_from_world, other.mni_from_world)

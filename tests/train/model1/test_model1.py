@@ -122,7 +122,7 @@ def test_whole_tumour_dice_counts_all_regions() -> None:
     labels[0, :2] = 3
     logits = torch.zeros(1, 5, 4, 4, 4)
     logits[:, 1] = 1
-    logits[0, 4, 1:3] = 2  # half of the tumour, under another name, and as much beside it
+    logits[0, 4, 1:3] = 2  # half of the tumour, under another name, and as much next to it
     assert whole_tumour_dice(logits, labels) == pytest.approx(0.5)
 
 

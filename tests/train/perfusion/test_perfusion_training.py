@@ -61,11 +61,11 @@ def test_every_set_has_the_network_its_baselines_and_age_alone(outcome: Outcome)
 @pytest.mark.slow
 def test_an_interrupted_run_goes_on_to_the_same_answer(outcome: Outcome, run: Path) -> None:
     lost = next((run / "networks").rglob("member-2.pt"))
-    kept = {file: file.stat().st_mtime_ns for file in run.rglob("*.npz")}
+    cached = {file: file.stat().st_mtime_ns for file in run.rglob("*.npz")}
     lost.unlink()
     again = train_perfusion(DESIGN, RECIPE, run)
     assert again.markdown == outcome.markdown
-    assert {file: file.stat().st_mtime_ns for file in run.rglob("*.npz")} == kept
+    assert {file: file.stat().st_mtime_ns for file in run.rglob("*.npz")} == cached
 
 
 def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ Curves = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 HIGHEST = 0.05
-"""Share of the brain's voxels, those with the highest peak, among which arteries are sought."""
+"""Fraction of the brain's voxels, those with the highest peak, among which arteries are sought."""
 
 FEWEST_CANDIDATES = 30
 MOST_ARTERIAL = 50
@@ -45,7 +45,7 @@ class Arteries:
 
     Attributes:
         input: mean curve and voxels.
-        saturated: share of the candidates whose signal fell to the noise floor.
+        saturated: fraction of the candidates whose signal fell to the noise floor.
     """
 
     input: ArterialInput

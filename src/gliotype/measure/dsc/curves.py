@@ -116,8 +116,8 @@ def signal_recovery(relative: Curves, times_s: Floats, bolus: Bolus) -> Curves:
     lowest = relative[:, bolus.arrival : bolus.end + 1].min(axis=1)
     drop = 1 - lowest
     recovered = relative[:, after].mean(axis=1) - lowest
-    share = np.divide(recovered, drop, out=np.full_like(drop, np.nan), where=drop > 0)
-    return np.asarray(100 * share)
+    fraction = np.divide(recovered, drop, out=np.full_like(drop, np.nan), where=drop > 0)
+    return np.asarray(100 * fraction)
 
 
 def _crossing(curves: Curves, times_s: Floats, level: Curves, frame: NDArray[np.intp]) -> Curves:
@@ -125,5 +125,5 @@ def _crossing(curves: Curves, times_s: Floats, level: Curves, frame: NDArray[np.
     rows = np.arange(frame.size)
     here, there = curves[rows, frame], curves[rows, frame + 1]
     step = there - here
-    share = np.divide(level - here, step, out=np.zeros_like(step), where=step != 0)
-    return np.asarray(times_s[frame] + share * (times_s[frame + 1] - times_s[frame]))
+    fraction = np.divide(level - here, step, out=np.zeros_like(step), where=step != 0)
+    return np.asarray(times_s[frame] + fraction * (times_s[frame + 1] - times_s[frame]))

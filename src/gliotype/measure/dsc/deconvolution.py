@@ -5,7 +5,7 @@
 Block-circulant singular value decomposition with an oscillation index (oSVD; Wu 2003). The series is padded with zeros
 to twice its length, so that the convolution is circular and a tissue that is reached before the artery only shifts
 the residue. The singular values of a circulant matrix are the moduli of the Fourier transform of the arterial input:
-those below a share of the largest are dropped, and the share is, for each voxel, the smallest that keeps the
+those below a fraction of the largest are dropped, and the fraction is, for each voxel, the smallest that keeps the
 residue's oscillation within a limit.
 """
 
@@ -105,6 +105,6 @@ def _inverses(arterial: Floats, spacing: float) -> Floats:
 def _interpolate(curves: Curves, times_s: Floats, even: Floats) -> Curves:
     """Interpolate many curves linearly to other times."""
     right = np.clip(np.searchsorted(times_s, even), 1, times_s.size - 1)
-    share = (even - times_s[right - 1]) / (times_s[right] - times_s[right - 1])
-    share = np.clip(share, 0.0, 1.0).astype(curves.dtype)
-    return np.asarray(curves[:, right - 1] * (1 - share) + curves[:, right] * share)
+    fraction = (even - times_s[right - 1]) / (times_s[right] - times_s[right - 1])
+    fraction = np.clip(fraction, 0.0, 1.0).astype(curves.dtype)
+    return np.asarray(curves[:, right - 1] * (1 - fraction) + curves[:, right] * fraction)

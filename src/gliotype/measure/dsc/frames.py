@@ -11,7 +11,7 @@ Signals = NDArray[np.floating]
 Mask = NDArray[np.bool_]
 
 EMPTY = 0.05
-"""A frame is empty where at most this share of the brain has a signal."""
+"""A frame is empty where at most this fraction of the brain has a signal."""
 
 
 def voxels_with_signal(signal: Signals, brain: Mask) -> Mask | str:

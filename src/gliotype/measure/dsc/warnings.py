@@ -18,7 +18,7 @@ LITTLE_WHITE = 100
 """Voxels of white matter below which relative values are called unsure."""
 
 MANY_SATURATED = 0.2
-"""Share of the highest voxels at the noise floor from which arteries are called saturated."""
+"""Fraction of the highest voxels at the noise floor from which arteries are called saturated."""
 
 FAINT_ARTERY = 2.0
 """Peak of the arterial input over that of the brain below which it is taken for tissue."""

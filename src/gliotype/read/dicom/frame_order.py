@@ -17,9 +17,9 @@ from gliotype.read.dicom.frame import Frame
 from gliotype.text import spans
 
 FEWEST_TIMES = 3
-"""An image whose slices come less often was sent twice or averaged, and is no time series."""
+"""An image whose slices come less often was sent twice or averaged, and is not a time series."""
 MOST_LOST = 0.25
-"""Numbers or times that would mean a larger share of lost frames count something else."""
+"""Numbers or times that would mean a larger fraction of lost frames count something else."""
 
 _DAY_S = 86400.0
 _INTEGRAL = 0.15
@@ -42,7 +42,7 @@ def order_in_time(frame: Frame) -> tuple[float, float, float, tuple[int, int], i
 
 
 def past_midnight(frames: list[Frame]) -> list[Frame]:
-    """Let the clock go on beyond 24 h where a series runs past midnight."""
+    """Let the clock run past 24 h where a series runs past midnight."""
     times = [frame.time_s for frame in frames if frame.time_s is not None]
     if not times or max(times) - min(times) < _DAY_S / 2:
         return frames
@@ -62,7 +62,7 @@ def is_repeated(places: Places) -> bool:
 def match_frames(places: Places, source: str) -> tuple[list[tuple[Frame, ...]], str]:
     """Put the frames of a time series in order, the same moment at the same index in every slice.
 
-    What was sent twice counts once. Frames are told apart by their temporal position, else by the acquisition
+    What was sent twice counts once. Frames are distinguished by their temporal position, else by the acquisition
     number, else by clock or trigger time; the first of these that every frame has and that differs within each
     slice decides. Where none does, each slice keeps the order of its instance numbers.
 
@@ -87,11 +87,12 @@ def match_frames(places: Places, source: str) -> tuple[list[tuple[Frame, ...]], 
     if indices is not None:
         if total := _unfinished_total(indices):
             remark = _unfinished(source, total)
-            kept = [index < total - 1 for index in indices]
+            complete = [index < total - 1 for index in indices]
             places = [
-                [f for f, keep in zip(p, k, strict=True) if keep] for p, k in zip(places, kept, strict=True)
+                [f for f, keep in zip(p, k, strict=True) if keep]
+                for p, k in zip(places, complete, strict=True)
             ]
-            indices = [index[keep] for index, keep in zip(indices, kept, strict=True)]
+            indices = [index[keep] for index, keep in zip(indices, complete, strict=True)]
         _refuse_missing(indices, source)
         return [
             tuple(place[n] for n in np.argsort(index)) for place, index in zip(places, indices, strict=True)
@@ -136,7 +137,7 @@ def _once(place: list[Frame]) -> list[Frame]:
 
 
 def _indices(places: Places) -> Iterator[Indices]:
-    """Number the frames of each slice from 0, by whatever tells them apart."""
+    """Number the frames of each slice from 0, by whatever distinguishes them."""
     counted: tuple[Callable[[Frame], int | None], ...] = (lambda f: f.temporal, lambda f: f.number[0])
     for count in counted:
         values = [[count(frame) for frame in place] for place in places]

@@ -36,14 +36,14 @@ _TELLING: tuple[Callable[[Header], Hashable], ...] = (
     lambda h: h.frames[0].trigger_ms,
     lambda h: h.frames[0].number[1],
 )
-"""What tells the few images of one series apart that lie at the same places."""
+"""Keys that distinguish the few images of one series that lie at the same places."""
 
 
 def group_headers(headers: Iterable[Header]) -> tuple[list[list[Header]], list[NotRead]]:
     """Gather files into series, and leave out those that are there twice.
 
     Of files with the same SOPInstanceUID, header and pixels the first counts. Files that share no more than the
-    SOPInstanceUID are all kept, since some anonymisers give one to many.
+    SOPInstanceUID are all retained, since some anonymisers give one to many.
 
     Returns:
         The files of each series, and those that are left out.
@@ -139,7 +139,7 @@ def _without_doubles(group: list[Header]) -> tuple[list[list[Header]], list[Head
     """Leave out slices that came twice: same place, same moment, same numbers, same pixels, another UID."""
     if _repeated(group) == 1:
         return [group], []
-    kept: list[Header] = []
+    distinct: list[Header] = []
     doubles = []
     seen: defaultdict[Hashable, list[Header]] = defaultdict(list)
     for header in group:
@@ -148,8 +148,8 @@ def _without_doubles(group: list[Header]) -> tuple[list[list[Header]], list[Head
             doubles.append(header)
             continue
         twins.append(header)
-        kept.append(header)
-    return [kept], doubles
+        distinct.append(header)
+    return [distinct], doubles
 
 
 def _separate_repeats(group: list[Header]) -> list[list[Header]]:

@@ -129,7 +129,7 @@ class Header:
     unplaced: str = ""
 
     def frames_alike(self, other: Header) -> bool:
-        """Whether the frames of both files say the same, apart from the file they are in."""
+        """Whether the frames of both files say the same, except for the file they are in."""
         own = [replace(frame, found=self.found) for frame in self.frames]
         return own == [replace(frame, found=self.found) for frame in other.frames]
 
@@ -138,7 +138,7 @@ def read_header(found: Found) -> Header | None:
     """Read all of a file but its pixels.
 
     Returns:
-        The header, or None for an object that is no image (a report, a directory, a presentation state).
+        The header, or None for an object that is not an image (a report, a directory, a presentation state).
 
     Raises:
         InputError: if the file is damaged, or no DICOM at all.

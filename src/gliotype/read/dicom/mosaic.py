@@ -1,4 +1,4 @@
-"""Take apart Siemens mosaics: one classic instance that holds all slices of a volume as tiles of one picture.
+"""Split Siemens mosaics: one classic instance that holds all slices of a volume as tiles of one picture.
 
 How many tiles there are, and towards which side they go, stands in the private CSA header alone (nibabel reads it).
 """
@@ -74,7 +74,7 @@ def tiles_of(picture: Frame) -> tuple[Frame, ...]:
 
 
 def untiled(picture: Array, size: tuple[int, int]) -> Array:
-    """Cut a picture (rows, columns) into tiles of a size (rows, columns), row by row: (tiles, rows, columns).
+    """Split a picture (rows, columns) into tiles of a size (rows, columns), row by row: (tiles, rows, columns).
 
     Example:
         >>> untiled(np.array([[1, 1, 2, 2], [3, 3, 4, 4]]), (1, 2)).tolist()

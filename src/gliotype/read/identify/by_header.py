@@ -248,11 +248,11 @@ def _with_contrast(info: SeriesInfo, confidence: float, reason: str, possible_ma
     agent = info.acquisition.contrast
     said = _contrast_words(info)
 
-    def identity(given: bool, share: float, clause: str, doubtful: bool = False) -> Identity:
+    def identity(given: bool, fraction: float, clause: str, doubtful: bool = False) -> Identity:
         sequence, other = (Sequence.T1C, Sequence.T1) if given else (Sequence.T1, Sequence.T1C)
         return Identity(
             sequence,
-            share * confidence,
+            fraction * confidence,
             _sentence(f"{reason}, {clause}"),
             rival=other if doubtful else None,
             possible_mask=possible_mask,

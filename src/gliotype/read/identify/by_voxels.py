@@ -111,7 +111,7 @@ class _Seen:
 def name_nameless(
     candidates: list[Candidate], certain: list[Candidate], access: VoxelAccess
 ) -> tuple[list[Candidate], set[Series]]:
-    """Decide between T1, T2 and FLAIR for the images that header and name leave open, beside the known ones.
+    """Decide between T1, T2 and FLAIR for the images that header and name leave open, together with the known ones.
 
     Args:
         candidates: all images of a source.
@@ -193,7 +193,9 @@ def _likeliest(
         sums = {kind: float(weights[[way[place] is kind for way in ways]].sum()) for kind in allowed[place]}
         kind = max(sums, key=lambda k: sums[k])
         probability = min(sums[kind] / float(weights.sum()), 1.0) * MAX_CONFIDENCE
-        identities.append(_identity(kind, probability, appearance, beside=len(together) + len(anchors) > 1))
+        identities.append(
+            _identity(kind, probability, appearance, with_others=len(together) + len(anchors) > 1)
+        )
     return identities
 
 
@@ -259,8 +261,8 @@ def _on_common_grid(
     return a, b, _within(a, radius) & (b > 0)
 
 
-def _identity(kind: Kind, probability: float, appearance: Appearance, beside: bool) -> Identity:
-    others = " and the correlation with the other images" if beside else ""
+def _identity(kind: Kind, probability: float, appearance: Appearance, with_others: bool) -> Identity:
+    others = " and the correlation with the other images" if with_others else ""
     reason = (
         f"By its voxels, since header and name say nothing: brightest tissue {appearance.bright:.1f} and darkest "
         f"{appearance.dark:.1f} times the median, fluid {'bright' if appearance.fluid > 0 else 'dark'}{others} "

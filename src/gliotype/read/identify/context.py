@@ -67,8 +67,8 @@ def _strip_common_beginnings(images: list[Series], infos: dict[int, SeriesInfo])
                 break
             length += 1
         rests = {id(s): " ".join(listed[id(s)][length:]) for s in group}
-        told = {_meaning(rest) for rest in rests.values()} - {None}
-        if length == 0 or len(told) < 2:
+        meanings = {_meaning(rest) for rest in rests.values()} - {None}
+        if length == 0 or len(meanings) < 2:
             continue
         uncounted = _contrast_clause(" ".join([*rows[0][:length], "t1"]), "file names")
         for one in group:

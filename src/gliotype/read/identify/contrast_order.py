@@ -1,8 +1,8 @@
-"""Tell T1 from T1c where header and words do not: by the order of acquisition, and by the voxels.
+"""Distinguish T1 from T1c where header and keywords do not: by the order of acquisition, and by the voxels.
 
 An agent stays for hours, so that contrast is a matter of order: what was acquired after a T1c, or after the bolus of
 a DSC series, is after contrast, and what was acquired before a plain T1 is before it. Where no image is known to be
-either, the voxels tell at which moment vessels brightened; where they show nothing, a protocol that was repeated
+either, the voxels show after which image vessels are brighter; where they show nothing, a protocol that was repeated
 unchanged is taken for one image before and one after contrast, with a warning. Nothing is decided by paths.
 """
 
@@ -28,7 +28,7 @@ MIN_NAMELESS_ENHANCEMENT = 0.0
 _DAY_S = 86400.0
 _ORDER_CONFIDENCE = 0.55
 
-Moments = Mapping[Series, float]
+AcquisitionOrder = Mapping[Series, float]
 
 
 def decide_contrast(
@@ -46,8 +46,8 @@ def decide_contrast(
         The candidates in the same order, and warnings about what stays ambiguous.
     """
     everyone = [*certain, *candidates]
-    moments = acquisition_order([c for c in everyone if c.identity.sequence is not None])
-    candidates = [_by_known_order(c, everyone, moments) for c in candidates]
+    order = acquisition_order([c for c in everyone if c.identity.sequence is not None])
+    candidates = [_by_known_order(c, everyone, order) for c in candidates]
     unclear = [c for c in candidates if c.identity.contrast_open]
     if not unclear:
         return candidates, []
@@ -58,9 +58,9 @@ def decide_contrast(
         return [_alone(c, has_t1c) if c.identity.contrast_open else c for c in candidates], []
     least = MIN_NAMELESS_ENHANCEMENT if nameless.issuperset(c.series for c in plain) else MIN_ENHANCEMENT
     named = least == MIN_ENHANCEMENT
-    decided = _by_voxels(plain, moments, least, access, several=named)
+    decided = _by_voxels(plain, order, least, access, several=named)
     if not decided and not has_t1c:
-        decided = _by_repetition(plain, moments)
+        decided = _by_repetition(plain, order)
     candidates = [decided.get(c.series, c) for c in candidates]
     candidates = [_alone(c, has_t1c) if c.identity.contrast_open else c for c in candidates]
     left = [c.series.source for c in candidates if c.identity.contrast_open]
@@ -73,7 +73,7 @@ def decide_contrast(
     ]
 
 
-def acquisition_order(candidates: list[Candidate]) -> Moments:
+def acquisition_order(candidates: list[Candidate]) -> AcquisitionOrder:
     """Return when each image was acquired, in any unit; nothing where the headers do not say it for all T1-like ones.
 
     Times of day count first, else the numbers of the series.
@@ -90,27 +90,27 @@ def acquisition_order(candidates: list[Candidate]) -> Moments:
     return {}
 
 
-def _by_known_order(candidate: Candidate, everyone: list[Candidate], moments: Moments) -> Candidate:
+def _by_known_order(candidate: Candidate, everyone: list[Candidate], order: AcquisitionOrder) -> Candidate:
     """Decide an open image by those whose contrast is known and by the bolus of a DSC series."""
     identity, series = candidate.identity, candidate.series
-    if not identity.contrast_open or series not in moments:
+    if not identity.contrast_open or series not in order:
         return candidate
     known = [
         c
         for c in everyone
-        if c.series in moments and not c.identity.contrast_open and c.identity.confidence >= SURE
+        if c.series in order and not c.identity.contrast_open and c.identity.confidence >= SURE
     ]
     after = [c for c in known if c.identity.sequence in (Sequence.T1C, Sequence.DSC)]
-    before = [moments[c.series] for c in known if c.identity.sequence is Sequence.T1]
-    first = min(after, key=lambda c: moments[c.series], default=None)
-    moment = moments[series]
-    if first is not None and before and max(before) > moments[first.series]:
+    before = [order[c.series] for c in known if c.identity.sequence is Sequence.T1]
+    first = min(after, key=lambda c: order[c.series], default=None)
+    position = order[series]
+    if first is not None and before and max(before) > order[first.series]:
         return candidate
-    if first is not None and moment >= moments[first.series]:
+    if first is not None and position >= order[first.series]:
         word = "the T1c" if first.identity.sequence is Sequence.T1C else "the DSC series"
         clause = f"it was acquired after {word} began, so that contrast had been given"
         return _renamed(candidate, Sequence.T1C, 0.95 * identity.confidence, clause)
-    if before and moment <= max(before):
+    if before and position <= max(before):
         clause = "it was acquired before an image that is known to be without contrast"
         return _renamed(candidate, Sequence.T1, 1.1 * identity.confidence, clause)
     if first is not None and first.identity.sequence is Sequence.T1C:
@@ -119,11 +119,11 @@ def _by_known_order(candidate: Candidate, everyone: list[Candidate], moments: Mo
 
 
 def _by_voxels(
-    plain: list[Candidate], moments: Moments, least: float, access: VoxelAccess, several: bool
+    plain: list[Candidate], order: AcquisitionOrder, least: float, access: VoxelAccess, several: bool
 ) -> dict[Series, Candidate]:
     """Find where vessels brighten between T1-weighted images; nothing where none gains clearly.
 
-    With known times the images after contrast are those after some moment; else each image is held against the one
+    With known times the images after contrast are those after some position; else each image is held against the one
     whose vessels are darkest. Without `several` at most one image is taken for T1c: of three nameless images that
     look T1-weighted one may be something else.
     """
@@ -131,8 +131,8 @@ def _by_voxels(
     shown = [c for c in plain if c.series in volumes]
     if len(shown) < 2:
         return {}
-    if all(c.series in moments for c in shown) and len({moments[c.series] for c in shown}) > 1:
-        gains = _gains_in_order(shown, volumes, moments)
+    if all(c.series in order for c in shown) and len({order[c.series] for c in shown}) > 1:
+        gains = _gains_in_order(shown, volumes, order)
     else:
         gains = _gains(shown, volumes, several)
     best = max(gains.values())
@@ -177,53 +177,53 @@ def _gains(shown: list[Candidate], volumes: Mapping[Series, Volume], several: bo
 
 
 def _gains_in_order(
-    shown: list[Candidate], volumes: Mapping[Series, Volume], moments: Moments
+    shown: list[Candidate], volumes: Mapping[Series, Volume], order: AcquisitionOrder
 ) -> dict[Series, float]:
-    """Find after which moment vessels are brighter; return the gain for later images, and minus it for earlier ones."""
-    ordered = sorted(shown, key=lambda c: moments[c.series])
-    cuts = sorted({moments[c.series] for c in shown})[1:]
+    """Find after which image vessels are brighter; return the gain for later images, and minus it for earlier ones."""
+    ordered = sorted(shown, key=lambda c: order[c.series])
+    boundaries = sorted({order[c.series] for c in shown})[1:]
     pairs = {
         (a.series, b.series): enhancement(volumes[a.series], volumes[b.series])
         for n, a in enumerate(ordered)
         for b in ordered[n + 1 :]
     }
 
-    def gain(cut: float) -> float:
-        values = [g for (a, b), g in pairs.items() if moments[a] < cut <= moments[b]]
+    def gain(boundary: float) -> float:
+        values = [g for (a, b), g in pairs.items() if order[a] < boundary <= order[b]]
         return float(np.mean(values))
 
-    cut = max(cuts, key=gain)
-    best = gain(cut)
-    return {c.series: best if moments[c.series] >= cut else -best for c in shown}
+    boundary = max(boundaries, key=gain)
+    best = gain(boundary)
+    return {c.series: best if order[c.series] >= boundary else -best for c in shown}
 
 
-def _by_repetition(plain: list[Candidate], moments: Moments) -> dict[Series, Candidate]:
+def _by_repetition(plain: list[Candidate], order: AcquisitionOrder) -> dict[Series, Candidate]:
     """Take a protocol that was repeated unchanged for one image before and one after contrast, with little confidence.
 
     Other open images join by their times: those after the repetition are after contrast.
     """
-    ordered = sorted((c for c in plain if c.series in moments), key=lambda c: moments[c.series])
+    ordered = sorted((c for c in plain if c.series in order), key=lambda c: order[c.series])
     if len(ordered) < len(plain):
         return {}
     pairs = [
         (a, b)
         for n, a in enumerate(ordered)
         for b in ordered[n + 1 :]
-        if moments[a.series] < moments[b.series] and _same_protocol(a, b)
+        if order[a.series] < order[b.series] and _same_protocol(a, b)
     ]
     if not pairs:
         return {}
-    start = moments[pairs[0][0].series]
-    repeated = min(moments[b.series] for a, b in pairs if moments[a.series] == start)
+    start = order[pairs[0][0].series]
+    repeated = min(order[b.series] for a, b in pairs if order[a.series] == start)
     clause = (
         "the same protocol was acquired twice, and nothing but the order tells before from after contrast"
     )
     decided = {}
     for candidate in ordered:
-        moment = moments[candidate.series]
-        if not candidate.identity.contrast_open or start < moment < repeated:
+        position = order[candidate.series]
+        if not candidate.identity.contrast_open or start < position < repeated:
             continue
-        sequence, other = (Sequence.T1C, Sequence.T1) if moment >= repeated else (Sequence.T1, Sequence.T1C)
+        sequence, other = (Sequence.T1C, Sequence.T1) if position >= repeated else (Sequence.T1, Sequence.T1C)
         changed = _renamed(candidate, sequence, _ORDER_CONFIDENCE, clause)
         decided[candidate.series] = replace(changed, identity=replace(changed.identity, rival=other))
     return decided

@@ -15,7 +15,7 @@ def without_copies(candidates: list[Candidate], access: VoxelAccess) -> tuple[li
     """Dismiss all but one of the images that hold the same voxels, with a warning.
 
     Only images that may be of one sequence and lie on the same grid are compared. T1 and T1c with the same voxels are
-    both kept, with a warning: one of them is not what it is called, and nothing tells which.
+    both retained, with a warning: one of them is mislabelled, and nothing shows which.
     """
     warnings = []
     result = {candidate.series: candidate for candidate in candidates}
@@ -41,7 +41,7 @@ def without_copies(candidates: list[Candidate], access: VoxelAccess) -> tuple[li
 
 
 def _alike(candidates: list[Candidate]) -> Iterator[list[Candidate]]:
-    """Group the images whose headers do not tell them apart."""
+    """Group the images whose headers do not distinguish them."""
     groups: list[list[Candidate]] = []
     for candidate in candidates:
         series, identity = candidate.series, candidate.identity

@@ -1,4 +1,4 @@
-"""Kinds of images that headers, names and voxels tell apart, before contrast agent is considered."""
+"""Kinds of images that headers, names and voxels distinguish, before contrast agent is considered."""
 
 from __future__ import annotations
 

@@ -139,8 +139,8 @@ def _disagreement(source: str, header: Any, grid: Grid | None) -> tuple[str, ...
     except (ValueError, GeometryError, nib.spatialimages.HeaderDataError):
         return (f"{source}: its qform is not a valid orientation; its sform was used.",)
     corners = np.indices((2, 2, 2)).reshape(3, -1).T * (np.array(grid.shape) - 1)
-    apart = apply_affine(grid.affine, corners) - apply_affine(qform.affine, corners)
-    largest = float(np.linalg.norm(apart, axis=1).max())
+    offsets = apply_affine(grid.affine, corners) - apply_affine(qform.affine, corners)
+    largest = float(np.linalg.norm(offsets, axis=1).max())
     if largest <= _MOST_DISAGREEMENT_MM:
         return ()
     return (

@@ -28,7 +28,7 @@ def read_mask(path: str | Path) -> Volume:
         The labels as int16, 3D.
 
     Raises:
-        InputError: if the file is no readable 3D NIfTI image, or holds other than whole numbers.
+        InputError: if the file is not a readable 3D NIfTI image, or holds other than whole numbers.
         GeometryError: if its affine is missing, singular or skewed.
     """
     path = as_path(path)

@@ -17,7 +17,7 @@ Disease = GliomaType | Distractor | None
 """A class of tumour, a kind of other lesion, or nothing."""
 
 FIELD_MIX: Mapping[float, float] = MappingProxyType({3.0: 0.7, 1.5: 0.3})
-"""Field strengths in tesla and their shares; a design value, since the cohorts' papers at hand name no scanners."""
+"""Field strengths in tesla and their proportions; a design value, since the cohorts' papers name no scanners."""
 
 MALE: Mapping[GliomaType, float] = MappingProxyType(
     {
@@ -27,7 +27,7 @@ MALE: Mapping[GliomaType, float] = MappingProxyType(
         GliomaType.OLIGODENDROGLIOMA: 0.62,
     }
 )
-"""Share of men in each class (UCSF-PDGM v5, n = 501)."""
+"""Proportion of men in each class (UCSF-PDGM v5, n = 501)."""
 
 
 @dataclass(frozen=True)
@@ -41,11 +41,11 @@ class Site:
     Attributes:
         name: what the caller calls it.
         source: where the case mix and the ages come from, one sentence.
-        case_mix: share of each disease; they add up to 1.
+        case_mix: proportion of each disease; they add up to 1.
         ages: mean and standard deviation in years of each class of tumour, drawn truncated to 18-90.
-        field_mix: share of each field strength in tesla.
+        field_mix: proportion of each field strength in tesla.
         thickness_mm: range of slice thickness.
-        missing: share of patients that lack one of the four structural sequences.
+        missing: proportion of patients that lack one of the four structural sequences.
         dsc: how perfusion is acquired (`gliotype.simulate.dsc.protocols.DSC_SITES`).
     """
 
@@ -67,8 +67,8 @@ class Site:
             (0.28, 0.44)
         """
         return sum(
-            share
-            for disease, share in self.case_mix.items()
+            fraction
+            for disease, fraction in self.case_mix.items()
             if isinstance(disease, GliomaType) and disease.idh_mutant
         )
 

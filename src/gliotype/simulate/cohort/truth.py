@@ -95,6 +95,6 @@ def truth_of(patient: DigitalPatient, disease: Disease) -> dict[str, str | int |
 
 
 def _main_structure(tumour_in_mni: Volume) -> str | None:
-    shares = {name: share or 0.0 for name, share in loci(tumour_in_mni, np.eye(4)).items()}
-    most = max(shares, key=lambda name: shares[name])
-    return most.lower() if shares[most] > 0 else None
+    fractions = {name: fraction or 0.0 for name, fraction in loci(tumour_in_mni, np.eye(4)).items()}
+    most = max(fractions, key=lambda name: fractions[name])
+    return most.lower() if fractions[most] > 0 else None

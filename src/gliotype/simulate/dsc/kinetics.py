@@ -16,7 +16,7 @@ from scipy import stats
 Floats = NDArray[np.float64]
 
 HAEMATOCRIT = 0.42
-"""Share of red cells in blood; the contrast agent stays in the plasma."""
+"""Fraction of red cells in blood; the contrast agent stays in the plasma."""
 
 _STEP_S = 0.5
 """Sampling of the arterial input; a bolus that has passed the lungs holds nothing faster than 1 Hz."""

@@ -23,15 +23,15 @@ class DscSite:
         source: where the numbers come from, one sentence.
         tr_s: time between frames.
         te_ms: echo time of a gradient echo at 3 T; at 1.5 T it is 10 ms longer.
-        flips: share of each flip angle in degrees.
+        flips: proportion of each flip angle in degrees.
         frames: range of their number.
-        at_1_5_t: share of patients scanned at 1.5 T.
-        spin_echo: share of spin-echo series.
-        preloaded: share of patients with a preload.
+        at_1_5_t: proportion of patients scanned at 1.5 T.
+        spin_echo: proportion of spin-echo series.
+        preloaded: proportion of patients with a preload.
         arrival_s: when the bolus arrives in the brain, from the first frame.
         dose_mmol_per_kg: of contrast agent.
         snr: signal of white matter over noise, of one voxel in one frame.
-        no_dummies: share of series whose first frames have not reached the steady state.
+        no_dummies: proportion of series whose first frames have not reached the steady state.
     """
 
     name: str

@@ -43,7 +43,7 @@ _AIR_CAVITIES = ((0.0, 48.0, -26.0, 14.0), (46.0, -20.0, -40.0, 12.0), (-46.0, -
 """Frontal sinus and ear canals: MNI152 coordinates and reach in mm of the signal that is lost around them."""
 _FAT = (Tissue.SCALP, Tissue.MARROW)
 _FAT_LEFT = 0.12
-"""Share of the signal of fat that suppression leaves."""
+"""Fraction of the signal of fat that suppression leaves."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -33,7 +33,7 @@ _DEPHASING_PER_T = 29.1
 """dR2* of vessels in 1/s per mM in tissue and tesla: (4 pi / 3) gamma chi with chi = 0.026e-6 /mM."""
 _WATER_UM2_MS = 0.8
 _BETWEEN_CELLS_REFOCUSED = 0.7
-"""Share of the dephasing between cells that a spin echo refocuses; a design value."""
+"""Fraction of the dephasing between cells that a spin echo refocuses; a design value."""
 
 
 @dataclass(frozen=True)
@@ -120,11 +120,11 @@ def preload_residue(
     """Concentration in plasma and between cells that a preload has left when the series begins, in mM, (n, 1) each."""
     if protocol.preload_mmol_per_kg <= 0:
         return np.zeros((1, 1)), np.zeros((1, 1))
-    share = protocol.preload_mmol_per_kg / protocol.dose_mmol_per_kg
+    fraction = protocol.preload_mmol_per_kg / protocol.dose_mmol_per_kg
     left = circulation.area_mm_s * circulation.remaining_per_s * np.exp(-PRELOAD_S / circulation.washout_s)
     columns = tissue.columns()
     filled = 1 - np.exp(-columns["ps_per_s"] / columns["ve"] * PRELOAD_S)
-    plasma = share * left * np.ones((filled.size, 1))
+    plasma = fraction * left * np.ones((filled.size, 1))
     return plasma, plasma * filled[:, None]
 
 

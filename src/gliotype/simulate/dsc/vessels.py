@@ -80,7 +80,7 @@ class VesselMap:
 
 
 def vessels_at(points: Points, width_mm: float) -> VesselMap:
-    """Find what share of voxels around some points vessels fill.
+    """Find what fraction of voxels around some points vessels fill.
 
     Args:
         points: (n, 3), MNI152, RAS mm.

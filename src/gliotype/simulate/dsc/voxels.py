@@ -148,18 +148,20 @@ _NEIGHBOURS: Mapping[VoxelRegion, tuple[Tissue, ...]] = {
 def _composition(rng: np.random.Generator, plan: TumourPlan) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     """Draw the voxels of the regions: their region by the mask and their true region, both (n,)."""
     core = plan.core_fraction * plan.volume_ml
-    shares = {
+    fractions = {
         VoxelRegion.ENHANCING: core * plan.enhancing_fraction,
         VoxelRegion.NON_ENHANCING: core * (1 - plan.enhancing_fraction),
         VoxelRegion.OEDEMA: plan.volume_ml * (1 - plan.core_fraction),
     }
-    counts = {region: min(int(ml / VOXEL_ML), int(rng.integers(150, 401))) for region, ml in shares.items()}
+    counts = {
+        region: min(int(ml / VOXEL_ML), int(rng.integers(150, 401))) for region, ml in fractions.items()
+    }
     counts = {region: n if n >= LEAST_VOXELS else 0 for region, n in counts.items()}
     counts |= {VoxelRegion.WHITE_MATTER: 400, VoxelRegion.GREY_MATTER: 400}
     regions, tissues = [], []
     for region, n in counts.items():
-        kinds, share = _tissues(region, plan)
-        drawn = rng.choice(kinds, n, p=share / share.sum())
+        kinds, fraction = _tissues(region, plan)
+        drawn = rng.choice(kinds, n, p=fraction / fraction.sum())
         neighbours = _NEIGHBOURS.get(region, _beside(region, plan))
         wrong = rng.random(n) < rng.uniform(0.0, 0.15)
         drawn = np.where(wrong, rng.choice(neighbours, n), drawn)
@@ -169,7 +171,7 @@ def _composition(rng: np.random.Generator, plan: TumourPlan) -> tuple[NDArray[np
 
 
 def _tissues(region: VoxelRegion, plan: TumourPlan) -> tuple[list[Tissue], Floats]:
-    """What a region is made of, and in what shares."""
+    """What a region is made of, and in what fractions."""
     single = {
         VoxelRegion.ENHANCING: Tissue.ENHANCING,
         VoxelRegion.OEDEMA: Tissue.OEDEMA,

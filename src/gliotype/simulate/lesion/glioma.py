@@ -37,18 +37,18 @@ class GliomaType(StrEnum):
 
 @dataclass(frozen=True)
 class TumourPlan:
-    """What one tumour shall be like.
+    """Properties of one tumour to be simulated.
 
     Attributes:
         type: class of glioma.
         grade: WHO grade, 2 to 4.
         volume_ml: of the whole tumour.
-        core_fraction: share of the whole that is tumour core (the rest is oedema and infiltrated tissue).
-        necrotic_fraction: share of the core that is necrotic or cystic.
-        cystic: whether that share is one smooth cyst of clear fluid.
-        enhancing_fraction: share of the core that enhances.
+        core_fraction: fraction of the whole that is tumour core (the rest is oedema and infiltrated tissue).
+        necrotic_fraction: fraction of the core that is necrotic or cystic.
+        cystic: whether that fraction is one smooth cyst of clear fluid.
+        enhancing_fraction: fraction of the core that enhances.
         mismatch: whether the non-enhancing core has the relaxation times of the T2-FLAIR mismatch sign.
-        calcified_fraction: share of the core that is calcified.
+        calcified_fraction: fraction of the core that is calcified.
         seeds: number of foci.
         roughness: standard deviation of the log-speed of spread: 0 gives smooth tumours.
         edge_mm: width over which infiltration fades at the border.
@@ -146,7 +146,7 @@ def draw_plan(rng: np.random.Generator, glioma: GliomaType) -> TumourPlan:
 
 
 def _oedema_share(glioma: GliomaType, grade: int) -> tuple[float, float]:
-    """Range of the share of the whole tumour that is oedema."""
+    """Range of the fraction of the whole tumour that is oedema."""
     if glioma is GliomaType.GLIOBLASTOMA:
         return 0.5, 0.75
     if glioma.idh_mutant:
@@ -155,7 +155,7 @@ def _oedema_share(glioma: GliomaType, grade: int) -> tuple[float, float]:
 
 
 def _enhancing_share(glioma: GliomaType, grade: int) -> tuple[float, float]:
-    """Range of the share of the whole tumour that enhances, in tumours that do."""
+    """Range of the fraction of the whole tumour that enhances, in tumours that do."""
     if glioma is GliomaType.GLIOBLASTOMA:
         return 0.10, 0.35
     return {2: (0.01, 0.06), 3: (0.02, 0.15), 4: (0.03, 0.25)}[grade]
@@ -267,7 +267,7 @@ def grow(
         tissue: healthy tissue codes of the (already pushed) head.
         seeds: (n, 3) voxel indices, one per focus.
         spacing_mm: isotropic voxel size.
-        plan: what the tumour shall be like.
+        plan: properties of the tumour.
     """
     shape = tissue.shape
     speed = plan.roughness * (
@@ -335,7 +335,7 @@ def _compartments(
     spacing_mm: float,
     plan: TumourPlan,
 ) -> NDArray[np.uint8]:
-    """Share the whole tumour out among its tissues, from the middle outwards."""
+    """Divide the whole tumour among its tissues, from the middle outwards."""
     shape = depth.shape
     compartment = np.zeros(shape, np.uint8)
     compartment[whole] = Tissue.OEDEMA
@@ -368,8 +368,8 @@ def _compartments(
             order = -smooth_noise(rng, shape, rng.uniform(4, 12) / spacing_mm) + 0.5 * rough
         rest = core & ~middle
         if rest.any():
-            share = min(1.0, plan.enhancing_fraction / max(1e-3, 1 - plan.necrotic_fraction))
-            compartment[rest & (order <= np.quantile(order[rest], share))] = Tissue.ENHANCING
+            fraction = min(1.0, plan.enhancing_fraction / max(1e-3, 1 - plan.necrotic_fraction))
+            compartment[rest & (order <= np.quantile(order[rest], fraction))] = Tissue.ENHANCING
     if plan.calcified_fraction > 0:
         spots = smooth_noise(rng, shape, 2.5 / spacing_mm)
         compartment[core & (spots >= np.quantile(spots[core], 1 - plan.calcified_fraction))] = (

@@ -34,7 +34,7 @@ CENTRES: Mapping[GliomaType, tuple[float, ...]] = MappingProxyType(
         GliomaType.OLIGODENDROGLIOMA: (0.66, 0.14, 0.11, 0.06, 0.01, 0.01, 0.01),
     }
 )
-"""Share of tumours of a class that start in each of `REGIONS`, and in the rest of the brain.
+"""Proportion of tumours of a class that start in each of `REGIONS`, and in the rest of the brain.
 
 Design values that reproduce the loci of Severance's patients roughly (Choi 2021): mutants prefer the frontal lobe.
 """

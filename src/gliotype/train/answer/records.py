@@ -1,4 +1,4 @@
-"""What is kept of a labelled patient to fit the answer: numbers and statements for every plausible outline."""
+"""What is stored of a labelled patient to fit the answer: numbers and statements for every plausible outline."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class Example:
         subject: unique in its cohort.
         mutant: whether IDH-mutant.
         age: years, NaN where not known.
-        slices: float16 (5, 4, 128, 128) as `slices_of` cuts them; all 0 where no tumour was found.
+        slices: float16 (5, 4, 128, 128) as `slices_of` extracts them; all 0 where no tumour was found.
         numbers: float64 (20,) as `numbers_of` lines them up; NaN where missing.
         found: whether Model 1 found a tumour.
         dice: of the whole tumour with the true mask, or NaN without one.

@@ -33,9 +33,9 @@ class Scanner:
     """How a simulated hospital scans, where that differs from `Site`.
 
     Attributes:
-        field_mix: field strengths in tesla and their shares.
+        field_mix: field strengths in tesla and their proportions.
         thickness_mm: range of slice thickness.
-        missing: share of patients that lack one of the four structural sequences.
+        missing: proportion of patients that lack one of the four structural sequences.
     """
 
     field_mix: tuple[tuple[float, float], ...]

@@ -45,7 +45,7 @@ TEMPLATES = 5
 """The shipped template counts so many times among the heads to choose from."""
 
 TUMOUR_SHARE = 0.2
-"""A component is tumour when at least this share of it lies within the true one."""
+"""A component is tumour when at least this fraction of it lies within the true one."""
 
 SEQUENCE_SETS: tuple[tuple[Sequence, ...], ...] = (
     *((STRUCTURAL,) * 4),
@@ -138,8 +138,8 @@ def label_candidates(prepared: PreparedStudy, truth: NDArray[np.bool_]) -> Itera
     """Yield the candidates of a head and whether each is tumour."""
     candidates = find_candidates(prepared)
     for candidate in candidates.candidates:
-        share = float(truth[candidates.parts == candidate.number].mean())
-        yield LabelledCandidate(candidate.features, share >= TUMOUR_SHARE)
+        fraction = float(truth[candidates.parts == candidate.number].mean())
+        yield LabelledCandidate(candidate.features, fraction >= TUMOUR_SHARE)
 
 
 def _label_head(job: tuple[int, Disease, Recipe]) -> list[LabelledCandidate]:

@@ -165,7 +165,7 @@ def augment(
             images = images * brain_region
             labels = labels * brain_region
     sets = [names for names, _ in SEQUENCE_SETS]
-    names = sets[rng.choice(len(sets), p=[share for _, share in SEQUENCE_SETS])]
+    names = sets[rng.choice(len(sets), p=[fraction for _, fraction in SEQUENCE_SETS])]
     if Sequence.T1C not in names:
         labels[labels == 4] = 2
     if rng.random() < 0.5:

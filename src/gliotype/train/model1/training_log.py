@@ -20,7 +20,7 @@ class Entry:
         dice: mean whole-tumour Dice of the training cases with a tumour; NaN where there was none.
         learning_rate: of the last step.
         seconds: of training so far.
-        waited: share of the time in which the trainer waited for simulated patients.
+        waited: fraction of the time in which the trainer waited for simulated patients.
     """
 
     step: int

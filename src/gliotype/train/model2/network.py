@@ -21,7 +21,7 @@ from gliotype.train.model2.model import PARTS, Hybrid, Recipe
 Schedule = torch.optim.lr_scheduler.OneCycleLR
 
 WARM_UP = 0.1
-"""Share of the steps in which the learning rate rises."""
+"""Fraction of the steps in which the learning rate rises."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,8 +65,8 @@ class TrainingSet:
         scores = standardiser(np.stack([e.numbers for e in self._patients]))
         self._numbers = torch.from_numpy(scores.astype(np.float32))
         self._mutant = torch.tensor([float(e.mutant) for e in self._patients])
-        share = float(self._mutant.mean())
-        self._weight = torch.where(self._mutant > 0, 0.5 / share, 0.5 / (1 - share))
+        fraction = float(self._mutant.mean())
+        self._weight = torch.where(self._mutant > 0, 0.5 / fraction, 0.5 / (1 - fraction))
 
     def parts(self, size: int) -> list[NDArray[np.int_]]:
         """Split all patients, in random order, into batches of about a size."""

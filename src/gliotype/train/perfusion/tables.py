@@ -48,7 +48,7 @@ class Explanation:
     """When in the bolus the network looked, over the patients of a test set.
 
     Attributes:
-        attention: mean share of each phase.
+        attention: mean fraction of the attention in each phase.
         occlusion: mean size of the fall of the log-odds when a phase's curves are replaced by their average course.
         agreement: median over the patients of Spearman's correlation of both over the phases.
     """
@@ -206,7 +206,7 @@ def _explanation_lines(tested: Tested) -> list[str]:
         for phase in Phase
     ]
     return [
-        f"When in the bolus the network looked ({tested.name}): mean share of the attention, and mean size of the "
+        f"When in the bolus the network looked ({tested.name}): mean fraction of the attention, and mean size of the "
         "change of the log-odds when the tumour's curves in the phase are replaced by their average course. "
         f"Spearman's correlation of both over the phases of a patient: median {found.agreement:.2f}.",
         "",
