@@ -1,4 +1,4 @@
-"""What the gate stops: noise, empty images, and simulated heads that are no glioma before surgery.
+"""What the gate stops: noise, empty images, and simulated heads that do not show a preoperative glioma.
 
     python benchmarks/gate.py [--noise N] [--empty N] [--each N] [--groups KIND ...] [--jobs N] [--anatomies FOLDER]
 

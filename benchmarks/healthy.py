@@ -3,7 +3,7 @@
     python benchmarks/healthy.py [--simulated N] [--distractors N] [--jobs N] [--image T1=FILE ...]
 
 Always the two ICBM 2009a templates that Gliotype ships; N simulated healthy heads (raw, oblique, thick slices); N
-simulated heads of each kind of lesion other than glioma; and any image of a healthy head that is at hand, such as
+simulated heads of each kind of lesion other than glioma; and any image of a healthy head that is available, such as
 Colin27 (Debian package mricron-data, ch2.nii.gz).
 """
 

@@ -19,7 +19,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
-    """Real patients and tables, where they are at hand; they are never part of the project."""
+    """Real patients and tables, where they are available; they are never part of the project."""
     if not SHARED_DATA.is_dir():
         pytest.skip(f"real data are not at hand: no folder {SHARED_DATA.name} beside the project")
     return SHARED_DATA

@@ -48,7 +48,7 @@ def atomic_write_set(folder: Path, names: Sequence[str]) -> Iterator[Path]:
     Args:
         folder: final place of the files; created if missing.
         names: every file name that may be written, in the order in which they move in. The last is the
-            one by which others tell that the set is complete: an earlier one is removed first. Files
+            one which marks the set as complete for others: an earlier one is removed first. Files
             of these names that the block did not write are removed from `folder`.
 
     Yields:
@@ -118,7 +118,7 @@ def atomic_write(file: Path) -> Iterator[Path]:
     """Lend a name to write under, and give the file its own name when the block ends well.
 
     Args:
-        file: as it shall be called in the end; what was there before is replaced. Its folder is made if it is not
+        file: final path; an existing file is replaced. Its folder is created if it is not
             there.
 
     Yields:

@@ -133,7 +133,7 @@ class Perfusion:
         maps: by name, on the grid of the series: ``rcbv`` (leakage-corrected) and ``rcbv_uncorrected`` and ``cbf``
             (white matter is 1), ``k2`` (1/s), ``psr`` (%), ``ttp`` (s from arrival), ``fwhm`` (s), ``mtt`` (s).
             NaN where nothing was measured.
-        numbers: of the tumour, by name; None where they cannot be had.
+        numbers: of the tumour, by name; None where they cannot be computed.
         warnings: one sentence each.
     """
 

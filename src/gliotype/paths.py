@@ -1,6 +1,6 @@
 """Paths that a caller names: converted to values, and hidden from what people read.
 
-File and folder names often hold a patient's name. They stand in ``prediction.json`` alone; the report and the terminal
+File and folder names often hold a patient's name. They appear only in ``prediction.json``; the report and the terminal
 show ``image 3`` or ``a file of the study`` in their place.
 """
 
@@ -27,7 +27,7 @@ _FIELD_WORD = re.compile(
     "|seg|masks?|anat|func|derivatives|raw|data|exam|files?|folder|zip|sag(ittal)?|cor(onal)?|ax(ial)?|tra|[a-z]|[0-9]{1,4}",
     re.IGNORECASE,
 )
-"""A file whose name holds nothing else does not tell whose it is, and sentences are made of these words."""
+"""A file whose name holds nothing else does not reveal whose it is, and sentences are made of these words."""
 
 
 def as_path(path: str | os.PathLike[str]) -> Path:
@@ -114,7 +114,7 @@ def _stem(name: str) -> str:
 
 
 def _tells(name: str) -> bool:
-    """Whether a name may tell whose it is: a path, or a word that is neither of the field nor a short number."""
+    """Whether a name may reveal whose it is: a path, or a word that is neither of the field nor a short number."""
     if "/" in name:
         return True
     return any(not _FIELD_WORD.fullmatch(word) for word in re.split(r"[\W_]+", name) if word)

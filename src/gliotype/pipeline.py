@@ -150,7 +150,7 @@ def _predict(inputs: Inputs, subject: Subject, settings: Settings, threads: int,
 
 
 class Clock:
-    """Measures the seconds of each stage and tells that it has started."""
+    """Measures the seconds of each stage and reports its start."""
 
     def __init__(self, progress: Callable[[str], None] | None) -> None:
         self.seconds: dict[str, float] = {}

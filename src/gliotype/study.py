@@ -65,7 +65,7 @@ class Call(StrEnum):
 
 @dataclass(frozen=True)
 class Subject:
-    """The patient, as far as the caller tells.
+    """The patient, as far as the caller gives it.
 
     Attributes:
         id: the caller's identifier; never a name or hospital number found in the images.

@@ -32,7 +32,7 @@ def spans(numbers: Iterable[int]) -> str:
 
 
 def printable(name: str) -> str:
-    r"""Return a file name that every text can hold: bytes that are no UTF-8, as old exports have, become U+FFFD.
+    r"""Return a file name that every text can hold: bytes that are not UTF-8, as old exports have, become U+FFFD.
 
     Example:
         >>> printable("M\udcfcller/T1.nii.gz") == "M\ufffdller/T1.nii.gz"

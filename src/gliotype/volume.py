@@ -88,7 +88,7 @@ class Grid:
         return np.asarray(i[:, None, None] + j[None, :, None] + (k + self.affine[:3, 3])[None, None, :])
 
     def same_as(self, other: Grid, tolerance_mm: float = 1e-2) -> bool:
-        """Tell whether both grids put every voxel at the same place, within a tolerance."""
+        """Determine whether both grids put every voxel at the same place, within a tolerance."""
         if self.shape != other.shape:
             return False
         corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * (
@@ -228,7 +228,7 @@ class Volume:
 
 
 def _is_singular(affine: Matrix) -> bool:
-    """Tell whether voxels have no volume: an edge of no length, or edges in one plane, whatever their unit."""
+    """Determine whether voxels have no volume: an edge of no length, or edges in one plane, whatever their unit."""
     with np.errstate(all="ignore"):
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
         directions = affine[:3, :3] / lengths

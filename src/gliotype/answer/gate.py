@@ -106,7 +106,7 @@ def under_age(subject: Subject) -> str:
 
 
 def surgery(study: Study) -> str:
-    """Stop examinations whose descriptions tell of earlier surgery or biopsy."""
+    """Stop examinations whose descriptions mention earlier surgery or biopsy."""
     if study.surgery is None:
         return ""
     return (

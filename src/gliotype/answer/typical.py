@@ -1,4 +1,4 @@
-"""What patients' numbers and images look like to the methods, so that the gate can tell what is unlike them."""
+"""What patients' numbers and images look like to the methods, so that the gate can recognise what differs from them."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def image_response(prepared: PreparedStudy, tumour: Tumour) -> float | None:
     """Measure how much the images, beyond the outline alone, move the maps of Model 2.
 
     The network gives maps of log-odds, no pooled features; the mean of the maps and their spread over the ensemble's
-    members are no different on white noise. What does differ is the response: on noise the maps are those of the
+    members do not differ on white noise. What does differ is the response: on noise the maps are those of the
     outline alone.
 
     Args:

@@ -109,7 +109,7 @@ def predict(
 
 
 def run(predicted: Callable[[Callable[[str], None]], Result], output: Path, *, as_json: bool) -> None:
-    """Predict, write the results and tell about them; that OUT can be written is found out first.
+    """Predict, write the results and report them; whether OUT can be written is checked first.
 
     Args:
         predicted: makes the result, telling each stage's name to the function that it is given.

@@ -3,7 +3,7 @@
 Variances after DeLong, DeLong & Clarke-Pearson (Biometrics 1988;44:837), computed from mid-ranks after
 Sun & Xu (IEEE Signal Process Lett 2014;21:1389). The interval of one area is that of its logit (Pepe, The Statistical
 Evaluation of Medical Tests, 2003, section 5.2.5): with few patients of a class, that of the area itself covers too
-seldom. Differences of areas keep the normal interval.
+rarely. Differences of areas keep the normal interval.
 """
 
 from __future__ import annotations

@@ -247,7 +247,7 @@ def join(predictions: Predictions, labels: Labels, *, prevalence: float = DEFAUL
 
 
 def has_both_classes(mutant: NDArray[np.bool_]) -> bool:
-    """Tell whether there are two mutant and two wildtype patients, the least for an AUROC."""
+    """Determine whether there are two mutant and two wildtype patients, the least for an AUROC."""
     return min(int(mutant.sum()), int((~mutant).sum())) >= 2
 
 

@@ -47,7 +47,7 @@ def write_evaluation(metrics: Metrics, figures: Mapping[str, str], folder: str |
     Args:
         metrics: what `gliotype.evaluate.metrics.evaluate` returned.
         figures: what `gliotype.evaluate.figures.draw_figures` returned.
-        folder: made if it is not there.
+        folder: created if missing.
 
     Returns:
         The files written, ``metrics.json`` last.

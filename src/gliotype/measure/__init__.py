@@ -49,7 +49,7 @@ def measure(prepared: PreparedStudy, tumour: Tumour, arteries: Volume | None = N
 
     Returns:
         Every number of `SHAPE_UNITS`, `LOCI_UNITS`, `SIGNAL_UNITS` and `MISMATCH_UNITS`, with a DSC series those of
-        `PERFUSION_UNITS`, and with an ADC map those of `DIFFUSION_UNITS`; None where a number cannot be had.
+        `PERFUSION_UNITS`, and with an ADC map those of `DIFFUSION_UNITS`; None where a number cannot be computed.
         Definitions in ``docs/reference/measurements.md``.
     """
     whole = tumour.labels.with_array(tumour.mask)

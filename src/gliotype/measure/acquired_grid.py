@@ -123,7 +123,7 @@ def _normal_looking(prepared: PreparedStudy, tumour: Tumour) -> Mask:
 
 
 def opposite_side(prepared: PreparedStudy, tumour: Tumour) -> Mask:
-    """Tell which voxels lie on the side of the head without tumour; all where the tumour has none or both sides."""
+    """Return the voxels on the side of the head without tumour; all if the tumour lies on neither side or on both."""
     across = np.asarray(prepared.mni_from_prepared @ prepared.grid.affine)[0]
     i, j, k = np.ogrid[tuple(slice(n) for n in prepared.grid.shape)]
     right = across[0] * i + across[1] * j + across[2] * k + across[3] > 0

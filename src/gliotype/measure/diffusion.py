@@ -56,7 +56,7 @@ def diffusion(prepared: PreparedStudy, tumour: Tumour) -> tuple[Numbers, tuple[s
         tumour: label map on the prepared grid.
 
     Returns:
-        The measurements of `DIFFUSION_UNITS`, each None where it cannot be had (no entry at all without an ADC map),
+        The measurements of `DIFFUSION_UNITS`, each None where it cannot be computed (no entries without an ADC map),
         and warnings, one sentence each.
     """
     if prepared.adc is None:

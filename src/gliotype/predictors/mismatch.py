@@ -42,7 +42,7 @@ SENSITIVITY = 0.29
 """Proportion of IDH-mutant gliomas of any kind that show the sign (14 studies, 1,986 patients)."""
 
 LARGEST_RATIO = 20.0
-"""A likelihood ratio beyond this, or below its inverse, is not believed: too few wildtypes stand behind it."""
+"""A likelihood ratio beyond this, or below its inverse, is not used: it would rest on too few wildtypes."""
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ _FEWEST = 50
 def adc_map(image: Image, brain: Volume, mni_from_prepared: Matrix, adc_from_prepared: Matrix) -> Volume:
     """Scale an ADC map to 1e-3 mm2/s on its own grid.
 
-    Makers store mm2/s, 1e-3 or 1e-6 mm2/s, m2/s or another decimal unit, and seldom say which. The decimal unit is
+    Makers store mm2/s, 1e-3 or 1e-6 mm2/s, m2/s or another decimal unit, and rarely say which. The decimal unit is
     taken that makes the patient's white matter plausible; no two do. A map that none makes plausible, or in which
     fluid is not as bright as it must be, is refused.
 

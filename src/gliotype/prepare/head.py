@@ -97,7 +97,7 @@ def background(image: Volume) -> float | None:
 
 
 def is_stripped(image: Volume) -> bool:
-    """Tell whether the skull was removed.
+    """Determine whether the skull was removed.
 
     It was if the image has an artificial background, and what stands out against it has a brain's volume
     and a brain's largest axial cross-section. Looked at in every second or third voxel.

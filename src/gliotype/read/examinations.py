@@ -82,7 +82,7 @@ def by_format(series: Iterable[Series]) -> tuple[list[Series], list[Series]]:
 
 _UID = re.compile(r"[0-9.]+")
 _SESSION = re.compile(r"(ses-)?(pre|post)?-?(op|baseline|initial|follow-?up)?-?\d{0,4}", re.IGNORECASE)
-"""Names of sessions that tell nothing but a time."""
+"""Names of sessions that give only a time."""
 
 
 def _numbers(series: list[Series]) -> dict[str, str]:

@@ -32,7 +32,7 @@ _NIFTI2_MAGIC = (b"n+2\0", b"ni2\0")
 
 
 class Format(StrEnum):
-    """What a file holds, as far as its first bytes and its name tell."""
+    """What a file holds, as far as its first bytes and its name show."""
 
     DICOM = "DICOM"
     NIFTI = "NIfTI"

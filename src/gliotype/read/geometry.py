@@ -38,7 +38,7 @@ def refuse_implausible(grid: Grid, source: str) -> None:
 
     Raises:
         GeometryError: if voxels, extent, position or angles are beyond the limits above, or the affine is the
-            identity, which stands for a geometry that was lost.
+            identity, which means that the geometry was lost.
 
     Example:
         >>> refuse_implausible(Grid((180, 220, 24), np.diag([900.0, 900.0, 5500.0, 1.0])), "T1.nii")

@@ -43,7 +43,7 @@ def read_study(
 ) -> Study:
     """Read the images of one examination and say which sequence each of them is.
 
-    Only images that are used are read in full: the chosen one of each sequence. The others stand in
+    Only images that are used are read in full: the chosen one of each sequence. The others are listed in
     the study with the reason why they are not used, and with a volume of NaN in place of voxels.
 
     Args:

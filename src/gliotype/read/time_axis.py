@@ -65,7 +65,7 @@ def choose_time_axis(
         tr_s: repetition time in s, or None.
 
     Returns:
-        Seconds of each frame from the first, or None where nothing tells it; and a warning for each source that was
+        Seconds of each frame from the first, or None where it is not known; and a warning for each source that was
         rejected or that disagrees with the one in use.
 
     Example:

@@ -42,7 +42,7 @@ def write_result(result: Result, folder: str | Path) -> tuple[Path, ...]:
 
     Args:
         result: what `gliotype.predict` returned.
-        folder: made if it is not there.
+        folder: created if missing.
 
     Returns:
         The files written, ``prediction.json`` last. Its ``seconds.report`` counts everything here up to

@@ -34,7 +34,7 @@ class DifferencePage:
 
 
 def draw_difference(result: Result, scene: Scene, planes: tuple[Row, ...]) -> DifferencePage | None:
-    """Draw T2, FLAIR and their difference; None where it cannot be had.
+    """Draw T2, FLAIR and their difference; None where it cannot be computed.
 
     Args:
         result: of a run.

@@ -239,7 +239,7 @@ def axial_panels(scene: Scene, planes: tuple[Row, ...]) -> dict[Sequence, Panel]
 
 
 def key_pictures(scene: Scene, planes: tuple[Row, ...]) -> Row:
-    """Take the axial pictures that tell most, up to three, with the outline and all other plausible ones.
+    """Take the most informative axial pictures, up to three, with the outline and all other plausible ones.
 
     Args:
         scene: what there is to see.

@@ -1,6 +1,6 @@
 """``report.html``: one self-contained page for a reader of images.
 
-The page holds no source path: where a reason or a warning quotes one, the number of the image stands instead.
+The page holds no source path: where a reason or a warning quotes one, the number of the image is shown instead.
 """
 
 from __future__ import annotations

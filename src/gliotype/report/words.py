@@ -133,7 +133,7 @@ def label_words(name: str) -> str:
 def without_sources(result: Result) -> Callable[[str], str]:
     """Make a filter that puts ``image 3`` where a text quotes where the third image came from.
 
-    Paths may hold a patient's name; they stand in ``prediction.json`` alone.
+    Paths may hold a patient's name; they appear only in ``prediction.json``.
     """
     images = {image.source: f"image {n}" for n, image in reversed([*enumerate(result.study.images, start=1)])}
     return without_paths(result.paths, images)

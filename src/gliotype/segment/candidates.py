@@ -2,7 +2,7 @@
 
 In a healthy head the network at times takes for tumour what coils brighten on one side, and what one look alone
 shows. A tumour is seen from both sides of the mirror, differs from its surroundings and from the other side, and
-seldom lies at the brain's surface alone. How much each of these
+rarely lies at the brain's surface alone. How much each of these
 counts was fitted on simulated patients (``weights/model1.md``).
 """
 
@@ -29,7 +29,7 @@ SHOWS_AS: tuple[tuple[tuple[Sequence, ...], float], ...] = (
     ((Sequence.T1,), -1.0),
     ((Sequence.T1C,), -1.0),
 )
-"""Sequences of which the first that are there tell the contrast, and its sign: tumour is bright or dark on them."""
+"""Sequences of which the first available ones give the contrast, and its sign: tumour is bright or dark on them."""
 
 GAP_VOXELS, RING_VOXELS = 1, 4
 """The surroundings of a component begin and end so far from it (2 mm voxels)."""
@@ -70,7 +70,7 @@ def candidate_features(
 
     Args:
         part: the component, on the network's grid; at least one voxel.
-        others: all components, which are no surroundings.
+        others: all components, which do not count as surroundings.
         volume_ml: its volume on the grid on which it was drawn.
         passes: the network's, the one at all sequences first.
 
@@ -146,7 +146,7 @@ class CandidateModel:
         return self.intercept + float(self.coefficients @ ((features.numbers - self.mean) / self.sd))
 
     def accepts(self, features: CandidateFeatures) -> bool:
-        """Tell whether the evidence suffices to take a component for a tumour."""
+        """Determine whether the evidence suffices to take a component for a tumour."""
         return self.log_odds(features) >= self.threshold and features.symmetry <= self.most_symmetry
 
     @classmethod

@@ -39,7 +39,7 @@ def scale(image: NDArray[np.float32], brain_region: NDArray[np.bool_]) -> NDArra
     """Scale an image to median 0 and (10th to 90th percentile) spread 2 within the brain region.
 
     Args:
-        image: on any grid; exact zeros are no signal (outside the field of view, or stripped).
+        image: on any grid; exact zeros are not signal (outside the field of view, or stripped).
         brain_region: where the brain is or is to be expected.
 
     Returns:

@@ -45,7 +45,7 @@ class VoxelPerfusion:
         arterial: the arterial input function; its voxels are (n,).
         curves: of each region that has voxels enough.
         maps: by name as in `gliotype.dsc.Perfusion`, float32 (n,), NaN where nothing was measured.
-        numbers: every name of `PERFUSION_UNITS`; None where it cannot be had.
+        numbers: every name of `PERFUSION_UNITS`; None where it cannot be computed.
         warnings: one sentence each.
     """
 

@@ -15,7 +15,7 @@ EMPTY = 0.05
 
 
 def voxels_with_signal(signal: Signals, brain: Mask) -> Mask | str:
-    """Tell which voxels have a signal in every frame.
+    """Determine which voxels have a signal in every frame.
 
     Args:
         signal: (n, t).

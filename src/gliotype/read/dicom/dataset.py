@@ -28,7 +28,7 @@ _PREAMBLE = bytes(128)
 
 
 def read_dataset(found: Found, **options: Any) -> FileDataset:
-    """Read a data set with pydicom, whatever stands before it.
+    """Read a data set with pydicom, whatever precedes it.
 
     A data set without file meta information gets the transfer syntax in which it proved to be written.
 

@@ -55,7 +55,7 @@ def past_midnight(frames: list[Frame]) -> list[Frame]:
 
 
 def is_repeated(places: Places) -> bool:
-    """Tell whether frames are a series in time: most slices come three times or more."""
+    """Determine whether frames are a series in time: most slices come three times or more."""
     return float(np.median([len(place) for place in places])) >= FEWEST_TIMES
 
 
@@ -171,8 +171,8 @@ def _by_time(times: list[NDArray[np.float64]]) -> Indices:
     """Turn times into indices, at the usual step between frames; nothing if that does not fit.
 
     The slices of a frame are acquired one after the other within a step. A step that is near a larger whole multiple
-    of the usual one tells of lost frames; clocks that know whole seconds only are given a second more. A clock by
-    which frames also come early is that of a computer that stored them, and tells of no lost frames.
+    of the usual one means lost frames; clocks that know whole seconds only are given a second more. A clock by
+    which frames also come early is that of a computer that stored them, and does not show lost frames.
     """
     step = float(np.median(np.concatenate([np.diff(np.sort(place)) for place in times])))
     slack = 1.0 / step if all((place % 1 == 0).all() for place in times) else 0.0

@@ -1,6 +1,6 @@
 """Gather DICOM files into series, so that slices of different images are never mixed.
 
-The SeriesInstanceUID says what belongs together, unless it is missing or stands on several images. Then the rest of the
+The SeriesInstanceUID says what belongs together, unless it is missing or several images share it. Then the rest of the
 header separates them: descriptions, numbers, times, contrast agent.
 """
 

@@ -1,6 +1,6 @@
 """Split Siemens mosaics: one classic instance that holds all slices of a volume as tiles of one picture.
 
-How many tiles there are, and towards which side they go, stands in the private CSA header alone (nibabel reads it).
+The number of tiles and the direction of their order are recorded only in the private CSA header (nibabel reads it).
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ FEWEST_JOINED = 4
 def read_dicom(files: Iterable[Found]) -> tuple[list[Series], list[NotRead]]:
     """Read the headers of DICOM files and gather them into images.
 
-    A file that cannot be read stands as a series of its own, which is broken.
+    A file that cannot be read becomes a series of its own, marked as broken.
 
     Returns:
         The images, and the files that hold none (reports, directories, presentation states) or are copies.

@@ -213,7 +213,7 @@ def _spacing(positions: NDArray[np.float64], source: str) -> tuple[int, bool]:
 def frame_times(
     stack: Stack, source: str, tr_ms: float | None
 ) -> tuple[tuple[float, ...] | None, tuple[str, ...]]:
-    """Return the time in s of each time point from the first, or None where nothing tells it; and warnings.
+    """Return the time in s of each time point from the first, or None where it is not known; and warnings.
 
     Clock times of acquisition count first (the median over slices), then trigger times, then the
     repetition time; the first that a scanner can have produced is taken (see `gliotype.read.time_axis`).

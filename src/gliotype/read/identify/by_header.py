@@ -65,7 +65,7 @@ class Identity:
         open: what is not decided by header and name: the kinds that remain possible (empty when decided).
         contrast_open: the image is T1-weighted, and nothing says whether contrast was given.
         rival: what it may be instead, where the evidence is contradictory.
-        possible_mask: a clause about a word that may name a mask, or a patient, place or code; the voxels tell.
+        possible_mask: a clause about a word that may name a mask, or a patient, place or code; the voxels decide.
     """
 
     sequence: Sequence | None
@@ -122,7 +122,7 @@ SURGERY_TOLD = (
 
 
 def surgery_words(info: SeriesInfo, study_description: str) -> str | None:
-    """Return the words of a description that tell of an earlier operation or biopsy, or None."""
+    """Return the words of a description that mention an earlier operation or biopsy, or None."""
     texts = [*(text for _, text in info.all_texts), study_description]
     return next((found for text in texts if (found := words.match_surgery(text))), None)
 
@@ -140,7 +140,7 @@ def own_contrast(info: SeriesInfo) -> tuple[ContrastMatch, str] | None:
 
 
 def after_contrast(info: SeriesInfo) -> bool:
-    """Tell whether header, name or description say that an image was acquired after contrast agent."""
+    """Determine whether header, name or description say that an image was acquired after contrast agent."""
     said = own_contrast(info)
     return bool(info.acquisition.contrast or (said and said[0].given))
 

@@ -123,7 +123,7 @@ def _by_voxels(
 ) -> dict[Series, Candidate]:
     """Find where vessels brighten between T1-weighted images; nothing where none gains clearly.
 
-    With known times the images after contrast are those after some position; else each image is held against the one
+    With known times the images after contrast are those after some position; else each image is compared with the one
     whose vessels are darkest. Without `several` at most one image is taken for T1c: of three nameless images that
     look T1-weighted one may be something else.
     """
@@ -252,7 +252,7 @@ def _renamed(candidate: Candidate, sequence: Sequence, confidence: float, clause
 
 
 def _alone(candidate: Candidate, has_t1c: bool) -> Candidate:
-    """Settle for T1 where nothing tells: surer with a T1c in the study, doubtful where something spoke for contrast."""
+    """Fall back to T1 without evidence: surer with a T1c in the study, less sure if something suggests contrast."""
     identity, info = candidate.identity, candidate.series.info
     if has_t1c:
         return _renamed(candidate, Sequence.T1, 1.15 * identity.confidence, "another image is the T1c")

@@ -1,6 +1,6 @@
 """What words say about contrast agent: given, not given, both, or nothing.
 
-A word for an agent is read together with what stands before it ('sem contraste', 'post Gd', 'vor KM'), in the
+A word for an agent is read together with the text before it ('sem contraste', 'post Gd', 'vor KM'), in the
 languages that scanners write. Short words that may be a name ('post', 'gad', 'KM') count only where nothing but
 words of the field stands between them and the name of a T1-weighted technique.
 """
@@ -97,7 +97,7 @@ _T1_LIKE = (
 
 
 def match_contrast(text: str) -> ContrastMatch | None:
-    """Tell whether a text says that contrast was given, and by which word; None if it says neither or both.
+    """Determine whether a text says that contrast was given, and by which word; None if it says neither or both.
 
     Example:
         >>> match_contrast("MRHR_T1_AX_POST_GAD"), match_contrast("T1_pre"), match_contrast("T1w")

@@ -35,7 +35,7 @@ class Decision:
 def decide_together(
     candidates: list[Candidate], used: Mapping[Sequence, tuple[Candidate, Loaded]]
 ) -> Decision:
-    """Dismiss masks and copies, name the nameless by their voxels, and tell T1 from T1c.
+    """Dismiss masks and copies, name the nameless by their voxels, and distinguish T1 from T1c.
 
     Args:
         candidates: all images of a source, identified by header and name.

@@ -168,7 +168,7 @@ def _names_sequence(words: list[str]) -> bool:
 
 
 def match_kind(text: str, *, described: bool = True, file_name: bool = False) -> KeywordMatch | None:
-    """Tell which kind of image a description or file name names, or None if it names none.
+    """Determine which kind of image a description or file name names, or None if it names none.
 
     Techniques that share the weighting of a structural image (an angiogram is T1-weighted) go first.
 
@@ -280,7 +280,7 @@ def match_mask(name: str) -> str | None:
 
 
 def match_possible_mask(text: str) -> str | None:
-    """Return a word that may say that an image is a mask, or be part of a name; its voxels must tell.
+    """Return a word that may say that an image is a mask, or be part of a name; its voxels must decide.
 
     Example:
         >>> match_possible_mask("case -Seg"), match_possible_mask("GT-012"), match_possible_mask("images")
@@ -291,7 +291,7 @@ def match_possible_mask(text: str) -> str | None:
 
 
 def match_surgery(text: str) -> str | None:
-    """Return the words that tell of an earlier operation, or None.
+    """Return the words that mention an earlier operation, or None.
 
     Example:
         >>> match_surgery("MRT Kopf post-OP"), match_surgery("T1 post Gd")
@@ -301,7 +301,7 @@ def match_surgery(text: str) -> str | None:
 
 
 def match_processed(text: str) -> bool:
-    """Tell whether a text says that the image was computed from another: reformatted, corrected, moved.
+    """Determine whether a text says that the image was computed from another: reformatted, corrected, moved.
 
     Example:
         >>> match_processed("T1_bias"), match_processed("t1_mpr_sag"), match_processed("FLAIR_reg_T1")

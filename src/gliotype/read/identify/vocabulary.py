@@ -2,7 +2,7 @@
 
 Each pattern matches whole words of a normalised text (`gliotype.read.identify.keywords.normalised`). The
 vocabulary is closed: no pattern holds a wildcard for letters, so a word that a reason quotes is one of these
-and never part of a name. Words that are surnames, places or codes as well stand in the lists of ambiguous words.
+and never part of a name. Words that are also surnames, places or codes are in the lists of ambiguous words.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ MASKS = (
 """Words of a file's own name that make it a mask or segmentation."""
 
 AMBIGUOUS_MASKS = r"gt|rois?|annotations?|contours?|tissues?|labels?|segs?|masks?"
-"""Words that may name a mask as well as a patient, place or code: the voxels tell (few or many values)."""
+"""Words that may name a mask as well as a patient, place or code: the voxels decide (few or many values)."""
 
 TECHNIQUES: tuple[tuple[str, str], ...] = (
     (
@@ -143,4 +143,4 @@ _NEUTRAL_WORDS = (
     "gad gado km ce post pre c contrast iv supp suppressed sup hf tesla 3t 15t volume vol in opp phase "
 )
 NEUTRAL = frozenset(_NEUTRAL_WORDS.split())
-"""Words that stand among the telling ones in descriptions and tell nothing by themselves."""
+"""Words that occur among the informative ones in descriptions and say nothing by themselves."""

@@ -21,7 +21,7 @@ from gliotype.study import Acquisition
 Sidecar = Mapping[str, Any]
 
 B_VALUES = "b_values"
-"""Key under which the content of a ``.bval`` file stands in a sidecar."""
+"""Key of the content of a ``.bval`` file in a sidecar."""
 
 _IDENTIFIERS = tuple(
     re.compile(pattern, re.IGNORECASE)

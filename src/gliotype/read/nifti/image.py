@@ -45,7 +45,7 @@ _MOST_DISAGREEMENT_MM = 1.0
 
 
 def read_nifti(found: Found, sidecar: Sidecar) -> Series:
-    """Read the header of a NIfTI file; one that cannot be read stands as a broken series.
+    """Read the header of a NIfTI file; one that cannot be read becomes a broken series.
 
     The affine is the sform if its code is above 0, else the qform. Without either, right and left are
     unknown, and the file is refused. Lengths in metres or micrometres are converted to mm.
@@ -227,7 +227,7 @@ def _load(
 def _frame_times(
     source: str, header: Any, sidecar: Sidecar, frames: int
 ) -> tuple[tuple[float, ...] | None, tuple[str, ...]]:
-    """Return the time in s of each frame from the first, or None where nothing tells it; and warnings.
+    """Return the time in s of each frame from the first, or None where it is not known; and warnings.
 
     The sidecar's VolumeTiming counts first, then its RepetitionTime, then the header's fourth voxel size. A header
     that says 1 without a unit says nothing: that is what an unset field holds. A VolumeTiming that does not rise is

@@ -58,7 +58,7 @@ def demo_study(
     """Write the raw study of one simulated patient.
 
     Args:
-        folder: for the files; made if it is not there.
+        folder: for the files; created if missing.
         seed: random seed, such as `demo_seed` finds it.
         patient: which kind of tumour to simulate.
         sequences: which to write.

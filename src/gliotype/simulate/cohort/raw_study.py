@@ -154,7 +154,7 @@ def write_raw_study(
 
     Args:
         patient: whom to image.
-        folder: for the files; made if it is not there.
+        folder: for the files; created if missing.
         seed: random seed. A sequence is the same whichever others are written.
         sequences: which to write: T1, T1C, T2, FLAIR, DSC, ADC.
 

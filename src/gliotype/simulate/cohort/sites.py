@@ -35,7 +35,7 @@ class Site:
     """A hospital, as far as published numbers describe it.
 
     The scanner (`field_mix`, `thickness_mm`, `missing`) is a design value and the same everywhere, because the numbers
-    of the single hospitals were not published or could not be had. Volumes, grades, enhancement and the
+    of the single hospitals were not published or not available. Volumes, grades, enhancement and the
     mismatch sign come with the class of tumour (`gliotype.simulate.lesion.glioma.draw_plan`), not with the site.
 
     Attributes:

@@ -60,7 +60,7 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
 
 
 def truth_of(patient: DigitalPatient, disease: Disease) -> dict[str, str | int | float | None]:
-    """Tell what is known about a digital patient; None where it does not apply.
+    """Determine what is known about a digital patient; None where it does not apply.
 
     Args:
         patient: with maps in MNI152 coordinates.

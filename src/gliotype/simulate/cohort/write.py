@@ -91,8 +91,8 @@ def write_cohort(
     complete or not at all. Layout: ``docs/how-to/simulate.md``.
 
     Args:
-        n: how many patients the folder shall hold. More that are there already stay.
-        out: folder of the cohort; made if it is not there.
+        n: how many patients the folder is to hold. More that are there already stay.
+        out: folder of the cohort; created if missing.
         site: name of one of `SITES`.
         seed: random seed, 0 or greater.
         raw: whether each sequence lies in its own oblique, thick-sliced space, as a scanner exports it; otherwise all

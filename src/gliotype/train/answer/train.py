@@ -171,7 +171,7 @@ def leave_one_out(records: list[PatientRecord], models: tuple[LogisticModel, ...
 
 
 def _posterior(records: list[PatientRecord], models: tuple[LogisticModel, ...]) -> Posterior:
-    """Update the weights on distinct patients: of one that stands in several cohorts the first record counts."""
+    """Update the weights on distinct patients: of one in several cohorts the first record counts."""
     distinct = list({record.patient: record for record in reversed(records)}.values())
     cohorts = sorted({record.cohort for record in distinct})
     return update_weights(

@@ -23,7 +23,7 @@ def autocast(device: torch.device) -> torch.autocast:
 
 
 def computes_in_bfloat16(device: torch.device) -> bool:
-    """Tell whether a device computes in bfloat16 itself."""
+    """Determine whether a device computes in bfloat16 itself."""
     if device.type == "cpu":
         return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
     return device.type == "cuda" and torch.cuda.is_bf16_supported(including_emulation=False)

@@ -20,7 +20,7 @@ def load_or_train_members(
     """Load the members that an earlier run has trained, and train the others.
 
     Args:
-        folder: of the members, ``member-1.pt`` and so on; made if it is not there.
+        folder: of the members, ``member-1.pt`` and so on; created if missing.
         count: number of members.
         untrained: makes a network to load weights into.
         train: trains the member of a number, from 1.

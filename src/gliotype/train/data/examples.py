@@ -84,7 +84,7 @@ class Patients(Protocol):
         ...
 
     def mutant(self, subject: str) -> bool:
-        """Tell whether a patient is IDH-mutant, without any image."""
+        """Determine whether a patient is IDH-mutant, without any image."""
         ...
 
     def strata(self, subject: str) -> Mapping[str, str]:

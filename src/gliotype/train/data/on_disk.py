@@ -50,7 +50,7 @@ class FolderPatients:
         return json.dumps([subject, p.mutant, p.subject.age, images, _stamp(p.mask)], sort_keys=True)
 
     def mutant(self, subject: str) -> bool:
-        """Tell whether a patient is IDH-mutant."""
+        """Determine whether a patient is IDH-mutant."""
         return self.members[subject].mutant
 
     def strata(self, subject: str) -> Mapping[str, str]:

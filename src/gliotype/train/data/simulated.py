@@ -91,7 +91,7 @@ class SimulatedPatients:
         return PatientParameters.of(self.seed, int(subject.rpartition("-")[2]), self.hospital)
 
     def mutant(self, subject: str) -> bool:
-        """Tell whether a patient is IDH-mutant."""
+        """Determine whether a patient is IDH-mutant."""
         return bool(getattr(self.draw(subject).disease, "idh_mutant", False))
 
     def strata(self, subject: str) -> Mapping[str, str]:

@@ -182,7 +182,7 @@ def train_candidates(
 
     Args:
         recipe: which heads.
-        run: folder of the result; made if it is not there.
+        run: folder of the result; created if missing.
         threshold: see `fit`.
         most_symmetry: see `fit`.
         jobs: heads simulated at the same time.

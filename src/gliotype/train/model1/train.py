@@ -181,7 +181,7 @@ def _begin(recipe: Recipe, device: torch.device) -> Learner:
 
 
 def _progress_line(entries: list[Entry], steps: int) -> str:
-    """Where a run stands, how long it waited, and how long it will take at the pace of its latest entries."""
+    """How far a run is, how long it waited, and how long it will take at the pace of its latest entries."""
     first, last = entries[max(len(entries) - 20, 0)], entries[-1]
     line = (
         f"step {last.step} of {steps}: loss {last.loss:.3f}, Dice {last.dice:.2f}, "

@@ -24,7 +24,7 @@ def write_weight(
 
     Args:
         model: with all parts.
-        folder: made if it is not there.
+        folder: created if missing.
         training: the patients it was trained on.
         data: what they are, and under which ``licence``.
         results: Markdown of its tests, without a heading.

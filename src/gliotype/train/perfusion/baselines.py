@@ -21,7 +21,7 @@ def fit_baselines(numbers: Floats, mutant: NDArray[np.bool_], seed: int) -> Mapp
     """Fit logistic regression, a random forest and a support vector machine on perfusion numbers.
 
     Args:
-        numbers: of the training patients, (n, numbers), NaN where one is missing (the median stands in).
+        numbers: of the training patients, (n, numbers), NaN where one is missing (the median replaces it).
         mutant: IDH status, (n,).
         seed: random seed.
 

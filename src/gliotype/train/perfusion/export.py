@@ -31,7 +31,7 @@ def write_weight(
 
     Args:
         model: trained and calibrated.
-        folder: made if it is not there.
+        folder: created if missing.
         design: which patients it was trained and tested on.
         recipe: how it was trained.
         training: the training patients.
@@ -83,12 +83,12 @@ stopping, calibration and threshold.
 decay {recipe.weight_decay:g}); classes weighted evenly; curves of random halves of each region, rescaled, shifted by
 a point, roughened and shortened; each region left out in {recipe.drop_region:.0%}; seed {recipe.seed}.
 
-**Results on simulated patients**, which verify the software and are no evidence about patients.
+**Results on simulated patients**, which verify the software and are not evidence about patients.
 
 {results}
 **Limits.**
 
-- It has never seen a real patient, and no labelled real DSC series was at hand to test it on.
+- It has never seen a real patient, and no labelled real DSC series was available to test it on.
 - What the simulator does not know of perfusion in IDH-mutant tumours, the network cannot have learned.
 - The interval is the spread of the networks; it does not cover an error of the outline or of the arterial input.
 """

@@ -92,7 +92,7 @@ Only {{ full.strata["grade 2-3"].patients }} patients of grade 2-3
 {#- #} {{ auroc(each.strata["grade 2-3"].auroc) }} | {{ auroc(each.strata["grade 4"].auroc) }} |
 {% endfor %}
 **Limits.** One hospital, one protocol, experts' masks at 1 mm. Predicted masks, thick slices and other
-protocols shift the features; results through the whole pipeline stand in benchmarks/real_cases.py.
+protocols shift the features; results through the whole pipeline are printed by benchmarks/real_cases.py.
 {%- endblock %}
 """
 

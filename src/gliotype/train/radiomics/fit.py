@@ -59,7 +59,7 @@ def fit(
 
     Args:
         tables: folder of the public tables.
-        out: folder of the results; made if it is not there.
+        out: folder of the results; created if missing.
         seed: random seed of penalty, bootstrap and cross-validation; the same seed gives the same files.
         resamples: number of bootstrap resamples.
         errors: of the features on found outlines; None to fit to the experts' masks as they are.
