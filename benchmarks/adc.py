@@ -90,7 +90,7 @@ def discrimination(patients: int) -> None:
     labels = np.array(mutant)
     print(f"SIMULATED patients: {patients}, measured {labels.size}, {labels.sum()} of them mutant")
     print(
-        "The separation of the classes is built in; this verifies software and is no evidence about patients."
+        "The separation of the classes is built in; this verifies software and is not evidence about patients."
     )
     named = {"adc, log likelihood ratio": evidence, "ratio as measured": measured, "ratio as drawn": drawn}
     for name, scores in named.items():

@@ -89,8 +89,8 @@ def test_voxel_order_does_not_move_the_masks(result: Result, study: Path, tmp_pa
     turned = gliotype.predict(tmp_path, age=AGE, id="simulated")
     first, second = result.tumour, turned.tumour
     assert second.volume_ml == pytest.approx(first.volume_ml, rel=0.05)
-    apart = centre_of(first.mask, first.labels) - centre_of(second.mask, second.labels)
-    assert np.abs(apart).max() < 1.0
+    shift = centre_of(first.mask, first.labels) - centre_of(second.mask, second.labels)
+    assert np.abs(shift).max() < 1.0
     assert turned.probability == pytest.approx(result.probability, abs=0.05)
 
 

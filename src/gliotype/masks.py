@@ -14,7 +14,7 @@ Box = tuple[slice, slice, slice]
 
 
 def box_around(mask: NDArray[np.bool_], margin: int = 0) -> Box:
-    """Return the slices of a mask's bounding box, widened by a margin in voxels and cut at the grid's border.
+    """Return the slices of a mask's bounding box, widened by a margin in voxels and clipped at the grid's border.
 
     The mask must not be empty.
 

@@ -10,10 +10,10 @@ from gliotype.predictors.conformal import ConformalThresholds
 
 
 def cohort(
-    rng: np.random.Generator, wildtypes: int, mutants: int, apart: float
+    rng: np.random.Generator, wildtypes: int, mutants: int, separation: float
 ) -> tuple[np.ndarray, np.ndarray]:
     mutant = np.repeat([False, True], [wildtypes, mutants])
-    return mutant, rng.normal(size=len(mutant)) * (1 + mutant) + apart * mutant
+    return mutant, rng.normal(size=len(mutant)) * (1 + mutant) + separation * mutant
 
 
 @pytest.mark.parametrize("level", [0.8, 0.9])

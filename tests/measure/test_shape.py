@@ -122,7 +122,7 @@ def test_ball_is_almost_a_sphere():
 
 
 def test_box():
-    """Faces lie half a voxel outside the outer centres; edges and corners are cut."""
+    """Faces lie half a voxel outside the outer centres; edges and corners are bevelled."""
     mask = np.zeros((12, 10, 8), dtype=bool)
     mask[1:11, 1:9, 1:7] = True
     features = shape_features(on_grid(mask))

@@ -98,7 +98,7 @@ def _apart(
     *,
     focused: bool = False,
 ) -> list[Start]:
-    """Pick the starts of highest similarity that put the head at positions a distance apart."""
+    """Pick the starts of highest similarity that put the head at clearly different positions."""
     points = pairs[0].fixed.points
     corners = np.array([*product(*zip(points.min(axis=0), points.max(axis=0), strict=True))])
     picked: list[Start] = []

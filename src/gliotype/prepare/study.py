@@ -228,7 +228,7 @@ def _align(views: Mapping[Sequence, _View], reference: Sequence) -> _Alignments:
 
 
 def _numbers(found: Alignment, name: str) -> dict[str, float]:
-    """List the numbers of a registration: how similar, how far apart the headers were, how scaled."""
+    """List the numbers of a registration: similarity, distance between the headers, scaling."""
     linear = found.moving_from_fixed[:3, :3]
     scales = np.linalg.svd(linear, compute_uv=False)
     u, _, vt = np.linalg.svd(linear)

@@ -156,7 +156,7 @@ def _without_the_largest(prediction: Prediction) -> list[str]:
 
 
 def _other_outlines(prediction: Prediction) -> list[str]:
-    """Say how far the plausible outlines lie apart."""
+    """Say how much the plausible outlines differ."""
     values = prediction.by_outline.values()
     if len(values) < 2:
         return []

@@ -21,7 +21,7 @@ from gliotype.train.model1.candidates import (
     write_model,
 )
 
-RECIPE = Recipe(None, Path("kept.npz"), healthy=3, tumours=5)
+RECIPE = Recipe(None, Path("cached.npz"), healthy=3, tumours=5)
 
 
 def components(n: int, seed: int = 0) -> list[LabelledCandidate]:

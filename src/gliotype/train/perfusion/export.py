@@ -89,6 +89,6 @@ a point, roughened and shortened; each region left out in {recipe.drop_region:.0
 **Limits.**
 
 - It has never seen a real patient, and no labelled real DSC series was available to test it on.
-- What the simulator does not know of perfusion in IDH-mutant tumours, the network cannot have learned.
+- The network cannot have learned what the simulator does not model about perfusion in IDH-mutant tumours.
 - The interval is the spread of the networks; it does not cover an error of the outline or of the arterial input.
 """
