@@ -47,7 +47,7 @@ from gliotype.train.model1.train import Recipe, learning_rate
 from gliotype.volume import Volume
 
 THRESHOLDS = tuple(np.arange(0.1, 0.96, 0.05).round(2))
-"""Probabilities of tumour from which a voxel may be called so."""
+"""Probabilities at or above which a voxel may be called tumour."""
 
 
 def by_mean_and_sd(image: NDArray[np.float32], brain_region: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -150,7 +150,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Run:
-    """What all trainings share.
+    """Settings of all trainings.
 
     Attributes:
         folder: of patients, checkpoints and results.

@@ -70,7 +70,7 @@ def brain_points() -> np.ndarray:
     return np.asarray(inside @ atlas.brain().affine[:3, :3].T + atlas.brain().affine[:3, 3])
 
 
-def largest_distance(one: Matrix, other: Matrix, points: np.ndarray) -> float:
+def mean_distance(one: Matrix, other: Matrix, points: np.ndarray) -> float:
     """Mean distance between the places to which two transforms carry points."""
     change = one - other
     return float(np.linalg.norm(points @ change[:3, :3].T + change[:3, 3], axis=1).mean())

@@ -139,7 +139,7 @@ def doubtful_identification(study: Study) -> str:
 
 
 def doubtful_registration(prepared: PreparedStudy) -> str:
-    """Stop studies whose structural images were not brought together, or not brought to the atlas.
+    """Stop studies whose structural images could not be registered to each other or to the atlas.
 
     Example:
         >>> from types import SimpleNamespace

@@ -30,7 +30,7 @@ class Layout:
         images: patterns of each sequence's file, below the patient's (or the examination's) folder; the first that
             is there counts.
         mask: patterns of the expert's mask, below the cohort's folder.
-        tables: patterns of the tables, below the cohort's folder; all that are there are joined.
+        tables: patterns of the tables, below the cohort's folder; all that exist are joined.
         identity: columns of the patient's name in the tables; the first that a row fills counts.
         columns: column of each fact: ``idh``, ``age``, ``sex``, and strata.
         aliases: patterns of the patient's names in other data sets, filled in from columns in braces.

@@ -16,7 +16,7 @@ class CohortPatient:
     Attributes:
         subject: name in the cohort, age and sex.
         mutant: whether IDH-mutant.
-        files: NIfTI file of each structural sequence that is there.
+        files: NIfTI file of each available structural sequence.
         mask: expert's tumour mask, or None.
         aliases: names of the same patient in other data sets.
         strata: what else is known, by name.

@@ -64,7 +64,7 @@ class ReliabilityBin:
 
     Attributes:
         low: lower end of the bin, included.
-        high: upper end, excluded, but for the last bin.
+        high: upper end, excluded except in the last bin.
         n: patients in it; a bin without any is left out.
         mean_probability: predicted.
         observed: proportion of mutants.

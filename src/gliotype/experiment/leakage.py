@@ -1,4 +1,4 @@
-"""Refuse an experiment in which the same patient is in two sets, under whatever name."""
+"""Refuse an experiment in which the same patient is in two sets, under any name."""
 
 from __future__ import annotations
 

@@ -22,13 +22,13 @@ WHITE_WITHIN = 0.25
 """How far an image may be from 1, its level of white matter."""
 
 MOSTLY = 0.75
-"""Fraction of white matter in a voxel of the series from which it is taken."""
+"""Fraction of white matter at or above which a voxel of the series counts as white matter."""
 
 MARGIN_VOXELS = 12
 """Width of the margin in which labels are smoothed for thick slices."""
 
 ONE_SIDED = 0.25
-"""Fraction of the tumour beyond the midline above which it is taken for bilateral."""
+"""Fraction of the tumour beyond the midline above which it counts as bilateral."""
 
 
 @dataclass(frozen=True, eq=False)

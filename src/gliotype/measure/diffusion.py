@@ -32,10 +32,10 @@ DIFFUSION_UNITS = MappingProxyType(
 """Names of all diffusion measurements, and the unit of each."""
 
 FLUID_ADC = 2.5
-"""Above this ADC (1e-3 mm2/s) a voxel is taken for cyst, necrosis or CSF."""
+"""Above this ADC (1e-3 mm2/s) a voxel counts as cyst, necrosis or CSF."""
 
 LEAST_ADC = 0.1
-"""Below this ADC (1e-3 mm2/s) a voxel is taken for noise, calcification or signal that was lost."""
+"""Below this ADC (1e-3 mm2/s) a voxel counts as noise, calcification or signal that was lost."""
 
 LEAST_ASSESSED_ML = 0.5
 FEWEST_WHITE = 20

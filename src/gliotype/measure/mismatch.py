@@ -1,4 +1,4 @@
-"""The T2-FLAIR mismatch: bright and even on T2, yet dark on FLAIR but for a rim.
+"""The T2-FLAIR mismatch: bright and even on T2, yet dark on FLAIR except for a rim.
 
 Everything is measured in the *assessed part*: the tumour without enhancing and without cystic voxels.
 Subtraction after AJNR 2024;45:188 (percentage of the part where T2 minus FLAIR is positive); that paper's
@@ -81,11 +81,11 @@ def mismatch(prepared: PreparedStudy, tumour: Tumour) -> dict[str, float | None]
     cystic = tumour.mask & ~enhancing & _cystic(contrast)
     assessed = tumour.mask & ~enhancing & ~cystic
 
-    share = 100 / float(tumour.mask.sum())
+    percent_per_voxel = 100 / float(tumour.mask.sum())
     assessed_ml = float(assessed.sum()) * prepared.grid.voxel_ml
-    found |= {"cystic_fraction": share * float(cystic.sum()), "assessed_volume": assessed_ml}
+    found |= {"cystic_fraction": percent_per_voxel * float(cystic.sum()), "assessed_volume": assessed_ml}
     if tumour.regions_known and Sequence.T1C in prepared.images:
-        found["enhancing_fraction"] = share * float(enhancing.sum())
+        found["enhancing_fraction"] = percent_per_voxel * float(enhancing.sum())
     if assessed_ml >= MIN_ASSESSED_ML and contrast.normal.sum() >= _MIN_VOXELS:
         found |= _measure_assessed_part(contrast, assessed, _centre(tumour.mask, prepared.grid.spacing))
         found["mismatch_sign"] = _sign(found)

@@ -71,8 +71,8 @@ def brain_of(
 def atlas_brain_in_patient(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Volume:
     """Bring the atlas's brain mask to the patient as it is, within the field of the images."""
     image = next(iter(images.values()))
-    brought = atlas.brain().resample(image.grid, mni_from_world, order=0)
-    return image.with_array(np.asarray(brought.array, dtype=np.bool_) & _has_signal(images))
+    in_patient = atlas.brain().resample(image.grid, mni_from_world, order=0)
+    return image.with_array(np.asarray(in_patient.array, dtype=np.bool_) & _has_signal(images))
 
 
 def atlas_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Volume:

@@ -100,7 +100,7 @@ def is_stripped(image: Volume) -> bool:
     """Determine whether the skull was removed.
 
     It was if the image has an artificial background, and what stands out against it has a brain's volume
-    and a brain's largest axial cross-section. Looked at in every second or third voxel.
+    and a brain's largest axial cross-section. Checked in every second or third voxel.
     """
     if background(image) is None:
         return False

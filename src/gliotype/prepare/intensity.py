@@ -9,7 +9,7 @@ from gliotype.atlas import atlas
 from gliotype.volume import Grid, Matrix, Volume
 
 SURE_WHITE = 0.9
-"""White-matter fraction of the atlas from which a voxel is taken for white matter."""
+"""White-matter fraction of the atlas at or above which a voxel counts as white matter."""
 
 FEWEST = 1000
 """Voxels of white matter below which the whole brain is used instead."""

@@ -82,7 +82,7 @@ def optimise(pairs: Sequence[Pair], starts: Sequence[Start], freedom: TransformM
 
 
 def joint(pairs: Sequence[Pair], moving_from_fixed: Matrix, level: int, *, focused: bool = False) -> float:
-    """Return the mean similarity of all pairs; at the coarsest level they share out the samples."""
+    """Return the mean similarity of all pairs; at the coarsest level the samples are divided among them."""
     every = len(pairs) if level == 0 else 1
     return float(
         np.mean([p.similarity(moving_from_fixed, level, every=every, focused=focused) for p in pairs])

@@ -30,7 +30,7 @@ NEEDED = (
 _SAME_TE_MS = 2.0
 _ABOVE_NOISE = 2.0
 _LEAST_SIGNAL = 0.03
-"""Fraction of the brightest signal of the least weighted image below which a voxel is taken for air."""
+"""Fraction of the brightest signal of the least weighted image below which a voxel counts as air."""
 _DERIVED = frozenset({"ADC", "EADC", "EXP", "FA", "TENSOR", "PHASE", "PHASE MAP", "P"})
 
 Floats = NDArray[np.float32]

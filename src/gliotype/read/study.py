@@ -81,7 +81,7 @@ _MAX_LISTED = 5
 
 @dataclass(eq=False)
 class _Gathered:
-    """What reading has brought so far.
+    """What has been read so far.
 
     Attributes:
         source: name of the study for messages.

@@ -12,7 +12,7 @@ from gliotype.study import Call, Evidence, Finding, Prediction, Result, Sequence
 from gliotype.text import percent
 
 DECISIVE = (Sequence.T1C, Sequence.FLAIR, Sequence.T2, Sequence.ADC)
-"""Sequences from which evidence comes that counts."""
+"""Sequences that provide evidence that counts."""
 
 NEGLIGIBLE_LOG_ODDS = 0.05
 """A piece of evidence that contributes less is not worth asking what the answer would be without it."""

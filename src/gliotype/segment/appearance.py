@@ -91,7 +91,7 @@ def sharpen(
 
 
 def _log_likelihood(values: NDArray[np.float32], sample: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Log-density of values (n, channels) under a normal distribution fitted to a sample, but for a constant."""
+    """Log-density of values (n, channels) under a normal distribution fitted to a sample, up to a constant."""
     mean = sample.mean(axis=0)
     covariance = np.cov(sample.T).reshape(len(mean), len(mean)) + 0.05 * np.eye(len(mean))
     away = values - mean

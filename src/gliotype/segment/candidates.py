@@ -130,8 +130,8 @@ class CandidateModel:
         sd: their standard deviations.
         coefficients: change of the log-odds of tumour per standard deviation.
         intercept: log-odds of the average component.
-        threshold: log-odds from which a component is taken for a tumour.
-        most_symmetry: a component that is its own mirror image to a larger fraction is taken for anatomy.
+        threshold: log-odds at or above which a component counts as a tumour.
+        most_symmetry: a component that is its own mirror image to a larger fraction counts as anatomy.
     """
 
     mean: NDArray[np.float64]

@@ -28,7 +28,7 @@ from gliotype.study import Label, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Matrix, Volume
 
 WHOLE_THRESHOLD = 0.5
-"""Sharpened whole-tumour probability from which a voxel is tumour; chosen on development patients (model1.md)."""
+"""Sharpened whole-tumour probability at or above which a voxel is tumour; chosen on development patients."""
 
 FLUID_BRIGHT = (Sequence.T2, Sequence.FLAIR)
 """Sequences on which oedema and infiltration are bright; the network also looks at them alone."""
@@ -40,7 +40,7 @@ SPARE_MM = 2.0
 """Added around the brain that the network finds, so that no tumour at the cortex is cut off."""
 
 REACH_MM = 10.0
-"""How far beyond the atlas's brain, brought to the patient, a brain may reach; parts of the orbits lie within it."""
+"""How far a brain may extend beyond the atlas's, transformed to the patient; parts of the orbits lie within it."""
 
 MIN_VOLUME_ML = 1.0
 """A component smaller than this is not reported; glioma cohorts hold hardly any."""

@@ -18,19 +18,19 @@ LITTLE_WHITE = 100
 """Voxels of white matter below which relative values are called unsure."""
 
 MANY_SATURATED = 0.2
-"""Fraction of the highest voxels at the noise floor from which arteries are called saturated."""
+"""Fraction of the highest voxels at the noise floor at or above which arteries are called saturated."""
 
 FAINT_ARTERY = 2.0
-"""Peak of the arterial input over that of the brain below which it is taken for tissue."""
+"""Peak of the arterial input over that of the brain below which it counts as tissue."""
 
 OVERSHOOT = 105.0
-"""Recovery in percent from which leaked agent is said to shorten T1."""
+"""Recovery in percent above which leaked agent is said to shorten T1."""
 
 POOR_RECOVERY = 60.0
 """Recovery in percent below which, K2 being negative, leaked agent is said to shorten T2*."""
 
 UNRECOVERED = 0.5
-"""dR2* at the end of the series over its peak from which the first pass is called clipped."""
+"""dR2* at the end of the series over its peak above which the first pass is called clipped."""
 
 
 def quality_warnings(

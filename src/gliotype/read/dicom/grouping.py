@@ -40,7 +40,7 @@ _TELLING: tuple[Callable[[Header], Hashable], ...] = (
 
 
 def group_headers(headers: Iterable[Header]) -> tuple[list[list[Header]], list[NotRead]]:
-    """Gather files into series, and leave out those that are there twice.
+    """Gather files into series, and leave out duplicates.
 
     Of files with the same SOPInstanceUID, header and pixels the first counts. Files that share no more than the
     SOPInstanceUID are all retained, since some anonymisers give one to many.

@@ -56,7 +56,7 @@ _MODALITIES = {
 
 @dataclass(frozen=True)
 class Identity:
-    """What a series is taken for.
+    """What a series is identified as.
 
     Attributes:
         sequence: the sequence, or None for something else.

@@ -15,7 +15,7 @@ HEAD_MM = 100.0
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A series and what it is taken for."""
+    """A series and what it is identified as."""
 
     series: Series
     identity: Identity

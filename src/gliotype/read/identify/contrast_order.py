@@ -124,7 +124,7 @@ def _by_voxels(
     """Find where vessels brighten between T1-weighted images; nothing where none gains clearly.
 
     With known times the images after contrast are those after some position; else each image is compared with the one
-    whose vessels are darkest. Without `several` at most one image is taken for T1c: of three nameless images that
+    whose vessels are darkest. Without `several` at most one image is identified as T1c: of three nameless images that
     look T1-weighted one may be something else.
     """
     volumes = {c.series: v for c in plain if (v := access.coarse(c)) is not None}

@@ -1,6 +1,6 @@
 """What series descriptions and file names say: sequence, technique, mask, earlier surgery.
 
-A text is first brought to lower case words (`normalised`); each pattern must match whole words of it
+A text is first converted to lower-case words (`normalised`); each pattern must match whole words of it
 (`gliotype.read.identify.vocabulary` lists them). What words say about contrast is in
 `gliotype.read.identify.contrast_words`.
 """

@@ -91,7 +91,7 @@ def write_cohort(
     complete or not at all. Layout: ``docs/how-to/simulate.md``.
 
     Args:
-        n: how many patients the folder is to hold. More that are there already stay.
+        n: how many patients the folder is to hold. Further patients already there stay.
         out: folder of the cohort; created if missing.
         site: name of one of `SITES`.
         seed: random seed, 0 or greater.

@@ -192,9 +192,9 @@ class _Head:
         at = np.moveaxis(world @ own[:3, :3].T + own[:3, 3], -1, 0)
         tissue = ndimage.map_coordinates(patient.healthy, at, order=0, cval=0)
         if patient.tumour is not None:
-            share = ndimage.map_coordinates(patient.tumour.infiltration, at, order=1, cval=0)
+            infiltrated = ndimage.map_coordinates(patient.tumour.infiltration, at, order=1, cval=0)
             kind = ndimage.map_coordinates(patient.tumour.compartment, at, order=0, cval=0)
-            replaced = (kind > 0) & (rng.random(share.shape, dtype=np.float32) < share)
+            replaced = (kind > 0) & (rng.random(infiltrated.shape, dtype=np.float32) < infiltrated)
             tissue = np.where(replaced, kind, tissue)
         inside = tissue != Tissue.AIR
         block = (*grid.shape[:2], grid.shape[2] * _WITHIN_SLICE)

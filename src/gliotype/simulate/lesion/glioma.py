@@ -316,7 +316,7 @@ def _efface_sulci(
 
 
 def solid_tissue(plan: TumourPlan) -> Tissue:
-    """Name the solid tissue of a tumour, but for the core of one with mismatch."""
+    """Name the solid tissue of a tumour, except for the core of one with mismatch."""
     if plan.type is GliomaType.ASTROCYTOMA:
         return Tissue.ASTROCYTOMA
     if plan.type is GliomaType.OLIGODENDROGLIOMA:

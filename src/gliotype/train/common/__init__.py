@@ -1,1 +1,1 @@
-"""What several trainings share."""
+"""Code shared by several trainings."""

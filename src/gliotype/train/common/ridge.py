@@ -22,7 +22,7 @@ PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 """Weights of half the squared length of the coefficients among which the penalty is chosen."""
 
 COPIES = 20
-"""Copies of the patients, each with errors of its own, where errors of a measurement are added."""
+"""Copies of the patients, each with independent errors, where errors of a measurement are added."""
 
 Perturbation = Callable[[Floats, np.random.Generator], Floats]
 

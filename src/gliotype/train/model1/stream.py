@@ -65,7 +65,7 @@ def stream(
 
 
 LOOK_S = 5.0
-"""Seconds of waiting after which the workers are looked at."""
+"""Seconds of waiting after which the workers are checked."""
 
 
 def _next(queue: mp.Queue[GridPatient], simulating: list[SpawnProcess]) -> GridPatient:

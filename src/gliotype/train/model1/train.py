@@ -99,7 +99,7 @@ def learning_rate(recipe: Recipe, step: int) -> float:
 
 
 def train(recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda line: None) -> Path:
-    """Train in a run folder, or resume the run that is there.
+    """Train in a run folder, or resume an existing run.
 
     Args:
         recipe: what to do.

@@ -39,7 +39,7 @@ class Design:
 
     @property
     def cohorts(self) -> dict[str, CurveCohort]:
-        """The sets by name, each with patients of its own."""
+        """The sets by name, each with separate patients."""
         sizes = {
             "training": ("snuh", self.training),
             "tuning": ("snuh", self.tuning),

@@ -17,7 +17,7 @@ LIMIT = 0.99
 """Quantile of the patients' own distances beyond which a tumour is unlike them."""
 
 COPIES = 20
-"""Copies of the patients, each with errors of its own."""
+"""Copies of the patients, each with independent errors."""
 
 
 def fit_distribution(cohort: Cohort, errors: MeasurementErrors | None, seed: int) -> FeatureDistribution:
