@@ -159,7 +159,7 @@ def test_a_defect_says_so_and_how_to_see_more(
     pipeline.answer = ZeroDivisionError("division by zero")
     code, _, err = run("predict", "study", "-o", tmp_path)
     assert code == 1
-    assert "a defect of ours (ZeroDivisionError: division by zero)" in err
+    assert "a bug in Gliotype (ZeroDivisionError: division by zero)" in err
     assert "GLIOTYPE_DEBUG=1" in err
     assert "Traceback" not in err
     monkeypatch.setenv("GLIOTYPE_DEBUG", "1")

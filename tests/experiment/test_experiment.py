@@ -246,7 +246,9 @@ def test_a_cohort_trains_a_weight_with_its_card(tmp_path: Path) -> None:
 
 def test_a_cohort_of_one_class_is_refused(tmp_path: Path) -> None:
     few = Unreadable("few", 7, {"name": "few"})
-    with pytest.raises(InputError, match="4 mutant and 3 wildtype patients: four of each are the least"):
+    with pytest.raises(
+        InputError, match="4 mutant and 3 wildtype patients: at least four of each are needed"
+    ):
         train_on_cohort(few, Recipe(), tmp_path / "run", name="few")
     assert not (tmp_path / "run").exists(), "found out before an image is read"
 

@@ -75,7 +75,7 @@ def test_a_high_adc_speaks_for_mutation_without_a_probability() -> None:
 def test_without_adc_or_without_a_number_it_does_not_apply() -> None:
     prepared, tumour = head()
     answer = AdcPredictor().predict(prepared, tumour, Measurements(), Subject("a"))
-    assert answer == NotApplicable("adc", "ADC missing")
+    assert answer == NotApplicable("adc", "it needs an ADC map, or diffusion-weighted images with b-values")
     answer = predicted(None)
     assert isinstance(answer, NotApplicable)
     assert "could not be measured" in answer.reason

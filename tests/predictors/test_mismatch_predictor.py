@@ -62,14 +62,14 @@ def test_a_finding_without_a_probability_says_what_stands_behind_it(signals, nam
 
 
 def test_no_bound_is_claimed_where_no_other_glioma_showed_the_sign():
-    assert "(1.5 to unbounded)" in predicted(Subject("a", age=35), **MISMATCHED).summary
+    assert "(95 % interval 1.5 to unbounded)" in predicted(Subject("a", age=35), **MISMATCHED).summary
 
 
 @pytest.mark.parametrize(
     ("subject", "signals", "reason"),
     [
-        (Subject("a", age=35), {"sequences": (Sequence.T2,)}, "FLAIR missing"),
-        (Subject("a", age=35), {"sequences": (Sequence.T1C,)}, "T2 and FLAIR missing"),
+        (Subject("a", age=35), {"sequences": (Sequence.T2,)}, "FLAIR is missing"),
+        (Subject("a", age=35), {"sequences": (Sequence.T1C,)}, "T2 and FLAIR are missing"),
         (Subject("a", age=12), MISMATCHED, "under 18"),
         (Subject("a", age=35), {**MISMATCHED, "core_label": Label.ENHANCING}, "enhances"),
     ],

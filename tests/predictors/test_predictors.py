@@ -131,8 +131,8 @@ def test_method_without_its_sequences_is_named_with_what_is_missing():
     _, others = predict_all(prepared, tumour, measure(prepared, tumour), Subject("a", age=44))
     assert others == (
         NotApplicable("perfusion", "it needs a DSC perfusion series"),
-        NotApplicable("mismatch", "FLAIR missing"),
-        NotApplicable("adc", "ADC missing"),
+        NotApplicable("mismatch", "it needs both T2 and FLAIR; FLAIR is missing"),
+        NotApplicable("adc", "it needs an ADC map, or diffusion-weighted images with b-values"),
     )
 
 

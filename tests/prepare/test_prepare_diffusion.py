@@ -89,7 +89,7 @@ def test_every_decimal_unit_is_recognised(prepared: PreparedStudy, factor: float
     [
         (lambda adc: 3.0 * adc, "trace of a tensor, which is three times the ADC"),
         (lambda adc: np.round(4095 * adc / 7), "no decimal unit makes that"),
-        (lambda adc: np.zeros_like(adc), "too little of the white matter"),
+        (lambda adc: np.zeros_like(adc), "too little white matter"),
     ],
     ids=["tensor trace", "stored values of 12 bits without their slope", "empty"],
 )

@@ -125,14 +125,14 @@ def test_flat_picture(tmp_path: Path) -> None:
 def test_named_time_series_where_an_image_is_due(tmp_path: Path) -> None:
     path = save(pattern((20, 24, 12, 5)), tmp_path / "a.nii.gz")
     with pytest.raises(
-        InputError, match=r"a.nii.gz holds 5 time points where one 3D image is due: extract one"
+        InputError, match=r"a.nii.gz holds 5 time points where one 3D image is expected: extract one"
     ):
         read(None, files={Sequence.T1: path})
 
 
 def test_named_image_where_a_time_series_is_due(tmp_path: Path) -> None:
     path = save(pattern(), tmp_path / "a.nii.gz")
-    with pytest.raises(InputError, match=r"a.nii.gz holds 1 time point where a time series is due"):
+    with pytest.raises(InputError, match=r"a.nii.gz holds 1 time point where a time series is expected"):
         read(None, files={Sequence.DSC: path})
 
 

@@ -242,7 +242,7 @@ def test_the_option_takes_diffusion_weighted_images(named: str, tmp_path: Path) 
 def test_the_option_says_what_diffusion_weighted_images_lack(tmp_path: Path) -> None:
     write_t1(tmp_path / "study")
     path = write_nifti(tmp_path, [weighted(0), weighted(1000)], None)
-    with pytest.raises(InputError, match=r"2 time points where an ADC map is due.*b-values.*\.bval"):
+    with pytest.raises(InputError, match=r"2 time points where an ADC map is expected.*b-values.*\.bval"):
         read(tmp_path / "study", files={Sequence.ADC: path})
 
 

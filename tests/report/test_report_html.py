@@ -88,12 +88,12 @@ def test_sections_stand_in_order(page: Page) -> None:
         "All methods side by side",
         "The tumour in three planes",
         "T2-FLAIR mismatch The same slice",
-        "Size and place of the tumour",
+        "Size and location of the tumour",
         "The reasons, method by method",
         "What was not used, and why",
         "Which series was taken as which sequence",
         "Measurements",
-        "Context: what is published of groups",
+        "Context: published figures of groups",
         "How this was made",
     ]
     places = [page.text.find(title) for title in titles]
@@ -133,11 +133,11 @@ def test_all_plausible_outlines_are_drawn_thin_on_the_key_pictures(result: Resul
 
 
 def test_groups_are_context_and_no_number_of_the_patient(page: Page) -> None:
-    context = page.text.partition("Context: what is published of groups")[2].partition("How this was made")[0]
+    context = page.text.partition("Context: published figures of groups")[2].partition("How this was made")[0]
     assert "none is a prediction for this patient" in context
     for group in GROUPS:
         assert f"{group.group} {group.figure} {group.source}" in context
-    before = page.text.partition("Context: what is published of groups")[0]
+    before = page.text.partition("Context: published figures of groups")[0]
     for absent in ("1p/19q", "survival", "alive"):
         assert absent not in before
 
@@ -206,7 +206,7 @@ def test_a_healthy_head_has_a_page_without_tumour() -> None:
     assert "Model 1 marked no voxel as tumour" in page.text
     assert "The brain in three planes" in page.text
     assert len(page.links) == 3 + 12
-    for absent in ("Volumes", "Loci", "Probability", "Warning", "outlines of the tumour", "Whole tumour"):
+    for absent in ("Volumes", "Location", "Probability", "Warning", "outlines of the tumour", "Whole tumour"):
         assert absent not in page.text
 
 
@@ -223,7 +223,7 @@ def test_a_map_of_reasons_is_laid_over_the_reference(result: Result) -> None:
     x = PREPARED.world()[..., 0].astype(np.float32)
     findings = tuple(replace(f, map=Volume(x, PREPARED.affine)) for f in result.findings)
     page = Page(render_html(replace(result, findings=findings)))
-    assert "Where the images moved radiomics, which contributes most" in page.text
+    assert "Where the images moved the method radiomics, which contributes most" in page.text
     assert sum(link.startswith("data:image/png") for link in page.links) == 3 + 1
 
 

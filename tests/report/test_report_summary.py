@@ -92,7 +92,7 @@ def test_what_would_change_the_answer_follows_from_the_values(result: Result) ->
         f"At a prevalence of 50 %, the evidence by itself: {percent(float(expit(logit(0.13) - logit(0.3))))}."
         in changes
     )
-    assert "Not given, and would add evidence: ADC." in changes
+    assert "Not given, but would add evidence: ADC." in changes
 
 
 def test_after_a_local_calibration_nothing_is_recomputed_from_the_sum(result: Result) -> None:
@@ -120,7 +120,7 @@ def test_what_is_missing_is_listed() -> None:
         "Perfusion network not used: the study has no DSC series.",
         "Perfusion network not counted: held at 0.",
     )
-    assert summary.changes[-1] == "Not given, and would add evidence: T1c, FLAIR, ADC, age."
+    assert summary.changes[-1] == "Not given, but would add evidence: T1c, FLAIR, ADC, age."
     assert summary.age_alone == "not known, as no age was given"
 
 

@@ -143,7 +143,7 @@ def test_a_second_focus_is_kept_and_a_doubtful_or_much_smaller_one_is_not() -> N
         candidates((1, 50.0, CONVINCING), (2, 20.0, CONVINCING), (3, 4.0, CONVINCING)), model
     )
     assert set(np.unique(candidates().parts[selection.mask])) == {1, 2}
-    assert selection.warnings == ("the tumour has 2 separate parts",)
+    assert selection.warnings == ("The tumour has 2 separate parts.",)
     selection = select_candidates(candidates((1, 50.0, doubtful), (2, 20.0, CONVINCING)), model)
     assert set(np.unique(candidates().parts[selection.mask])) == {2}
     assert selection.warnings == ()
@@ -153,8 +153,6 @@ def test_no_tumour_mentions_what_was_not_taken_for_one() -> None:
     doubtful = CandidateFeatures(2.0, 0.3, 0.0, 0.1, 10.0, 0.0)
     selection = select_candidates(candidates((1, 50.0, doubtful)), candidate_model())
     assert not selection.mask.any()
-    assert selection.warnings == (
-        "a faint, small or doubtful suspicion of 21.6 ml was not taken for a tumour",
-    )
+    assert selection.warnings == ("A faint, small or doubtful region of 21.6 ml was not taken for a tumour.",)
     nothing = replace(candidates(), parts=np.zeros((20, 20, 20), np.int32), largest_ml=0.0)
     assert select_candidates(nothing, candidate_model()).warnings == ()

@@ -78,7 +78,7 @@ def _too_little_evidence(towards: float, sign: float, threshold: float) -> str:
     if towards >= sign * float(logit(threshold)):
         return ""
     return (
-        "There is too little evidence: at even prior odds the study alone gives "
+        "There is too little evidence: at even prior odds, the study alone gives "
         f"{percent(float(expit(sign * towards)))}, and the rest comes from the assumed prevalence."
     )
 
@@ -90,7 +90,7 @@ def _range_crosses(nearest: float, sign: float, threshold: float, spread: Spread
     ends = f"{percent(float(expit(spread.low)))} to {percent(float(expit(spread.high)))}"
     why = WHAT_DECIDES.get(spread.largest or "", "")
     return (
-        f"The evidence is uncertain: at even prior odds its range of {ends} crosses the threshold of "
+        f"The evidence is uncertain: at even prior odds, its range of {ends} crosses the threshold of "
         f"{percent(threshold)}{f'; {why}' if why else ''}."
     )
 
@@ -102,5 +102,5 @@ def _outlines_disagree(by_outline: Mapping[str, float], sign: float, threshold: 
     ends = [percent(float(expit(end))) for end in (min(by_outline.values()), max(by_outline.values()))]
     return (
         f"Plausible outlines disagree: {len(others)} of {len(by_outline)} do not reach the threshold of "
-        f"{percent(threshold)} (all of them: {ends[0]} to {ends[1]}); look at the outline."
+        f"{percent(threshold)} (over all of them: {ends[0]} to {ends[1]}); look at the outline."
     )

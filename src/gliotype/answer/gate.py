@@ -110,7 +110,7 @@ def surgery(study: Study) -> str:
     if study.surgery is None:
         return ""
     return (
-        f"A description says '{study.surgery}': the methods are for tumours before any operation, "
+        f"A description in the study says '{study.surgery}': the methods are for tumours before any operation, "
         "and surgery or biopsy changes what they measure."
     )
 
@@ -120,7 +120,7 @@ def contrast_enhanced_flair(study: Study) -> str:
     flair = study.chosen.get(Sequence.FLAIR)
     if flair is None or not flair.acquisition.contrast:
         return ""
-    return "The FLAIR was acquired after contrast agent, which brightens enhancing tumour on it, too."
+    return "The FLAIR was acquired after contrast agent was given, which brightens enhancing tumour on FLAIR, too."
 
 
 def doubtful_identification(study: Study) -> str:
@@ -133,7 +133,7 @@ def doubtful_identification(study: Study) -> str:
     if not doubtful:
         return ""
     return (
-        f"Which image is which is uncertain, by the confidence of its identification: {', '.join(doubtful)}; "
+        f"Some images were identified with low confidence, and may be of another sequence: {', '.join(doubtful)}; "
         "name the files (--t1, --t1c, --t2, --flair)."
     )
 
@@ -145,13 +145,13 @@ def doubtful_registration(prepared: PreparedStudy) -> str:
         >>> from types import SimpleNamespace
         >>> quality = {"FLAIR to T1C: similarity": 0.31, "FLAIR to T1C: overlap": 0.9}
         >>> doubtful_registration(SimpleNamespace(quality=quality))
-        'The registration of FLAIR to T1C is doubtful (similarity 0.31): look at the pictures.'
+        'The registration of FLAIR to T1c is doubtful (similarity 0.31): look at the pictures.'
     """
     found: dict[str, list[str]] = {}
     for key, value in prepared.quality.items():
         pair, _, what = key.partition(": ")
         if pair.split(" to ")[0] in STRUCTURAL and _is_doubtful(what, value):
-            found.setdefault(pair, []).append(f"{what} {value:.2f}")
+            found.setdefault(pair.replace(Sequence.T1C, Sequence.T1C.word), []).append(f"{what} {value:.2f}")
     if not found:
         return ""
     pairs = "; ".join(f"{pair} is doubtful ({', '.join(issues)})" for pair, issues in found.items())
@@ -182,8 +182,8 @@ def too_few_images(prepared: PreparedStudy) -> str:
     if len(there) >= FEWEST_IMAGES:
         return ""
     return (
-        f"Of T1c, T2 and FLAIR the study has {f'only {there[0]}' if there else 'none'}: a definite call needs at least "
-        f"{FEWEST_IMAGES} of them."
+        f"Of T1c, T2 and FLAIR, the study has {f'only {there[0]}' if there else 'none'}: a definite call needs at "
+        f"least {FEWEST_IMAGES} of them."
     )
 
 
@@ -208,8 +208,8 @@ def passes_disagree(agreement: tuple[str, float] | None) -> str:
         return ""
     name, dice = agreement
     return (
-        f"The network contradicts itself about the outline: drawn from '{name}' it overlaps with the drawn one by "
-        f"{dice:.2f} (Dice) only; look at it, and give a corrected one with --mask."
+        f"The network's outlines disagree: the one named '{name}' has a Dice overlap of only {dice:.2f} with the drawn "
+        "one; look at the outline, and give a corrected one with --mask."
     )
 
 
@@ -222,7 +222,7 @@ def at_the_edge(fraction: float) -> str:
     if fraction <= MOST_AT_EDGE:
         return ""
     return (
-        f"{percent(fraction)} of the outline lie at the brain's surface, where it may hold orbit, dura or vessels: "
+        f"{percent(fraction)} of the outline lies at the brain's surface, where it may include orbit, dura or vessels: "
         "look at it, and give a corrected one with --mask."
     )
 
@@ -255,7 +255,7 @@ def unlike_training(measurements: Measurements) -> str:
     return (
         "Shape and signal are unlike those of the patients on whom the methods were fitted "
         f"(squared Mahalanobis distance {unlikeness.distance:.1f}; 99 % of them lie below {unlikeness.limit:.1f}), "
-        f"above all {unlikeness.most}."
+        f"most of all in {unlikeness.most}."
     )
 
 
@@ -265,9 +265,8 @@ def unread_images(prepared: PreparedStudy, tumour: Tumour) -> str:
     least, most = RESPONSES
     if response is None or least <= response <= most:
         return ""
-    how = (
-        "leave the map of Model 2 as the outline alone makes it"
-        if response < least
-        else "move the map of Model 2 too far"
+    how = "hardly change the map of Model 2" if response < least else "change the map of Model 2 too much"
+    return (
+        f"The images are unlike those of patients: they {how} ({response:.1f} log-odds against the outline alone; "
+        f"{least:g} to {most:g} is plausible)."
     )
-    return f"The images are unlike those of patients: they {how} (by {response:.1f} log-odds)."

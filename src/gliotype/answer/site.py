@@ -89,23 +89,25 @@ class SiteCalibration:
             )
         for key in _NUMBERS:
             if not _is_number(document.get(key)):
-                raise InputError(f"the site calibration has no number {key!r}: make it anew")
+                raise InputError(f"the site calibration has no number {key!r}: make a new one")
         for key in ("name", "date"):
             if not isinstance(document.get(key), str):
-                raise InputError(f"the site calibration has no text {key!r}: make it anew")
+                raise InputError(f"the site calibration has no text {key!r}: make a new one")
         patients, mutants = document.get("patients"), document.get("mutants")
         if type(patients) is not int or type(mutants) is not int or not 0 < mutants < patients:
-            raise InputError("the site calibration does not say how many patients it rests on: make it anew")
+            raise InputError(
+                "the site calibration does not say how many patients it rests on: make a new one"
+            )
         numbers = {key: float(document[key]) for key in _NUMBERS}
         if not 0 < numbers["prevalence"] < 1 or numbers["slope"] <= 0:
             raise InputError(
                 f"the site calibration has the prevalence {numbers['prevalence']:g} and the slope "
-                f"{numbers['slope']:g}, where one must lie between 0 and 1 and the other above 0: make it anew"
+                f"{numbers['slope']:g}, where one must lie between 0 and 1 and the other above 0: make a new one"
             )
         try:
             conformal = ConformalThresholds.from_json(document.get("conformal") or {})
         except ValueError as error:
-            raise InputError(f"the site calibration cannot be used ({error}): make it anew") from error
+            raise InputError(f"the site calibration cannot be used ({error}): make a new one") from error
         return cls(document["name"], document["date"], patients, mutants, **numbers, conformal=conformal)
 
 

@@ -34,7 +34,7 @@ def calibrate(
         ),
     ] = 0.3,
 ) -> None:
-    """Calibrate the probabilities to a clinic, from 20 labelled patients on."""
+    """Calibrate the probabilities to a clinic, with 20 or more labelled patients."""
     from gliotype.evaluate.site import calibrate_site
     from gliotype.evaluate.site_report import report_lines, write_site
     from gliotype.evaluate.table import join, read_labels, read_predictions

@@ -35,7 +35,9 @@ def demo(
     ] = 0,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, max=1024, metavar="N", help="Threads to use, else one on each available core."),
+        typer.Option(
+            min=1, max=1024, metavar="N", help="Number of threads; by default one for each available core."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print prediction.json on stdout.")] = False,
 ) -> None:

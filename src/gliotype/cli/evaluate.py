@@ -34,7 +34,7 @@ def evaluate(
         typer.Option(
             min=0.01,
             max=0.99,
-            help="Prevalence at which a no-call is scored, unless its row states one in a column prevalence.",
+            help="Prevalence at which a no-call is scored, unless the column prevalence states one for it.",
         ),
     ] = 0.3,
     compare: Annotated[

@@ -22,7 +22,7 @@ def experiment(
         typer.Option(
             metavar="FOLDER",
             envvar="GLIOTYPE_LABEL_MAPS",
-            help="Whole-head label maps (FreeSurfer numbers) instead of the shipped template.",
+            help="Whole-head label maps (FreeSurfer label numbers) to use instead of the shipped template.",
         ),
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")] = 1,

@@ -130,7 +130,7 @@ def main() -> None:
             _leave_output()
             _fail("standard output cannot be written (no space left): make room, or redirect it elsewhere", 3)
         _fail(
-            f"this is a defect of ours ({type(error).__name__}: {error}): set {DEBUG}=1 to see the "
+            f"this is a bug in Gliotype ({type(error).__name__}: {error}): set {DEBUG}=1 to see the "
             "traceback, and report it",
             1,
         )

@@ -38,7 +38,8 @@ def predict(
     prevalence: Annotated[
         float | None,
         typer.Option(
-            help="Share of IDH mutation among all gliomas sent to the clinic, before images and age are seen."
+            help="Share of IDH mutation among all gliomas sent to the clinic, before images and age are seen; 0.3, or "
+            "that of --site, by default."
         ),
     ] = None,
     mutant_at: Annotated[
@@ -49,28 +50,38 @@ def predict(
     ] = 0.2,
     site: Annotated[
         Path | None,
-        typer.Option(metavar="SITE.json", help="Local calibration, as gliotype calibrate writes it."),
+        typer.Option(metavar="SITE.json", help="Local calibration, written by gliotype calibrate."),
     ] = None,
     study_uid: Annotated[
-        str | None, typer.Option("--study", metavar="UID", help="Which study, where STUDY holds several.")
+        str | None,
+        typer.Option(
+            "--study",
+            metavar="UID",
+            help="Study to take where STUDY holds several: its UID, session or number.",
+        ),
     ] = None,
     t1: Annotated[Path | None, typer.Option(help="Take this file or folder as T1.")] = None,
     t1c: Annotated[Path | None, typer.Option(help="Take this as T1 with contrast agent.")] = None,
     t2: Annotated[Path | None, typer.Option(help="Take this as T2.")] = None,
     flair: Annotated[Path | None, typer.Option(help="Take this as FLAIR.")] = None,
-    dsc: Annotated[Path | None, typer.Option(help="Take this as DSC perfusion series.")] = None,
-    adc: Annotated[Path | None, typer.Option(help="Take this as ADC map.")] = None,
+    dsc: Annotated[Path | None, typer.Option(help="Take this as the DSC perfusion series.")] = None,
+    adc: Annotated[
+        Path | None,
+        typer.Option(help="Take this as the ADC map, or compute it from these diffusion-weighted images."),
+    ] = None,
     mask: Annotated[
         Path | None,
-        typer.Option(help="Tumour mask on the reference image to use instead of Model 1's."),
+        typer.Option(help="Tumour mask, drawn on the reference image, to use instead of Model 1's."),
     ] = None,
     aif: Annotated[
         Path | None,
-        typer.Option(help="Mask of arterial voxels of the DSC series to use instead of those found."),
+        typer.Option(help="Mask of arteries in the DSC series, to use instead of those found automatically."),
     ] = None,
     threads: Annotated[
         int | None,
-        typer.Option(min=1, max=1024, metavar="N", help="Threads to use, else one on each available core."),
+        typer.Option(
+            min=1, max=1024, metavar="N", help="Number of threads; by default one for each available core."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print prediction.json on stdout.")] = False,
 ) -> None:

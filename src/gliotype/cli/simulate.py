@@ -28,17 +28,17 @@ def simulate(
         int, typer.Option(min=0, max=MAX_SEED, help="Random seed; another seed gives other patients.")
     ] = 0,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Each sequence oblique and thick-sliced in its own space.")
+        bool, typer.Option("--raw", help="Make each sequence oblique and thick-sliced, in its own space.")
     ] = False,
     dsc: Annotated[
-        bool, typer.Option("--dsc", help="Also a DSC perfusion series of each patient, and its true CBV.")
+        bool, typer.Option("--dsc", help="Add a DSC perfusion series of each patient, and its true CBV.")
     ] = False,
-    adc: Annotated[bool, typer.Option("--adc", help="Also an ADC map of each patient.")] = False,
+    adc: Annotated[bool, typer.Option("--adc", help="Add an ADC map of each patient.")] = False,
     label_maps: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Whole-head label maps (FreeSurfer numbers) instead of the shipped template.",
+            help="Whole-head label maps (FreeSurfer label numbers) to use instead of the shipped template.",
         ),
     ] = None,
 ) -> None:

@@ -39,13 +39,13 @@ def model1(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Whole-head label maps (FreeSurfer numbers) instead of the shipped template.",
+            help="Whole-head label maps (FreeSurfer label numbers) to use instead of the shipped template.",
         ),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in total.")] = 6200,
     learning_rate: Annotated[float, typer.Option(min=1e-6, max=0.1, help="Peak learning rate.")] = 1.2e-3,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Random seed.")] = 1,
-    workers: Annotated[int, typer.Option(min=1, help="Simulating processes.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Processes that simulate patients.")] = 1,
     init_weights: Annotated[
         Path | None,
         typer.Option(metavar="WEIGHT", help="ONNX weights of an earlier run to start from."),
@@ -112,13 +112,13 @@ def perfusion(
     patients: Annotated[
         int,
         typer.Option(
-            min=60, help="Simulated training patients; an eighth as many more are simulated for tuning."
+            min=60, help="Simulated training patients; an eighth as many again are simulated for tuning."
         ),
     ] = 395,
     ensemble_size: Annotated[
         int, typer.Option(min=2, help="Networks in the ensemble; their spread gives the interval.")
     ] = 5,
-    epochs: Annotated[int, typer.Option(min=1, help="Most passes over the patients.")] = 60,
+    epochs: Annotated[int, typer.Option(min=1, help="Largest number of passes over the patients.")] = 60,
     seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Random seed.")] = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Patients simulated at the same time.")] = 1,
 ) -> None:
@@ -190,7 +190,7 @@ def candidates(
         Path | None,
         typer.Option(
             metavar="FOLDER",
-            help="Whole-head label maps (FreeSurfer numbers) instead of the shipped template.",
+            help="Whole-head label maps (FreeSurfer label numbers) to use instead of the shipped template.",
         ),
     ] = None,
     healthy: Annotated[int, typer.Option(min=1, max=1000, help="Simulated heads without tumour.")] = 200,

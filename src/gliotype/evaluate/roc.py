@@ -120,7 +120,9 @@ def _areas_and_covariance(labels: ArrayLike, scores: list[ArrayLike]) -> tuple[F
         raise ValueError("a score is not finite: leave such patients out, and count them")
     m, n = int(positive.sum()), int((~positive).sum())
     if min(m, n) < 2:
-        raise ValueError(f"{m} positive and {n} negative patients: two of each are the least for an AUROC")
+        raise ValueError(
+            f"{m} positive and {n} negative patients: at least two of each are needed for an AUROC"
+        )
     of_all = stats.rankdata(table, axis=1)
     within_positive = stats.rankdata(table[:, positive], axis=1)
     within_negative = stats.rankdata(table[:, ~positive], axis=1)

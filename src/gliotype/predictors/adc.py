@@ -55,9 +55,10 @@ THUST_RATIO, THUST_ADC = 1.65, 1.201
 """Cut-offs of a single centre (Thust 2018, 44 non-enhancing gliomas of grade 2 and 3), ratio and 1e-3 mm2/s."""
 
 LIMITS = (
-    "The strength of the evidence is that of pooled studies; where the averages of mutants and wildtypes lie "
-    "({wildtype:.2f} and {mutant:.2f}, SD {spread:.2f}) is an assumption between those of single centres and the pool. "
-    "Codeleted mutants have a lower ADC than other mutants, and ADC differs between scanners, grades and outlines."
+    "The strength of the evidence is that of pooled studies; where the averages of wildtypes and mutants lie "
+    "({wildtype:.2f} and {mutant:.2f}, SD {spread:.2f}) is an assumption between what single centres and pooled "
+    "studies report. Codeleted mutants have a lower ADC than other mutants, and ADC differs between scanners, "
+    "grades and outlines."
 )
 
 
@@ -75,7 +76,7 @@ class AdcPredictor:
     ) -> Finding | NotApplicable:
         """Give the likelihood ratio of the tumour's ADC ratio."""
         if Sequence.ADC not in prepared.acquired_grids and prepared.adc is None:
-            return NotApplicable(self.name, "ADC missing")
+            return NotApplicable(self.name, "it needs an ADC map, or diffusion-weighted images with b-values")
         found = measurements.diffusion
         ratio = found.get("adc_ratio")
         if ratio is None:
@@ -148,7 +149,7 @@ def _notes() -> tuple[tuple[str, str], ...]:
             f"single centre: below {THUST_ADC:g} spoke for wildtype "
             "(Thust 2018, 44 non-enhancing gliomas, 83 % / 86 %)",
         ),
-        ("adc_p10", "the tenth percentile, in place of a minimum that one voxel decides"),
+        ("adc_p10", "the tenth percentile, used instead of the minimum, which one voxel can decide"),
         ("adc_white_matter", "0.7 to 0.9 in healthy adults"),
         ("adc_fluid_fraction", "cyst, necrosis and CSF, which are left out"),
         ("adc_enhancing_only", "1 where the tumour enhances and the rest of it is left out"),

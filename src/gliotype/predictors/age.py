@@ -18,8 +18,8 @@ from gliotype.study import (
 )
 
 LIMITS = (
-    "Knows nothing of the images. Fitted on patients of one hospital of whom four fifths had a glioblastoma; "
-    "among gliomas of grade 2 and 3 age separates much less."
+    "Knows nothing of the images. Fitted on patients of one hospital, of whom four fifths had a glioblastoma; "
+    "among gliomas of grade 2 and 3, age separates mutants from wildtypes much less."
 )
 
 
@@ -55,7 +55,7 @@ class AgePredictor:
                 ),
             ),
             limits=LIMITS,
-            summary=f"An age of {subject.age:g} years alone, whatever the images show.",
+            summary=f"The age of {subject.age:g} years alone, without the images.",
         )
 
     def statement(

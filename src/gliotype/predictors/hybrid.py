@@ -219,22 +219,22 @@ def _where(fractions: SaliencyFractions) -> str:
 
     Example:
         >>> _where(SaliencyFractions(0.1, 0.2, 0.3, 0.4))
-        'Of its map lie 10 % in enhancing tumour, 20 % in the rest of it, 30 % within 5 mm around, 40 % elsewhere.'
+        'Its map lies 10 % in enhancing tumour, 20 % in other tumour, 30 % within 5 mm of the tumour, 40 % elsewhere.'
     """
     inside = (
         ((fractions.non_enhancing, "in the tumour"),)
         if fractions.enhancing is None
         else (
             (fractions.enhancing, "in enhancing tumour"),
-            (fractions.non_enhancing, "in the rest of it"),
+            (fractions.non_enhancing, "in other tumour"),
         )
     )
     regions = (
         *inside,
-        (fractions.around, f"within {AROUND_MM:.0f} mm around"),
+        (fractions.around, f"within {AROUND_MM:.0f} mm of the tumour"),
         (fractions.elsewhere, "elsewhere"),
     )
-    return f"Of its map lie {', '.join(f'{100 * fraction:.0f} % {region}' for fraction, region in regions)}."
+    return f"Its map lies {', '.join(f'{100 * fraction:.0f} % {region}' for fraction, region in regions)}."
 
 
 def _summary(used: tuple[Sequence, ...], subject: Subject) -> str:

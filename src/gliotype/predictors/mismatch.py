@@ -33,9 +33,10 @@ Z95 = 1.959964
 
 LIMITS = (
     "A sign of IDH-mutant astrocytoma: its absence says little, and oligodendrogliomas seldom show it. "
-    "That other gliomas lack it rests on 40 non-enhancing ones; how many of these were wildtype is not published. "
-    "The published cut-offs belong to an image scaling that their paper's abstract does not state; ours is "
-    "that of docs/reference/measurements.md."
+    "How rare it is in other gliomas is known from 40 non-enhancing ones only; how many of these were "
+    "wildtype is not published. "
+    "The published cut-offs belong to an image scaling that their paper's abstract does not state; "
+    "Gliotype's is described in docs/reference/measurements.md."
 )
 
 SENSITIVITY = 0.29
@@ -102,7 +103,10 @@ class MismatchPredictor:
             reasons=tuple(
                 Reason(name, found.get(name), measurements.units[name], None, note)
                 for name, note in (
-                    ("mismatch_fraction", f"absent below 15, present at or above 42: {stratum.name}"),
+                    (
+                        "mismatch_fraction",
+                        f"{stratum.name}; the sign is absent below 15 %, present at or above 42 %",
+                    ),
                     ("mismatch_sign", "1 where the strict sign is present"),
                     ("flair_centre_over_rim", "below 1 where FLAIR is darker in the centre"),
                 )
@@ -163,18 +167,19 @@ def _summary(fraction: float, stratum: Stratum) -> str:
     upper = f"{high:.1f}" if stratum.others else "unbounded"
     total = sum(each.others for each in STRATA)
     return (
-        f"{fraction:.0f} % of the tumour is mismatched: the sign is {stratum.name}, likelihood ratio of IDH mutation "
-        f"{ratio:.1f} ({low:.1f} to {upper}). {stratum.others} of {total} non-enhancing gliomas other than IDH-mutant "
-        f"astrocytoma lay in this range."
+        f"{fraction:.0f} % of the tumour is mismatched: the sign is {stratum.name}, with a likelihood ratio for IDH "
+        f"mutation of {ratio:.1f} (95 % interval {low:.1f} to {upper}). "
+        f"{stratum.others} of {total} non-enhancing gliomas other than IDH-mutant "
+        f"astrocytoma were in this range."
     )
 
 
 def _obstacle(prepared: PreparedStudy, enhancing: float | None, subject: Subject) -> str | None:
     missing = [s.word for s in (Sequence.T2, Sequence.FLAIR) if s not in prepared.images]
     if missing:
-        return f"{' and '.join(missing)} missing"
+        return f"it needs both T2 and FLAIR; {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
     if subject.age is not None and subject.age < ADULT:
-        return "under 18 years the sign also occurs in tumours of childhood"
+        return "the patient is under 18, and the sign also occurs in tumours of childhood"
     if enhancing is not None and enhancing > MOST_ENHANCING_PERCENT:
         return f"{enhancing:.0f} % of the tumour enhances, and the sign is for non-enhancing tumours"
     return None
@@ -185,5 +190,5 @@ def _limits(enhancing: float | None, subject: Subject) -> str:
     if enhancing is None:
         limits += " Whether the tumour enhances is not known; the sign is for non-enhancing tumours."
     if subject.age is not None and subject.age < YOUNG:
-        limits += " Under 25 years other tumours show the sign, too."
+        limits += " Under 25 years, other tumours show the sign, too."
     return limits

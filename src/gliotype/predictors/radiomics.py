@@ -47,7 +47,7 @@ ENHANCING, NOT_ENHANCING = "T1c enhancing", "T1c not enhancing"
 
 LIMITS = (
     "Fitted on one hospital's patients, of whom four fifths had a glioblastoma, with the usual errors of a found "
-    "outline added; a larger error of the outline is an error of these numbers."
+    "outline added; a larger error of the outline makes these numbers wrong."
 )
 
 
@@ -152,7 +152,7 @@ def _limits(answer: Answer) -> str:
     if not answer.beyond:
         return LIMITS
     names = ", ".join(answer.beyond)
-    return f"{LIMITS} Outside the range of the training patients, and counted as its edge: {names}."
+    return f"{LIMITS} Outside the range of the training patients, and therefore limited to it: {names}."
 
 
 def _summary(model: LogisticModel, used: list[str]) -> str:
@@ -162,6 +162,6 @@ def _summary(model: LogisticModel, used: list[str]) -> str:
     parts = ", ".join(words[part] for part in used)
     sentence = (
         f"{parts[0].upper()}{parts[1:]} together "
-        f"(cross-validated AUROC {value:.2f}, {low:.2f} to {high:.2f}, n = {model.patients})"
+        f"(cross-validated AUROC {value:.2f}, 95 % interval {low:.2f} to {high:.2f}, n = {model.patients})"
     )
     return f"{sentence}; without {', '.join(missing)}." if missing else f"{sentence}."

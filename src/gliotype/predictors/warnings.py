@@ -12,12 +12,12 @@ def subject_warnings(subject: Subject) -> tuple[str, ...]:
         >>> subject_warnings(Subject("a", age=44))
         ()
         >>> subject_warnings(Subject("b", age=22))
-        ('the patient is under 25: other tumours of the young show the T2-FLAIR mismatch, too',)
+        ('The patient is under 25: other tumours of young patients show the T2-FLAIR mismatch, too.',)
     """
     if subject.age is None:
-        return ("the age is not known: it is among the strongest predictors of IDH mutation",)
+        return ("The age is not known: it is among the strongest predictors of IDH mutation.",)
     if subject.age < 18:
-        return ("the patient is under 18: all methods are for adults with diffuse glioma",)
+        return ("The patient is under 18: all methods are for adults with diffuse glioma.",)
     if subject.age < 25:
-        return ("the patient is under 25: other tumours of the young show the T2-FLAIR mismatch, too",)
+        return ("The patient is under 25: other tumours of young patients show the T2-FLAIR mismatch, too.",)
     return ()

@@ -63,7 +63,7 @@ def brain_of(
     mask = support if support is not None else find_brain(images, mni_from_world)
     agreement = dice(*(np.asarray(brain.array, dtype=np.bool_) for brain in (mask, expected)))
     if support is None and agreement < LEAST_AGREEMENT:
-        note = f"the brain was not found (overlap with the atlas {agreement:.2f}): the atlas's brain is used instead"
+        note = f"The brain was not found (overlap with the atlas {agreement:.2f}): the atlas's brain is used instead."
         return FoundBrain(atlas_brain(images, mni_from_world), agreement, (note,))
     return FoundBrain(mask, agreement)
 

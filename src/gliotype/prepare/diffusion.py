@@ -58,7 +58,7 @@ def adc_map(image: Image, brain: Volume, mni_from_prepared: Matrix, adc_from_pre
     white, fluid, inside = _tissues(acquired, brain, mni_from_prepared, adc_from_prepared)
     measured = values > 0
     if int((white & measured).sum()) < _FEWEST:
-        raise InputError(f"{image.source} shows too little of the white matter to find out its unit")
+        raise InputError(f"{image.source} shows too little white matter to tell its unit")
     level = float(np.median(values[white & measured]))
     scale = decimal_scale(level)
     if scale is None:
@@ -69,14 +69,14 @@ def adc_map(image: Image, brain: Volume, mni_from_prepared: Matrix, adc_from_pre
     if wet is not None and wet < LEAST_FLUID_OVER_WHITE * level:
         raise InputError(
             f"{image.source} is not an ADC map: its fluid spaces are {wet / level:.2f} times as bright as white "
-            "matter, where ADC has 2 to 4 (a map of anisotropy, or an exponential one?)"
+            "matter, where those of an ADC map are 2 to 4 times as bright (a map of anisotropy, or an exponential one?)"
         )
     brightest = float(np.percentile(adc[inside & measured], 98)) / level
     low, high = BRIGHTEST_OVER_WHITE
     if not low <= brightest <= high:
         raise InputError(
             f"{image.source} is not an ADC map: the brightest voxels of the brain have {brightest:.1f} times the "
-            "value of white matter, where fluid has about 4 (a diffusion-weighted image?)"
+            "value of white matter, where fluid in an ADC map has about 4 times (a diffusion-weighted image?)"
         )
     return acquired.with_array(adc)
 

@@ -109,7 +109,7 @@ def _times(image: Image) -> Floats:
     frames = image.volume.array.shape[3] if image.volume.array.ndim == 4 else 1
     if frames < FEWEST_FRAMES:
         raise InputError(
-            f"{image.source} has {frames} time point{'s' * (frames != 1)}, where {FEWEST_FRAMES} are the least"
+            f"{image.source} has {frames} time point{'s' * (frames != 1)}, where {FEWEST_FRAMES} are needed"
         )
     times = image.acquisition.frame_times_s
     if times is None or len(times) != frames:
@@ -191,7 +191,7 @@ def _remarks(moved: Floats, lost: float, voxel_mm: float) -> tuple[str, ...]:
     largest = float(moved.max())
     if largest <= voxel_mm / 2:
         return ()
-    left = f"; {100 * lost:.0f} % of its brain left the slices and counts no more" if lost >= 0.005 else ""
+    left = f"; {100 * lost:.0f} % of the brain left the slices and is not counted" if lost >= 0.005 else ""
     return (
         f"The head moved by up to {largest:.1f} mm during the DSC series: its frames were aligned{left}.",
     )

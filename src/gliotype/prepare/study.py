@@ -214,7 +214,7 @@ def _align(views: Mapping[Sequence, _View], reference: Sequence) -> _Alignments:
         if not found.quality_issues:
             trusted.append(sequence)
         quality |= _numbers(found, f"{sequence} to {reference}")
-        stays = "it stays where its header has it, " if keep_header else ""
+        stays = "it stays where its header places it; " if keep_header else ""
         warnings += _doubtful(found, f"{sequence.word} to {reference.word}", stays)
     pairs = [
         Pair(views[s].side, _template(s, views[s].stripped), None if s is reference else matrices[s])
@@ -245,7 +245,7 @@ def _numbers(found: Alignment, name: str) -> dict[str, float]:
 def _doubtful(found: Alignment, name: str, stays: str = "") -> Iterator[str]:
     if found.quality_issues:
         quality_issues = "; ".join(found.quality_issues)
-        yield f"the registration of {name} is doubtful ({quality_issues}): {stays}look at the pictures"
+        yield f"The registration of {name} is doubtful ({quality_issues}): {stays}look at the pictures."
 
 
 @cache

@@ -168,7 +168,7 @@ def _usable(candidate: Candidate) -> Candidate:
     if sequence is Sequence.DSC and frames == 1:
         return candidate.dismissed("Not used: a single image, where DSC perfusion is a time series.")
     if sequence is not Sequence.DSC and frames > 1 and (sequence or candidate.identity.open):
-        return candidate.dismissed(f"Not used: it has {frames} time points, where one image is due.")
+        return candidate.dismissed(f"Not used: it has {frames} time points, where one image is expected.")
     return candidate
 
 
@@ -226,9 +226,13 @@ def _named(sequence: Sequence, path: Path, source: Path | None, stack: ExitStack
     chosen = fitting[0] if fitting else candidates[0]
     frames = chosen.series.info.frames
     if (frames > 1) != (sequence is Sequence.DSC):
-        due = "a time series is due" if sequence is Sequence.DSC else "one 3D image is due: extract one"
+        due = (
+            "a time series is expected"
+            if sequence is Sequence.DSC
+            else "one 3D image is expected: extract one"
+        )
         if sequence is Sequence.ADC:
-            due = f"an ADC map is due, or diffusion-weighted images with b-values: {NEEDED}"
+            due = f"an ADC map is expected, or diffusion-weighted images with b-values: {NEEDED}"
         raise InputError(f"{path} holds {frames} time point{'s' * (frames > 1)} where {due}")
     identity = Identity(sequence, 1.0, "Named by the caller.")
     return Candidate(chosen.series, identity), chosen.series.load()
@@ -293,7 +297,7 @@ def _age_remark(examinations: list[Examination]) -> list[str]:
     if known is None or not known.age_from_dates:
         return []
     return [
-        f"The age ({known.age:.1f} years) was reckoned from the dates of birth and examination in the headers, which "
+        f"The age ({known.age:.1f} years) was calculated from the dates of birth and examination in the headers, which "
         "anonymisers change: give it with --age."
     ]
 
@@ -349,12 +353,12 @@ def _remarks(candidate: Candidate) -> list[str]:
     remarks = [SURGERY_TOLD.format(surgery)] if surgery else []
     if _enhanced_flair(candidate):
         remarks.append(
-            f"{series.source}: the FLAIR was acquired after contrast; its brightness may come from the agent."
+            f"{series.source}: the FLAIR was acquired after contrast; its brightness may come from the contrast agent."
         )
     elif identity.sequence is Sequence.FLAIR and info.uncounted:
         remarks.append(
             f"{series.source}: the FLAIR may have been acquired after contrast ({info.uncounted}); "
-            "its brightness may come from the agent."
+            "its brightness may come from the contrast agent."
         )
     if identity.sequence in STRUCTURAL and reach_mm(series) < HEAD_MM:
         remarks.append(
@@ -363,8 +367,8 @@ def _remarks(candidate: Candidate) -> list[str]:
     if identity.sequence is not None and (identity.confidence < SURE or identity.rival is not None):
         rival = f", and may be {identity.rival.word} instead" if identity.rival else ""
         remarks.append(
-            f"{series.source} was taken for {identity.sequence.word} with confidence {identity.confidence:.2f} only"
-            f"{rival}: name the files (--t1, --t1c, --t2, --flair) if that is wrong."
+            f"{series.source} was taken for {identity.sequence.word} with a confidence of only "
+            f"{identity.confidence:.2f}{rival}: name the files (--t1, --t1c, --t2, --flair) if that is wrong."
         )
     return remarks
 

@@ -116,7 +116,7 @@ def _age_alone(findings: tuple[Finding, ...], age: float | None) -> str:
     finding = next((f for f in findings if f.method == "age" and f.probability is not None), None)
     if finding is not None and finding.probability is not None:
         return f"{percent(finding.probability)} ({words.interval_words(finding.interval)})"
-    return "not known, as no age was given" if age is None else "no opinion at this age"
+    return "not known, as no age was given" if age is None else "not estimated at this age"
 
 
 def _changes(result: Result) -> list[str]:
@@ -178,7 +178,7 @@ def _further_evidence(result: Result) -> list[str]:
     names = [each.word for each in DECISIVE if each not in result.study.chosen]
     if result.subject.age is None:
         names.append("age")
-    return [f"Not given, and would add evidence: {', '.join(names)}."] if names else []
+    return [f"Not given, but would add evidence: {', '.join(names)}."] if names else []
 
 
 def _missing(result: Result) -> list[str]:

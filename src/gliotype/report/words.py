@@ -121,13 +121,14 @@ def method_words(name: str) -> str:
 
 
 def label_words(name: str) -> str:
-    """Split the name of a measurement or method into words.
+    """Split the name of a measurement or method into words, and write sequences as readers do.
 
     Example:
-        >>> label_words("Maximum3DDiameter"), label_words("t1c_p95_over_ring")
-        ('Maximum 3D Diameter', 't1c p95 over ring')
+        >>> label_words("Maximum3DDiameter"), label_words("T1C_p95_over_ring")
+        ('Maximum 3D Diameter', 'T1c p95 over ring')
     """
-    return re.sub(r"_|(?<=[a-z])(?=[A-Z0-9])(?<=[a-z]{3})|(?<=\dD)(?=[A-Z])", " ", name)
+    words = re.sub(r"_|(?<=[a-z])(?=[A-Z0-9])(?<=[a-z]{3})|(?<=\dD)(?=[A-Z])", " ", name)
+    return re.sub(r"\bT1C\b", "T1c", words)
 
 
 def without_sources(result: Result) -> Callable[[str], str]:

@@ -51,15 +51,17 @@ MIN_PEAK = 0.8
 MIN_SHARE = 0.1
 """A further component must hold this fraction of the largest one's summed probability."""
 
-NOT_TAKEN = "a faint, small or doubtful suspicion of {:.1f} ml was not taken for a tumour"
+NOT_TAKEN = "A faint, small or doubtful region of {:.1f} ml was not taken for a tumour."
 """Reported when something looked like tumour and no candidate was accepted."""
 
-NOT_FLUID_BRIGHT = "neither T2 nor FLAIR is there: without them tumours are missed, wholly or in large part"
+NOT_FLUID_BRIGHT = (
+    "The study has neither T2 nor FLAIR: without them, tumours are missed wholly or in large part."
+)
 """What is said where all `FLUID_BRIGHT` sequences are missing."""
 
 
 WHOLE_ALONE = (
-    "the mask that was given has one value: it is taken for the whole tumour, whose sub-regions are not known"
+    "The given mask has one value: it is taken for the whole tumour, whose sub-regions are not known."
 )
 """What is said of a mask without sub-regions."""
 
@@ -256,7 +258,7 @@ def select_candidates(candidates: TumourCandidates, model: CandidateModel) -> Se
         return Selection(nothing, (NOT_TAKEN.format(candidates.largest_ml),) if candidates.largest_ml else ())
     largest = max(c.mass for c in accepted)
     selected = [c.number for c in accepted if c.mass >= MIN_SHARE * largest]
-    warnings = (f"the tumour has {len(selected)} separate parts",) if len(selected) > 1 else ()
+    warnings = (f"The tumour has {len(selected)} separate parts.",) if len(selected) > 1 else ()
     return Selection(np.isin(candidates.parts, selected), warnings)
 
 

@@ -181,12 +181,12 @@ def test_a_slice_without_orientation_says_so(tmp_path: Path) -> None:
     assert any("its orientation is missing" in one.reason for one in study.images)
 
 
-def test_the_age_is_reckoned_from_dates_with_a_warning(tmp_path: Path) -> None:
+def test_the_age_is_calculated_from_dates_with_a_warning(tmp_path: Path) -> None:
     headers = PROTOCOLS["T2"] | {"PatientAge": "", "PatientBirthDate": "19560314", "StudyDate": "20190304"}
     write_dicom_series(image(1), tmp_path, **headers)
     study = read(tmp_path)
     assert study.subject.age == age_between("19560314", "20190304") == 62.97
-    assert any("reckoned from the dates" in warning for warning in study.warnings)
+    assert any("calculated from the dates" in warning for warning in study.warnings)
 
 
 @pytest.mark.filterwarnings("ignore:Invalid value for VR AS")
@@ -307,4 +307,4 @@ def test_a_sidecar_tells_the_age(
     (tmp_path / "T2.json").write_text(json.dumps(sidecar))
     study = read(tmp_path)
     assert study.subject.age == age
-    assert any("reckoned from the dates" in warning for warning in study.warnings) is warned
+    assert any("calculated from the dates" in warning for warning in study.warnings) is warned

@@ -32,7 +32,7 @@ def voxels_with_signal(signal: Signals, brain: Mask) -> Mask | str:
     """
     frames = signal.shape[1]
     if frames < FEWEST_FRAMES:
-        return f"The DSC series has {frames} frames where {FEWEST_FRAMES} are the least: perfusion was not measured."
+        return f"The DSC series has {frames} frames, where {FEWEST_FRAMES} are needed: perfusion was not measured."
     there = (signal > 0) & np.isfinite(signal)
     empty = there[brain].sum(axis=0) <= EMPTY * brain.sum()
     if empty.any():

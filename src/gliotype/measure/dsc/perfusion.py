@@ -74,7 +74,7 @@ def _of_coverage(coverage: float | None) -> tuple[str, ...]:
     if coverage == 0:
         return ("The tumour lies outside the DSC series: its perfusion was not measured.",)
     return (
-        f"Only {coverage:.0f} % of the tumour lie within the DSC series: perfusion is that of this part.",
+        f"Only {coverage:.0f} % of the tumour lies within the DSC series: perfusion is that of this part.",
     )
 
 

@@ -15,7 +15,7 @@ SHORT_BASELINE = 5
 FEW_FRAMES = 30
 SLOW_S = 2.5
 LITTLE_WHITE = 100
-"""Voxels of white matter below which relative values are called unsure."""
+"""Voxels of white matter below which relative values are called uncertain."""
 
 MANY_SATURATED = 0.2
 """Fraction of the highest voxels at the noise floor at or above which arteries are called saturated."""
@@ -69,11 +69,11 @@ def _of_series(times_s: Floats, bolus: Bolus, brain: Floats, *, spin_echo: bool)
         f"The DSC baseline has {baseline} frames, fewer than {SHORT_BASELINE}: all perfusion values are noisier.": (
             baseline < SHORT_BASELINE
         ),
-        "The DSC series ends within the first pass: blood volume and leakage are unsure, and recovery is not known.": (
+        "The DSC series ends within the first pass: blood volume and leakage are uncertain, recovery is unknown.": (
             brain[-1] > UNRECOVERED * brain[bolus.peak] or bolus.end == times_s.size - 1
         ),
-        f"The DSC series ends {after:.0f} s after the first pass: leakage is unsure.": 0 < after < 15,
-        "The DSC series is a spin-echo series: it sees capillaries, and hardly the arteries.": spin_echo,
+        f"The DSC series ends {after:.0f} s after the first pass: leakage is uncertain.": 0 < after < 15,
+        "The DSC series is a spin-echo series: it is sensitive to capillaries, and hardly to arteries.": spin_echo,
     }
     return tuple(sentence for sentence, holds in said.items() if holds)
 
@@ -81,7 +81,7 @@ def _of_series(times_s: Floats, bolus: Bolus, brain: Floats, *, spin_echo: bool)
 def _of_arteries(arteries: Arteries, brain: Floats) -> tuple[str, ...]:
     height = float(arteries.input.delta_r2.max() / brain.max())
     said = {
-        f"{100 * arteries.saturated:.0f} % of the arterial voxels fall to the noise floor: the input is cut off.": (
+        f"{100 * arteries.saturated:.0f} % of arterial voxels reach the noise floor: the arterial input is cut off.": (
             arteries.saturated >= MANY_SATURATED
         ),
         f"The arterial input is only {height:.1f} times as high as the brain's mean curve: it holds much tissue.": (
@@ -96,7 +96,7 @@ def _of_regions(numbers: Mapping[str, float | None]) -> tuple[str, ...]:
     recovery, k2 = (_or_nan(numbers[name]) for name in ("enhancing_psr", "enhancing_k2"))
     said = {
         f"Normal-appearing white matter has {white:.0f} DSC voxels, fewer than {LITTLE_WHITE}: "
-        "relative perfusion values are unsure or missing.": white < LITTLE_WHITE,
+        "relative perfusion values are uncertain or missing.": white < LITTLE_WHITE,
         "Enhancing tumour recovers above its baseline: leaked contrast agent shortens T1, as it does without "
         "a preload or at a high flip angle; blood volume is corrected for it.": (
             recovery > OVERSHOOT and k2 > 0

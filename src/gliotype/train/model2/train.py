@@ -83,8 +83,8 @@ def hold_out(mutant: Sequence[bool], seed: int) -> tuple[list[int], list[int]]:
     classes = [np.flatnonzero(np.array(mutant) == status) for status in (True, False)]
     if min(map(len, classes)) < 4:
         raise InputError(
-            f"the cohort has {len(classes[0])} mutant and {len(classes[1])} wildtype patients: four of each are the "
-            "least, two for training and two for tuning, so add patients"
+            f"the cohort has {len(classes[0])} mutant and {len(classes[1])} wildtype patients: at least four of each "
+            "are needed, two for training and two for tuning, so add patients"
         )
     rng = np.random.default_rng(seed)
     held = [rng.choice(each, max(2, round(TUNING_SHARE * len(each))), replace=False) for each in classes]
