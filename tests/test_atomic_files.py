@@ -120,7 +120,7 @@ def test_a_full_disk_leaves_nothing(result: Result, tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_result_is_written_whole(result: Result, tmp_path: Path) -> None:
+def test_a_result_is_written_atomically(result: Result, tmp_path: Path) -> None:
     (tmp_path / "saliency.nii.gz").write_text("of another patient")
     files = write_result(result, tmp_path)
     assert files[-1].name == "prediction.json"

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 Floats = NDArray[np.float64]
 
 AROUND_S = 1.5
-"""Arrival and trough reach this far before and after their moment."""
+"""Arrival and trough extend this far before and after their time."""
 
 
 class Phase(StrEnum):

@@ -76,7 +76,7 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
         find_brain,
     )
     dsc, remarks = _dsc(study, prepared.brain, aligned)
-    adc, doubts = _adc(study, prepared.brain, aligned)
+    adc, adc_warnings = _adc(study, prepared.brain, aligned)
     return replace(
         prepared,
         acquired_from_prepared=aligned.acquired_from_reference,
@@ -85,7 +85,7 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
         quality={**aligned.quality, **prepared.quality},
         dsc=dsc,
         adc=adc,
-        warnings=(*aligned.warnings, *prepared.warnings, *remarks, *doubts),
+        warnings=(*aligned.warnings, *prepared.warnings, *remarks, *adc_warnings),
     )
 
 

@@ -121,7 +121,7 @@ def smooth_pattern(volume: Volume) -> Volume:
     return volume.with_array(np.round(pattern).astype(np.float32))
 
 
-def test_gantry_tilt_is_straightened(tmp_path: Path) -> None:
+def test_gantry_tilt_is_resampled(tmp_path: Path) -> None:
     affine = np.diag([2.0, 2.0, 5.0, 1.0])
     affine[:3, 3] = (-60, -70, -40)
     affine[1, 2] = 1.5

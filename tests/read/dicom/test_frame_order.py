@@ -34,7 +34,7 @@ SOURCES: dict[str, Entries] = {
 
 
 def series(entries: Entries, lost: set[tuple[int, int]] | None = None) -> list[list[Frame]]:
-    """Frames by slice, shuffled; the row count stands for the moment at which each was acquired."""
+    """Frames by slice, shuffled; the row count stands for the time at which each was acquired."""
     found = Found(Path("x"), "perf/x", Format.DICOM)
     places = []
     for k in range(SLICES):

@@ -93,7 +93,7 @@ def test_slope_and_intercept_are_applied(small: Volume, tmp_path: Path) -> None:
     np.testing.assert_allclose(found.array, small.array * 0.5 + 3.0)
 
 
-def test_a_skewed_affine_is_straightened(small: Volume, tmp_path: Path) -> None:
+def test_a_skewed_affine_is_resampled(small: Volume, tmp_path: Path) -> None:
     skewed = small.affine.copy()
     skewed[:3, 2] += 0.2 * skewed[:3, 0]
     save(Volume(small.array, skewed), tmp_path / "T1.nii.gz", qform=0)

@@ -60,7 +60,7 @@ def is_repeated(places: Places) -> bool:
 
 
 def match_frames(places: Places, source: str) -> tuple[list[tuple[Frame, ...]], str]:
-    """Put the frames of a time series in order, the same moment at the same index in every slice.
+    """Put the frames of a time series in order, the same time at the same index in every slice.
 
     What was sent twice counts once. Frames are distinguished by their temporal position, else by the acquisition
     number, else by clock or trigger time; the first of these that every frame has and that differs within each
@@ -132,7 +132,7 @@ def _without_unfinished_by_number(places: Places) -> Places | None:
 
 
 def _once(place: list[Frame]) -> list[Frame]:
-    """Keep the first of frames whose moment and numbers are all the same: they were sent twice."""
+    """Keep the first of frames whose time and numbers are all the same: they were sent twice."""
     return list({order_in_time(frame): frame for frame in reversed(place)}.values())[::-1]
 
 

@@ -136,7 +136,7 @@ def _by(group: list[Header], key: Callable[[Header], Hashable]) -> list[list[Hea
 
 
 def _without_doubles(group: list[Header]) -> tuple[list[list[Header]], list[Header]]:
-    """Leave out slices that came twice: same place, same moment, same numbers, same pixels, another UID."""
+    """Leave out slices that came twice: same place, same time, same numbers, same pixels, another UID."""
     if _repeated(group) == 1:
         return [group], []
     distinct: list[Header] = []

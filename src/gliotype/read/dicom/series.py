@@ -173,5 +173,5 @@ def _load(frames: list[Frame], source: str, tr_ms: float | None, remark: str) ->
         remarks.append(f"{source}: it is stored with low values bright (MONOCHROME1) and was inverted.")
     if errors:
         remarks.append(f"{source}: {len(frames) - len(readable)} of its {len(frames)} slices cannot be read.")
-    times, doubts = frame_times(stack, source, tr_ms)
-    return Loaded(loaded.volume, (*remarks, *loaded.warnings, *doubts), times)
+    times, time_warnings = frame_times(stack, source, tr_ms)
+    return Loaded(loaded.volume, (*remarks, *loaded.warnings, *time_warnings), times)
