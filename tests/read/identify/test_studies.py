@@ -308,3 +308,13 @@ def test_a_sidecar_tells_the_age(
     study = read(tmp_path)
     assert study.subject.age == age
     assert any("calculated from the dates" in warning for warning in study.warnings) is warned
+
+
+def test_series_numbers_in_any_order_do_not_outweigh_the_agent_in_the_header(tmp_path: Path) -> None:
+    for number, sequence in enumerate(("T1C", "FLAIR", "T2", "T1"), start=1):
+        write_dicom_series(
+            image(number), tmp_path / f"series{number}", **PROTOCOLS[sequence], SeriesNumber=number
+        )
+    found = chosen(read(tmp_path))
+    assert found[Sequence.T1] == "series4"
+    assert found[Sequence.T1C] == "series1"

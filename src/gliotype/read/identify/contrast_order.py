@@ -107,6 +107,11 @@ def _by_known_order(candidate: Candidate, everyone: list[Candidate], order: Acqu
     if first is not None and before and max(before) > order[first.series]:
         return candidate
     if first is not None and position >= order[first.series]:
+        if _agent_distinguishes(series, first.series) and _number_alone_says(
+            candidate, first, everyone, order
+        ):
+            clause = "the header of the T1c names a contrast agent, and its own does not"
+            return _renamed(candidate, Sequence.T1, identity.confidence, clause)
         word = "the T1c" if first.identity.sequence is Sequence.T1C else "the DSC series"
         clause = f"it was acquired after {word} began, so that contrast had been given"
         return _renamed(candidate, Sequence.T1C, 0.95 * identity.confidence, clause)
@@ -116,6 +121,26 @@ def _by_known_order(candidate: Candidate, everyone: list[Candidate], order: Acqu
     if first is not None and first.identity.sequence is Sequence.T1C:
         return _renamed(candidate, Sequence.T1, 1.15 * identity.confidence, "it was acquired before the T1c")
     return candidate
+
+
+def _number_alone_says(
+    candidate: Candidate, t1c: Candidate, everyone: list[Candidate], order: AcquisitionOrder
+) -> bool:
+    """Tell whether only a series number puts an image after the T1c, with no T1 before that."""
+    numbered = bool(candidate.series.acquired) and order[candidate.series] == candidate.series.acquired[0]
+    earlier = any(
+        c.identity.sequence is Sequence.T1 and c.series in order and order[c.series] < order[t1c.series]
+        for c in everyone
+    )
+    return numbered and not earlier
+
+
+def _agent_distinguishes(series: Series, t1c: Series) -> bool:
+    """Tell whether the header of a T1c names an agent and that of a series does not.
+
+    A series number is not the scanner's clock: alone, with no T1 before the T1c, it does not outweigh the agent.
+    """
+    return t1c.info.acquisition.contrast is True and series.info.acquisition.contrast is None
 
 
 def _by_voxels(
