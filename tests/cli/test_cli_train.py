@@ -36,7 +36,7 @@ def test_without_torch_it_says_what_to_install(
 ) -> None:
     monkeypatch.setattr(sys, "meta_path", [NoTorch(), *sys.meta_path])
     for name in list(sys.modules):
-        if name == "torch" or name.startswith(("gliotype.train", "gliotype.networks")):
+        if name == "torch" or name.startswith(("gliotype.train", "gliotype.networks", "gliotype.experiment")):
             monkeypatch.delitem(sys.modules, name)
     error = run(*command, "-o", str(tmp_path / "run"))
     assert isinstance(error, UsageError)

@@ -36,7 +36,13 @@ def start(script: str, *arguments: object, home: Path | None = None) -> subproce
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=_as_from_a_terminal,
     )
+
+
+def _as_from_a_terminal() -> None:
+    """Let SIGHUP end the child, also where the tests themselves run under nohup."""
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 def contents(folder: Path) -> dict[str, bytes]:
