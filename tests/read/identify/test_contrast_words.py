@@ -55,6 +55,8 @@ GIVEN = (
     "T1 contrast enhanced",
     "CE-T1",
     "T1 增强",
+    "Т1 с контрастом",
+    "T1 late post",
     "T1 造影",
     "Gd T1",
     "T1 tra Gd",

@@ -86,6 +86,7 @@ def _split(text: str) -> list[str]:
 def _folded(text: str) -> str:
     """Replace accents and the words of other scripts that scanners write."""
     text = "".join(c.lower() if "А" <= c <= "Я" else c for c in text)
+    text = re.sub(r"т(?=[12])", "t", text)
     for foreign, word in _TRANSLATED.items():
         text = text.replace(foreign, word)
     decomposed = unicodedata.normalize("NFKD", text)

@@ -140,7 +140,7 @@ _NEUTRAL_WORDS = (
     "recon reformat bet stripped registered reg coreg resampled and the of with orig original raw prop "
     "propeller blade multivane irm rm rmn mrt se2d1 tse2d1 uni den t1 t2 t1w t2w t1wi t2wi flair tirm dark "
     "fluid pd mprage mp2rage spgr fspgr bravo vibe lava thrive adc dwi dti dsc perf ep2d epi map maps swi gd "
-    "gad gado km ce post pre c contrast iv supp suppressed sup hf tesla 3t 15t volume vol in opp phase "
+    "gad gado km ce post pre c contrast late delayed iv supp suppressed sup hf tesla 3t 15t volume vol in opp phase "
 )
 NEUTRAL = frozenset(_NEUTRAL_WORDS.split())
 """Words that occur among the informative ones in descriptions and say nothing by themselves."""
