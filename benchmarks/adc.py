@@ -22,6 +22,7 @@ from pathlib import Path
 import numpy as np
 
 from gliotype.evaluate.roc import auroc
+from gliotype.findings import Finding
 from gliotype.measure import DIFFUSION_UNITS, diffusion
 from gliotype.predictors.adc import AdcPredictor
 from gliotype.prepare.diffusion import adc_map
@@ -34,7 +35,7 @@ from gliotype.simulate.diffusion import SimulatedAdc, adc_series
 from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.simulate.patient import DigitalPatient, draw_patient
-from gliotype.study import Finding, Image, Measurements, PreparedStudy, Sequence, Subject, Tumour
+from gliotype.study import Image, Measurements, PreparedStudy, Sequence, Subject, Tumour
 from gliotype.volume import Volume
 
 SPACING_MM = 2.5

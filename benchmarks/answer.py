@@ -20,7 +20,7 @@ from gliotype.evaluate.calibration import brier, calibration_line
 from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.predictors.logistic import LogisticModel
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE
-from gliotype.study import Call
+from gliotype.result import Call
 from gliotype.train.answer.records import read_record
 from gliotype.train.answer.train import LeftOut, leave_one_out
 

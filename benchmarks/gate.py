@@ -28,6 +28,7 @@ from gliotype.answer.statements import collect_statements
 from gliotype.atlas import atlas
 from gliotype.measure import measure
 from gliotype.prepare import prepare_registered
+from gliotype.result import Call
 from gliotype.segment import find_brain, segment
 from gliotype.simulate.cohort.patient_record import AnatomyLibrary
 from gliotype.simulate.head.template import template_anatomy
@@ -36,7 +37,7 @@ from gliotype.simulate.lesion.glioma import GliomaType, TumourMap
 from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
 from gliotype.simulate.scanner import draw_protocol
 from gliotype.simulate.tissue import PARENCHYMA, Tissue, draw_parameters
-from gliotype.study import STRUCTURAL, Call, Image, Label, Sequence, Study, Subject, Tumour
+from gliotype.study import STRUCTURAL, Image, Label, Sequence, Study, Subject, Tumour
 from gliotype.volume import Grid, Volume
 
 SIMULATED_MM = 1.5

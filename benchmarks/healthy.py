@@ -23,9 +23,10 @@ import numpy as np
 import gliotype
 from gliotype.atlas import atlas
 from gliotype.errors import GliotypeError
+from gliotype.result import Call
 from gliotype.simulate.cohort.raw_study import NAMES, raw_patient, write_raw_study
 from gliotype.simulate.lesion.distractors import Distractor
-from gliotype.study import STRUCTURAL, Call, Sequence
+from gliotype.study import STRUCTURAL, Sequence
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ from gliotype.masks import dice
 from gliotype.predictors.hybrid import compute_contributions
 from gliotype.predictors.slices import numbers_of, slices_of
 from gliotype.prepare import to_acquired
-from gliotype.study import Call, Label, Sequence, Subject
+from gliotype.result import Call
+from gliotype.study import Label, Sequence, Subject
 
 BRATS_IDH = {"00006": 0, "01476": 1, "01478": 1, "01479": 1, "01480": 0}
 BRATS_PATIENT = {

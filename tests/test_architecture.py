@@ -18,7 +18,7 @@ FLOORS = (
     {"_version", "errors", "text"},
     {"volume", "weights", "temporary", "paths", "tables", "seeds"},
     {"masks", "atomic_files", "runtime", "plotting"},
-    {"dsc", "study"},
+    {"dsc", "study", "findings", "result"},
     {"atlas"},
     {"read", "prepare", "segment", "measure", "report"},
     {"predictors", "explain"},

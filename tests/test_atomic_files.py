@@ -11,7 +11,8 @@ import pytest
 from gliotype.atomic_files import atomic_write, atomic_write_set, check_writable, write_text
 from gliotype.errors import OutputError
 from gliotype.report import OUTPUTS, write_result
-from gliotype.study import Result, Sequence
+from gliotype.result import Result
+from gliotype.study import Sequence
 from support.factory import make_result
 
 NAMES = ("a.txt", "b.txt", "last.txt")

@@ -19,9 +19,10 @@ import gliotype.pipeline
 import gliotype.prepare
 from gliotype.cli.main import app
 from gliotype.report import write_result
+from gliotype.result import Result
 from gliotype.simulate import demo_study
 from gliotype.simulate.cohort import write as cohort
-from gliotype.study import STRUCTURAL, Result
+from gliotype.study import STRUCTURAL
 from gliotype.train.common import manifest
 from gliotype.train.model1 import candidates
 

@@ -15,9 +15,10 @@ import gliotype
 from gliotype.errors import InputError, UsageError
 from gliotype.read import read_study
 from gliotype.report import write_result
+from gliotype.result import Call, Result
 from gliotype.simulate.cohort.raw_study import NAMES, raw_images, raw_patient, write_raw_study
 from gliotype.simulate.lesion.glioma import GliomaType
-from gliotype.study import STRUCTURAL, Call, Result, Sequence, Subject
+from gliotype.study import STRUCTURAL, Sequence, Subject
 from gliotype.volume import Volume
 from support.dicom_writer import PROTOCOLS, write_dicom_series
 

@@ -11,11 +11,13 @@ import pytest
 
 import gliotype
 from gliotype.errors import InputError
+from gliotype.findings import Finding
 from gliotype.report import write_result
+from gliotype.result import Result
 from gliotype.simulate.cohort.raw_study import NAMES, raw_images, raw_patient, write_image
 from gliotype.simulate.dsc.series import dsc_series, write_dsc
 from gliotype.simulate.lesion.glioma import GliomaType
-from gliotype.study import Finding, Result, Sequence
+from gliotype.study import Sequence
 
 SEED = 4
 

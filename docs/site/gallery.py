@@ -22,8 +22,9 @@ import gliotype
 from gliotype.evaluate.figures import draw_figures
 from gliotype.evaluate.metrics import evaluate
 from gliotype.evaluate.table import Labels, Predictions, join
+from gliotype.result import Result
 from gliotype.simulate import DemoPatient, demo_seed, demo_study
-from gliotype.study import Label, Result, Sequence
+from gliotype.study import Label, Sequence
 
 IMAGES = Path(__file__).parents[1] / "images"
 COLOURS = {Label.CORE: "#56b4e9", Label.OEDEMA: "#f0e442", Label.ENHANCING: "#e4572e"}

@@ -15,11 +15,12 @@ from gliotype._version import __version__
 if TYPE_CHECKING:
     from gliotype.pipeline import predict
     from gliotype.report import write_result
-    from gliotype.study import Result, Sequence
+    from gliotype.result import Result
+    from gliotype.study import Sequence
 
 __all__ = ["Result", "Sequence", "__version__", "predict", "write_result"]
 
-_HOMES = {"predict": "pipeline", "write_result": "report", "Result": "study", "Sequence": "study"}
+_HOMES = {"predict": "pipeline", "write_result": "report", "Result": "result", "Sequence": "study"}
 
 
 def __getattr__(name: str) -> Any:

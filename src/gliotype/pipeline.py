@@ -19,9 +19,10 @@ from gliotype.paths import as_path, paths_within
 from gliotype.predictors import DEFAULT_PREVALENCE, predict_all, subject_warnings
 from gliotype.prepare import prepare
 from gliotype.read import read_mask, read_study
+from gliotype.result import Result
 from gliotype.runtime import use_threads, weight_hashes
 from gliotype.segment import find_brain, given_tumour, segment
-from gliotype.study import Result, Sequence, Subject
+from gliotype.study import Sequence, Subject
 from gliotype.text import printable
 
 AGE_RANGE = (0.0, 120.0)

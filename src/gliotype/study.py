@@ -1,8 +1,9 @@
-"""The values that travel from stage to stage; all frozen.
+"""The values that travel from stage to stage, from the study as read to the measurements; all frozen.
 
     files -> Study -> PreparedStudy -> Tumour -> Measurements -> (Finding, ...) -> Prediction
 
-All results of one run are held in a `Result`.
+Findings and their evidence are in `gliotype.findings`; the prediction, and the `Result` that holds all values of one
+run, in `gliotype.result`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from enum import IntEnum, StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from gliotype.dsc import Attention, DscSeries, Perfusion
+from gliotype.dsc import DscSeries, Perfusion
 from gliotype.volume import Grid, Matrix, Volume
 
 
@@ -52,15 +53,6 @@ class Label(IntEnum):
     """Oedema and infiltrated tissue."""
     ENHANCING = 3
     """Enhancing tumour."""
-
-
-class Call(StrEnum):
-    """What a prediction says in one word."""
-
-    MUTANT = "mutant"
-    WILDTYPE = "wildtype"
-    INDETERMINATE = "indeterminate"
-    NO_TUMOUR = "no_tumour"
 
 
 @dataclass(frozen=True)
@@ -323,199 +315,3 @@ class Measurements:
             if name in group:
                 return group[name]
         raise KeyError(name)
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One number that moved an answer.
-
-    Attributes:
-        name: of the measurement, or ``"age"``.
-        value: as measured.
-        unit: of the value.
-        contribution: change of the log-odds of IDH mutation against the number's average in the training patients, an
-            empty map, or the average course of a phase of the bolus; None for a sign, and for a number
-            that does not enter the answer.
-        note: one short sentence for the reader.
-    """
-
-    name: str
-    value: float | None
-    unit: str
-    contribution: float | None = None
-    note: str = ""
-
-
-@dataclass(frozen=True)
-class PredictionSet:
-    """The classes that a method cannot exclude at a stated level (conformal prediction).
-
-    Attributes:
-        classes: ``"mutant"``, ``"wildtype"``, both or neither.
-        level: proportion of patients of each class whose set holds their class.
-        stratum: the patients among whom this holds.
-        patients: calibration patients of the stratum.
-        too_few: classes of which the stratum had too few calibration patients to tell; they are never excluded.
-    """
-
-    classes: tuple[str, ...]
-    level: float
-    stratum: str
-    patients: int
-    too_few: tuple[str, ...]
-
-
-@dataclass(frozen=True, eq=False)
-class Finding:
-    """One method's opinion.
-
-    Attributes:
-        method: name of the predictor.
-        probability: P(IDH-mutant), or None where the method does not give one.
-        interval: 95 % interval of the probability, or None.
-        likelihood_ratio: of IDH mutation, for a sign, or None.
-        sequences: images used.
-        reasons: numbers that moved the answer, largest first, then those without a contribution.
-        limits: one or two sentences, what the method cannot know.
-        summary: one sentence for the reader.
-        map: where in the images the reasons lie, or None.
-        attention: when in the bolus the reasons lie, or None.
-        prediction_set: which classes the method cannot exclude, or None.
-    """
-
-    method: str
-    probability: float | None
-    interval: tuple[float, float] | None = None
-    likelihood_ratio: float | None = None
-    sequences: tuple[Sequence, ...] = ()
-    reasons: tuple[Reason, ...] = ()
-    limits: str = ""
-    summary: str = ""
-    map: Volume | None = None
-    attention: Attention | None = None
-    prediction_set: PredictionSet | None = None
-
-
-@dataclass(frozen=True)
-class NotApplicable:
-    """A method that has no opinion on this study, and why."""
-
-    method: str
-    reason: str
-
-
-@dataclass(frozen=True)
-class Statement:
-    """What one method says about IDH mutation for one outline, without the prevalence.
-
-    Attributes:
-        log_likelihood_ratio: natural logarithm; positive for IDH mutation.
-        sd: its standard deviation from the method's own coefficients or ensemble.
-    """
-
-    log_likelihood_ratio: float
-    sd: float
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What one finding says about IDH mutation, without the prevalence.
-
-    Attributes:
-        method: name of the predictor; ``"age"`` for age, which counts once.
-        log_likelihood_ratio: natural logarithm, mean over the plausible outlines; positive for IDH mutation.
-        sd: its standard deviation from the method's own coefficients or ensemble.
-        weight: by which it is multiplied in the answer.
-        weight_sd: standard deviation of the weight.
-        source: where the weight comes from, one clause.
-    """
-
-    method: str
-    log_likelihood_ratio: float
-    sd: float
-    weight: float
-    weight_sd: float
-    source: str
-
-    @property
-    def contribution(self) -> float:
-        """What it adds to the log-odds of IDH mutation."""
-        return self.weight * self.log_likelihood_ratio
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """The answer.
-
-    Attributes:
-        call: the answer in one word.
-        probability: P(IDH-mutant) at `prevalence`; None when no tumour was found.
-        interval: the range of the probability over `range_sources`; not a 95 % confidence interval.
-        prevalence: the prevalence of IDH mutation among all gliomas sent to the clinic, before images and age are
-            seen, to which the probability refers.
-        explanation: one sentence, how the answer came about.
-        thresholds: probabilities at or below which the call is wildtype, and at or above which it is mutant.
-        evidence: what each finding adds to the prior log-odds, largest contribution first.
-        reasons: why the call is indeterminate, one sentence each; empty for any other call.
-        range_sources: standard deviation of the log-odds by what varies: ``"coefficients"``, ``"weights"``,
-            ``"hospital"``, ``"outline"``.
-        by_outline: probability for each plausible outline, by its name; the drawn one is ``"as drawn"``.
-        site: name of the local calibration that was applied, or None; with one, what the evidence adds is multiplied
-            by its slope, and its intercept is added.
-    """
-
-    call: Call
-    probability: float | None
-    interval: tuple[float, float] | None
-    prevalence: float
-    explanation: str
-    thresholds: tuple[float, float] = (0.2, 0.8)
-    evidence: tuple[Evidence, ...] = ()
-    reasons: tuple[str, ...] = ()
-    range_sources: Mapping[str, float] = field(default_factory=dict)
-    by_outline: Mapping[str, float] = field(default_factory=dict)
-    site: str | None = None
-
-    @property
-    def method(self) -> str | None:
-        """The finding that contributes most, or None where there is no evidence."""
-        return self.evidence[0].method if self.evidence else None
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """All values of one run; what `gliotype.predict` returns.
-
-    Attributes:
-        threads: on how many the run computed; the last digits of its numbers depend on it.
-        paths: of everything in the input. They may name the patient, so no reader is shown one.
-    """
-
-    study: Study
-    prepared: PreparedStudy
-    tumour: Tumour
-    measurements: Measurements
-    findings: tuple[Finding, ...]
-    not_applicable: tuple[NotApplicable, ...]
-    prediction: Prediction
-    warnings: tuple[str, ...]
-    seconds: Mapping[str, float]
-    versions: Mapping[str, str]
-    weights: Mapping[str, str]
-    threads: int
-    paths: tuple[str, ...] = ()
-
-    @property
-    def subject(self) -> Subject:
-        """The patient."""
-        return self.study.subject
-
-    @property
-    def call(self) -> Call:
-        """The answer in one word."""
-        return self.prediction.call
-
-    @property
-    def probability(self) -> float | None:
-        """P(IDH-mutant), or None when no tumour was found."""
-        return self.prediction.probability

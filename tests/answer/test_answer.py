@@ -15,7 +15,7 @@ from gliotype.answer.combine import SOURCES, Statements, spread, weigh
 from gliotype.answer.model import AnswerModel, Weight, answer_model
 from gliotype.answer.site import SiteCalibration
 from gliotype.predictors.conformal import ConformalThresholds
-from gliotype.study import Call
+from gliotype.result import Call
 from support.factory import make_no_tumour, make_result
 
 MODEL = AnswerModel(

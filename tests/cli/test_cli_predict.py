@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from gliotype import errors
-from gliotype.study import Call, Result, Sequence
+from gliotype.result import Call, Result
+from gliotype.study import Sequence
 from support.command_line import Run
 from support.factory import make_no_tumour, make_result
 

@@ -12,11 +12,12 @@ from conftest import oblique_affine
 from gliotype.atlas import atlas
 from gliotype.dsc import DscSeries, Perfusion, Region
 from gliotype.errors import InputError
+from gliotype.findings import Finding
 from gliotype.measure import PERFUSION_UNITS, NoPerfusion, measure, perfusion
 from gliotype.measure.acquired_grid import covered, opposite_side
 from gliotype.measure.dsc.regions import grid_of, regions_on
 from gliotype.predictors.perfusion import PerfusionPredictor
-from gliotype.study import Finding, Label, PreparedStudy, Sequence, Subject, Tumour
+from gliotype.study import Label, PreparedStudy, Sequence, Subject, Tumour
 from gliotype.volume import Grid, Volume
 from support.voxel_curves import TE_MS, fine_times, gamma_variate, signal_of
 

@@ -6,6 +6,7 @@ from math import erf, sqrt
 import numpy as np
 import pytest
 
+from gliotype.findings import Finding, NotApplicable, Statement
 from gliotype.measure import DIFFUSION_UNITS
 from gliotype.predictors.adc import (
     MIDDLE,
@@ -19,7 +20,7 @@ from gliotype.predictors.adc import (
     interval,
     likelihood_ratio,
 )
-from gliotype.study import Finding, Measurements, NotApplicable, Sequence, Statement, Subject
+from gliotype.study import Measurements, Sequence, Subject
 from support.head_phantom import head
 
 

@@ -11,9 +11,10 @@ from scipy.special import logit
 
 from gliotype import runtime
 from gliotype.errors import WeightsError
+from gliotype.findings import Finding, NotApplicable
 from gliotype.predictors.hybrid import HybridPredictor, compute_contributions, load_model
 from gliotype.predictors.slices import IMAGES, NUMBERS, numbers_of, slices_of
-from gliotype.study import Finding, NotApplicable, PreparedStudy, Sequence, Subject
+from gliotype.study import PreparedStudy, Sequence, Subject
 from gliotype.train.common.manifest import write_manifest
 from support.factory import make_result
 

@@ -3,9 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gliotype.findings import Finding, NotApplicable
 from gliotype.measure import measure
 from gliotype.predictors.mismatch import STRATA, MismatchPredictor, likelihood_ratio
-from gliotype.study import Finding, Label, NotApplicable, Sequence, Subject
+from gliotype.study import Label, Sequence, Subject
 from support.head_phantom import head
 
 MISMATCHED = {"t2": (3.0, 3.3), "flair": (1.9, 1.0)}

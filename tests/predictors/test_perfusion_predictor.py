@@ -7,6 +7,7 @@ import pytest
 
 from gliotype.dsc import Perfusion, Region
 from gliotype.explain.phases import Phase
+from gliotype.findings import Finding, NotApplicable
 from gliotype.predictors.curves import CHANNELS, POINTS, curves_of
 from gliotype.predictors.perfusion import (
     PerfusionPredictor,
@@ -18,7 +19,7 @@ from gliotype.predictors.perfusion import (
 from gliotype.simulate.dsc.protocols import find_dsc_site
 from gliotype.simulate.dsc.voxels import draw_perfusion_patient
 from gliotype.simulate.lesion.glioma import GliomaType
-from gliotype.study import Finding, Measurements, NotApplicable, Subject
+from gliotype.study import Measurements, Subject
 from support.factory import make_perfusion, make_result
 
 

@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from gliotype.errors import UsageError
+from gliotype.findings import Finding, NotApplicable
 from gliotype.measure import measure
 from gliotype.predictors import PREDICTORS, predict_all, subject_warnings
 from gliotype.predictors.radiomics import ENHANCING, NOT_ENHANCING
-from gliotype.study import Finding, Measurements, NotApplicable, Sequence, Subject, Tumour
+from gliotype.study import Measurements, Sequence, Subject, Tumour
 from support.head_phantom import head
 
 MUTANT_LIKE = {"t1c": (0.8, 0.75), "t2": (2.4, 2.9), "flair": (1.9, 1.8)}

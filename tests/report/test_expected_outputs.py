@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from gliotype.report import write_result
-from gliotype.study import Result
+from gliotype.result import Result
 from support.factory import make_no_tumour, make_result_with_perfusion
 
 LIST = Path(__file__).with_name("expected_outputs.txt")

@@ -10,7 +10,8 @@ from PIL import Image as Picture
 from gliotype.measure import mismatch, subtract_flair
 from gliotype.report.difference import draw_difference
 from gliotype.report.figures import draw_planes, look_at
-from gliotype.study import Label, Result, Sequence
+from gliotype.result import Result
+from gliotype.study import Label, Sequence
 from support.factory import make_no_tumour, make_result
 
 

@@ -10,7 +10,8 @@ import pytest
 from PIL import Image as Picture
 
 from gliotype.report.figures import AXIAL, CORONAL, SAGITTAL, Panel, Plane, draw_saliency, look_at
-from gliotype.study import Result, Sequence
+from gliotype.result import Result
+from gliotype.study import Sequence
 from gliotype.volume import Volume
 from support.factory import PREPARED, make_result
 

@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
+from gliotype.findings import Finding
 from gliotype.report.context import GROUPS
 from gliotype.report.html import render_html
 from gliotype.report.summary import summarise
-from gliotype.study import Call, Finding, Outline, Result, Sequence, Subject, Tumour
+from gliotype.result import Call, Result
+from gliotype.study import Outline, Sequence, Subject, Tumour
 from gliotype.volume import Volume
 from support.factory import PREPARED, make_no_tumour, make_result, make_result_with_perfusion
 

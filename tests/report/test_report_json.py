@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from gliotype.report.json import prediction_json
-from gliotype.study import Measurements, Result
+from gliotype.result import Result
+from gliotype.study import Measurements
 from support.factory import make_no_tumour, make_result, make_result_with_perfusion
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "reference" / "outputs.md"

@@ -11,7 +11,8 @@ from scipy import ndimage
 from conftest import oblique_affine
 from gliotype.prepare import to_acquired
 from gliotype.report.nifti import save_nifti, volumes_as_acquired
-from gliotype.study import Label, PreparedStudy, Result, Sequence, Tumour
+from gliotype.result import Result
+from gliotype.study import Label, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Volume
 from support.factory import PREPARED, make_no_tumour, make_result
 

@@ -10,7 +10,8 @@ import pytest
 from gliotype.report.html import draw_pictures
 from gliotype.report.pdf import MARGIN, render_pdf
 from gliotype.report.summary import summarise
-from gliotype.study import Call, Outline, Result, Subject
+from gliotype.result import Call, Result
+from gliotype.study import Outline, Subject
 from support.factory import make_no_tumour, make_result
 
 LONG = (

@@ -17,7 +17,7 @@ from gliotype.report import write_result
 from gliotype.report.figures import Panel, look_at
 from gliotype.report.html import render_html
 from gliotype.report.perfusion import PerfusionPage, draw_curves, draw_perfusion, phase_shares
-from gliotype.study import Result
+from gliotype.result import Result
 from support.factory import DSC, make_result, make_result_with_perfusion
 
 

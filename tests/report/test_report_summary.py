@@ -6,10 +6,12 @@ from itertools import pairwise
 import pytest
 from scipy.special import expit, logit
 
+from gliotype.findings import Evidence, Finding
 from gliotype.report.drawing import Box, Words
 from gliotype.report.summary import summarise
 from gliotype.report.waterfall import WIDTH, draw_waterfall, signed, waterfall
-from gliotype.study import Evidence, Finding, Prediction, Result, Sequence, Subject
+from gliotype.result import Prediction, Result
+from gliotype.study import Sequence, Subject
 from gliotype.text import percent
 from support.factory import make_no_tumour, make_result
 

@@ -10,19 +10,14 @@ from scipy import ndimage
 
 from conftest import oblique_affine
 from gliotype.dsc import ArterialInput, Attention, Bolus, DscSeries, Perfusion, Region, RegionCurve
+from gliotype.findings import Evidence, Finding, NotApplicable, Reason
+from gliotype.result import Call, Prediction, Result
 from gliotype.study import (
     Acquisition,
-    Call,
-    Evidence,
-    Finding,
     Image,
     Label,
     Measurements,
-    NotApplicable,
-    Prediction,
     PreparedStudy,
-    Reason,
-    Result,
     Sequence,
     Study,
     Subject,

@@ -13,7 +13,8 @@ from gliotype.answer.model import AnswerModel, Hospital, answer_model
 from gliotype.answer.site import SiteCalibration
 from gliotype.answer.statements import collect_statements
 from gliotype.predictors import DEFAULT_PREVALENCE
-from gliotype.study import Call, Measurements, Prediction, PreparedStudy, Study, Tumour
+from gliotype.result import Call, Prediction
+from gliotype.study import Measurements, PreparedStudy, Study, Tumour
 
 NO_TUMOUR = "No tumour was found, so there is nothing to predict."
 NO_EVIDENCE = "No method applies to this study, so nothing is known beyond the prevalence."

@@ -13,7 +13,7 @@ from types import MappingProxyType
 from scipy.special import expit, logit
 
 from gliotype.answer.combine import Spread
-from gliotype.study import Call
+from gliotype.result import Call
 from gliotype.text import percent
 
 WHAT_DECIDES = MappingProxyType(

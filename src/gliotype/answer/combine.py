@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gliotype.answer.model import AnswerModel, Hospital
-from gliotype.study import Evidence
+from gliotype.findings import Evidence
 
 Floats = NDArray[np.float64]
 

@@ -8,9 +8,10 @@ from dataclasses import replace
 import numpy as np
 
 from gliotype.answer.combine import Statements
+from gliotype.findings import Statement
 from gliotype.measure import measure
 from gliotype.predictors import PREDICTORS
-from gliotype.study import Measurements, PreparedStudy, Statement, Subject, Tumour
+from gliotype.study import Measurements, PreparedStudy, Subject, Tumour
 
 AS_DRAWN = "as drawn"
 """Name of the outline that is reported."""

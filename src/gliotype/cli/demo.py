@@ -13,7 +13,7 @@ from gliotype.cli.predict import run
 from gliotype.seeds import MAX_SEED
 
 if TYPE_CHECKING:
-    from gliotype.study import Result
+    from gliotype.result import Result
 
 
 def demo(

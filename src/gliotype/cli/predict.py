@@ -12,7 +12,7 @@ import typer
 from gliotype.cli.hiding import hide_paths_of
 
 if TYPE_CHECKING:
-    from gliotype.study import Result
+    from gliotype.result import Result
 
 
 class Sex(StrEnum):

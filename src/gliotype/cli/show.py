@@ -12,7 +12,7 @@ from rich.text import Text
 from gliotype.errors import UsageError
 from gliotype.report import words
 from gliotype.report.summary import Summary, summarise
-from gliotype.study import Call, Result
+from gliotype.result import Call, Result
 
 STYLES = {
     Call.MUTANT: "bold blue",

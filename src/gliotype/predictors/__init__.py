@@ -6,6 +6,7 @@ A new method is one new file with a class like `Predictor`, and one line in `PRE
 from __future__ import annotations
 
 from gliotype.errors import UsageError
+from gliotype.findings import Finding, NotApplicable
 from gliotype.predictors.adc import AdcPredictor
 from gliotype.predictors.age import AgePredictor
 from gliotype.predictors.hybrid import HybridPredictor
@@ -14,7 +15,7 @@ from gliotype.predictors.perfusion import PerfusionPredictor
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs, Predictor
 from gliotype.predictors.radiomics import RadiomicsPredictor
 from gliotype.predictors.warnings import subject_warnings
-from gliotype.study import Finding, Measurements, NotApplicable, PreparedStudy, Subject, Tumour
+from gliotype.study import Measurements, PreparedStudy, Subject, Tumour
 
 __all__ = [
     "DEFAULT_PREVALENCE",

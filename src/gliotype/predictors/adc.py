@@ -15,18 +15,9 @@ from __future__ import annotations
 from math import exp, hypot, log
 from typing import ClassVar
 
+from gliotype.findings import Finding, NotApplicable, Reason, Statement
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
-from gliotype.study import (
-    Finding,
-    Measurements,
-    NotApplicable,
-    PreparedStudy,
-    Reason,
-    Sequence,
-    Statement,
-    Subject,
-    Tumour,
-)
+from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
 
 SEPARATION = 1.0
 """Distance of the means of mutants and wildtypes in standard deviations."""

@@ -4,18 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from gliotype.findings import Finding, NotApplicable, Reason, Statement
 from gliotype.predictors.logistic import load_models
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
-from gliotype.study import (
-    Finding,
-    Measurements,
-    NotApplicable,
-    PreparedStudy,
-    Reason,
-    Statement,
-    Subject,
-    Tumour,
-)
+from gliotype.study import Measurements, PreparedStudy, Subject, Tumour
 
 LIMITS = (
     "Knows nothing of the images. Fitted on patients of one hospital, of whom four fifths had a glioblastoma; "

@@ -17,21 +17,12 @@ from scipy.special import logit
 
 from gliotype.explain import saliency_fractions
 from gliotype.explain.saliency import AROUND_MM, SaliencyFractions
+from gliotype.findings import Finding, NotApplicable, Reason, Statement
 from gliotype.predictors.ensemble import ensemble_answer, ensemble_sd
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
 from gliotype.predictors.slices import IMAGES, Slices, numbers_of, slices_of
 from gliotype.predictors.trained import Standardiser, TrainedEnsemble, load_ensemble
-from gliotype.study import (
-    Finding,
-    Measurements,
-    NotApplicable,
-    PreparedStudy,
-    Reason,
-    Sequence,
-    Statement,
-    Subject,
-    Tumour,
-)
+from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
 from gliotype.volume import Volume
 
 Floats = NDArray[np.float64]

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, logit
 
+from gliotype.findings import Statement
 from gliotype.runtime import read_weights
-from gliotype.study import Statement
 
 Floats = NDArray[np.float64]
 

@@ -13,19 +13,10 @@ from dataclasses import dataclass
 from math import exp, log, sqrt
 from typing import ClassVar
 
+from gliotype.findings import Finding, NotApplicable, Reason, Statement
 from gliotype.measure.mismatch import MOST_ENHANCING_PERCENT
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
-from gliotype.study import (
-    Finding,
-    Measurements,
-    NotApplicable,
-    PreparedStudy,
-    Reason,
-    Sequence,
-    Statement,
-    Subject,
-    Tumour,
-)
+from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
 
 ADULT = 18.0
 YOUNG = 25.0

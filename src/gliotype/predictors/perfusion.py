@@ -17,21 +17,12 @@ from scipy.special import logit
 
 from gliotype.dsc import TUMOUR_REGIONS, Attention, Bolus, Perfusion, Region
 from gliotype.explain.phases import Phase, fractions_by_phase, phases_of
+from gliotype.findings import Finding, NotApplicable, Reason, Statement
 from gliotype.predictors.curves import CHANNELS, CURVES, POINTS, TIMES_S, curves_of, lacking
 from gliotype.predictors.ensemble import NORMAL_95, ensemble_answer
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
 from gliotype.predictors.trained import TrainedEnsemble, load_ensemble
-from gliotype.study import (
-    Finding,
-    Measurements,
-    NotApplicable,
-    PreparedStudy,
-    Reason,
-    Sequence,
-    Statement,
-    Subject,
-    Tumour,
-)
+from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
 
 Floats = NDArray[np.float64]
 

@@ -5,16 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
-from gliotype.study import (
-    Finding,
-    Measurements,
-    NotApplicable,
-    PreparedStudy,
-    Sequence,
-    Statement,
-    Subject,
-    Tumour,
-)
+from gliotype.findings import Finding, NotApplicable, Statement
+from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
 
 DEFAULT_PREVALENCE = 0.3
 """Prevalence of IDH mutation to which probabilities refer unless the caller says otherwise."""

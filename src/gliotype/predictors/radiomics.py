@@ -11,22 +11,12 @@ from functools import cache
 from types import MappingProxyType
 from typing import ClassVar
 
+from gliotype.findings import Finding, NotApplicable, PredictionSet, Reason, Statement
 from gliotype.predictors.conformal import ConformalThresholds
 from gliotype.predictors.logistic import Answer, LogisticModel, load_models
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
 from gliotype.runtime import read_weights
-from gliotype.study import (
-    Finding,
-    Measurements,
-    NotApplicable,
-    PredictionSet,
-    PreparedStudy,
-    Reason,
-    Sequence,
-    Statement,
-    Subject,
-    Tumour,
-)
+from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
 
 PARTS = MappingProxyType(
     {

@@ -18,7 +18,7 @@ from gliotype.report.json import prediction_json
 from gliotype.report.nifti import PERFUSION_MAPS, perfusion_maps, save_nifti, volumes_as_acquired
 from gliotype.report.pdf import render_pdf
 from gliotype.report.summary import summarise
-from gliotype.study import Result
+from gliotype.result import Result
 
 __all__ = ["OUTPUTS", "write_result"]
 

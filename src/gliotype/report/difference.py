@@ -11,7 +11,8 @@ from PIL import Image as Picture
 from gliotype.measure import subtract_flair
 from gliotype.report.drawing import Box, Drawing, Words
 from gliotype.report.figures import AXIAL, Panel, Row, Scene, axial_panels, data_uri, section
-from gliotype.study import Result, Sequence
+from gliotype.result import Result
+from gliotype.study import Sequence
 
 GRADES = ("#8c510a", "#bf812d", "#dfc27d", "#f6e8c3", "#c7eae5", "#80cdc1", "#35978f", "#01665e")
 """From FLAIR far brighter to T2 far brighter; the sign changes in the middle."""

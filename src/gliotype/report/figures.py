@@ -21,7 +21,8 @@ from scipy import ndimage
 
 from gliotype.masks import Box, box_around
 from gliotype.report.nifti import saliency_map
-from gliotype.study import STRUCTURAL, Label, Result, Sequence
+from gliotype.result import Result
+from gliotype.study import STRUCTURAL, Label, Sequence
 from gliotype.volume import Volume
 
 MARGIN_MM = 12

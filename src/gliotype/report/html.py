@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from gliotype.findings import Finding
 from gliotype.report import words
 from gliotype.report.context import GROUPS, NOT_THIS_PATIENT
 from gliotype.report.difference import DifferencePage, draw_difference
@@ -20,7 +21,8 @@ from gliotype.report.nifti import mapped_finding
 from gliotype.report.perfusion import PerfusionPage, draw_perfusion
 from gliotype.report.summary import Summary, summarise
 from gliotype.report.waterfall import draw_waterfall
-from gliotype.study import Acquisition, Finding, Image, Measurements, Result, Sequence
+from gliotype.result import Result
+from gliotype.study import Acquisition, Image, Measurements, Sequence
 from gliotype.text import percent
 
 

@@ -14,7 +14,9 @@ from typing import Any
 import numpy as np
 
 from gliotype.dsc import Perfusion
-from gliotype.study import Evidence, Finding, Image, Result
+from gliotype.findings import Evidence, Finding
+from gliotype.result import Result
+from gliotype.study import Image
 
 SCHEMA = 1
 

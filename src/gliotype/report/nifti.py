@@ -7,8 +7,9 @@ from pathlib import Path
 import nibabel as nib
 import numpy as np
 
+from gliotype.findings import Finding
 from gliotype.prepare import to_acquired
-from gliotype.study import Finding, Result
+from gliotype.result import Result
 from gliotype.volume import Volume
 
 

@@ -16,7 +16,7 @@ from gliotype.report import words
 from gliotype.report.drawing import INK, MUTANT, SOFT, WILDTYPE_TEXT, Box, Drawing, Line
 from gliotype.report.figures import Panel, Row
 from gliotype.report.summary import Summary
-from gliotype.study import Call
+from gliotype.result import Call
 
 PAGE_WIDTH, PAGE_HEIGHT, MARGIN = 595.28, 841.89, 36.0
 WIDTH = PAGE_WIDTH - 2 * MARGIN

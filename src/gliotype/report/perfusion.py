@@ -13,7 +13,8 @@ from gliotype.dsc import Attention, DscSeries, Perfusion, Region
 from gliotype.plotting import Axes, Figure, colormaps, rc_context
 from gliotype.report import words
 from gliotype.report.figures import AXIAL, Panel, Row, Scene, coloured_panel
-from gliotype.study import PreparedStudy, Result
+from gliotype.result import Result
+from gliotype.study import PreparedStudy
 from gliotype.volume import Volume
 
 COLOURS = {

@@ -6,9 +6,11 @@ from dataclasses import dataclass
 
 from scipy.special import expit
 
+from gliotype.findings import Evidence, Finding
 from gliotype.report import words
 from gliotype.report.waterfall import Waterfall, log_odds, signed, waterfall
-from gliotype.study import Call, Evidence, Finding, Prediction, Result, Sequence
+from gliotype.result import Call, Prediction, Result
+from gliotype.study import Sequence
 from gliotype.text import percent
 
 DECISIVE = (Sequence.T1C, Sequence.FLAIR, Sequence.T2, Sequence.ADC)

@@ -18,7 +18,7 @@ from gliotype.report.drawing import (
     Line,
     Words,
 )
-from gliotype.study import Prediction
+from gliotype.result import Prediction
 from gliotype.text import percent
 
 NEGLIGIBLE = 0.005

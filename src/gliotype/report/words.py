@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from gliotype.paths import without_paths
-from gliotype.study import Call, Result
+from gliotype.result import Call, Result
 from gliotype.text import percent
 
 CALL_WORDS = {

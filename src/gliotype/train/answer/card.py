@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gliotype.evaluate.roc import auroc
-from gliotype.study import Call
+from gliotype.result import Call
 from gliotype.train.answer.records import PatientRecord
 from gliotype.train.radiomics.errors import MeasurementErrors
 

@@ -13,13 +13,14 @@ from gliotype.answer.combine import Statements
 from gliotype.answer.statements import AS_DRAWN, ask
 from gliotype.atomic_files import write_text
 from gliotype.cohorts import CohortPatient
+from gliotype.findings import Statement
 from gliotype.measure import measure
 from gliotype.predictors.age import age_statement
 from gliotype.predictors.logistic import LogisticModel
 from gliotype.prepare import prepare
 from gliotype.read import read_mask, read_study
 from gliotype.segment import find_brain, given_tumour, segment
-from gliotype.study import PreparedStudy, Statement, Subject, Tumour
+from gliotype.study import PreparedStudy, Subject, Tumour
 
 EXPERT = "expert's mask"
 """Name of the outline that an expert drew."""

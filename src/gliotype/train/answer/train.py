@@ -19,7 +19,7 @@ from gliotype.cohorts import read_cohort
 from gliotype.errors import InputError
 from gliotype.predictors.logistic import LogisticModel
 from gliotype.predictors.radiomics import PARTS
-from gliotype.study import Prediction
+from gliotype.result import Prediction
 from gliotype.train.answer.card import answer_card
 from gliotype.train.answer.records import PatientRecord, make_records
 from gliotype.train.answer.weights import PRIORS, Posterior, evidence_matrix, update_weights
