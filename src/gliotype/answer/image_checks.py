@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from nibabel.affines import apply_affine
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import ndimage
 
 from gliotype.atlas import atlas
 from gliotype.masks import box_around, dice
@@ -61,7 +61,13 @@ def explained_by_anatomy(prepared: PreparedStudy, tumour: Mask) -> float:
     tissues = [_sample(atlas.tissue(t), mni) for t in (atlas.Tissue.WHITE, atlas.Tissue.GREY)]
     design = np.column_stack([np.ones(len(mni)), *tissues])
     images = (_block_means(np.asarray(i.array, dtype=np.float32))[whole] for i in prepared.images.values())
-    return max((_explained(design, stats.rankdata(values)) for values in images), default=0.0)
+    return max((_explained(design, _ranks(values)) for values in images), default=0.0)
+
+
+def _ranks(values: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Rank values from 1; equal ones share the mean of their ranks."""
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])
 
 
 def _explained(design: NDArray[np.float64], values: NDArray[np.float64]) -> float:

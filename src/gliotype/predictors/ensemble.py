@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import stats
-from scipy.special import expit
+from scipy.special import expit, ndtri, stdtrit
 
-NORMAL_95 = float(stats.norm.ppf(0.975))
+NORMAL_95 = float(ndtri(0.975))
 
 
 def ensemble_answer(log_odds: NDArray[np.float64]) -> tuple[float, tuple[float, float]]:
@@ -46,4 +45,4 @@ def prediction_factor(members: int) -> float:
         >>> round(prediction_factor(3), 2), round(prediction_factor(5), 2)
         (4.97, 3.04)
     """
-    return float(stats.t.ppf(0.975, members - 1) * np.sqrt(1 + 1 / members))
+    return float(stdtrit(members - 1, 0.975) * np.sqrt(1 + 1 / members))

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
@@ -16,14 +17,16 @@ from gliotype.report import words
 from gliotype.report.context import GROUPS, NOT_THIS_PATIENT
 from gliotype.report.difference import DifferencePage, draw_difference
 from gliotype.report.drawing import Drawing
-from gliotype.report.figures import Row, draw_planes, draw_saliency, draw_strips, key_pictures, look_at
+from gliotype.report.figures import Row, Scene, draw_planes, draw_saliency, draw_strips, key_pictures, look_at
 from gliotype.report.nifti import mapped_finding
-from gliotype.report.perfusion import PerfusionPage, draw_perfusion
 from gliotype.report.summary import Summary, summarise
 from gliotype.report.waterfall import draw_waterfall
 from gliotype.result import Result
 from gliotype.study import Acquisition, Image, Measurements, Sequence
 from gliotype.text import percent
+
+if TYPE_CHECKING:
+    from gliotype.report.perfusion import PerfusionPage
 
 
 @dataclass(frozen=True)
@@ -85,8 +88,17 @@ def draw_pictures(result: Result, summary: Summary) -> Pictures:
         strips=draw_strips(scene),
         saliency=draw_saliency(scene),
         difference=draw_difference(result, scene, planes),
-        perfusion=draw_perfusion(result, scene),
+        perfusion=_draw_perfusion(result, scene),
     )
+
+
+def _draw_perfusion(result: Result, scene: Scene) -> PerfusionPage | None:
+    """Draw the perfusion, if there is any; only then is matplotlib loaded."""
+    if result.measurements.dsc is None:
+        return None
+    from gliotype.report.perfusion import draw_perfusion
+
+    return draw_perfusion(result, scene)
 
 
 def render_html(result: Result, summary: Summary | None = None, pictures: Pictures | None = None) -> str:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.cluster import KMeans
 
 from gliotype.dsc import ArterialInput, Bolus, Floats
 from gliotype.measure.dsc.curves import full_width, mean_curve
@@ -101,6 +100,8 @@ def given_arteries(delta_r2: Curves, signal: Curves, bolus: Bolus, *, voxels: Ma
 
 def _earliest(curves: Curves, times_s: Floats) -> Mask:
     """Cluster curves by shape and pick the clusters with the earliest centre of mass."""
+    from sklearn.cluster import KMeans  # loads for longer than a study without DSC series is measured
+
     positive = np.maximum(curves, 0)
     shapes = positive / positive.sum(axis=1, keepdims=True)
     centre = shapes @ times_s

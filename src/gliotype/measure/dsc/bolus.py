@@ -12,7 +12,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
-from scipy.stats import chi2
+from scipy.special import gammaincinv
 
 from gliotype.dsc import Bolus, Floats
 
@@ -121,7 +121,8 @@ def noise_of(signal: Signals, bolus: Bolus) -> float:
     """
     baseline = signal[:, bolus.start : bolus.arrival]
     free = baseline.shape[1] - 1
-    return float(np.sqrt(np.median(baseline.var(axis=1, ddof=1)) * free / chi2.median(free)))
+    median = 2 * gammaincinv(free / 2, 0.5)  # of the chi-square distribution
+    return float(np.sqrt(np.median(baseline.var(axis=1, ddof=1)) * free / median))
 
 
 def relative_signal(signal: Signals, bolus: Bolus) -> Signals:

@@ -18,7 +18,6 @@ from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import lfilter
 
 from gliotype.dsc import Bolus, Floats
 
@@ -127,6 +126,8 @@ def _best(projected: Curves, upper: Floats, leaked: Curves) -> tuple[Curves, Cur
 
 def _shapes(reference: Floats, times_s: Floats, variants: Variants) -> tuple[Floats, Floats]:
     """The reference and what accumulates of it, shifted, dispersed and washed out, (variants, t) each."""
+    from scipy.signal import lfilter
+
     fine = np.arange(times_s[0], times_s[-1] + _STEP_S, _STEP_S)
     vascular, leaked = [], []
     for shift, dispersion in product(variants.shifts_s, variants.dispersions_s):

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage, stats
+from scipy import ndimage
 
 from gliotype.read.identify.by_header import Identity
 from gliotype.read.identify.choose import Candidate, ranked
@@ -72,12 +72,14 @@ def appearance_of(image: Volume) -> Appearance | None:
     smooth = ndimage.gaussian_filter(array, 2.5) / (
         ndimage.gaussian_filter(inside.astype(np.float32), 2.5) + 1e-6
     )
+    from scipy.stats import skew
+
     contrast = np.clip(array / (smooth + 1e-6) - 1.0, -0.6, 0.6)[centre]
     values = array[centre] / max(float(np.median(array[centre])), 1e-6)
     return Appearance(
         bright=float(np.percentile(values, 95)),
         dark=float(np.percentile(values, 5)),
-        fluid=float(stats.skew(contrast)) if np.ptp(contrast) > 0 else 0.0,
+        fluid=float(skew(contrast)) if np.ptp(contrast) > 0 else 0.0,
     )
 
 
@@ -235,7 +237,9 @@ def correlation(first: Volume, second: Volume) -> float | None:
     tissue = (x > np.percentile(x, 10)) & (y > np.percentile(y, 10))
     if tissue.sum() < 100 or np.ptp(x[tissue]) == 0 or np.ptp(y[tissue]) == 0:
         return None
-    return float(stats.spearmanr(x[tissue], y[tissue])[0])
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(x[tissue], y[tissue])[0])
 
 
 def enhancement(before: Volume, after: Volume) -> float:
