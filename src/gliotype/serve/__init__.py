@@ -1,0 +1,1 @@
+"""Services around `predict`: a durable queue of jobs, and what fills it from outside."""
