@@ -22,7 +22,7 @@ from gliotype.evaluate.site import cross_validated, line_of, recalibrate
 from gliotype.evaluate.write import estimate_words
 from gliotype.predictors import DEFAULT_PREVALENCE
 
-LEAST, LEAST_OF_CLASS = 60, 15
+MIN_PATIENTS, MIN_OF_CLASS = 60, 15
 LEARNING = (20, 50, 100, 200)
 REPEATS = 30
 EDGE = 1e-6
@@ -48,7 +48,7 @@ def mri_gnp(tables: Path) -> list[Set]:
     for centre in sorted({row["center_code"] for row in rows}):
         found = _centre(f"MRI-GNP, {centre}", [row for row in rows if row["center_code"] == centre])
         n, mutants = len(found[1]), int(found[1].sum())
-        if n >= LEAST and min(mutants, n - mutants) >= LEAST_OF_CLASS:
+        if n >= MIN_PATIENTS and min(mutants, n - mutants) >= MIN_OF_CLASS:
             sets.append(found)
     return sets
 
@@ -67,7 +67,7 @@ def log_odds_of(probability: np.ndarray) -> np.ndarray:
 
 def learning_curve(mutant: np.ndarray, log_odds: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray] | None:
     """Slopes and Brier scores on the patients left out, of calibrations on n random ones; None with too few left."""
-    if len(mutant) < n + LEAST:
+    if len(mutant) < n + MIN_PATIENTS:
         return None
     rng = np.random.default_rng(n)
     slopes, scores = [], []

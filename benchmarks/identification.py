@@ -72,7 +72,7 @@ def main() -> None:
     print("development patients: the constants were set while looking at them")
     print_table("by header and name", named)
     print_table("by voxels alone", nameless)
-    print("\nby voxels alone, share right by confidence")
+    print("\nby voxels alone, fraction right by confidence")
     for low, high in CONFIDENCES:
         hits = [t == f for t, f, confidence in nameless if t != "mask" and low <= confidence < high]
         fraction = f"{sum(hits) / len(hits):.2f}" if hits else "-"

@@ -49,7 +49,7 @@ CHANGES: dict[str, Callable[[Runner], Mapping[str, Any]]] = {
     "threshold of 0.4": lambda run_network: {"WHOLE_THRESHOLD": 0.4},
     "threshold of 0.6": lambda run_network: {"WHOLE_THRESHOLD": 0.6},
     "every candidate is tumour": lambda run_network: {
-        "candidate_model": lambda: replace(candidate_model(), threshold=-np.inf, most_symmetry=np.inf)
+        "candidate_model": lambda: replace(candidate_model(), threshold=-np.inf, max_symmetry=np.inf)
     },
 }
 """What replaces which name in `gliotype.segment.tumour`."""

@@ -24,7 +24,7 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from gliotype.evaluate.decisions import share
+from gliotype.evaluate.decisions import proportion
 from gliotype.evaluate.roc import auroc
 from gliotype.measure.loci import loci
 from gliotype.measure.mismatch import mismatch
@@ -172,10 +172,10 @@ def checklist(rows: list[Row]) -> None:
     _discrimination("age alone", rows, lambda r: -r.age, 0.80, 0.90)
     _discrimination("T1c p95 over ring, all grades", rows, _t1c, 0.88, 0.93)
     _discrimination("T1c p95 over ring, grades 2-3", lower, _t1c, 0.0, 0.75)
-    _share("mismatch sign, non-enhancing astrocytoma", quiet, GliomaType.ASTROCYTOMA, 35, 50)
+    _fraction_between("mismatch sign, non-enhancing astrocytoma", quiet, GliomaType.ASTROCYTOMA, 35, 50)
     others = [row for row in quiet if row.type is not GliomaType.ASTROCYTOMA]
     silent = sum(row.sign != 1.0 for row in others)
-    found = share(silent, len(others)) if others else "none"
+    found = proportion(silent, len(others)) if others else "none"
     print(f"{'mismatch sign, specificity among the rest':48s} 0.97-1.00 {len(others):6d}    {found}")
     _cross_validate("age, 3 loci, sphericity, S/V (5-fold)", rows, _six_features, 0.87, 0.90)
     highest = [row for row in rows if row.grade == 4]
@@ -243,7 +243,7 @@ def _discrimination(
     )
 
 
-def _share(name: str, rows: list[Row], kind: GliomaType, low: float, high: float) -> None:
+def _fraction_between(name: str, rows: list[Row], kind: GliomaType, low: float, high: float) -> None:
     of = [row for row in rows if row.type is kind]
     seen = 100 * float(np.mean([row.sign == 1.0 for row in of])) if of else float("nan")
     planned = 100 * float(np.mean([row.planned_mismatch for row in of])) if of else float("nan")
@@ -270,7 +270,7 @@ def distributions(rows: list[Row]) -> None:
         }
         _pair(name, values[True], mutant, values[False], wildtype)
     print(
-        "\nclass                                                  n   age mean (SD)  enhancing  frontal share"
+        "\nclass                                                  n   age mean (SD)  enhancing  frontal fraction"
     )
     for kind in GliomaType:
         of = [row for row in rows if row.type is kind]

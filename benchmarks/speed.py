@@ -57,7 +57,7 @@ def network_seconds(runs: int) -> Iterator[tuple[str, list[float]]]:
     model2 = load_network("model2.onnx")
     slices = np.zeros((len(OFFSETS_MM), len(IMAGES) + 1, SIZE, SIZE), np.float32)
     work: dict[str, Callable[[], object]] = {
-        "Model 1, one look (image and mirror image)": lambda: run_network(images, brain_region),
+        "Model 1, one pass (image and mirror image)": lambda: run_network(images, brain_region),
         "Model 2, five slices": lambda: model2(slices),
     }
     for name, job in work.items():

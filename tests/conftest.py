@@ -21,7 +21,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def shared_data() -> Path:
     """Real patients and tables, where they are available; they are never part of the project."""
     if not SHARED_DATA.is_dir():
-        pytest.skip(f"real data are not at hand: no folder {SHARED_DATA.name} beside the project")
+        pytest.skip(f"real data are not at hand: no folder {SHARED_DATA.name} next to the project")
     return SHARED_DATA
 
 

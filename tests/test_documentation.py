@@ -24,7 +24,7 @@ from gliotype.measure.dsc import (
     numbers,
     warnings,
 )
-from gliotype.measure.mismatch import MIN_ASSESSED_ML, MOST_ENHANCING_PERCENT, RATIO, RIM_MM
+from gliotype.measure.mismatch import MAX_ENHANCING_PERCENT, MIN_ASSESSED_ML, RATIO, RIM_MM
 from gliotype.measure.signal import RING_VOXELS
 from gliotype.predictors import PREDICTORS, slices, trained
 from gliotype.predictors import mismatch as sign
@@ -55,13 +55,13 @@ QUOTED: dict[str, tuple[str, ...]] = {
         f"({least_ml:g} to {most_ml:g} ml)",
         f"(under {head.BRAIN_AREA_CM2:g} cm²)",
         f"look at the brain and {preparation.FOCUS_MM:g} mm around it",
-        f"similarity is below {register.LEAST_SIMILARITY_AFFINE:g}",
-        f"Dice of less than {register.LEAST_OVERLAP:g} within the field",
+        f"similarity is below {register.MIN_SIMILARITY_AFFINE:g}",
+        f"Dice of less than {register.MIN_OVERLAP:g} within the field",
         f"scaled by less than {least_scale:g}, by more than {most_scale:g}, or unevenly by more than "
-        f"{register.MOST_UNEVEN_SCALES:g}",
+        f"{register.MAX_UNEVEN_SCALES:g}",
         f"{preparation.SPACING_MM:g} mm, RAS+",
         f"within {preparation.MARGIN_MM:g} mm of the atlas's brain",
-        f"Dice of less than {brain.LEAST_AGREEMENT:g})",
+        f"Dice of less than {brain.MIN_AGREEMENT:g})",
         f"at most {brain.INWARD_MM} mm inward and {brain.OUTWARD_MM} mm outward",
         f"the {brain.INSIDE_MM} mm beneath it are brightest against the {brain.OUTSIDE_MM} mm above it",
         f"{brain.SPARE_MM:g} mm is added to be safe",
@@ -95,7 +95,7 @@ QUOTED: dict[str, tuple[str, ...]] = {
     ),
     "explanation/predictors.md": (
         f"({DEFAULT_PREVALENCE:g} unless asked otherwise)",
-        f"hardly enhances ({MOST_ENHANCING_PERCENT:g} % or less)",
+        f"hardly enhances ({MAX_ENHANCING_PERCENT:g} % or less)",
         f"Under {sign.ADULT:g} years it does not apply, under {sign.YOUNG:g} it warns",
         *(f" | {stratum.astrocytomas} | {stratum.others} | " for stratum in sign.STRATA),
     ),
@@ -105,7 +105,7 @@ QUOTED: dict[str, tuple[str, ...]] = {
         f"each over white matter, exceeds {RATIO:g}",
         f"deeper than {RIM_MM:g} mm within the tumour / median FLAIR of the outer {RIM_MM:g} mm",
         f"below {MIN_ASSESSED_ML:g} ml the numbers",
-        f"at most {MOST_ENHANCING_PERCENT:g} % of the tumour enhances",
+        f"at most {MAX_ENHANCING_PERCENT:g} % of the tumour enhances",
         f"with {numbers.FEWEST_VOXELS} voxels or more on the DSC grid",
         f"S1 is the mean over {curves.RECOVERED_S:g} s after the first pass",
         f"dR2* of the {whole(bolus.DEEPEST)} of voxels with the deepest drop",

@@ -38,7 +38,7 @@ def reading_cached(file: Path) -> Iterator[None]:
         UnpicklingError,
         zlib.error,
     ) as error:
-        raise InputError(f"the kept file {file} is damaged ({error}): delete it and run again") from error
+        raise InputError(f"the cached file {file} is damaged ({error}): delete it and run again") from error
 
 
 @contextmanager
@@ -185,7 +185,7 @@ def refuse_other_settings(
     if differing:
         raise UsageError(
             f"{folder} holds {what} with {_settings_words(found, differing)}, and this call asks for "
-            f"{_settings_words(asked, differing)}: repeat those settings to go on with it, or choose another folder"
+            f"{_settings_words(asked, differing)}: repeat those settings to resume it, or choose another folder"
         )
 
 

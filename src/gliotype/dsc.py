@@ -19,10 +19,10 @@ from gliotype.volume import Matrix, Volume
 Floats = NDArray[np.float64]
 
 
-LEAST_FRAME_S, MOST_FRAME_S = 0.2, 20.0
+MIN_FRAME_S, MAX_FRAME_S = 0.2, 20.0
 """Time between the frames of a series that can show a bolus."""
 
-LEAST_FRAME_TR = 0.8
+MIN_FRAME_TR = 0.8
 """A frame takes at least one repetition time, less what rounding takes from a clock."""
 
 FEWEST_FRAMES = 20

@@ -105,7 +105,7 @@ def read_whole(labels: Volume, grid: Grid, labels_from_grid: Matrix) -> Volume:
     if names.size == 0:
         return Volume(found, grid.affine)
 
-    def share_of(region: NDArray[np.bool_]) -> NDArray[np.float32]:
+    def fraction_of(region: NDArray[np.bool_]) -> NDArray[np.float32]:
         fraction = labels.with_array(region.astype(np.float32)).resample(grid, labels_from_grid)
         return np.where(found == 0, fraction.array, 0).astype(np.float32)
 
@@ -114,9 +114,9 @@ def read_whole(labels: Volume, grid: Grid, labels_from_grid: Matrix) -> Volume:
 
     order = np.argsort(sizes, kind="stable")
     for n in order[:-1]:
-        found[_largest(share_of(array == names[n]), count_of(int(sizes[n])))] = names[n]
+        found[_largest(fraction_of(array == names[n]), count_of(int(sizes[n])))] = names[n]
     left = max(1, count_of(int(sizes.sum())) - int((found != 0).sum()))
-    found[_largest(share_of(array != 0), left)] = names[order[-1]]
+    found[_largest(fraction_of(array != 0), left)] = names[order[-1]]
     return Volume(found, grid.affine)
 
 

@@ -175,7 +175,7 @@ def _check(
     if sex is not None and sex not in ("M", "F"):
         raise UsageError(f"sex is {sex!r}: give M or F, or leave it out")
     if not 0 < prevalence < 1:
-        raise UsageError(f"prevalence is {prevalence:g}: give a share between 0 and 1, such as 0.3")
+        raise UsageError(f"prevalence is {prevalence:g}: give a proportion between 0 and 1, such as 0.3")
     if thresholds is not None and not 0 <= thresholds[0] < thresholds[1] <= 1:
         raise UsageError(
             f"the thresholds are {thresholds[0]:g} and {thresholds[1]:g}: give two probabilities, "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 
-_MOST_SPANS = 5
+_MAX_SPANS = 5
 
 
 def spans(numbers: Iterable[int]) -> str:
@@ -26,8 +26,8 @@ def spans(numbers: Iterable[int]) -> str:
     parts: list[str] = []
     for run in runs:
         parts += [f"{run[0]}-{run[-1]}"] if len(run) > 2 else [str(number) for number in run]
-    if len(parts) > _MOST_SPANS:
-        parts = [*parts[:_MOST_SPANS], f"{len(parts) - _MOST_SPANS} more"]
+    if len(parts) > _MAX_SPANS:
+        parts = [*parts[:_MAX_SPANS], f"{len(parts) - _MAX_SPANS} more"]
     return " and ".join(filter(None, [", ".join(parts[:-1]), parts[-1]]))
 
 

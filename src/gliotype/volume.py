@@ -232,10 +232,10 @@ def _is_singular(affine: Matrix) -> bool:
     with np.errstate(all="ignore"):
         lengths = np.linalg.norm(affine[:3, :3], axis=0)
         directions = affine[:3, :3] / lengths
-        return not (np.isfinite(directions).all() and abs(np.linalg.det(directions)) >= _LEAST_SINE)
+        return not (np.isfinite(directions).all() and abs(np.linalg.det(directions)) >= _MIN_SINE)
 
 
-_LEAST_SINE = 1e-6
+_MIN_SINE = 1e-6
 """Sine of the smallest angle between an edge of a voxel and the plane of the others."""
 
 

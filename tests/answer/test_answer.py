@@ -22,7 +22,7 @@ MODEL = AnswerModel(
     weights={
         "age": Weight(0.7, 0.1, 0.7, 0.15, 4.0, "fitted"),
         "radiomics": Weight(0.6, 0.1, 0.6, 0.2, 5.0, "fitted"),
-        "perfusion": Weight(0.0, 0.0, 0.0, 0.0, 5.0, "held at 0"),
+        "perfusion": Weight(0.0, 0.0, 0.0, 0.0, 5.0, "fixed at 0"),
     },
     correlation=np.eye(3),
     hospital_slope_sd=0.3,

@@ -11,7 +11,7 @@ from scipy.special import expit, log_expit, logit
 
 from gliotype.errors import InputError
 from gliotype.evaluate.calibration import calibration
-from gliotype.evaluate.decisions import at_threshold, net_benefit, probability_of_age, share, treat_all
+from gliotype.evaluate.decisions import at_threshold, net_benefit, probability_of_age, proportion, treat_all
 from gliotype.evaluate.metrics import Metrics, average_precision, evaluate
 from gliotype.evaluate.predictive import at_prevalence
 from gliotype.evaluate.roc import Estimate, auroc, compare_aurocs
@@ -49,9 +49,9 @@ def numbers(estimate: Estimate) -> tuple[float, float, float]:
 
 def test_shares_have_wilsons_interval() -> None:
     # Newcombe (Stat Med 1998;17:857), table I, method 3.
-    assert numbers(share(81, 263)) == pytest.approx((0.3080, 0.2553, 0.3662), abs=5e-5)
-    assert numbers(share(15, 148)) == pytest.approx((0.1014, 0.0624, 0.1605), abs=5e-5)
-    assert numbers(share(0, 20)) == pytest.approx((0, 0, 0.1611), abs=5e-5)
+    assert numbers(proportion(81, 263)) == pytest.approx((0.3080, 0.2553, 0.3662), abs=5e-5)
+    assert numbers(proportion(15, 148)) == pytest.approx((0.1014, 0.0624, 0.1605), abs=5e-5)
+    assert numbers(proportion(0, 20)) == pytest.approx((0, 0, 0.1611), abs=5e-5)
 
 
 def test_decisions_at_the_cut_by_hand() -> None:
@@ -59,11 +59,11 @@ def test_decisions_at_the_cut_by_hand() -> None:
     found = at_threshold(mutant, np.array([0.9, 0.5, 0.49, 0.8, 0.1, 0.2, 0.3]), 0.5)
     counts = (found.true_positives, found.false_positives, found.true_negatives, found.false_negatives)
     assert counts == (2, 1, 3, 1)
-    assert found.accuracy == share(5, 7)
-    assert found.sensitivity == share(2, 3)
-    assert found.specificity == share(3, 4)
-    assert found.ppv == share(2, 3)
-    assert found.npv == share(3, 4)
+    assert found.accuracy == proportion(5, 7)
+    assert found.sensitivity == proportion(2, 3)
+    assert found.specificity == proportion(3, 4)
+    assert found.ppv == proportion(2, 3)
+    assert found.npv == proportion(3, 4)
 
 
 def test_without_calls_of_a_kind_there_is_no_predictive_value() -> None:
@@ -150,7 +150,7 @@ def test_reliability_bins_hold_every_patient_once(rows: list[Row]) -> None:
         inside = (score >= each.low) & ((score < each.high) | (each.high == 1))
         assert each.n == inside.sum()
         assert each.mean_probability == pytest.approx(score[inside].mean())
-        assert each.observed == share(mutant[inside].sum(), each.n)
+        assert each.observed == proportion(mutant[inside].sum(), each.n)
     assert (bins[0].low, bins[-1].high) == (0, 1)
 
 
@@ -173,10 +173,10 @@ def test_all_numbers_count_the_no_calls(rows: list[Row]) -> None:
     score[::10] = 0.3
     metrics = evaluate(patients_of(with_gaps), resamples=20)
     assert (metrics.n, metrics.no_calls, metrics.mutants) == (120, 12, mutant.sum())
-    assert metrics.coverage == share(108, 120)
+    assert metrics.coverage == proportion(108, 120)
     assert metrics.auroc == auroc(mutant, score)
     assert metrics.brier.value == pytest.approx(np.mean((mutant - score) ** 2))
-    assert metrics.prevalence == share(mutant.sum(), 120)
+    assert metrics.prevalence == proportion(mutant.sum(), 120)
 
 
 def test_age_alone_is_the_younger_the_likelier_on_those_whose_age_is_known(rows: list[Row]) -> None:

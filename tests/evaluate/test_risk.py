@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gliotype.evaluate.decisions import share
+from gliotype.evaluate.decisions import proportion
 from gliotype.evaluate.risk import risk_at, risk_by_stratum
 
 MUTANT = np.array([True, True, True, False, False, False, False])
@@ -14,8 +14,8 @@ def test_thresholds_belong_to_the_calls_and_a_no_call_is_none() -> None:
     found = risk_at(MUTANT, PROBABILITY)
     assert (found.called_mutant, found.wrong_mutant) == (2, 1)
     assert (found.called_wildtype, found.wrong_wildtype) == (2, 1)
-    assert found.coverage == share(4, 7)
-    assert found.error == share(2, 4)
+    assert found.coverage == proportion(4, 7)
+    assert found.error == proportion(2, 4)
 
 
 def test_without_a_definite_call_there_is_no_error() -> None:

@@ -293,7 +293,7 @@ def test_a_damaged_example_is_named(tmp_path: Path) -> None:
     (cached,) = tmp_path.rglob("*.npz")
     for content in (b"", cached.read_bytes()[:-200]):
         cached.write_bytes(content)
-        with pytest.raises(InputError, match=f"the kept file .*{cached.name} is damaged .*: delete it"):
+        with pytest.raises(InputError, match=f"the cached file .*{cached.name} is damaged .*: delete it"):
             make_examples(source, tmp_path)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from fuzz.inputs import SETS
 from gliotype.errors import GliotypeError
 
-MOST_BYTES = 4_000_000_000
+MAX_BYTES = 4_000_000_000
 
 
 def outcome(name: str, seed: int) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def serve() -> None:
     """Answer lines of a set and a seed, as JSON, until stdin ends."""
     warnings.simplefilter("ignore")
     pages = int(Path("/proc/self/statm").read_text().split()[0]) if Path("/proc/self/statm").exists() else 0
-    limit = MOST_BYTES + pages * os.sysconf("SC_PAGE_SIZE")
+    limit = MAX_BYTES + pages * os.sysconf("SC_PAGE_SIZE")
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     print("ready", flush=True)
     for line in sys.stdin:

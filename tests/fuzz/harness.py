@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-MOST_SECONDS = 20.0
+MAX_SECONDS = 20.0
 OUTCOMES = ("ok", "refused", "defect", "hang", "memory")
 """Read; refused with a typed error; any other exception or a crash; beyond the limit of time; beyond that of memory."""
 
@@ -57,7 +57,7 @@ class Child:
         assert self._process.stdin is not None
         self._process.stdin.write(f"{json.dumps([name, seed])}\n")
         self._process.stdin.flush()
-        line = self._line(MOST_SECONDS)
+        line = self._line(MAX_SECONDS)
         if line is None:
             return None
         return (
@@ -85,7 +85,7 @@ def run_sets(names: Iterable[str], seeds: range) -> dict[str, Outcomes]:
             for seed in seeds:
                 ended = child.run(name, seed)
                 if ended is None:
-                    found.add(seed, "hang", f"no answer within {MOST_SECONDS:g} s")
+                    found.add(seed, "hang", f"no answer within {MAX_SECONDS:g} s")
                 else:
                     found.add(seed, ended["outcome"], ended["detail"])
                 if ended is None or ended.get("gone"):

@@ -9,8 +9,8 @@ import pytest
 from gliotype.findings import Finding, NotApplicable, Statement
 from gliotype.measure import DIFFUSION_UNITS
 from gliotype.predictors.adc import (
+    MAX_EVIDENCE,
     MIDDLE,
-    MOST_EVIDENCE,
     MUTANT_RATIO,
     SEPARATION,
     SEPARATION_RANGE,
@@ -51,8 +51,8 @@ def test_the_ratio_is_that_of_two_normal_densities() -> None:
 
 
 def test_the_evidence_is_capped_in_both_directions() -> None:
-    assert likelihood_ratio(3.5) == pytest.approx(MOST_EVIDENCE)
-    assert likelihood_ratio(0.6) == pytest.approx(1 / MOST_EVIDENCE)
+    assert likelihood_ratio(3.5) == pytest.approx(MAX_EVIDENCE)
+    assert likelihood_ratio(0.6) == pytest.approx(1 / MAX_EVIDENCE)
     for ratio in (0.6, 1.4, 1.9, 3.5):
         low, high = interval(ratio)
         assert low <= likelihood_ratio(ratio) <= high

@@ -139,7 +139,7 @@ def test_stripped_and_registered_input_is_not_damaged(brats_like: Study) -> None
         there = image.volume.resample(prepared.grid)
         ratio = np.asarray(prepared.images[sequence].array) / np.maximum(np.asarray(there.array), 1e-6)
         inside = np.asarray(prepared.brain.array) & (np.asarray(there.array) > 20)
-        assert ratio[inside].std() / ratio[inside].mean() < 0.06  # scaled, and evened out gently
+        assert ratio[inside].std() / ratio[inside].mean() < 0.06  # scaled, and only mildly corrected
         outside = ~np.asarray(prepared.brain.array)
         assert np.asarray(prepared.images[sequence].array)[outside].max() < 0.55  # half of a boundary voxel
     brain = np.asarray(atlas.brain().resample(prepared.grid, TO_MNI, order=0).array, dtype=bool)

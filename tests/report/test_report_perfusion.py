@@ -16,7 +16,7 @@ from gliotype.plotting import Figure
 from gliotype.report import write_result
 from gliotype.report.figures import Panel, look_at
 from gliotype.report.html import render_html
-from gliotype.report.perfusion import PerfusionPage, draw_curves, draw_perfusion, phase_shares
+from gliotype.report.perfusion import PerfusionPage, draw_curves, draw_perfusion, phase_fractions
 from gliotype.result import Result
 from support.factory import DSC, make_result, make_result_with_perfusion
 
@@ -118,7 +118,7 @@ def test_the_attention_has_a_place_of_its_own_with_each_phase_named(
     draw_curves(result.measurements.dsc, attention)
     curves, _, strip, phases = figures[0].axes
     assert [text.get_text() for text in phases.texts] == [
-        f"{name} {100 * fraction:.0f} %" for name, fraction in phase_shares(attention).items()
+        f"{name} {100 * fraction:.0f} %" for name, fraction in phase_fractions(attention).items()
     ]
     assert not strip.texts
     assert not curves.texts

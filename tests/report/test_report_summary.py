@@ -112,7 +112,7 @@ def test_the_outline_is_named_where_it_decides(result: Result) -> None:
 def test_what_is_missing_is_listed() -> None:
     result = make_result((Sequence.T1, Sequence.T2))
     study = replace(result.study, subject=Subject("n"))
-    silent = Evidence("perfusion", 0.7, 0.1, 0.0, 0.0, "held at 0")
+    silent = Evidence("perfusion", 0.7, 0.1, 0.0, 0.0, "fixed at 0")
     prediction = replace(result.prediction, evidence=(*result.prediction.evidence, silent))
     summary = summarise(
         replace(result, study=study, prediction=prediction, findings=(Finding("bare", None),))
@@ -120,7 +120,7 @@ def test_what_is_missing_is_listed() -> None:
     assert summary.missing == (
         "Not in the study: T1c, FLAIR, DSC, ADC, age.",
         "Perfusion network not used: the study has no DSC series.",
-        "Perfusion network not counted: held at 0.",
+        "Perfusion network not counted: fixed at 0.",
     )
     assert summary.changes[-1] == "Not given, but would add evidence: T1c, FLAIR, ADC, age."
     assert summary.age_alone == "not known, as no age was given"

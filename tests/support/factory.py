@@ -242,7 +242,7 @@ def make_result(
             explanation="The prior log-odds of the prevalence plus the weighted evidence of 3 findings.",
             evidence=(
                 Evidence("radiomics", -1.9, 0.4, 0.6, 0.1, "fitted on real patients"),
-                Evidence("age", 0.7, 0.2, 0.7, 0.1, "fitted on real patients, held down"),
+                Evidence("age", 0.7, 0.2, 0.7, 0.1, "fitted on real patients, reduced"),
                 Evidence("mismatch", -0.4033, 0.2, 1.0, 0.0, "from the literature"),
             ),
             reasons=(),

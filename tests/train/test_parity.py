@@ -144,7 +144,7 @@ def test_candidates(weights: Path) -> None:
         )
         labelled.append(LabelledCandidate(features, tumour))
     recipe = CandidateRecipe(None, weights)
-    document = fit(labelled, recipe, threshold=-1.0, most_symmetry=0.8)
+    document = fit(labelled, recipe, threshold=-1.0, max_symmetry=0.8)
     write_model(document, weights)
     write_manifest(weights)
     model = candidates.candidate_model()

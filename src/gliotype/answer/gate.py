@@ -28,33 +28,33 @@ FITTED_ON = frozenset({Sequence.T1C, Sequence.T2, Sequence.FLAIR})
 FEWEST_IMAGES = 2
 """Of `FITTED_ON`; a single one led to a definite call on a stroke."""
 
-LEAST_SIMILARITY = 0.5
-LEAST_OVERLAP = 0.8
+MIN_SIMILARITY = 0.5
+MIN_OVERLAP = 0.8
 """Similarity and overlap of a registration below which `prepare` warns, too; development patients: >= 0.59, >= 0.90."""
 
 PLAUSIBLE_SCALES = (0.7, 1.65)
 """Scaling of a head to MNI152; a wrong slice distance in the header stretches 4 development patients, by up to 1.57."""
 
-LEAST_BRAIN_AGREEMENT = 0.75
+MIN_BRAIN_AGREEMENT = 0.75
 """Dice of the brain with the atlas's below which `prepare` does not believe it; development patients: >= 0.90."""
 
-LEAST_EXPLAINED = 0.01
+MIN_EXPLAINED = 0.01
 """Part of an image's variance that anatomy must explain in at least one image.
 
 Development patients: at least 0.04, and 0.11 where there is more than a FLAIR. White noise at 1 mm: at most 0.002;
 at 2 mm 49 of 50 studies lie below the limit.
 """
 
-LEAST_AGREEMENT = 0.6
+MIN_AGREEMENT = 0.6
 """Dice of the outline of a single network pass or mirror side with the drawn one; development patients: >= 0.74."""
 
-MOST_AT_EDGE = 0.35
+MAX_AT_EDGE = 0.35
 """Fraction of the outline within 3 mm of the brain's surface; development patients: at most 0.18."""
 
 RESPONSES = (0.5, 15.0)
 """How far images move the maps of Model 2; development patients: 1.4 to 9.5 (FLAIR alone 0.7); 1 mm noise: 0.3."""
 
-MOST_CAVITY_ML = 2.0
+MAX_CAVITY_ML = 2.0
 """Volume of a cavity that is open to the brain's surface; development patients: at most 0.2 ml."""
 
 
@@ -161,8 +161,8 @@ def doubtful_registration(prepared: PreparedStudy) -> str:
 def _is_doubtful(what: str, value: float) -> bool:
     least, most = PLAUSIBLE_SCALES
     return {
-        "similarity": value < LEAST_SIMILARITY,
-        "overlap": value < LEAST_OVERLAP,
+        "similarity": value < MIN_SIMILARITY,
+        "overlap": value < MIN_OVERLAP,
         "smallest scale": value < least,
         "largest scale": value > most,
     }.get(what, False)
@@ -171,7 +171,7 @@ def _is_doubtful(what: str, value: float) -> bool:
 def doubtful_brain(prepared: PreparedStudy) -> str:
     """Stop studies whose brain was not found."""
     agreement = prepared.quality.get("brain: agreement with the atlas", 1.0)
-    if agreement >= LEAST_BRAIN_AGREEMENT:
+    if agreement >= MIN_BRAIN_AGREEMENT:
         return ""
     return f"The brain was not found with certainty (overlap with the atlas {agreement:.2f})."
 
@@ -193,7 +193,7 @@ def no_anatomy(explained: float) -> str:
     Args:
         explained: see `explained_by_anatomy`.
     """
-    if explained >= LEAST_EXPLAINED:
+    if explained >= MIN_EXPLAINED:
         return ""
     return "No image shows the grey and white matter of a brain where they are expected."
 
@@ -204,7 +204,7 @@ def passes_disagree(agreement: tuple[str, float] | None) -> str:
     Args:
         agreement: see `least_agreement`.
     """
-    if agreement is None or agreement[1] >= LEAST_AGREEMENT:
+    if agreement is None or agreement[1] >= MIN_AGREEMENT:
         return ""
     name, dice = agreement
     return (
@@ -219,7 +219,7 @@ def at_the_edge(fraction: float) -> str:
     Args:
         fraction: see `edge_fraction`.
     """
-    if fraction <= MOST_AT_EDGE:
+    if fraction <= MAX_AT_EDGE:
         return ""
     return (
         f"{percent(fraction)} of the outline lies at the brain's surface, where it may include orbit, dura or vessels: "
@@ -233,7 +233,7 @@ def resection_cavity(volume_ml: float) -> str:
     Args:
         volume_ml: see `cavity_ml`.
     """
-    if volume_ml <= MOST_CAVITY_ML:
+    if volume_ml <= MAX_CAVITY_ML:
         return ""
     return (
         f"A fluid-filled cavity of {volume_ml:.0f} ml reaches from the outline to the brain's surface, as after a "

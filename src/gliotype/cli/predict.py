@@ -38,8 +38,8 @@ def predict(
     prevalence: Annotated[
         float | None,
         typer.Option(
-            help="Share of IDH mutation among all gliomas sent to the clinic, before images and age are seen; 0.3, or "
-            "that of --site, by default."
+            help="Prevalence of IDH mutation among all gliomas sent to the clinic, before images and age are seen; "
+            "0.3, or that of --site, by default."
         ),
     ] = None,
     mutant_at: Annotated[

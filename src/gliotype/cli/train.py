@@ -182,7 +182,7 @@ def answer(
         typer.echo(f"Written      {file}")
 
 
-@train.command()
+@train.command(cls=accept_old_names({"--most-symmetry": "--max-symmetry"}))
 def candidates(
     *,
     run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the results.")],
@@ -198,7 +198,7 @@ def candidates(
     threshold: Annotated[
         float, typer.Option(help="Log-odds at or above which a candidate is accepted as tumour.")
     ] = -2.2,
-    most_symmetry: Annotated[
+    max_symmetry: Annotated[
         float,
         typer.Option(min=0, max=1, help="Largest mirror-symmetric fraction of an accepted candidate."),
     ] = 0.8,
@@ -211,6 +211,6 @@ def candidates(
     recipe = Recipe(label_maps, cache=run, healthy=healthy, tumours=tumours)
     with show_progress() as progress:
         file = train_candidates(
-            recipe, run, threshold=threshold, most_symmetry=most_symmetry, jobs=jobs, progress=progress
+            recipe, run, threshold=threshold, max_symmetry=max_symmetry, jobs=jobs, progress=progress
         )
     typer.echo(f"Written      {file}")

@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import SplineTransformer
 
-from gliotype.evaluate.decisions import Bools, mean_of, share
+from gliotype.evaluate.decisions import Bools, mean_of, proportion
 from gliotype.evaluate.roc import Estimate, around
 
 Floats = NDArray[np.float64]
@@ -22,7 +22,7 @@ BINS = 10
 CURVE_AT = np.arange(1, 20) / 20
 """Predicted probabilities at which the calibration curve is reported, within the range of the predictions."""
 
-LEAST_SPREAD = 0.01
+MIN_SPREAD = 0.01
 """Of the log-odds; probabilities more alike than this have no calibration slope."""
 
 RESAMPLES = 200
@@ -161,7 +161,7 @@ def line_estimates(mutant: Bools, score: Floats) -> tuple[Estimate | None, Estim
     shifted = expit(log_odds + line.intercept)
     lowest, highest = score[mutant].min(), score[mutant].max()
     overlap = score[~mutant].max() > lowest and highest > score[~mutant].min()
-    bounded = overlap and bool(np.ptp(log_odds) > LEAST_SPREAD)
+    bounded = overlap and bool(np.ptp(log_odds) > MIN_SPREAD)
     return (
         around(line.slope, _slope_error(mutant, line.slope * log_odds, log_odds)) if bounded else None,
         around(line.intercept, 1 / np.sqrt((shifted * (1 - shifted)).sum())),
@@ -248,7 +248,7 @@ def _reliability(mutant: Bools, score: Floats) -> tuple[ReliabilityBin, ...]:
             high=float(edges[each + 1]),
             n=int((index == each).sum()),
             mean_probability=float(score[index == each].mean()),
-            observed=share(int(mutant[index == each].sum()), int((index == each).sum())),
+            observed=proportion(int(mutant[index == each].sum()), int((index == each).sum())),
         )
         for each in np.unique(index)
     )

@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from gliotype.evaluate.decisions import Bools, share
+from gliotype.evaluate.decisions import Bools, proportion
 from gliotype.evaluate.roc import Estimate
 from gliotype.predictors.conformal import ConformalThresholds
 
 Floats = NDArray[np.float64]
 
 LEVEL = 0.9
-LEAST_PATIENTS = 10
+MIN_PATIENTS = 10
 """With fewer calibration patients of a class, a threshold is not trusted, whatever the level would need."""
 
 
@@ -69,7 +69,7 @@ def _quantile(scores: Floats, level: float) -> float | None:
     """Return the score that a new one of the same distribution does not exceed with a probability of `level`."""
     n = len(scores)
     beyond = math.floor((n + 1) * (1 - level) + 1e-9)
-    if n < LEAST_PATIENTS or beyond < 1:
+    if n < MIN_PATIENTS or beyond < 1:
         return None
     return float(np.sort(scores)[n - beyond])
 
@@ -133,8 +133,8 @@ def cross_validated_coverage(
             mutant=is_mutant,
             n=int(chosen.sum()),
             too_few=("mutant" if is_mutant else "wildtype") in everyone[name].too_few,
-            covered=_share_of(covered[:, chosen]),
-            single=_share_of(single[:, chosen]),
+            covered=_proportion_of(covered[:, chosen]),
+            single=_proportion_of(single[:, chosen]),
         )
         for name, within in strata.items()
         for is_mutant in (False, True)
@@ -152,7 +152,7 @@ def _splits(group: Floats, folds: int, seed: int) -> list[tuple[NDArray[np.int_]
     return [(train, test) for train, test in split.split(codes, codes)]
 
 
-def _share_of(flags: Floats) -> Estimate:
+def _proportion_of(flags: Floats) -> Estimate:
     n = flags.shape[1]
-    interval = share(round(float(flags.mean()) * n), n)
+    interval = proportion(round(float(flags.mean()) * n), n)
     return Estimate(float(flags.mean()), interval.low, interval.high)

@@ -62,11 +62,11 @@ class NetBenefit:
     age_alone: Estimate | None
 
 
-def share(count: int, of: int) -> Estimate:
+def proportion(count: int, of: int) -> Estimate:
     """Estimate a proportion with Wilson's interval (Wilson 1927).
 
     Example:
-        >>> print(share(9, 10))
+        >>> print(proportion(9, 10))
         0.900 (0.596-0.982)
     """
     interval = stats.binomtest(count, of).proportion_ci(method="wilson")
@@ -89,11 +89,11 @@ def at_threshold(mutant: Bools, score: Floats, threshold: float) -> AtThreshold:
         false_positives=fp,
         true_negatives=tn,
         false_negatives=fn,
-        accuracy=share(tp + tn, len(mutant)),
-        sensitivity=share(tp, tp + fn),
-        specificity=share(tn, tn + fp),
-        ppv=share(tp, tp + fp) if tp + fp else None,
-        npv=share(tn, tn + fn) if tn + fn else None,
+        accuracy=proportion(tp + tn, len(mutant)),
+        sensitivity=proportion(tp, tp + fn),
+        specificity=proportion(tn, tn + fp),
+        ppv=proportion(tp, tp + fp) if tp + fp else None,
+        npv=proportion(tn, tn + fn) if tn + fn else None,
     )
 
 

@@ -89,7 +89,7 @@ def _other_label(name: str, comparison: ScoreComparison) -> str:
 
 
 def _calibration(patients: Patients, metrics: Metrics) -> str:
-    figure, axes = _square("predicted probability", "share of mutants, smoothed, 95 % band")
+    figure, axes = _square("predicted probability", "proportion of mutants, smoothed, 95 % band")
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
     curve = metrics.calibration.curve
     predicted, observed = [point.predicted for point in curve], [point.observed for point in curve]
@@ -104,7 +104,7 @@ def _calibration(patients: Patients, metrics: Metrics) -> str:
 
 
 def _reliability(metrics: Metrics) -> str:
-    figure, axes = _square("mean predicted probability of a bin", "share of mutants, 95 % interval")
+    figure, axes = _square("mean predicted probability of a bin", "proportion of mutants, 95 % interval")
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
     bins = metrics.calibration.reliability
     observed = [each.observed for each in bins]

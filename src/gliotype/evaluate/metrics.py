@@ -22,7 +22,7 @@ from gliotype.evaluate.decisions import (
     at_threshold,
     net_benefit,
     probability_of_age,
-    share,
+    proportion,
     treat_all,
 )
 from gliotype.evaluate.predictive import PREVALENCES, AtPrevalence, at_prevalence
@@ -143,9 +143,9 @@ def evaluate(
     return Metrics(
         n=len(mutant),
         mutants=int(mutant.sum()),
-        prevalence=share(int(mutant.sum()), len(mutant)),
+        prevalence=proportion(int(mutant.sum()), len(mutant)),
         no_calls=int(patients.no_call.sum()),
-        coverage=share(int((~patients.no_call).sum()), len(mutant)),
+        coverage=proportion(int((~patients.no_call).sum()), len(mutant)),
         without_label=patients.without_label,
         without_prediction=patients.without_prediction,
         auroc=auroc(mutant, score),

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gliotype.evaluate.decisions import Bools, share
+from gliotype.evaluate.decisions import Bools, proportion
 from gliotype.evaluate.roc import Estimate
 
 Floats = NDArray[np.float64]
@@ -65,8 +65,8 @@ def risk_at(
         stratum=stratum,
         n=len(mutant),
         mutants=int(mutant.sum()),
-        coverage=share(definite, len(mutant)),
-        error=share(wrong_mutant + wrong_wildtype, definite) if definite else None,
+        coverage=proportion(definite, len(mutant)),
+        error=proportion(wrong_mutant + wrong_wildtype, definite) if definite else None,
         wrong_mutant=wrong_mutant,
         called_mutant=int(as_mutant.sum()),
         wrong_wildtype=wrong_wildtype,

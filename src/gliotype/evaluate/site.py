@@ -26,7 +26,7 @@ from gliotype.evaluate.table import Patients
 
 Floats = NDArray[np.float64]
 
-LEAST_PATIENTS = 20
+MIN_PATIENTS = 20
 PRIOR_SLOPE_SD = 0.5
 """Standard deviation of the slope between clinics, around 1: published methods have 0.44 and 0.45 elsewhere."""
 
@@ -161,15 +161,15 @@ def calibrate_site(patients: Patients, *, name: str) -> tuple[SiteCalibration, S
         name: of the clinic.
 
     Raises:
-        InputError: if fewer than `LEAST_PATIENTS` patients have a label and a probability, or one class has fewer
+        InputError: if fewer than `MIN_PATIENTS` patients have a label and a probability, or one class has fewer
             than two of them.
     """
     called = ~patients.no_call
     mutant, n = patients.mutant[called], int(called.sum())
-    if n < LEAST_PATIENTS or min(int(mutant.sum()), int((~mutant).sum())) < 2:
+    if n < MIN_PATIENTS or min(int(mutant.sum()), int((~mutant).sum())) < 2:
         raise InputError(
             f"{n} labelled patients have a probability, {int(mutant.sum())} of them mutant: a calibration needs "
-            f"{LEAST_PATIENTS}, with two of each class, so add patients"
+            f"{MIN_PATIENTS}, with two of each class, so add patients"
         )
     score, stated = patients.score[called], patients.prevalence[called]
     log_odds = logit(np.clip(score, _EDGE, 1 - _EDGE)) - logit(stated)

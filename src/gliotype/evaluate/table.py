@@ -20,7 +20,7 @@ from gliotype.tables import is_unknown, plain, read_text_file
 
 Floats = NDArray[np.float64]
 
-MOST_STRATA = 20
+MAX_STRATA = 20
 """A column of the labels with more distinct values than this does not stratify the patients."""
 
 NOT_GIVEN = "not given"
@@ -195,7 +195,7 @@ def read_labels(path: str | Path) -> Labels:
 def join(predictions: Predictions, labels: Labels, *, prevalence: float = DEFAULT_PREVALENCE) -> Patients:
     """Put predictions and labels of the same subjects together.
 
-    A column of the labels with 2 to `MOST_STRATA` distinct values among these patients stratifies them,
+    A column of the labels with 2 to `MAX_STRATA` distinct values among these patients stratifies them,
     unless each has a value of their own, as a name is; and so does age, into 0-44, 45-60, and 61 or more completed
     years.
 
@@ -229,7 +229,7 @@ def join(predictions: Predictions, labels: Labels, *, prevalence: float = DEFAUL
     strata = {
         name: values
         for name, values in columns.items()
-        if 2 <= len(set(values)) <= min(MOST_STRATA, len(subjects) - 1)
+        if 2 <= len(set(values)) <= min(MAX_STRATA, len(subjects) - 1)
     }
     return Patients(
         subjects=subjects,

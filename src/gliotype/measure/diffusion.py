@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gliotype.measure.acquired_grid import AcquiredGrid, covered_fraction, labels_on, normal_white_on
-from gliotype.measure.mismatch import MOST_ENHANCING_PERCENT
+from gliotype.measure.mismatch import MAX_ENHANCING_PERCENT
 from gliotype.study import Label, Numbers, PreparedStudy, Sequence, Tumour
 
 DIFFUSION_UNITS = MappingProxyType(
@@ -34,10 +34,10 @@ DIFFUSION_UNITS = MappingProxyType(
 FLUID_ADC = 2.5
 """Above this ADC (1e-3 mm2/s) a voxel counts as cyst, necrosis or CSF."""
 
-LEAST_ADC = 0.1
+MIN_ADC = 0.1
 """Below this ADC (1e-3 mm2/s) a voxel counts as noise, calcification or signal that was lost."""
 
-LEAST_ASSESSED_ML = 0.5
+MIN_ASSESSED_ML = 0.5
 FEWEST_WHITE = 20
 """Voxels of white matter below which there is no ratio."""
 ENOUGH_WHITE = 100
@@ -67,7 +67,7 @@ def diffusion(prepared: PreparedStudy, tumour: Tumour) -> tuple[Numbers, tuple[s
     adc = np.asarray(prepared.adc.array, dtype=np.float64)
     place = AcquiredGrid(prepared.adc.grid, prepared.acquired_from_prepared[Sequence.ADC])
     labels = labels_on(place, prepared, tumour)
-    measured = adc >= LEAST_ADC
+    measured = adc >= MIN_ADC
     tissue = measured & (adc <= FLUID_ADC)
     coverage = covered_fraction(place, prepared, tumour) or 0.0
     enhancing_only = _enhances(tumour)
@@ -85,12 +85,12 @@ def diffusion(prepared: PreparedStudy, tumour: Tumour) -> tuple[Numbers, tuple[s
 def _enhances(tumour: Tumour) -> bool:
     """Whether more of the tumour enhances than of one that counts as non-enhancing."""
     enhancing = np.asarray(tumour.labels.array)[tumour.mask] == Label.ENHANCING
-    return tumour.regions_known and 100 * float(enhancing.mean()) > MOST_ENHANCING_PERCENT
+    return tumour.regions_known and 100 * float(enhancing.mean()) > MAX_ENHANCING_PERCENT
 
 
 def _of_part(values: NDArray[np.float64], voxel_ml: float, white: float | None) -> dict[str, float | None]:
     volume_ml = values.size * voxel_ml
-    if volume_ml < LEAST_ASSESSED_ML:
+    if volume_ml < MIN_ASSESSED_ML:
         return {"adc_assessed_volume": volume_ml}
     mean = float(values.mean())
     return {
@@ -112,7 +112,7 @@ def _remarks(found: Numbers, coverage: float) -> tuple[str, ...]:
         )
     if found["adc_mean"] is None:
         remarks.append(
-            f"Less than {LEAST_ASSESSED_ML:g} ml of the tumour is neither fluid nor without signal on the ADC map: "
+            f"Less than {MIN_ASSESSED_ML:g} ml of the tumour is neither fluid nor without signal on the ADC map: "
             "its ADC was not measured."
         )
     elif found["adc_white_matter"] is None:

@@ -43,7 +43,7 @@ RATIO = 1.5
 RIM_MM = 4.0
 """The rim is what lies within this distance of the tumour's edge."""
 
-MOST_ENHANCING_PERCENT = 5.0
+MAX_ENHANCING_PERCENT = 5.0
 """A tumour of which more than this enhances is not a candidate for the sign."""
 
 MIN_ASSESSED_ML = 0.5
@@ -143,7 +143,7 @@ def _sign(found: dict[str, float | None]) -> float | None:
     if enhancing is None or fraction is None or evenness is None or centre_over_rim is None:
         return None
     strict = (
-        enhancing <= MOST_ENHANCING_PERCENT and fraction > 50 and evenness < 0.25 and centre_over_rim < 1.0
+        enhancing <= MAX_ENHANCING_PERCENT and fraction > 50 and evenness < 0.25 and centre_over_rim < 1.0
     )
     return float(strict)
 

@@ -33,7 +33,7 @@ INNER_MM = 3.0
 TISSUE_MM = 2.0
 """Ring nearer than this to the brain's surface is left out of the ring of tissue."""
 
-LEAST_SIGNAL, LEAST_FLAIR = 0.3, 0.5
+MIN_SIGNAL, MIN_FLAIR = 0.3, 0.5
 """Signal over white matter below which a voxel of the ring is not tissue: on the image itself, and on FLAIR (CSF)."""
 
 _MIN_INNER, _MIN_TISSUE = 200, 50
@@ -70,11 +70,11 @@ def signal_ratios(prepared: PreparedStudy, tumour: NDArray[np.bool_]) -> dict[st
     inner = _enough(inside & (depth > INNER_MM), _MIN_INNER, inside)
     tissue = around & (depth > TISSUE_MM)
     if Sequence.FLAIR in images:
-        tissue &= images[Sequence.FLAIR] > LEAST_FLAIR
+        tissue &= images[Sequence.FLAIR] > MIN_FLAIR
     for sequence in STRUCTURAL:
         if sequence in images:
             image = images[sequence]
-            own = _enough(tissue & (image > LEAST_SIGNAL), _MIN_TISSUE, around & brain)
+            own = _enough(tissue & (image > MIN_SIGNAL), _MIN_TISSUE, around & brain)
             ratios |= _over(f"{sequence}_{{}}_over_ring", image[inside], image[around])
             ratios |= _over(f"{sequence}_inner_{{}}_over_tissue", image[inner], image[own])
             ratios |= _without_ring(sequence, image[inside])

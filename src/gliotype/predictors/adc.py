@@ -39,7 +39,7 @@ WILDTYPE_RATIO, MUTANT_RATIO = MIDDLE - SEPARATION * SPREAD / 2, MIDDLE + SEPARA
 
 Z95 = 1.96
 
-MOST_EVIDENCE = 5.0
+MAX_EVIDENCE = 5.0
 """Largest likelihood ratio in either direction; the pooled studies support no more."""
 
 THUST_RATIO, THUST_ADC = 1.65, 1.201
@@ -112,14 +112,14 @@ def likelihood_ratio(ratio: float, separation: float = SEPARATION) -> float:
         separation: distance of the two means in standard deviations.
 
     Returns:
-        The ratio, between 1 / `MOST_EVIDENCE` and `MOST_EVIDENCE`.
+        The ratio, between 1 / `MAX_EVIDENCE` and `MAX_EVIDENCE`.
 
     Example:
         >>> [round(likelihood_ratio(ratio), 2) for ratio in (1.0, 1.55, 1.74, 1.93, 3.0)]
         [0.2, 0.61, 1.0, 1.65, 5.0]
     """
     evidence = separation * (ratio - MIDDLE) / SPREAD
-    return exp(max(-log(MOST_EVIDENCE), min(log(MOST_EVIDENCE), evidence)))
+    return exp(max(-log(MAX_EVIDENCE), min(log(MAX_EVIDENCE), evidence)))
 
 
 def interval(ratio: float) -> tuple[float, float]:

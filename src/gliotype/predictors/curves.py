@@ -35,7 +35,7 @@ TIMES_S: NDArray[np.float64] = STEP_S * np.arange(POINTS, dtype=np.float64) - BE
 LIMIT = 12.0
 """Curves are clipped to this in either direction."""
 
-LEAST_SIGNAL = 0.02
+MIN_SIGNAL = 0.02
 """Smallest S/S0 whose logarithm is taken."""
 
 
@@ -55,7 +55,7 @@ def curves_of(perfusion: Perfusion | VoxelPerfusion) -> NDArray[np.float32]:
         raise ValueError(reason)
     bolus, times = perfusion.bolus, perfusion.times_s
     curves = {
-        region: -np.log(np.maximum(curve.relative_signal, LEAST_SIGNAL)) / (perfusion.te_ms / 1000)
+        region: -np.log(np.maximum(curve.relative_signal, MIN_SIGNAL)) / (perfusion.te_ms / 1000)
         for region, curve in perfusion.curves.items()
     }
     unit = _white_level(perfusion, curves[Region.WHITE_MATTER])
@@ -87,7 +87,7 @@ def lacking(perfusion: Perfusion | VoxelPerfusion) -> str:
     if Region.WHITE_MATTER not in perfusion.curves:
         return "there is too little normal-appearing white matter to compare with"
     white = perfusion.curves[Region.WHITE_MATTER].relative_signal
-    if _white_level(perfusion, -np.log(np.maximum(white, LEAST_SIGNAL))) <= 0:
+    if _white_level(perfusion, -np.log(np.maximum(white, MIN_SIGNAL))) <= 0:
         return "no bolus is seen in white matter"
     return "" if perfusion.arterial.delta_r2.max() > 0 else "no arterial input function was found"
 

@@ -14,7 +14,7 @@ from math import exp, log, sqrt
 from typing import ClassVar
 
 from gliotype.findings import Finding, NotApplicable, Reason, Statement
-from gliotype.measure.mismatch import MOST_ENHANCING_PERCENT
+from gliotype.measure.mismatch import MAX_ENHANCING_PERCENT
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
 from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
 
@@ -171,7 +171,7 @@ def _obstacle(prepared: PreparedStudy, enhancing: float | None, subject: Subject
         return f"it needs both T2 and FLAIR; {' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} missing"
     if subject.age is not None and subject.age < ADULT:
         return "the patient is under 18, and the sign also occurs in tumours of childhood"
-    if enhancing is not None and enhancing > MOST_ENHANCING_PERCENT:
+    if enhancing is not None and enhancing > MAX_ENHANCING_PERCENT:
         return f"{enhancing:.0f} % of the tumour enhances, and the sign is for non-enhancing tumours"
     return None
 

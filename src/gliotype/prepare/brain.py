@@ -23,7 +23,7 @@ from gliotype.volume import Matrix, Volume
 BrainFinder = Callable[[Mapping[Sequence, Volume], Matrix], Volume]
 """Maps images on one grid, and the affine from their world to MNI152, to a boolean brain mask on that grid."""
 
-LEAST_AGREEMENT = 0.75
+MIN_AGREEMENT = 0.75
 """Dice with the atlas's brain, within the images' field, below which a found brain is not believed."""
 
 INWARD_MM, OUTWARD_MM = 10, 8
@@ -62,7 +62,7 @@ def brain_of(
     expected = atlas_brain_in_patient(images, mni_from_world)
     mask = support if support is not None else find_brain(images, mni_from_world)
     agreement = dice(*(np.asarray(brain.array, dtype=np.bool_) for brain in (mask, expected)))
-    if support is None and agreement < LEAST_AGREEMENT:
+    if support is None and agreement < MIN_AGREEMENT:
         note = f"The brain was not found (overlap with the atlas {agreement:.2f}): the atlas's brain is used instead."
         return FoundBrain(atlas_brain(images, mni_from_world), agreement, (note,))
     return FoundBrain(mask, agreement)

@@ -19,7 +19,7 @@ NORMAL_WHITE = (0.55, 1.15)
 TENSOR_TRACE = (1.8, 3.0)
 """Median of white matter in 1e-3 mm2/s that gives away the trace of the diffusion tensor, three times the ADC."""
 
-LEAST_FLUID_OVER_WHITE = 1.0
+MIN_FLUID_OVER_WHITE = 1.0
 """Median of the atlas's fluid spaces over that of white matter, below which a map is not of ADC.
 
 It is about 3 to 4 in fluid itself; where the atlas lies a little off it is that of cortex, 1.1. In maps of anisotropy
@@ -29,7 +29,7 @@ and exponential ADC maps fluid is darker than white matter.
 BRIGHTEST_OVER_WHITE = (1.8, 6.5)
 """Plausible 98th percentile in the brain over the median of white matter: free water has about 4."""
 
-_WHITE_SHARE = 0.75
+_WHITE_FRACTION = 0.75
 _FLUID = 0.8
 _FEWEST = 50
 
@@ -66,7 +66,7 @@ def adc_map(image: Image, brain: Volume, mni_from_prepared: Matrix, adc_from_pre
     adc = np.where(measured, values * scale, 0.0).astype(np.float32)
     level *= scale
     wet = float(np.median(adc[fluid & measured])) if int((fluid & measured).sum()) >= _FEWEST else None
-    if wet is not None and wet < LEAST_FLUID_OVER_WHITE * level:
+    if wet is not None and wet < MIN_FLUID_OVER_WHITE * level:
         raise InputError(
             f"{image.source} is not an ADC map: its fluid spaces are {wet / level:.2f} times as bright as white "
             "matter, where those of an ADC map are 2 to 4 times as bright (a map of anisotropy, or an exponential one?)"
@@ -119,9 +119,9 @@ def _tissues(
             brain.with_array(inside.astype(np.float32)).resample(acquired.grid, prepared_from_adc).array
         )
 
-    inside = fraction(brain) >= _WHITE_SHARE
+    inside = fraction(brain) >= _WHITE_FRACTION
     return (
-        np.asarray(fraction(white) >= _WHITE_SHARE),
+        np.asarray(fraction(white) >= _WHITE_FRACTION),
         np.asarray((np.asarray(fluid.array) >= _FLUID) & inside),
         np.asarray(inside),
     )

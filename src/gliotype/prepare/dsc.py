@@ -7,7 +7,7 @@ from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from gliotype.dsc import FEWEST_FRAMES, LEAST_FRAME_S, LEAST_FRAME_TR, MOST_FRAME_S, DscSeries, Floats
+from gliotype.dsc import FEWEST_FRAMES, MAX_FRAME_S, MIN_FRAME_S, MIN_FRAME_TR, DscSeries, Floats
 from gliotype.errors import InputError
 from gliotype.prepare.head import head_mask
 from gliotype.prepare.motion import head_motion
@@ -18,10 +18,10 @@ from gliotype.volume import Matrix, Volume
 STILL_MM = 0.15
 """A frame that moved less than this is left as it was acquired: less cannot be distinguished from noise."""
 
-MOST_UNSTEADY = 4
+MAX_UNSTEADY = 4
 """Frames that are taken, at most, not to have reached the steady state."""
 
-LEAST_SIGNAL = 0.1
+MIN_SIGNAL = 0.1
 """Fraction of the brain's median signal below which a voxel holds none (drop-outs of EPI)."""
 
 EMPTY = 0.05
@@ -96,7 +96,7 @@ def baseline_of(series: Volume) -> range:
     voxels = np.argwhere(head if head.any() else np.ones_like(head))
     i, j, k = voxels[:: max(1, len(voxels) // 5000)].T
     mean = np.asarray(array[i, j, k], dtype=np.float64).mean(axis=0)
-    first = min(MOST_UNSTEADY, mean.size // 8)
+    first = min(MAX_UNSTEADY, mean.size // 8)
     lowest = first + 1 + int(np.argmin(mean[first + 1 :]))
     level = float(np.median(mean[first : max(first + 2, lowest)]))
     above = np.flatnonzero(mean[:lowest] >= level - _FALLEN * (level - mean[lowest]))
@@ -119,7 +119,7 @@ def _times(image: Image) -> Floats:
     if not (np.diff(times) > 0).all():
         raise InputError(f"the times of the frames of {image.source} do not rise: export the series again")
     step, tr_ms = float(np.median(np.diff(times))), image.acquisition.tr_ms
-    if not LEAST_FRAME_S <= step <= MOST_FRAME_S or (tr_ms and step < LEAST_FRAME_TR * tr_ms / 1000.0):
+    if not MIN_FRAME_S <= step <= MAX_FRAME_S or (tr_ms and step < MIN_FRAME_TR * tr_ms / 1000.0):
         at = f" at a repetition time of {tr_ms / 1000.0:.3g} s" if tr_ms else ""
         raise InputError(
             f"the frames of {image.source} would lie {step:.3g} s apart{at}, which no scanner does: "
@@ -156,7 +156,7 @@ def _brain_on(still: Volume, brain: Volume, dsc_from_prepared: Matrix) -> Volume
     if not mask.any():
         raise InputError("the DSC series lies outside the brain: check that it is of the same patient")
     signal = np.asarray(still.array)
-    return still.with_array(mask & (signal > LEAST_SIGNAL * float(np.median(signal[mask]))))
+    return still.with_array(mask & (signal > MIN_SIGNAL * float(np.median(signal[mask]))))
 
 
 def _displacement(motion: tuple[Matrix, ...], brain: Volume) -> Floats:

@@ -19,11 +19,11 @@ from gliotype.prepare.search import AFFINE, RIGID, Point, Start, TransformModel,
 from gliotype.prepare.similarity import Pair, Points, RegistrationImage
 from gliotype.volume import Matrix
 
-LEAST_SIMILARITY_RIGID = 0.5
-LEAST_SIMILARITY_AFFINE = 0.5
-LEAST_OVERLAP = 0.8
+MIN_SIMILARITY_RIGID = 0.5
+MIN_SIMILARITY_AFFINE = 0.5
+MIN_OVERLAP = 0.8
 PLAUSIBLE_SCALES = (0.75, 1.45)
-MOST_UNEVEN_SCALES = 1.45
+MAX_UNEVEN_SCALES = 1.45
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,16 +129,16 @@ def _check_quality(pairs: Sequence[Pair], found: Start, quality_issues: QualityC
 
 
 def _rigid_quality_issues(alignment: Alignment) -> tuple[str, ...]:
-    return tuple(_quality_issues(alignment, LEAST_SIMILARITY_RIGID))
+    return tuple(_quality_issues(alignment, MIN_SIMILARITY_RIGID))
 
 
 def _affine_quality_issues(alignment: Alignment) -> tuple[str, ...]:
     scales = np.linalg.svd(alignment.moving_from_fixed[:3, :3], compute_uv=False)
-    quality_issues = list(_quality_issues(alignment, LEAST_SIMILARITY_AFFINE))
+    quality_issues = list(_quality_issues(alignment, MIN_SIMILARITY_AFFINE))
     low, high = PLAUSIBLE_SCALES
     if scales.min() < low or scales.max() > high:
         quality_issues.append(f"the head would be scaled by {scales.min():.2f} to {scales.max():.2f}")
-    elif scales.max() / scales.min() > MOST_UNEVEN_SCALES:
+    elif scales.max() / scales.min() > MAX_UNEVEN_SCALES:
         quality_issues.append(
             f"the head would be stretched unevenly, by {scales.min():.2f} to {scales.max():.2f}"
         )
@@ -148,7 +148,7 @@ def _affine_quality_issues(alignment: Alignment) -> tuple[str, ...]:
 def _quality_issues(alignment: Alignment, least_similarity: float) -> Iterator[str]:
     if alignment.similarity < least_similarity:
         yield f"the images have little in common (similarity {alignment.similarity:.2f})"
-    if alignment.overlap < LEAST_OVERLAP:
+    if alignment.overlap < MIN_OVERLAP:
         yield f"the heads overlap by {alignment.overlap:.2f} only"
 
 

@@ -16,20 +16,20 @@ from gliotype.volume import Array, Volume
 
 LARGEST_LOW_B = 100.0
 """The least b-value (s/mm2) may be this at most: perfusion no longer counts much, and contrast is still that of T2."""
-LEAST_HIGH_B = 400.0
+MIN_HIGH_B = 400.0
 """The largest b-value that is used must be this at least."""
 LARGEST_B = 1500.0
 """Images with a larger b-value are not used: beyond it the logarithm of the signal is not a straight line."""
 
 NEEDED = (
-    f"one image with b of {LARGEST_LOW_B:g} s/mm2 or less and one with {LEAST_HIGH_B:g} to {LARGEST_B:g}, "
+    f"one image with b of {LARGEST_LOW_B:g} s/mm2 or less and one with {MIN_HIGH_B:g} to {LARGEST_B:g}, "
     "from DICOM headers or a .bval file of the same name"
 )
 """What an ADC map is computed from, for messages."""
 
 _SAME_TE_MS = 2.0
 _ABOVE_NOISE = 2.0
-_LEAST_SIGNAL = 0.03
+_MIN_SIGNAL = 0.03
 """Fraction of the brightest signal of the least weighted image below which a voxel counts as air."""
 _DERIVED = frozenset({"ADC", "EADC", "EXP", "FA", "TENSOR", "PHASE", "PHASE MAP", "P"})
 
@@ -98,9 +98,9 @@ def fit_adc(images: Iterable[tuple[float, Array]]) -> Floats:
         sum_y += y
         sum_by += b * y
     spread = sum_bb - sum_b**2 / np.maximum(n, 1)
-    covered = spread > (LEAST_HIGH_B / 2) ** 2 / 2
+    covered = spread > (MIN_HIGH_B / 2) ** 2 / 2
     slope = (sum_by - sum_b * sum_y / np.maximum(n, 1)) / np.where(covered, spread, 1.0)
-    inside = covered & (first > _LEAST_SIGNAL * float(np.percentile(first, 99)))
+    inside = covered & (first > _MIN_SIGNAL * float(np.percentile(first, 99)))
     return np.where(inside, np.maximum(-1e6 * slope, 0.0), 0.0).astype(np.float32)
 
 
@@ -114,7 +114,7 @@ def _air(image: Floats) -> float:
 def _acquisitions(series: Iterable[Series]) -> Iterator[list[Series]]:
     """Gather diffusion-weighted images that can be fitted together."""
     known = [one for one in series if _b_values(one) and not _is_derived(one.info)]
-    weighted = [one for one in known if max(_b_values(one)) >= LEAST_HIGH_B]
+    weighted = [one for one in known if max(_b_values(one)) >= MIN_HIGH_B]
     described = {one.info.texts for one in weighted}
     groups: list[list[Series]] = []
     for one in known:
@@ -155,7 +155,7 @@ def _fits(one: Series, other: Series) -> bool:
 
 def _sufficient(group: list[Series]) -> bool:
     used = [b for one in group for b in _b_values(one) if b <= LARGEST_B]
-    return bool(used) and min(used) <= LARGEST_LOW_B and max(used) >= LEAST_HIGH_B
+    return bool(used) and min(used) <= LARGEST_LOW_B and max(used) >= MIN_HIGH_B
 
 
 def _spacing(series: Series) -> tuple[float, ...]:

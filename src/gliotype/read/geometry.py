@@ -16,13 +16,13 @@ MAX_SKEW_MM = 0.5
 """A skewed grid is resampled if calling it rectangular would move a voxel by more than this."""
 
 
-LEAST_VOXEL_MM, MOST_VOXEL_MM = 0.05, 25.0
+MIN_VOXEL_MM, MAX_VOXEL_MM = 0.05, 25.0
 """Edge of a voxel."""
-LEAST_EXTENT_MM, MOST_EXTENT_MM = 40.0, 800.0
+MIN_EXTENT_MM, MAX_EXTENT_MM = 40.0, 800.0
 """Longest edge of an image."""
-MOST_OFFSET_MM = 10_000.0
+MAX_OFFSET_MM = 10_000.0
 """Distance of an image from the origin of its coordinates."""
-MOST_TILT_DEG = 60.0
+MAX_TILT_DEG = 60.0
 """Angle by which the axes of an image may deviate from right angles."""
 
 _LOST = (np.eye(4), np.diag([-1.0, -1.0, 1.0, 1.0]))
@@ -48,32 +48,32 @@ plausible: check the unit of length in its header, or convert it again from DICO
     """
     edges = np.linalg.norm(grid.affine[:3, :3], axis=0)
     extent = edges * grid.shape
-    if not ((edges >= LEAST_VOXEL_MM) & (edges <= MOST_VOXEL_MM)).all():
+    if not ((edges >= MIN_VOXEL_MM) & (edges <= MAX_VOXEL_MM)).all():
         raise GeometryError(
             f"{source}: its voxels measure {' x '.join(f'{edge:.4g}' for edge in edges)} mm, where "
-            f"{LEAST_VOXEL_MM:g} to {MOST_VOXEL_MM:g} mm are plausible: "
+            f"{MIN_VOXEL_MM:g} to {MAX_VOXEL_MM:g} mm are plausible: "
             "check the unit of length in its header, or convert it again from DICOM"
         )
-    if not LEAST_EXTENT_MM <= extent.max() <= MOST_EXTENT_MM:
+    if not MIN_EXTENT_MM <= extent.max() <= MAX_EXTENT_MM:
         raise GeometryError(
             f"{source}: it measures {' x '.join(f'{length:.4g}' for length in extent)} mm, where a head needs "
-            f"{LEAST_EXTENT_MM:g} to {MOST_EXTENT_MM:g} mm along its longest edge: convert it again from DICOM"
+            f"{MIN_EXTENT_MM:g} to {MAX_EXTENT_MM:g} mm along its longest edge: convert it again from DICOM"
         )
     if any(np.allclose(grid.affine, lost, rtol=0, atol=1e-6) for lost in _LOST):
         raise GeometryError(
             f"{source}: its affine is the identity, which programs write where the geometry was lost, so voxel "
             "sizes and sides are unknown: convert it again from DICOM, or give a file with its affine"
         )
-    if np.abs(grid.affine[:3, 3]).max() > MOST_OFFSET_MM:
+    if np.abs(grid.affine[:3, 3]).max() > MAX_OFFSET_MM:
         raise GeometryError(
-            f"{source}: it lies more than {MOST_OFFSET_MM / 1000:g} m from the origin of its coordinates: "
+            f"{source}: it lies more than {MAX_OFFSET_MM / 1000:g} m from the origin of its coordinates: "
             "convert it again from DICOM"
         )
     directions = grid.affine[:3, :3] / edges
     cosines = np.abs(directions.T @ directions - np.eye(3))
-    if cosines.max() > np.sin(np.radians(MOST_TILT_DEG)):
+    if cosines.max() > np.sin(np.radians(MAX_TILT_DEG)):
         raise GeometryError(
-            f"{source}: its axes deviate by more than {MOST_TILT_DEG:g} degrees from right angles: "
+            f"{source}: its axes deviate by more than {MAX_TILT_DEG:g} degrees from right angles: "
             "convert it again from DICOM"
         )
 

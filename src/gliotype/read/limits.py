@@ -37,7 +37,7 @@ MAX_SIDE = 8192
 """Rows or columns of one slice."""
 MAX_TILES = 1024
 """Slices of one mosaic."""
-LEAST_TILE = 8
+MIN_TILE = 8
 """Rows or columns of a slice of a mosaic."""
 MAX_SIDECAR_BYTES = 20_000_000
 """Size of a JSON sidecar."""

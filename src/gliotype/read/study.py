@@ -16,7 +16,7 @@ from gliotype.read.files import Format, Found, open_source
 from gliotype.read.identify import keywords as words
 from gliotype.read.identify.by_header import (
     SURE,
-    SURGERY_TOLD,
+    SURGERY_WARNING,
     Identity,
     after_contrast,
     identify,
@@ -350,7 +350,7 @@ def _remarks(candidate: Candidate) -> list[str]:
     """List what a referee should know about an image that is used."""
     series, identity, info = candidate.series, candidate.identity, candidate.series.info
     surgery = surgery_words(info, series.examination.description)
-    remarks = [SURGERY_TOLD.format(surgery)] if surgery else []
+    remarks = [SURGERY_WARNING.format(surgery)] if surgery else []
     if _enhanced_flair(candidate):
         remarks.append(
             f"{series.source}: the FLAIR was acquired after contrast; its brightness may come from the contrast agent."

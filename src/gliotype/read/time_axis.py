@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gliotype.dsc import LEAST_FRAME_S, LEAST_FRAME_TR, MOST_FRAME_S
+from gliotype.dsc import MAX_FRAME_S, MIN_FRAME_S, MIN_FRAME_TR
 
 _DISAGREE = 0.1
 """Relative difference of the mean time between frames above which two sources disagree."""
@@ -46,7 +46,7 @@ def repetition_axis(tr_s: float | None, frames: int) -> list[TimeAxis]:
         >>> [axis.times_s for axis in repetition_axis(1.5, 3)], repetition_axis(0.017, 3)
         ([(0.0, 1.5, 3.0)], [])
     """
-    if tr_s is None or not LEAST_FRAME_S <= tr_s <= MOST_FRAME_S:
+    if tr_s is None or not MIN_FRAME_S <= tr_s <= MAX_FRAME_S:
         return []
     return [TimeAxis("its repetition time", tuple(tr_s * t for t in range(frames)))]
 
@@ -103,9 +103,9 @@ def _rises(axis: TimeAxis) -> bool:
 def _objection(axis: TimeAxis, tr_s: float | None) -> str | None:
     """Say why a rising axis cannot be that of the acquisition, or None."""
     step = axis.step_s
-    if tr_s is not None and step < LEAST_FRAME_TR * tr_s:
+    if tr_s is not None and step < MIN_FRAME_TR * tr_s:
         return f"{step:.3g} s between frames at a repetition time of {tr_s:.3g} s"
-    if not LEAST_FRAME_S <= step <= MOST_FRAME_S:
+    if not MIN_FRAME_S <= step <= MAX_FRAME_S:
         return f"{step:.3g} s between frames"
     early = float(np.mean(np.diff(axis.times_s) < _EARLY * step))
     if tr_s is not None and early > _UNSTEADY and abs(axis.mean_step_s - tr_s) <= _DISAGREE * tr_s:

@@ -119,7 +119,7 @@ def render_html(result: Result, summary: Summary | None = None, pictures: Pictur
     )
     environment.filters |= {
         "percent": percent,
-        "share": words.share,
+        "percentage": words.percentage,
         "interval": words.interval_words,
         "number": words.number,
         "label": words.label_words,

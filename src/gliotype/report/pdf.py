@@ -26,7 +26,7 @@ SIZES = (9.0, 8.0, 7.0, 6.0, 5.0)
 GAP = 8.0
 WATERFALL_WIDTH = 470.0
 TALLEST_PICTURE = 170.0
-MOST_WARNINGS = 6
+MAX_WARNINGS = 6
 TONES = {Call.MUTANT: MUTANT, Call.WILDTYPE: WILDTYPE_TEXT}
 OUTLINES = (("plausible", "#ffffff", 0.35), ("whole", "#ffe14d", 1.0))
 REGULAR, BOLD = "Helvetica", "Helvetica-Bold"
@@ -118,7 +118,7 @@ def _set_text(summary: Summary, size: float) -> _Blocks:
             f"at a prevalence of {summary.prevalence}",
             f"Age alone: {summary.age_alone}",
         ]
-    warnings = list(summary.warnings[:MOST_WARNINGS])
+    warnings = list(summary.warnings[:MAX_WARNINGS])
     if left_out := len(summary.warnings) - len(warnings):
         warnings.append(f"{left_out} more: see report.html.")
     above = _column({"": answer, "Why it is indeterminate": summary.reasons}, size, WIDTH, lead=size + 2)

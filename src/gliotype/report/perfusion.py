@@ -138,7 +138,7 @@ def draw_curves(perfusion: Perfusion, attention: Attention | None) -> str:
 def _draw_attention(axes: Axes, attention: Attention) -> None:
     """Fill the attention of each time, in the colour of its phase."""
     names = np.array(attention.phases)
-    for name, colour in zip(phase_shares(attention), PHASES, strict=False):
+    for name, colour in zip(phase_fractions(attention), PHASES, strict=False):
         inside = (names == name) & (attention.weight > 0)
         if inside.any():
             # The step to the next phase is filled too.
@@ -152,14 +152,14 @@ def _list_phases(axes: Axes, attention: Attention) -> None:
     """List the phases with their fractions of the attention, independently of any curve."""
     axes.set_axis_off()
     for n, ((name, fraction), colour) in enumerate(
-        zip(phase_shares(attention).items(), PHASES, strict=False)
+        zip(phase_fractions(attention).items(), PHASES, strict=False)
     ):
         height = 0.92 - 0.19 * n
         axes.plot([0.02], [height], "s", color=colour, transform=axes.transAxes, clip_on=False)
         axes.text(0.07, height, f"{name} {100 * fraction:.0f} %", va="center", transform=axes.transAxes)
 
 
-def phase_shares(attention: Attention) -> dict[str, float]:
+def phase_fractions(attention: Attention) -> dict[str, float]:
     """Add the attention up within each phase of the bolus, in their order in time."""
     names = np.array(attention.phases)
     return {

@@ -49,11 +49,11 @@ _UNIT_WORDS = {"1": "", "mm2": "mm²", "mm3": "mm³"}
 RESEARCH_USE = "Research use only: not a medical device, not for diagnosis or treatment decisions."
 
 
-def share(value: float) -> str:
+def percentage(value: float) -> str:
     """Write a fraction in percent.
 
     Example:
-        >>> share(0.874), share(0.0), share(1.0)
+        >>> percentage(0.874), percentage(0.0), percentage(1.0)
         ('87 %', '0 %', '100 %')
     """
     return f"{100 * value:.0f} %"

@@ -18,7 +18,7 @@ from gliotype.study import Sequence
 SURE_TUMOUR, SURE_HEALTHY = 0.7, 0.1
 """Whole-tumour probabilities from and below which voxels teach."""
 
-LEAST_ML = 0.4
+MIN_ML = 0.4
 """Less sure tumour than this teaches nothing."""
 
 TRUST_NETWORK, TRUST_APPEARANCE = 0.4, 0.8
@@ -74,7 +74,7 @@ def sharpen(
     """
     chosen = next((names for names in TELLING if all(name in images for name in names)), ())
     tumour, healthy = brain & (whole >= SURE_TUMOUR), brain & (whole < SURE_HEALTHY)
-    if not chosen or min(tumour.sum(), healthy.sum()) * spacing_mm**3 < LEAST_ML * 1000:
+    if not chosen or min(tumour.sum(), healthy.sum()) * spacing_mm**3 < MIN_ML * 1000:
         return whole
     near = brain & within_mm(whole >= BORDER, REACH_MM, (spacing_mm, spacing_mm, spacing_mm))
     spread = [max(float(images[name][healthy].std()), 1e-6) for name in chosen]

@@ -123,7 +123,7 @@ def _contrast(part: NDArray[np.bool_], others: NDArray[np.bool_], seen: NetworkP
 
 @dataclass(frozen=True, eq=False)
 class CandidateModel:
-    """A logistic model of evidence.
+    """A logistic model that accepts or rejects a candidate by its features.
 
     Attributes:
         mean: of each of `NUMBERS` in the components that it was fitted on.
@@ -131,7 +131,7 @@ class CandidateModel:
         coefficients: change of the log-odds of tumour per standard deviation.
         intercept: log-odds of the average component.
         threshold: log-odds at or above which a component counts as a tumour.
-        most_symmetry: a component that is its own mirror image to a larger fraction counts as anatomy.
+        max_symmetry: a component that is its own mirror image to a larger fraction counts as anatomy.
     """
 
     mean: NDArray[np.float64]
@@ -139,15 +139,15 @@ class CandidateModel:
     coefficients: NDArray[np.float64]
     intercept: float
     threshold: float
-    most_symmetry: float
+    max_symmetry: float
 
     def log_odds(self, features: CandidateFeatures) -> float:
         """Log-odds that a component is tumour, both kinds being equally frequent."""
         return self.intercept + float(self.coefficients @ ((features.numbers - self.mean) / self.sd))
 
     def accepts(self, features: CandidateFeatures) -> bool:
-        """Determine whether the evidence suffices to take a component for a tumour."""
-        return self.log_odds(features) >= self.threshold and features.symmetry <= self.most_symmetry
+        """Whether a component is taken for a tumour."""
+        return self.log_odds(features) >= self.threshold and features.symmetry <= self.max_symmetry
 
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> CandidateModel:

@@ -21,10 +21,10 @@ Probability = NDArray[np.float32]
 THRESHOLDS = (0.3, 0.7, 0.9)
 """Further sharpened whole-tumour probabilities at which the tumour is drawn."""
 
-LEAST_SHARE = 0.1
+MIN_RELATIVE_VOLUME = 0.1
 """An outline smaller than this fraction of the drawn one is not plausible."""
 
-MOST_TIMES = 4.0
+MAX_RELATIVE_VOLUME = 4.0
 """Nor is one larger than this many times the drawn one."""
 
 
@@ -57,7 +57,7 @@ def plausible_outlines(
     for name, mask in _drawings(drawn, sharp, views, images, brain, spacing_mm, threshold):
         size, of_drawn = int(mask.sum()), int(drawn.sum())
         others = [drawn, *(outline.mask for outline in found)]
-        if LEAST_SHARE * of_drawn <= size <= MOST_TIMES * of_drawn and not any(
+        if MIN_RELATIVE_VOLUME * of_drawn <= size <= MAX_RELATIVE_VOLUME * of_drawn and not any(
             np.array_equal(mask, other) for other in others
         ):
             found.append(Outline(name, mask))

@@ -48,7 +48,7 @@ MIN_VOLUME_ML = 1.0
 MIN_PEAK = 0.8
 """A component whose probability nowhere exceeds this is not reported."""
 
-MIN_SHARE = 0.1
+MIN_RELATIVE_MASS = 0.1
 """A further component must hold this fraction of the largest one's summed probability."""
 
 NOT_TAKEN = "A faint, small or doubtful region of {:.1f} ml was not taken for a tumour."
@@ -251,13 +251,13 @@ class Selection:
 
 
 def select_candidates(candidates: TumourCandidates, model: CandidateModel) -> Selection:
-    """Keep the candidates whose evidence convinces and which hold `MIN_SHARE` of the largest such one's mass."""
+    """Select the accepted candidates that have at least `MIN_RELATIVE_MASS` of the mass of the largest one."""
     accepted = [c for c in candidates.candidates if model.accepts(c.features)]
     if not accepted:
         nothing = np.zeros(candidates.parts.shape, np.bool_)
         return Selection(nothing, (NOT_TAKEN.format(candidates.largest_ml),) if candidates.largest_ml else ())
     largest = max(c.mass for c in accepted)
-    selected = [c.number for c in accepted if c.mass >= MIN_SHARE * largest]
+    selected = [c.number for c in accepted if c.mass >= MIN_RELATIVE_MASS * largest]
     warnings = (f"The tumour has {len(selected)} separate parts.",) if len(selected) > 1 else ()
     return Selection(np.isin(candidates.parts, selected), warnings)
 

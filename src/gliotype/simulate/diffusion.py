@@ -63,7 +63,7 @@ _SOLID = (
     Tissue.MISMATCH_CORE,
     Tissue.OLIGODENDROGLIOMA,
 )
-_ENHANCING_SHARE = 0.95
+_ENHANCING_RATIO = 0.95
 """ADC of enhancing over other solid tissue of the same tumour: it is denser (a design value)."""
 
 _SUPPRESSED = {Tissue.SCALP: 0.1, Tissue.MARROW: 0.1, Tissue.BONE: 0.2}
@@ -176,7 +176,7 @@ def draw_tissue_adc(
     mean, spread = RATIOS[plan.type]
     ratio = float(np.clip(mean + spread * rng.standard_normal(), *RATIO_LIMITS))
     adc[list(_SOLID)] = ratio * adc[Tissue.WHITE_MATTER]
-    adc[Tissue.ENHANCING] = _ENHANCING_SHARE * adc[_SOLID[0]]
+    adc[Tissue.ENHANCING] = _ENHANCING_RATIO * adc[_SOLID[0]]
     if plan.enhancing_fraction == 0:
         adc[Tissue.OEDEMA] = adc[_SOLID[0]]
     return adc, ratio

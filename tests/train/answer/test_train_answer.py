@@ -16,7 +16,7 @@ from gliotype.predictors.logistic import load_models
 from gliotype.train.answer import records as records_module
 from gliotype.train.answer.records import OutlineRecord, PatientRecord, read_record, write_record
 from gliotype.train.answer.train import fit_answer, leave_one_out, measurement_errors, train_answer
-from gliotype.train.answer.weights import MOST_SHARED, PRIORS, SHARED, update_weights
+from gliotype.train.answer.weights import CORRELATED, MAX_COMBINED_WEIGHT, PRIORS, update_weights
 
 METHODS = list(PRIORS)
 
@@ -49,7 +49,7 @@ def test_patients_move_a_weight_and_narrow_it() -> None:
 def test_methods_on_the_same_images_share_what_they_are_worth() -> None:
     evidence, mutant = cohort(500, np.random.default_rng(2), radiomics=1.0, hybrid=1.0)
     found = update_weights(evidence, mutant, np.zeros(500, int))
-    assert sum(found.mean[METHODS.index(name)] for name in SHARED) <= MOST_SHARED + 1e-6
+    assert sum(found.mean[METHODS.index(name)] for name in CORRELATED) <= MAX_COMBINED_WEIGHT + 1e-6
 
 
 def test_a_method_that_is_wrong_is_not_turned_around() -> None:

@@ -42,7 +42,7 @@ def components(n: int, seed: int = 0) -> list[LabelledCandidate]:
 
 def test_what_tells_gets_the_weight_and_both_kinds_count_the_same(tmp_path: Path) -> None:
     weighed = components(150)
-    document = fit(weighed, RECIPE, threshold=-1.0, most_symmetry=0.8)
+    document = fit(weighed, RECIPE, threshold=-1.0, max_symmetry=0.8)
     weight = dict(zip(document["numbers"], document["coefficients"], strict=True))
     assert weight["contrast"] > 1.0
     assert all(abs(weight[name]) < 0.5 * weight["contrast"] for name in weight if name != "contrast")
@@ -59,7 +59,7 @@ def test_what_tells_gets_the_weight_and_both_kinds_count_the_same(tmp_path: Path
 
 def test_too_few_components_are_refused() -> None:
     with pytest.raises(InputError, match="simulate more heads"):
-        fit(components(6), RECIPE, threshold=0.0, most_symmetry=0.8)
+        fit(components(6), RECIPE, threshold=0.0, max_symmetry=0.8)
 
 
 def test_the_recipe_takes_the_classes_in_turn() -> None:

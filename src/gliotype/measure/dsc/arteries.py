@@ -24,7 +24,7 @@ HIGHEST = 0.05
 """Fraction of the brain's voxels, those with the highest peak, among which arteries are sought."""
 
 FEWEST_CANDIDATES = 30
-MOST_ARTERIAL = 50
+MAX_ARTERIAL = 50
 """Arterial voxels whose mean is taken, at most: the highest and narrowest of the cluster."""
 
 CLUSTERS = 5
@@ -34,7 +34,7 @@ FEWEST_ARTERIAL = 8
 FLOOR = 3.0
 """A signal below so many standard deviations of the noise is at the floor."""
 
-LEAST_HEIGHT = 0.5
+MIN_HEIGHT = 0.5
 """Height over that of the highest of the cluster below which a voxel shares its volume with tissue."""
 
 
@@ -123,5 +123,5 @@ def _best(delta_r2: Curves, times_s: Floats, bolus: Bolus, cluster: NDArray[np.i
     width = full_width(curves, times_s, bolus)
     score = np.where(np.isfinite(width), height / np.maximum(width, 1e-6), 0.0)
     order = np.argsort(-score, kind="stable")
-    high = height[order] >= LEAST_HEIGHT * np.percentile(height, 90)
-    return np.asarray(cluster[order[high][:MOST_ARTERIAL]])
+    high = height[order] >= MIN_HEIGHT * np.percentile(height, 90)
+    return np.asarray(cluster[order[high][:MAX_ARTERIAL]])

@@ -18,7 +18,7 @@ from gliotype.dsc import Bolus, Floats
 
 Signals = NDArray[np.floating]
 
-MOST_DROPPED = 4
+MAX_DROPPED = 4
 """Frames that are taken, at most, not to have reached the steady state."""
 
 FEWEST_BASELINE = 2
@@ -151,7 +151,7 @@ def delta_r2(relative: Signals, te_ms: float) -> Signals:
 
 def _arrival(signal: Floats, peak: int) -> int:
     """Walk back from the peak to the first frame with contrast agent; the baseline is refined on the way."""
-    first = min(MOST_DROPPED, max(0, peak - 4))
+    first = min(MAX_DROPPED, max(0, peak - 4))
     level, threshold, arrival = float(np.percentile(signal[first:peak], 75)), 2 * _ARRIVED, 0
     for _ in range(3):
         if signal[peak] >= level:
@@ -169,7 +169,7 @@ def _arrival(signal: Floats, peak: int) -> int:
 
 def _steady_from(before: Floats) -> int:
     """Find the first frame of the steady state among those before the arrival."""
-    most = max(0, min(MOST_DROPPED, before.size - FEWEST_BASELINE))
+    most = max(0, min(MAX_DROPPED, before.size - FEWEST_BASELINE))
     for start in range(most):
         level, spread = _middle(before[start + 1 :])
         if abs(before[start] - level) <= max(_STEADY * level, 3 * spread):

@@ -18,13 +18,13 @@ from gliotype.text import spans
 
 FEWEST_TIMES = 3
 """An image whose slices come less often was sent twice or averaged, and is not a time series."""
-MOST_LOST = 0.25
+MAX_LOST = 0.25
 """Numbers or times that would mean a larger fraction of lost frames count something else."""
 
 _DAY_S = 86400.0
 _INTEGRAL = 0.15
 _EARLY = 0.75
-_MOST_GROUPS = 3
+_MAX_GROUPS = 3
 
 Places = list[list[Frame]]
 Indices = list[NDArray[np.intp]]
@@ -197,7 +197,7 @@ def _by_time(times: list[NDArray[np.float64]]) -> Indices:
 
 def _plausible(indices: Indices) -> bool:
     total = 1 + max(int(index.max()) for index in indices)
-    return total * (1 - MOST_LOST) <= max(index.size for index in indices)
+    return total * (1 - MAX_LOST) <= max(index.size for index in indices)
 
 
 def _refuse_missing(indices: Indices, source: str) -> None:
@@ -214,8 +214,8 @@ def _refuse_missing(indices: Indices, source: str) -> None:
         f"{'are' if len(frames) > 1 else 'is'} missing in {_slices(where, len(indices))}"
         for frames, where in slices.items()
     ]
-    more = f"; and {len(lost) - _MOST_GROUPS} more" if len(lost) > _MOST_GROUPS else ""
-    raise InputError(f"{source}: {'; '.join(lost[:_MOST_GROUPS])}{more}: export the whole series again")
+    more = f"; and {len(lost) - _MAX_GROUPS} more" if len(lost) > _MAX_GROUPS else ""
+    raise InputError(f"{source}: {'; '.join(lost[:_MAX_GROUPS])}{more}: export the whole series again")
 
 
 def _slices(numbers: list[int], total: int) -> str:

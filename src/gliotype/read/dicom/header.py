@@ -96,7 +96,7 @@ _KEYWORDS = [
 _TAGS = [*map(Tag, _KEYWORDS), *map(Tag, PRIVATE_TAGS)]
 
 
-_MOST_NUMBER = 1e6
+_MAX_NUMBER = 1e6
 """Positions (mm), directions and spacings (mm) are far below this."""
 
 
@@ -280,7 +280,7 @@ class _Groups:
         value = self.value(group, keyword)
         known = [_number(v) for v in value] if isinstance(value, MultiValue | list) else []
         numbers = tuple(number for number in known if number is not None)
-        if len(numbers) < len(known) or max(map(abs, numbers), default=0.0) > _MOST_NUMBER:
+        if len(numbers) < len(known) or max(map(abs, numbers), default=0.0) > _MAX_NUMBER:
             raise InputError(
                 f"{self.source}: its {keyword} is not made of plausible numbers: export the series again"
             )

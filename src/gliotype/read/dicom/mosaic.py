@@ -15,7 +15,7 @@ from gliotype.errors import InputError
 from gliotype.read.dicom.dataset import read_dataset
 from gliotype.read.dicom.frame import Frame
 from gliotype.read.files import Found
-from gliotype.read.limits import LEAST_TILE, MAX_TILES
+from gliotype.read.limits import MAX_TILES, MIN_TILE
 from gliotype.read.parsing import UNREADABLE
 from gliotype.volume import Array
 
@@ -51,10 +51,10 @@ def tiles_of(picture: Frame) -> tuple[Frame, ...]:
     count, normal, gap_mm = found
     across = int(np.ceil(np.sqrt(min(count, 2 * MAX_TILES))))
     rows, columns = picture.size[0] // across, picture.size[1] // across
-    if count > MAX_TILES or min(rows, columns) < LEAST_TILE:
+    if count > MAX_TILES or min(rows, columns) < MIN_TILE:
         raise InputError(
             f"{picture.found.relative} claims {count:,} tiles in a mosaic of {picture.size[0]} x {picture.size[1]}, "
-            f"where at most {MAX_TILES} tiles of {LEAST_TILE} x {LEAST_TILE} or more are read: export the series again"
+            f"where at most {MAX_TILES} tiles of {MIN_TILE} x {MIN_TILE} or more are read: export the series again"
         )
     along_row, along_column = np.reshape(picture.orientation, (2, 3))
     first = (

@@ -14,7 +14,7 @@ from gliotype.read.dicom.frame import Frame
 from gliotype.read.limits import MAX_RLE_RATIO, MAX_SIDE, refuse_more_voxels
 
 _SEARCHED = 4096
-_MOST_STREAMS = 10_000
+_MAX_STREAMS = 10_000
 _SIZES = (b"\xff\xc0", b"\xff\xc1", b"\xff\xc2", b"\xff\xc3", b"\xff\xf7")
 """Markers of JPEG and JPEG-LS after which height and width follow."""
 
@@ -52,7 +52,7 @@ def refuse_false_promise(dataset: Dataset, source: str) -> None:
             f"{source}: its header promises {promised:,} bytes of pixels, which its {packed:,} bytes of RLE "
             "cannot hold: export it again"
         )
-    for stream in islice(generate_fragments(dataset.PixelData), _MOST_STREAMS):
+    for stream in islice(generate_fragments(dataset.PixelData), _MAX_STREAMS):
         size = _size_of(stream[:_SEARCHED])
         if size is not None and size[0] * size[1] > 4 * rows * columns:
             raise InputError(

@@ -114,7 +114,7 @@ def identify(info: SeriesInfo) -> Identity:
     return Identity(_plain(kind), confidence, _sentence(reason), possible_mask=possible_mask)
 
 
-SURGERY_TOLD = (
+SURGERY_WARNING = (
     "A description says '{}': the methods are for tumours before any operation, "
     "so make sure that no surgery or biopsy came before this examination."
 )

@@ -40,7 +40,7 @@ LARGEST_B_VALUE = 20_000.0
 _INTENT_LABEL = 1002
 _LONGEST_TR_S = 60.0
 _LONGEST_TE_MS = 2000.0
-_MOST_DISAGREEMENT_MM = 1.0
+_MAX_DISAGREEMENT_MM = 1.0
 """Between sform and qform, at the corners of the image."""
 
 
@@ -141,7 +141,7 @@ def _disagreement(source: str, header: Any, grid: Grid | None) -> tuple[str, ...
     corners = np.indices((2, 2, 2)).reshape(3, -1).T * (np.array(grid.shape) - 1)
     offsets = apply_affine(grid.affine, corners) - apply_affine(qform.affine, corners)
     largest = float(np.linalg.norm(offsets, axis=1).max())
-    if largest <= _MOST_DISAGREEMENT_MM:
+    if largest <= _MAX_DISAGREEMENT_MM:
         return ()
     return (
         f"{source}: its sform and its qform disagree by up to {largest:.4g} mm; the sform was used. "

@@ -14,7 +14,7 @@ from gliotype.read.nifti.image import read_nifti, read_voxels
 from gliotype.text import printable
 from gliotype.volume import Volume
 
-MOST_LABEL = 32767
+MAX_LABEL = 32767
 """Largest value of a mask."""
 
 
@@ -51,7 +51,7 @@ def read_mask(path: str | Path) -> Volume:
     if not np.array_equal(values, np.round(values)):
         raise InputError(f"the mask {path} holds fractions: give whole numbers, 0 outside of what it marks")
     low, high = values.min(), values.max()
-    if low < 0 or high > MOST_LABEL:
+    if low < 0 or high > MAX_LABEL:
         beyond = low if low < 0 else high
-        raise InputError(f"the mask {path} holds the value {beyond:.6g}: give labels from 0 to {MOST_LABEL}")
+        raise InputError(f"the mask {path} holds the value {beyond:.6g}: give labels from 0 to {MAX_LABEL}")
     return Volume(values.astype(np.int16), series.grid.affine)

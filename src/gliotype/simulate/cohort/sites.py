@@ -59,11 +59,11 @@ class Site:
     dsc: str = "external"
 
     @property
-    def mutant_share(self) -> float:
+    def mutant_fraction(self) -> float:
         """Prevalence of IDH mutation.
 
         Example:
-            >>> round(SITES["severance"].mutant_share, 2), round(SITES["tcia"].mutant_share, 2)
+            >>> round(SITES["severance"].mutant_fraction, 2), round(SITES["tcia"].mutant_fraction, 2)
             (0.28, 0.44)
         """
         return sum(

@@ -87,7 +87,7 @@ DSC_SITES: Mapping[str, DscSite] = MappingProxyType(
 )
 """Every DSC site by name."""
 
-_LEAST_SECONDS = 55.0
+_MIN_SECONDS = 55.0
 """A series lasts at least this long, and until 35 s after the bolus has arrived."""
 
 
@@ -130,7 +130,7 @@ def draw_dsc_protocol(
     te_ms = float(rng.uniform(*site.te_ms)) + (10.0 if field < 2.0 else 0.0) + (35.0 if spin_echo else 0.0)
     flips = list(site.flips)
     flip = float(flips[rng.choice(len(flips), p=list(site.flips.values()))])
-    fewest = int(np.ceil(max(_LEAST_SECONDS, arrival_s + 35.0) / tr_s))
+    fewest = int(np.ceil(max(_MIN_SECONDS, arrival_s + 35.0) / tr_s))
     frames = int(rng.integers(site.frames[0], site.frames[1] + 1))
     dose = float(rng.uniform(*site.dose_mmol_per_kg))
     return DscProtocol(

@@ -276,15 +276,15 @@ def _scan_frames(
     """Add what scanner and patient add: lost signal, blur and ghost of the echo train, movement, coil, noise."""
     mni_from_scanner = np.linalg.inv(scanner_from_mni)
     world = grid.world() @ mni_from_scanner[:3, :3].T + mni_from_scanner[:3, 3]
-    signal_share = np.ones(grid.shape, np.float32)
+    signal_fraction = np.ones(grid.shape, np.float32)
     for *centre, reach in _AIR_CAVITIES:
         squared = ((world - np.array(centre)) ** 2).sum(axis=-1)
-        signal_share *= 1 - rng.uniform(0.5, 0.9) * np.exp(-squared / (2 * reach**2)).astype(np.float32)
+        signal_fraction *= 1 - rng.uniform(0.5, 0.9) * np.exp(-squared / (2 * reach**2)).astype(np.float32)
     coil = np.exp(0.15 * smooth_noise(rng, grid.shape, 30.0))
     ghost = rng.uniform(0.0, 0.03)
     scanned = np.empty_like(frames)
     for number, moved_from_still in enumerate(_movement(rng, frames.shape[3])):
-        frame = _move_frame(frames[..., number] * signal_share, grid, moved_from_still)
+        frame = _move_frame(frames[..., number] * signal_fraction, grid, moved_from_still)
         frame = ndimage.gaussian_filter(frame, (0.35, 0.6, 0.0), truncate=3)
         frame += ghost * np.roll(frame, grid.shape[1] // 2, axis=1)
         scanned[..., number] = add_noise(rng, frame * coil, sigma)

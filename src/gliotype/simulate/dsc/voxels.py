@@ -31,7 +31,7 @@ from gliotype.simulate.tissue import Tissue, draw_parameters
 VOXEL_ML = 0.0162
 """Volume of a voxel of 1.8 x 1.8 x 5 mm."""
 
-LEAST_VOXELS = 20
+MIN_VOXELS = 20
 """A region of the tumour with fewer is taken as missing."""
 
 
@@ -156,7 +156,7 @@ def _composition(rng: np.random.Generator, plan: TumourPlan) -> tuple[NDArray[np
     counts = {
         region: min(int(ml / VOXEL_ML), int(rng.integers(150, 401))) for region, ml in fractions.items()
     }
-    counts = {region: n if n >= LEAST_VOXELS else 0 for region, n in counts.items()}
+    counts = {region: n if n >= MIN_VOXELS else 0 for region, n in counts.items()}
     counts |= {VoxelRegion.WHITE_MATTER: 400, VoxelRegion.GREY_MATTER: 400}
     regions, tissues = [], []
     for region, n in counts.items():

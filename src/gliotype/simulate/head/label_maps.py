@@ -14,7 +14,7 @@ from gliotype.simulate.head.anatomy import Anatomy, tissue_from_freesurfer
 from gliotype.simulate.tissue import Tissue
 from gliotype.volume import LPS_FROM_RAS, Matrix, Volume
 
-LEAST_WHITE_MATTER_ML = 100.0
+MIN_WHITE_MATTER_ML = 100.0
 """A head with less than this is not that of an adult, or its labels are not those of FreeSurfer."""
 
 
@@ -91,7 +91,7 @@ def read_label_map(file: Path, white_matter: Volume) -> Anatomy:
             f"{file.name} cannot be read as a label map ({error}): remove it or convert it again"
         ) from error
     found_ml = float((tissue.array == Tissue.WHITE_MATTER).sum()) * tissue.grid.voxel_ml
-    if found_ml < LEAST_WHITE_MATTER_ML:
+    if found_ml < MIN_WHITE_MATTER_ML:
         raise InputError(
             f"{file.name} holds {found_ml:.0f} ml of white matter (FreeSurfer labels 2 and 41), too little for "
             "a head: give whole-head label maps with FreeSurfer numbers, 5xx outside the brain"

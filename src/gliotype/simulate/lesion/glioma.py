@@ -114,7 +114,7 @@ def draw_plan(rng: np.random.Generator, glioma: GliomaType) -> TumourPlan:
     grade = int(rng.choice(list(grades), p=list(grades.values())))
     mean, sd = (4.01, 1.03) if glioma.idh_mutant else (4.24, 0.86)
     high = glioma is GliomaType.GLIOBLASTOMA
-    oedema = rng.uniform(*_oedema_share(glioma, grade))
+    oedema = rng.uniform(*_oedema_fraction(glioma, grade))
     cystic = rng.random() < _CYSTIC[glioma]
     necrotic = rng.random() < {4: 0.88 if high else 0.45}.get(grade, 0.04)
     enhances = rng.random() < _ENHANCES[glioma, grade]
@@ -129,7 +129,7 @@ def draw_plan(rng: np.random.Generator, glioma: GliomaType) -> TumourPlan:
         ),
         cystic=cystic,
         enhancing_fraction=float(
-            min(0.9, rng.uniform(*_enhancing_share(glioma, grade)) / (1.0 - oedema)) if enhances else 0.0
+            min(0.9, rng.uniform(*_enhancing_fraction(glioma, grade)) / (1.0 - oedema)) if enhances else 0.0
         ),
         mismatch=glioma is GliomaType.ASTROCYTOMA and rng.random() < mismatch_rate,
         calcified_fraction=float(
@@ -145,7 +145,7 @@ def draw_plan(rng: np.random.Generator, glioma: GliomaType) -> TumourPlan:
     )
 
 
-def _oedema_share(glioma: GliomaType, grade: int) -> tuple[float, float]:
+def _oedema_fraction(glioma: GliomaType, grade: int) -> tuple[float, float]:
     """Range of the fraction of the whole tumour that is oedema."""
     if glioma is GliomaType.GLIOBLASTOMA:
         return 0.5, 0.75
@@ -154,7 +154,7 @@ def _oedema_share(glioma: GliomaType, grade: int) -> tuple[float, float]:
     return 0.3, 0.7
 
 
-def _enhancing_share(glioma: GliomaType, grade: int) -> tuple[float, float]:
+def _enhancing_fraction(glioma: GliomaType, grade: int) -> tuple[float, float]:
     """Range of the fraction of the whole tumour that enhances, in tumours that do."""
     if glioma is GliomaType.GLIOBLASTOMA:
         return 0.10, 0.35

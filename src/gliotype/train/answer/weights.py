@@ -47,15 +47,15 @@ PRIORS: Mapping[str, Prior] = MappingProxyType(
             0.7,
             0.15,
             4.0,
-            "fitted on real patients; held down to what it is worth in other hospitals "
+            "fitted on real patients; reduced to what it is worth in other hospitals "
             "(calibration slopes 0.41 to 0.88)",
         ),
         "radiomics": Prior(
             0.6,
             0.2,
             5.0,
-            "fitted on real patients with the errors of found outlines; held down for other hospitals and for what it "
-            "shares with hybrid",
+            "fitted on real patients with the errors of found outlines; reduced for other hospitals and for what it "
+            "has in common with hybrid",
         ),
         "hybrid": Prior(
             0.3,
@@ -69,15 +69,15 @@ PRIORS: Mapping[str, Prior] = MappingProxyType(
         "adc": Prior(
             1.0, 0.0, log(5), "from the literature: pooled discrimination, limited to a factor of 5"
         ),
-        "perfusion": Prior(0.0, 0.0, 5.0, "held at 0: no labelled real perfusion supports it yet"),
+        "perfusion": Prior(0.0, 0.0, 5.0, "fixed at 0: no labelled real perfusion data support it yet"),
     }
 )
 """Weights before any patient of the fit is seen."""
 
-SHARED = ("radiomics", "hybrid")
-"""Methods that look at the same images, so that their weights together are at most `MOST_SHARED`."""
+CORRELATED = ("radiomics", "hybrid")
+"""Methods that look at the same images, so that their weights together are at most `MAX_COMBINED_WEIGHT`."""
 
-MOST_SHARED = 1.0
+MAX_COMBINED_WEIGHT = 1.0
 OFFSET_SD = 1.0
 """Prior standard deviation of a cohort's offset."""
 
@@ -117,8 +117,8 @@ def update_weights(evidence: Floats, mutant: Labels, cohorts: NDArray[np.int_]) 
         cohorts: number of each patient's cohort, from 0.
 
     Returns:
-        Weights of all methods of `PRIORS`. Weights are not negative, and those of `SHARED` add up to at most
-        `MOST_SHARED`.
+        Weights of all methods of `PRIORS`. Weights are not negative, and those of `CORRELATED` add up to at most
+        `MAX_COMBINED_WEIGHT`.
     """
     methods = tuple(PRIORS)
     mean = np.array([prior.mean for prior in PRIORS.values()])
@@ -135,13 +135,13 @@ def update_weights(evidence: Floats, mutant: Labels, cohorts: NDArray[np.int_]) 
         prior = (((weights - mean[fitted]) / sd[fitted]) ** 2).sum() + ((offsets / OFFSET_SD) ** 2).sum()
         return float(np.logaddexp(0, -sign * log_odds).sum() + prior / 2)
 
-    shared = np.array([float(methods[index] in SHARED) for index in fitted] + [0.0] * groups.shape[1])
+    shared = np.array([float(methods[index] in CORRELATED) for index in fitted] + [0.0] * groups.shape[1])
     found = minimize(
         cost,
         np.concatenate([mean[fitted], np.zeros(groups.shape[1])]),
         method="SLSQP",
         bounds=[(0, None)] * len(fitted) + [(None, None)] * groups.shape[1],
-        constraints={"type": "ineq", "fun": lambda parameters: MOST_SHARED - shared @ parameters},
+        constraints={"type": "ineq", "fun": lambda parameters: MAX_COMBINED_WEIGHT - shared @ parameters},
     ).x
     log_odds = fixed + columns @ found[: len(fitted)] + groups @ found[len(fitted) :]
     design = np.hstack([columns, groups])

@@ -44,7 +44,7 @@ STREAM = 31
 TEMPLATES = 5
 """The shipped template counts so many times among the heads to choose from."""
 
-TUMOUR_SHARE = 0.2
+MIN_TUMOUR_FRACTION = 0.2
 """A component is tumour when at least this fraction of it lies within the true one."""
 
 SEQUENCE_SETS: tuple[tuple[Sequence, ...], ...] = (
@@ -139,7 +139,7 @@ def label_candidates(prepared: PreparedStudy, truth: NDArray[np.bool_]) -> Itera
     candidates = find_candidates(prepared)
     for candidate in candidates.candidates:
         fraction = float(truth[candidates.parts == candidate.number].mean())
-        yield LabelledCandidate(candidate.features, fraction >= TUMOUR_SHARE)
+        yield LabelledCandidate(candidate.features, fraction >= MIN_TUMOUR_FRACTION)
 
 
 def _label_head(job: tuple[int, Disease, Recipe]) -> list[LabelledCandidate]:
@@ -174,7 +174,7 @@ def train_candidates(
     run: Path,
     *,
     threshold: float,
-    most_symmetry: float,
+    max_symmetry: float,
     jobs: int = 1,
     progress: Callable[[str], None] = lambda line: None,
 ) -> Path:
@@ -184,7 +184,7 @@ def train_candidates(
         recipe: which heads.
         run: folder of the result; created if missing.
         threshold: see `fit`.
-        most_symmetry: see `fit`.
+        max_symmetry: see `fit`.
         jobs: heads simulated at the same time.
         progress: called with a line of progress.
 
@@ -198,7 +198,7 @@ def train_candidates(
     check_writable(run)
     components = simulate_candidates(recipe, jobs, progress)
     progress("fit")
-    return write_model(fit(components, recipe, threshold=threshold, most_symmetry=most_symmetry), run)
+    return write_model(fit(components, recipe, threshold=threshold, max_symmetry=max_symmetry), run)
 
 
 def fit(
@@ -206,7 +206,7 @@ def fit(
     recipe: Recipe,
     *,
     threshold: float,
-    most_symmetry: float,
+    max_symmetry: float,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Fit the model of candidates by ridge logistic regression, both classes weighted equally.
@@ -215,7 +215,7 @@ def fit(
         components: labelled components of simulated heads.
         recipe: what was simulated; it is described in the result.
         threshold: log-odds at or above which a component is accepted as tumour.
-        most_symmetry: largest fraction of an accepted component that is its own mirror image.
+        max_symmetry: largest fraction of an accepted component that is its own mirror image.
         seed: random seed of the folds.
 
     Returns:
@@ -247,7 +247,7 @@ def fit(
         },
         "intercept": round(float(beta[0]) - float(np.log(tumour.sum() / (~tumour).sum())), 4),
         "threshold": threshold,
-        "most_symmetry": most_symmetry,
+        "most_symmetry": max_symmetry,
     }
 
 

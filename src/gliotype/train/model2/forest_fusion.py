@@ -23,7 +23,7 @@ Floats = NDArray[np.float64]
 SIX = ("age", "Frontal", "Sphericity", "Parietal", "Thalamus", "surface over volume")
 """The forest's numbers, in the order of their importance in the published model."""
 
-TREES, LEAST_LEAF = 500, 16
+TREES, MIN_LEAF = 500, 16
 """As in the published model (extremely randomised trees)."""
 
 
@@ -72,7 +72,7 @@ def fit_fusion(training: list[Example], tuning: list[Example], image: Model2, se
     known = np.isfinite(values).any(axis=0)
     means = np.zeros(len(SIX))
     means[known] = np.nanmean(values[:, known], axis=0)
-    forest = ExtraTreesClassifier(TREES, min_samples_leaf=LEAST_LEAF, max_features=1, random_state=seed)
+    forest = ExtraTreesClassifier(TREES, min_samples_leaf=MIN_LEAF, max_features=1, random_state=seed)
     forest.fit(np.where(np.isnan(values), means, values), [e.mutant for e in training])
     truth = np.array([e.mutant for e in tuning])
     joined = LogisticRegression(C=100.0).fit(_scores(forest, means, image, tuning), truth)

@@ -15,7 +15,7 @@ from gliotype.train.model2.export import write_weight
 from gliotype.train.model2.fit import load_or_train_model
 from gliotype.train.model2.model import Recipe
 
-TUNING_SHARE = 0.18
+TUNING_FRACTION = 0.18
 """Fraction of the patients held out for calibration and threshold; as in Choi 2021 (131 of 727)."""
 
 
@@ -63,7 +63,7 @@ def train_on_cohort(
 
 
 def hold_out(mutant: Sequence[bool], seed: int) -> tuple[list[int], list[int]]:
-    """Split patients into training and tuning, `TUNING_SHARE` of each class and two at least.
+    """Split patients into training and tuning, `TUNING_FRACTION` of each class and two at least.
 
     Args:
         mutant: whether each is IDH-mutant.
@@ -87,6 +87,6 @@ def hold_out(mutant: Sequence[bool], seed: int) -> tuple[list[int], list[int]]:
             "are needed, two for training and two for tuning, so add patients"
         )
     rng = np.random.default_rng(seed)
-    held = [rng.choice(each, max(2, round(TUNING_SHARE * len(each))), replace=False) for each in classes]
+    held = [rng.choice(each, max(2, round(TUNING_FRACTION * len(each))), replace=False) for each in classes]
     tuning = sorted(np.concatenate(held).tolist())
     return sorted(set(range(len(mutant))) - set(tuning)), tuning
