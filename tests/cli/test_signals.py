@@ -9,7 +9,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -22,22 +26,38 @@ NAMES = ("a.txt", "b.txt", "last.txt")
 MOMENTS = 20
 
 
-def start(script: str, *arguments: object, home: Path | None = None) -> subprocess.Popen[str]:
-    """Start Python on a script, with HOME and TMPDIR of its own where `home` is given."""
-    environment = dict(os.environ)
-    if home is not None:
-        (home / "tmp").mkdir(parents=True, exist_ok=True)
-        environment |= {"HOME": str(home), "TMPDIR": str(home / "tmp")}
-    command = [sys.executable, "-c", script, *map(str, arguments)]
-    return subprocess.Popen(
-        command,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-        preexec_fn=_as_from_a_terminal,
-    )
+class Start(Protocol):
+    """Starts Python on a script, with HOME and TMPDIR of its own where `home` is given."""
+
+    def __call__(
+        self, script: str, *arguments: object, home: Path | None = None
+    ) -> subprocess.Popen[str]: ...
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    """What a test has started and not waited for, because it failed, is killed when it ends."""
+    with ExitStack() as running:
+
+        def begin(script: str, *arguments: object, home: Path | None = None) -> subprocess.Popen[str]:
+            environment = dict(os.environ)
+            if home is not None:
+                (home / "tmp").mkdir(parents=True, exist_ok=True)
+                environment |= {"HOME": str(home), "TMPDIR": str(home / "tmp")}
+            run = subprocess.Popen(
+                [sys.executable, "-c", script, *map(str, arguments)],
+                env=environment,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+                preexec_fn=_as_from_a_terminal,
+            )
+            running.enter_context(run)
+            running.callback(run.kill)
+            return run
+
+        yield begin
 
 
 def _as_from_a_terminal() -> None:
@@ -72,7 +92,9 @@ command.main()
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_signal_ends_in_order_and_leaves_nothing(number: signal.Signals, tmp_path: Path) -> None:
+def test_a_signal_ends_in_order_and_leaves_nothing(
+    number: signal.Signals, start: Start, tmp_path: Path
+) -> None:
     out, home = tmp_path / "out", tmp_path / "home"
     out.mkdir()
     (out / "a.txt").write_text("old")
@@ -88,7 +110,7 @@ def test_a_signal_ends_in_order_and_leaves_nothing(number: signal.Signals, tmp_p
     assert [path.name for path in home.iterdir()] == ["tmp"]
 
 
-def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
+def test_a_signal_that_is_ignored_stays_ignored(start: Start, tmp_path: Path) -> None:
     script = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + WAITING.replace(
         "sleep(60)", "sleep(1)"
     )
@@ -100,7 +122,7 @@ def test_a_signal_that_is_ignored_stays_ignored(tmp_path: Path) -> None:
     assert run.returncode == 0
 
 
-def test_what_a_killed_run_left_is_swept_by_the_next(tmp_path: Path) -> None:
+def test_what_a_killed_run_left_is_swept_by_the_next(start: Start, tmp_path: Path) -> None:
     out, home = tmp_path / "out", tmp_path / "home"
     run = start(WAITING, out, home=home)
     assert run.stdout is not None
@@ -156,7 +178,9 @@ with atomic_write_set(Path(sys.argv[1]), ("a.txt", "b.txt", "last.txt")) as asid
 
 
 @pytest.mark.parametrize("after", range(6))
-def test_a_run_killed_while_its_files_move_in_is_undone_or_complete(after: int, tmp_path: Path) -> None:
+def test_a_run_killed_while_its_files_move_in_is_undone_or_complete(
+    after: int, start: Start, tmp_path: Path
+) -> None:
     old = dict.fromkeys(NAMES, b"old") | {"mine.txt": b"mine"}
     for name, content in old.items():
         (tmp_path / name).write_bytes(content)
@@ -180,16 +204,13 @@ def zipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 PREDICT = "from gliotype.cli.main import main; main()"
 
 
-def predicting(zipped: Path, out: Path, home: Path) -> subprocess.Popen[str]:
-    return start(PREDICT, "predict", zipped, "-o", out, "--age", 50, home=home)
-
-
 @pytest.mark.slow
-def test_the_whole_command_stopped_at_random_moments(zipped: Path, tmp_path: Path) -> None:
+def test_the_whole_command_stopped_at_random_moments(zipped: Path, start: Start, tmp_path: Path) -> None:
     """Each signal in turn; a table of what happened goes to the standard output."""
     out, home = tmp_path / "out", tmp_path / "home"
+    predict = partial(start, PREDICT, "predict", zipped, "-o", out, "--age", 50, home=home)
     began = time.monotonic()
-    _, err = predicting(zipped, out, home).communicate(timeout=600)
+    _, err = predict().communicate(timeout=600)
     whole = time.monotonic() - began
     complete = set(contents(out))
     assert "prediction.json" in complete, err
@@ -198,7 +219,7 @@ def test_the_whole_command_stopped_at_random_moments(zipped: Path, tmp_path: Pat
     for count in range(int(os.environ.get("GLIOTYPE_KILLS", MOMENTS))):
         number, wait = signals[count % 4], moments.uniform(0.05, 1.0) * whole
         before = contents(out)
-        run = predicting(zipped, out, home)
+        run = predict()
         try:
             run.wait(timeout=wait)
         except subprocess.TimeoutExpired:

@@ -50,6 +50,7 @@ class Child:
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
         )  # fmt: skip
         if self._line(_START_SECONDS) != "ready":
+            self.end()
             raise RuntimeError("the child that reads the inputs does not start")
 
     def run(self, name: str, seed: int) -> dict[str, Any] | None:
