@@ -17,8 +17,8 @@ PACKAGE = Path(gliotype.__file__).parent
 FLOORS = (
     {"_version", "errors", "text"},
     {"volume", "weights", "temporary", "paths", "tables", "seeds"},
-    {"masks", "atomic_files", "runtime", "plotting"},
-    {"dsc", "study", "findings", "result"},
+    {"masks", "atomic_files", "archive", "runtime", "plotting"},
+    {"dsc", "study", "findings", "result", "kept"},
     {"atlas"},
     {"read", "prepare", "segment", "measure", "report"},
     {"predictors", "explain"},

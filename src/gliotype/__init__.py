@@ -13,14 +13,20 @@ from typing import TYPE_CHECKING, Any
 from gliotype._version import __version__
 
 if TYPE_CHECKING:
-    from gliotype.pipeline import predict
+    from gliotype.pipeline import predict, revise
     from gliotype.report import write_result
     from gliotype.result import Result
     from gliotype.study import Sequence
 
-__all__ = ["Result", "Sequence", "__version__", "predict", "write_result"]
+__all__ = ["Result", "Sequence", "__version__", "predict", "revise", "write_result"]
 
-_HOMES = {"predict": "pipeline", "write_result": "report", "Result": "result", "Sequence": "study"}
+_HOMES = {
+    "predict": "pipeline",
+    "revise": "pipeline",
+    "write_result": "report",
+    "Result": "result",
+    "Sequence": "study",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,7 +6,7 @@ import platform
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,11 +14,12 @@ from gliotype._version import __version__
 from gliotype.answer import Settings, answer
 from gliotype.answer.site import read_site
 from gliotype.errors import UsageError
+from gliotype.kept import KeptStudy, load_kept, save_kept
 from gliotype.measure import measure
 from gliotype.paths import as_path, paths_within
 from gliotype.predictors import DEFAULT_PREVALENCE, predict_all, subject_warnings
 from gliotype.prepare import prepare
-from gliotype.read import read_mask, read_study
+from gliotype.read import read_mask, read_study, state_subject
 from gliotype.result import Result
 from gliotype.runtime import use_threads, weight_hashes
 from gliotype.segment import find_brain, given_tumour, segment
@@ -42,8 +43,10 @@ def predict(
     thresholds: tuple[float, float] | None = None,
     site: str | Path | None = None,
     study_uid: str | None = None,
+    sequences: Mapping[str, Sequence | None] | None = None,
     mask: str | Path | None = None,
     aif: str | Path | None = None,
+    keep: str | Path | None = None,
     threads: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Result:
@@ -61,8 +64,11 @@ def predict(
             0.2 and 0.8.
         site: file of a local calibration, as `gliotype calibrate` writes it.
         study_uid: which study, where `source` holds several.
+        sequences: by the name of an image of `source`, as `prediction.json` has it, the sequence as which it is taken,
+            whatever identification would say; None for an image that is not to be used.
         mask: tumour mask (NIfTI) to use instead of Model 1's.
         aif: mask (NIfTI, in the space of the DSC series) of the arterial voxels to use instead of those found.
+        keep: folder in which the prepared study is kept, for `revise`.
         threads: how many to compute on; as many as this process has cores if None.
         progress: called with the name of each stage as it starts.
 
@@ -86,11 +92,14 @@ def predict(
         None if mask is None else as_path(mask),
         None if aif is None else as_path(aif),
         study_uid,
+        dict(sequences or {}),
     )
+    clock = Clock(progress)
     with use_threads(threads) as count:
-        return _predict(
-            inputs, subject, Settings(prevalence, thresholds, calibration), count, Clock(progress)
-        )
+        kept = _prepare(inputs, subject.id, clock)
+        if keep is not None:
+            save_kept(kept, as_path(keep))
+        return _answer(kept, subject, Settings(prevalence, thresholds, calibration), count, clock)
 
 
 @dataclass(frozen=True)
@@ -102,6 +111,7 @@ class Inputs:
     mask: Path | None
     aif: Path | None
     study_uid: str | None
+    sequences: Mapping[str, Sequence | None]
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -111,9 +121,69 @@ class Inputs:
         )
 
 
-def _predict(inputs: Inputs, subject: Subject, settings: Settings, threads: int, clock: Clock) -> Result:
+def revise(
+    kept: str | Path,
+    *,
+    age: float | None = None,
+    sex: str | None = None,
+    id: str | None = None,  # noqa: A002
+    prevalence: float | None = None,
+    thresholds: tuple[float, float] | None = None,
+    site: str | Path | None = None,
+    mask: str | Path | None = None,
+    threads: int | None = None,
+    progress: Callable[[str], None] | None = None,
+) -> Result:
+    """Answer again from a kept study, with another age, sex, prevalence or outline; nothing is prepared again.
+
+    The result is that of `predict` with the same arguments, seconds aside.
+
+    Args:
+        kept: folder that `predict` was given as `keep`.
+        age: years; None for that of the headers.
+        sex: ``"M"`` or ``"F"``; None for that of the headers.
+        id: the caller's name for the case; None for the one of the kept study.
+        prevalence: see `predict`.
+        thresholds: see `predict`.
+        site: see `predict`.
+        mask: tumour mask (NIfTI) to use and to measure instead of the kept one.
+        threads: see `predict`.
+        progress: called with the name of each stage as it starts.
+
+    Raises:
+        UsageError: if an argument is out of range.
+        InputError: if the folder holds no kept study of this version, or the mask cannot be used.
+    """
+    calibration = None if site is None else read_site(as_path(site))
+    if prevalence is None:
+        prevalence = DEFAULT_PREVALENCE if calibration is None else calibration.prevalence
+    _check(age, sex, prevalence, thresholds)
+    clock = Clock(progress)
+    with use_threads(threads) as count:
+        with clock("read"):
+            found = load_kept(as_path(kept), __version__)
+            outline = None if mask is None else read_mask(as_path(mask))
+        clock.seconds |= {"prepare": 0.0, "segment": 0.0, "measure": 0.0}
+        if outline is not None:
+            tumour = given_tumour(outline, found.prepared)
+            with clock("measure"):
+                found = replace(
+                    found, tumour=tumour, measurements=measure(found.prepared, tumour, found.arteries)
+                )
+        subject = Subject(printable(id or found.study.subject.id), age, sex)
+        return _answer(found, subject, Settings(prevalence, thresholds, calibration), count, clock)
+
+
+def _prepare(inputs: Inputs, subject: str, clock: Clock) -> KeptStudy:
+    """Do all that depends on the images alone."""
     with clock("read"):
-        study = read_study(inputs.source, files=inputs.files, subject=subject, study_uid=inputs.study_uid)
+        study = read_study(
+            inputs.source,
+            files=inputs.files,
+            subject=Subject(subject),
+            sequences=inputs.sequences,
+            study_uid=inputs.study_uid,
+        )
         outline, arteries = (None if file is None else read_mask(file) for file in (inputs.mask, inputs.aif))
     with clock("prepare"):
         prepared = prepare(study, find_brain)
@@ -121,6 +191,13 @@ def _predict(inputs: Inputs, subject: Subject, settings: Settings, threads: int,
         tumour = segment(prepared) if outline is None else given_tumour(outline, prepared)
     with clock("measure"):
         measurements = measure(prepared, tumour, arteries)
+    return KeptStudy(study, prepared, tumour, measurements, arteries, inputs.paths, __version__)
+
+
+def _answer(kept: KeptStudy, subject: Subject, settings: Settings, threads: int, clock: Clock) -> Result:
+    """Do all that depends on the subject and the settings."""
+    study, prepared, tumour = state_subject(kept.study, subject), kept.prepared, kept.tumour
+    measurements = kept.measurements
     with clock("predict"):
         findings, not_applicable = predict_all(
             prepared, tumour, measurements, study.subject, settings.prevalence
@@ -146,7 +223,7 @@ def _predict(inputs: Inputs, subject: Subject, settings: Settings, threads: int,
         versions=_versions(),
         weights=weight_hashes(),
         threads=threads,
-        paths=inputs.paths,
+        paths=kept.paths,
     )
 
 

@@ -28,6 +28,7 @@ from gliotype.cli.hiding import DEBUG, hidden
 from gliotype.cli.info import info
 from gliotype.cli.predict import predict
 from gliotype.cli.renamed import accept_old_names
+from gliotype.cli.revise import revise
 from gliotype.cli.simulate import simulate
 from gliotype.cli.train import train
 from gliotype.errors import GliotypeError
@@ -49,6 +50,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict)
+app.command()(revise)
 app.command()(demo)
 app.command(cls=accept_old_names({"--against": "--compare", "--cut": "--threshold"}))(evaluate)
 app.command()(calibrate)

@@ -13,6 +13,7 @@ from gliotype.cli.hiding import hide_paths_of
 
 if TYPE_CHECKING:
     from gliotype.result import Result
+    from gliotype.study import Sequence
 
 
 class Sex(StrEnum):
@@ -77,6 +78,18 @@ def predict(
         Path | None,
         typer.Option(help="Mask of arteries in the DSC series, to use instead of those found automatically."),
     ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="SOURCE=SEQUENCE",
+            help="Take the image that prediction.json names SOURCE as T1, T1c, T2, FLAIR, DSC or ADC, or as none; "
+            "may be repeated.",
+        ),
+    ] = None,
+    keep: Annotated[
+        Path | None,
+        typer.Option(metavar="KEPT", help="Folder in which to keep the prepared study for gliotype revise."),
+    ] = None,
     threads: Annotated[
         int | None,
         typer.Option(
@@ -110,13 +123,39 @@ def predict(
             thresholds=(wildtype_at, mutant_at),
             site=site,
             study_uid=study_uid,
+            sequences=stated_sequences(image or []),
             mask=mask,
             aif=aif,
+            keep=keep,
             threads=threads,
             progress=progress,
         )
 
     run(predicted, output, as_json=as_json)
+
+
+def stated_sequences(images: list[str]) -> dict[str, Sequence | None]:
+    """Read the values of ``--image``.
+
+    Raises:
+        UsageError: if one of them is not of the form SOURCE=SEQUENCE.
+
+    Example:
+        >>> stated_sequences(["exam/t1.nii.gz=T1c", "exam/loc.nii.gz=none"])
+        {'exam/t1.nii.gz': <Sequence.T1C: 'T1C'>, 'exam/loc.nii.gz': None}
+    """
+    from gliotype.errors import UsageError
+    from gliotype.study import Sequence
+
+    stated: dict[str, Sequence | None] = {}
+    for each in images:
+        source, _, word = each.rpartition("=")
+        if not source or word.upper() not in (*Sequence, "NONE"):
+            raise UsageError(
+                "--image needs the form SOURCE=SEQUENCE, such as exam/t1.nii.gz=T1c or exam/loc.nii.gz=none"
+            )
+        stated[source] = None if word.upper() == "NONE" else Sequence(word.upper())
+    return stated
 
 
 def run(predicted: Callable[[Callable[[str], None]], Result], output: Path, *, as_json: bool) -> None:

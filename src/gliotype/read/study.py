@@ -4,34 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from gliotype.errors import InputError, NoStructuralImageError, UsageError
+from gliotype.errors import InputError, UsageError
 from gliotype.paths import as_path
 from gliotype.read.dicom.series import read_dicom
 from gliotype.read.diffusion import NEEDED, ComputedAdc, computed_adc
-from gliotype.read.examinations import by_format, of_one_examination, refuse_folders_side_by_side
+from gliotype.read.examinations import of_one_examination, refuse_folders_side_by_side
 from gliotype.read.files import Format, Found, open_source
+from gliotype.read.gathered import Gathered, make_study, state_subject
 from gliotype.read.identify import keywords as words
 from gliotype.read.identify.by_header import (
-    SURE,
-    SURGERY_WARNING,
     Identity,
-    after_contrast,
     identify,
     modality_word,
-    surgery_words,
 )
-from gliotype.read.identify.choose import HEAD_MM, Candidate, preference, ranked, reach_mm
+from gliotype.read.identify.choose import Candidate, preference, ranked
 from gliotype.read.identify.context import without_common_evidence
 from gliotype.read.identify.decide import decide_together
-from gliotype.read.losses import entries_not_listed, files_not_read, loss_warning
+from gliotype.read.losses import entries_not_listed, files_not_read
 from gliotype.read.nifti.bids import broken_sidecars, sidecar_for, sidecars_of, stem_of
 from gliotype.read.nifti.image import read_nifti
-from gliotype.read.series import Examination, Loaded, Series, unread_volume
-from gliotype.study import STRUCTURAL, Image, NotRead, Sequence, Study, Subject
+from gliotype.read.series import Loaded, Series
+from gliotype.study import NotRead, Sequence, Study, Subject
 from gliotype.text import printable
+
+STATED = "Named by the caller."
+"""Why an image is taken as a sequence that the caller names or states."""
 
 
 def read_study(
@@ -39,6 +39,7 @@ def read_study(
     *,
     files: Mapping[Sequence, str | Path] | None = None,
     subject: Subject,
+    sequences: Mapping[str, Sequence | None] | None = None,
     study_uid: str | None = None,
 ) -> Study:
     """Read the images of one examination and say which sequence each of them is.
@@ -51,6 +52,8 @@ def read_study(
         files: images that the caller names; nothing else in `source` is taken as these sequences. Each
             is a NIfTI file, or a file, folder or zip of DICOM.
         subject: the patient. Age and sex are filled in from the headers where they are None.
+        sequences: by `Image.source`, the sequence as which an image of `source` is taken, whatever identification
+            would say; None for an image that is not to be used.
         study_uid: which study, if `source` holds several: a StudyInstanceUID, or the session or patient
             in the names of NIfTI files.
 
@@ -65,39 +68,15 @@ def read_study(
     if source is None and not named:
         raise UsageError("neither a study nor a file was given: name a folder, a zip, or files such as --t1c")
     with ExitStack() as stack:
-        gathered = _Gathered(str(source) if source is not None else "the named files")
+        gathered = Gathered(str(source) if source is not None else "the named files")
         for sequence, path in named.items():
             gathered.used[sequence] = _named(sequence, path, source, stack)
         if source is not None:
             found = stack.enter_context(open_source(source))
             gathered.not_read += _not_listed(source, found)
             taken = {path.resolve() for path in named.values()}
-            _gather(gathered, _outside(found, taken), study_uid)
-        return _study(gathered, subject)
-
-
-_MAX_LISTED = 5
-
-
-@dataclass(eq=False)
-class _Gathered:
-    """What has been read so far.
-
-    Attributes:
-        source: name of the study for messages.
-        used: by sequence, the image in use, and its voxels.
-        unused: images that are not used.
-        errors: images that could not be read.
-        warnings: about identification.
-        not_read: what is not an image of the study.
-    """
-
-    source: str
-    used: dict[Sequence, tuple[Candidate, Loaded]] = field(default_factory=dict)
-    unused: list[Candidate] = field(default_factory=list)
-    errors: list[InputError] = field(default_factory=list)
-    warnings: list[str] = field(default_factory=list)
-    not_read: list[NotRead] = field(default_factory=list)
+            _gather(gathered, _outside(found, taken), study_uid, sequences or {})
+        return state_subject(make_study(gathered, subject.id), subject)
 
 
 def _not_listed(source: Path, found: tuple[Found, ...]) -> list[NotRead]:
@@ -125,13 +104,19 @@ def _read_headers(found: list[Found]) -> tuple[list[Series], list[NotRead]]:
     return [*series, *broken], [*passed_over, *files_not_read(found, used)]
 
 
-def _gather(gathered: _Gathered, found: list[Found], study_uid: str | None) -> None:
-    """Identify the images of a source, and load the best of each sequence that was not named."""
+def _gather(
+    gathered: Gathered,
+    found: list[Found],
+    study_uid: str | None,
+    stated: Mapping[str, Sequence | None],
+) -> None:
+    """Identify the images of a source, and load the best of each sequence that was not named or stated."""
     everything, not_read = _read_headers(found)
     gathered.not_read += not_read
     series = of_one_examination(everything, study_uid, gathered.source)
     series = without_common_evidence(series)
     candidates = [_usable(Candidate(one, identify(one.info))) for one in series]
+    candidates = _take_stated(gathered, candidates, stated)
     gathered.errors += [
         s.problem for s in series if s.problem and s.broken and not words.match_mask(s.info.name)
     ]
@@ -156,6 +141,28 @@ def _gather(gathered: _Gathered, found: list[Found], study_uid: str | None) -> N
     gathered.unused += [c for c in candidates if c.identity.sequence is None]
 
 
+def _take_stated(
+    gathered: Gathered, candidates: list[Candidate], stated: Mapping[str, Sequence | None]
+) -> list[Candidate]:
+    """Load the images whose sequence the caller states, dismiss those that it excludes, and return all others."""
+    remaining = list(candidates)
+    for source, sequence in stated.items():
+        alike = [c for c in remaining if c.series.source == source]
+        if not alike:
+            raise UsageError(f"the study has no image {source}: name one as prediction.json does")
+        for candidate in alike:
+            remaining.remove(candidate)
+        if sequence is None:
+            gathered.unused += [c.dismissed("Not used: the caller excluded it.") for c in alike]
+            continue
+        if sequence in gathered.used:
+            raise UsageError(f"two images are stated to be the {sequence.word}: state one")
+        candidate = replace(alike[0], identity=Identity(sequence, 1.0, STATED))
+        _require_frames(source, candidate.series.info.frames, sequence)
+        gathered.used[sequence] = (candidate, _loaded(candidate.series))
+    return remaining
+
+
 def _computed(adc: ComputedAdc) -> Candidate:
     return Candidate(adc.series, Identity(Sequence.ADC, 0.9, adc.reason))
 
@@ -173,7 +180,7 @@ def _usable(candidate: Candidate) -> Candidate:
 
 
 def _use_first_readable(
-    gathered: _Gathered, sequence: Sequence, alike: list[Candidate], loaded: Mapping[Series, Loaded]
+    gathered: Gathered, sequence: Sequence, alike: list[Candidate], loaded: Mapping[Series, Loaded]
 ) -> None:
     """Load the best image of a sequence; if it cannot be read, the next one."""
     for number, candidate in enumerate(alike):
@@ -217,25 +224,26 @@ def _named(sequence: Sequence, path: Path, source: Path | None, stack: ExitStack
     fitting = ranked([c for c in candidates if c.identity.sequence is sequence])
     if sequence is Sequence.ADC and not fitting and (computed := computed_adc(usable)):
         candidate = _computed(computed[0])
-        reason = f"Named by the caller. {candidate.identity.reason}"
+        reason = f"{STATED} {candidate.identity.reason}"
         return replace(candidate, identity=Identity(sequence, 1.0, reason)), candidate.series.load()
     if len(candidates) > 1 and not fitting:
         raise UsageError(
             f"{path} holds {len(candidates)} images: name the folder or file of the {sequence.word} alone"
         )
     chosen = fitting[0] if fitting else candidates[0]
-    frames = chosen.series.info.frames
-    if (frames > 1) != (sequence is Sequence.DSC):
-        due = (
-            "a time series is expected"
-            if sequence is Sequence.DSC
-            else "one 3D image is expected: extract one"
-        )
-        if sequence is Sequence.ADC:
-            due = f"an ADC map is expected, or diffusion-weighted images with b-values: {NEEDED}"
-        raise InputError(f"{path} holds {frames} time point{'s' * (frames > 1)} where {due}")
-    identity = Identity(sequence, 1.0, "Named by the caller.")
+    _require_frames(str(path), chosen.series.info.frames, sequence)
+    identity = Identity(sequence, 1.0, STATED)
     return Candidate(chosen.series, identity), chosen.series.load()
+
+
+def _require_frames(name: str, frames: int, sequence: Sequence) -> None:
+    """Refuse a single image as DSC series, and a time series as anything else."""
+    if (frames > 1) == (sequence is Sequence.DSC):
+        return
+    due = "a time series is expected" if sequence is Sequence.DSC else "one 3D image is expected: extract one"
+    if sequence is Sequence.ADC:
+        due = f"an ADC map is expected, or diffusion-weighted images with b-values: {NEEDED}"
+    raise InputError(f"{name} holds {frames} time point{'s' * (frames > 1)} where {due}")
 
 
 def _sidecar_beside(path: Path) -> list[Found]:
@@ -257,140 +265,3 @@ def _relative(file: Path, named: Path, source: Path | None) -> str:
     ):
         return file.resolve().relative_to(source.resolve()).as_posix()
     return file.relative_to(named.parent).as_posix() if file.is_relative_to(named) else file.name
-
-
-def _study(gathered: _Gathered, subject: Subject) -> Study:
-    if not any(sequence in gathered.used for sequence in STRUCTURAL):
-        raise _nothing_structural(gathered)
-    ordered = {sequence: gathered.used[sequence] for sequence in Sequence if sequence in gathered.used}
-    images = [_image(candidate, loaded) for candidate, loaded in ordered.values()]
-    unused = sorted(gathered.unused, key=lambda c: (c.identity.sequence is None, c.series.source))
-    warnings = [f"{error}." for error in gathered.errors[:_MAX_LISTED]]
-    if (more := len(gathered.errors) - _MAX_LISTED) > 0:
-        warnings.append(f"{more} more files could not be read.")
-    for candidate, loaded in ordered.values():
-        warnings += [*loaded.warnings, *_remarks(candidate)]
-    warnings += [*gathered.warnings, *_different_patients(ordered.values())]
-    if subject.age is None:
-        warnings += _age_remark([c.series.examination for c, _ in ordered.values()])
-    warnings += loss_warning(gathered.not_read, len(unused), _missed(gathered))
-    everyone = [c.series.examination for c, _ in ordered.values()]
-    surgeries = [surgery_words(c.series.info, c.series.examination.description) for c, _ in ordered.values()]
-    return Study(
-        subject=replace(
-            subject,
-            age=next((e.age for e in everyone if e.age is not None), None)
-            if subject.age is None
-            else subject.age,
-            sex=subject.sex or next((e.sex for e in everyone if e.sex), None),
-        ),
-        images=(*images, *(_image(candidate, None) for candidate in unused)),
-        warnings=tuple(dict.fromkeys(warnings)),
-        not_read=tuple(gathered.not_read),
-        surgery=next(filter(None, surgeries), None),
-    )
-
-
-def _age_remark(examinations: list[Examination]) -> list[str]:
-    """Warn, in a list of one or none, if the age that is used was reckoned from dates."""
-    known = next((e for e in examinations if e.age is not None), None)
-    if known is None or not known.age_from_dates:
-        return []
-    return [
-        f"The age ({known.age:.1f} years) was calculated from the dates of birth and examination in the headers, which "
-        "anonymisers change: give it with --age."
-    ]
-
-
-def _missed(gathered: _Gathered) -> list[str]:
-    """Name the sequences of images that cannot be used and of which no other is there."""
-    dismissed = [c.series.info for c in gathered.unused if c.identity.sequence is None]
-    sequences = [identify(info).sequence for info in dismissed]
-    return [s.word for s in sequences if s is not None and s not in gathered.used]
-
-
-def _different_patients(used: Iterable[tuple[Candidate, Loaded]]) -> list[str]:
-    """Warn if the caller named images of different patients, as their headers or file names have it."""
-    series = [candidate.series for candidate, _ in used]
-    for alike in by_format(series):
-        if len({s.examination.patient for s in alike} - {""}) > 1:
-            return ["The named images are of different patients by their headers or names: check the files."]
-    return []
-
-
-def _enhanced_flair(candidate: Candidate) -> bool:
-    return candidate.identity.sequence is Sequence.FLAIR and after_contrast(candidate.series.info)
-
-
-def _image(candidate: Candidate, loaded: Loaded | None) -> Image:
-    series, identity = candidate.series, candidate.identity
-    acquisition = replace(series.info.acquisition, spin_echo=_spin_echo(series.info.scanning))
-    if loaded is not None:
-        acquisition = replace(
-            acquisition,
-            frame_times_s=loaded.frame_times_s,
-            contrast=identity.sequence is Sequence.T1C or _enhanced_flair(candidate) or acquisition.contrast,
-        )
-    return Image(
-        volume=loaded.volume if loaded is not None else unread_volume(series),
-        sequence=identity.sequence,
-        confidence=round(identity.confidence, 3),
-        reason=identity.reason,
-        source=series.source,
-        acquisition=acquisition,
-    )
-
-
-def _spin_echo(scanning: frozenset[str]) -> bool | None:
-    """Tell a spin from a gradient echo by ScanningSequence; None where it says neither."""
-    return "SE" in scanning and "GR" not in scanning if scanning & {"SE", "GR"} else None
-
-
-def _remarks(candidate: Candidate) -> list[str]:
-    """List what a referee should know about an image that is used."""
-    series, identity, info = candidate.series, candidate.identity, candidate.series.info
-    surgery = surgery_words(info, series.examination.description)
-    remarks = [SURGERY_WARNING.format(surgery)] if surgery else []
-    if _enhanced_flair(candidate):
-        remarks.append(
-            f"{series.source}: the FLAIR was acquired after contrast; its brightness may come from the contrast agent."
-        )
-    elif identity.sequence is Sequence.FLAIR and info.uncounted:
-        remarks.append(
-            f"{series.source}: the FLAIR may have been acquired after contrast ({info.uncounted}); "
-            "its brightness may come from the contrast agent."
-        )
-    if identity.sequence in STRUCTURAL and reach_mm(series) < HEAD_MM:
-        remarks.append(
-            f"{series.source}: it covers only {reach_mm(series):.0f} mm along one of its axes, not the whole head."
-        )
-    if identity.sequence is not None and (identity.confidence < SURE or identity.rival is not None):
-        rival = f", and may be {identity.rival.word} instead" if identity.rival else ""
-        remarks.append(
-            f"{series.source} was taken for {identity.sequence.word} with a confidence of only "
-            f"{identity.confidence:.2f}{rival}: name the files (--t1, --t1c, --t2, --flair) if that is wrong."
-        )
-    return remarks
-
-
-def _nothing_structural(gathered: _Gathered) -> InputError | NoStructuralImageError:
-    """Say why there is nothing to work with: unreadable files, something else than MR, or other sequences."""
-    if gathered.errors:
-        first = gathered.errors[0]
-        more = len(gathered.errors) - 1
-        return type(first)(f"{first} ({more} more could not be read)") if more else first
-    series = [c.series for c in gathered.unused]
-    problem = next((s.problem for s in series if s.problem and not s.info.pictured), None)
-    if problem is not None and all(s.problem for s in series):
-        return problem
-    everything = [*series, *(c.series for c, _ in gathered.used.values())]
-    kinds = {"MR" if s.info.modality == "MR" else modality_word(s.info.modality) for s in everything}
-    if "MR" not in kinds:
-        return InputError(f"{gathered.source} holds {', '.join(sorted(kinds))}, not MR: give the MR study")
-    held = [f"{c.series.source} ({c.identity.reason.rstrip('.')})" for c in gathered.unused]
-    held += [f"{c.series.source} ({sequence})" for sequence, (c, _) in gathered.used.items()]
-    listed = "; ".join(held[:5]) + (f"; and {len(held) - 5} more" if len(held) > 5 else "")
-    return NoStructuralImageError(
-        f"{gathered.source} holds no T1, T1c, T2 or FLAIR, only: {listed}; "
-        "name the files (--t1, --t1c, --t2, --flair) if one of them is"
-    )

@@ -1,0 +1,95 @@
+"""What is kept of a prepared study, so that it can be answered again without being prepared again."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from gliotype.archive import load_values, save_values
+from gliotype.errors import InputError
+from gliotype.study import Image, Measurements, PreparedStudy, Sequence, Study, Tumour
+from gliotype.volume import Volume
+
+
+@dataclass(frozen=True, eq=False)
+class KeptStudy:
+    """A prepared study with its tumour and measurements.
+
+    Attributes:
+        study: as it was read, with age and sex as its headers have them.
+        prepared: its images on the 1 mm grid.
+        tumour: found by Model 1, or given.
+        measurements: of this tumour.
+        arteries: mask of the arterial input that the caller gave, or None.
+        paths: of everything in the input; see `Result`.
+        version: of Gliotype, which prepared it.
+    """
+
+    study: Study
+    prepared: PreparedStudy
+    tumour: Tumour
+    measurements: Measurements
+    arteries: Volume | None
+    paths: tuple[str, ...]
+    version: str
+
+
+def save_kept(kept: KeptStudy, folder: Path) -> None:
+    """Write a kept study into a folder, without the voxels as acquired, which nothing after `prepare` needs.
+
+    Args:
+        kept: of a run.
+        folder: created if missing; only this user may enter it.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    study = replace(kept.study, images=tuple(_without_voxels(image) for image in kept.study.images))
+    save_values(replace(kept, study=study), folder)
+
+
+def load_kept(folder: Path, version: str) -> KeptStudy:
+    """Read a kept study.
+
+    Args:
+        folder: where it was saved.
+        version: of Gliotype, by which it must have been prepared.
+
+    Raises:
+        InputError: if it holds no kept study, one of another version, or a damaged one.
+    """
+    if not (folder / "values.json").is_file():
+        raise InputError(f"{folder} holds no kept study: make one with `gliotype predict --keep`")
+    found = load_values(str, folder, "version")
+    if found != version:
+        raise InputError(f"{folder} was kept by Gliotype {found}, and this is {version}: predict again")
+    return load_values(KeptStudy, folder)
+
+
+def kept_image(folder: Path, sequence: Sequence) -> Volume:
+    """Read one structural image of a kept study, on the 1 mm grid.
+
+    Raises:
+        InputError: if there is no such image.
+    """
+    return load_values(Volume, folder, "prepared", "images", sequence.value)
+
+
+def kept_labels(folder: Path) -> Volume:
+    """Read the tumour's label map of a kept study, on the 1 mm grid."""
+    return load_values(Volume, folder, "tumour", "labels")
+
+
+def kept_sequences(folder: Path) -> tuple[Sequence, ...]:
+    """List the structural images of a kept study."""
+    images = load_values(Mapping[str, object], folder, "prepared", "images")  # type: ignore[type-abstract]
+    return tuple(Sequence(name) for name in images)
+
+
+def _without_voxels(image: Image) -> Image:
+    """Put NaN, which takes no memory, in the place of the voxels."""
+    nothing = np.broadcast_to(np.float32(np.nan), image.volume.array.shape)
+    return replace(image, volume=image.volume.with_array(nothing))
