@@ -16,10 +16,10 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from truth import perfectly_prepared
 
 from gliotype.evaluate.roc import auroc
 from gliotype.findings import Finding
@@ -47,19 +47,11 @@ def prepared_of(patient: DigitalPatient, series: SimulatedAdc) -> tuple[Prepared
     """Make what preparation and Model 1 would give if both were perfect."""
     affine = patient.grid.affine
     brain = Volume(patient.brain, affine)
-    prepared = PreparedStudy(
-        images={},
-        brain=brain,
-        mni_from_prepared=np.eye(4),
-        acquired_from_prepared={Sequence.ADC: series.image_from_mni},
-        acquired_grids={Sequence.ADC: series.adc.grid},
-        reference=Sequence.T1C,
-        skull_stripped=False,
-    )
     image = Image(series.adc, Sequence.ADC, 1.0, "simulated", "simulated ADC map")
     labels = np.zeros(patient.grid.shape, np.uint8) if patient.tumour is None else patient.tumour.labels
     adc = adc_map(image, brain, np.eye(4), series.image_from_mni)
-    return replace(prepared, adc=adc), Tumour(Volume(labels, affine), "model1")
+    acquired = {Sequence.ADC: (series.adc.grid, series.image_from_mni)}
+    return perfectly_prepared(patient, {}, acquired, adc=adc), Tumour(Volume(labels, affine), "model1")
 
 
 def finding_of(prepared: PreparedStudy, tumour: Tumour) -> Finding | None:

@@ -16,6 +16,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
+from truth import perfectly_prepared
 
 from gliotype.dsc import Perfusion
 from gliotype.evaluate.roc import auroc
@@ -29,7 +30,7 @@ from gliotype.simulate.dsc.protocols import find_dsc_site
 from gliotype.simulate.dsc.series import dsc_series
 from gliotype.simulate.dsc.voxels import draw_perfusion_patient
 from gliotype.simulate.lesion.glioma import GliomaType
-from gliotype.study import Acquisition, Image, PreparedStudy, Sequence, Tumour
+from gliotype.study import Acquisition, Image, Sequence, Tumour
 from gliotype.train.perfusion.examples import CLASSES, measure_voxels
 from gliotype.volume import Volume
 
@@ -68,16 +69,8 @@ def of_series(seed: int) -> Row:
     image = Image(simulated.volume, Sequence.DSC, 1.0, "", "dsc.nii.gz", acquisition)
     series = prepared_series(image, brain, simulated.image_from_mni)
     assert patient.tumour is not None
-    prepared = PreparedStudy(
-        images={},
-        brain=brain,
-        mni_from_prepared=np.eye(4),
-        acquired_from_prepared={Sequence.DSC: simulated.image_from_mni},
-        acquired_grids={Sequence.DSC: simulated.volume.grid},
-        reference=Sequence.T1C,
-        skull_stripped=False,
-        dsc=series,
-    )
+    acquired = {Sequence.DSC: (simulated.volume.grid, simulated.image_from_mni)}
+    prepared = perfectly_prepared(patient, {}, acquired, dsc=series)
     labels = Volume(patient.tumour.labels.astype(np.uint8), patient.grid.affine)
     return _row(glioma, perfusion(prepared, Tumour(labels, "given")))
 

@@ -23,6 +23,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
+from truth import perfectly_prepared
 
 from gliotype.evaluate.decisions import proportion
 from gliotype.evaluate.roc import auroc
@@ -36,7 +37,7 @@ from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.simulate.patient import SEVERANCE_MIX, DigitalPatient, acquire, draw_patient
 from gliotype.simulate.scanner import draw_protocol, inversion_recovery, spin_echo
 from gliotype.simulate.tissue import Tissue, draw_parameters
-from gliotype.study import STRUCTURAL, PreparedStudy, Sequence, Tumour
+from gliotype.study import STRUCTURAL, PreparedStudy, Tumour
 from gliotype.train.model1.cases import simulate_case
 from gliotype.volume import Volume
 
@@ -129,15 +130,7 @@ def simulate(seed: int) -> tuple[DigitalPatient, PreparedStudy]:
         s: Volume(image / float(np.median(image[white])) * patient.brain, grid.affine)
         for s, image in acquire(rng, patient, parameters, protocols).items()
     }
-    return patient, PreparedStudy(
-        images=images,
-        brain=Volume(patient.brain, grid.affine),
-        mni_from_prepared=np.eye(4),
-        acquired_from_prepared={s: np.eye(4) for s in images},
-        acquired_grids=dict.fromkeys(images, grid),
-        reference=Sequence.T1,
-        skull_stripped=True,
-    )
+    return patient, perfectly_prepared(patient, images, dict.fromkeys(images, (grid, np.eye(4))))
 
 
 def measure(seed: int) -> Row:

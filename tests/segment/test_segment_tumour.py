@@ -18,6 +18,19 @@ def ball(shape: tuple[int, int, int], centre: tuple[int, int, int], radius: floa
     return sum((i - c) ** 2 for i, c in zip(index, centre, strict=True)) < radius**2
 
 
+def flair_alone(flair: Volume, brain: np.ndarray) -> PreparedStudy:
+    """A prepared study that has a FLAIR only."""
+    return PreparedStudy(
+        images={Sequence.FLAIR: flair},
+        brain=flair.with_array(brain),
+        mni_from_prepared=np.eye(4),
+        acquired_from_prepared={Sequence.FLAIR: np.eye(4)},
+        acquired_grids={Sequence.FLAIR: flair.grid},
+        reference=Sequence.FLAIR,
+        skull_stripped=False,
+    )
+
+
 @pytest.fixture
 def two_balls(monkeypatch: pytest.MonkeyPatch) -> PreparedStudy:
     """A study in which the network sees an asymmetric tumour, and a faint and a small suspicion next to it."""
@@ -35,15 +48,7 @@ def two_balls(monkeypatch: pytest.MonkeyPatch) -> PreparedStudy:
     seen.stack[CHANNELS.index(Sequence.FLAIR)] = image
     monkeypatch.setattr(tumour, "run_network", lambda *_: seen)
     volume = Volume(image + 1, GRID.affine)
-    return PreparedStudy(
-        images={Sequence.FLAIR: volume},
-        brain=volume.with_array(brain),
-        mni_from_prepared=np.eye(4),
-        acquired_from_prepared={Sequence.FLAIR: np.eye(4)},
-        acquired_grids={Sequence.FLAIR: GRID},
-        reference=Sequence.FLAIR,
-        skull_stripped=False,
-    )
+    return flair_alone(volume, brain)
 
 
 def test_only_large_and_certain_components_are_candidates(two_balls: PreparedStudy) -> None:
@@ -112,15 +117,7 @@ def test_the_grid_is_symmetric_about_the_midline() -> None:
 def prepared() -> PreparedStudy:
     grid = Grid((40, 50, 30), np.diag([1.0, 1, 1, 1]))
     image = Volume(np.ones(grid.shape, np.float32), grid.affine)
-    return PreparedStudy(
-        images={Sequence.FLAIR: image},
-        brain=image.with_array(np.ones(grid.shape, bool)),
-        mni_from_prepared=np.eye(4),
-        acquired_from_prepared={Sequence.FLAIR: np.eye(4)},
-        acquired_grids={Sequence.FLAIR: grid},
-        reference=Sequence.FLAIR,
-        skull_stripped=False,
-    )
+    return flair_alone(image, np.ones(grid.shape, bool))
 
 
 def test_a_given_mask_is_moved_by_its_affine_and_old_labels_are_understood(prepared: PreparedStudy) -> None:

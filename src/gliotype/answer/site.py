@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from scipy.special import logit
+
 from gliotype.errors import InputError
 from gliotype.predictors.conformal import ConformalThresholds
 
@@ -57,7 +59,7 @@ class SiteCalibration:
             >>> round(site.apply(2.0), 3)
             1.3
         """
-        return math.log(self.prevalence / (1 - self.prevalence)) + self.intercept + self.slope * log_odds
+        return float(logit(self.prevalence)) + self.intercept + self.slope * log_odds
 
     def apply_probability(self, probability: float, prevalence: float) -> float:
         """Return the calibrated log-odds of a probability that refers to another prevalence.
@@ -66,8 +68,7 @@ class SiteCalibration:
             probability: of IDH mutation, between 0 and 1, both excluded.
             prevalence: to which it refers.
         """
-        odds = probability / (1 - probability) * (1 - prevalence) / prevalence
-        return self.apply(math.log(odds))
+        return self.apply(float(logit(probability) - logit(prevalence)))
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values from which `from_json` makes the calibration again."""

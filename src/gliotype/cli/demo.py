@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from gliotype.cli.options import AsJson, Output, Threads
 from gliotype.cli.predict import run
 from gliotype.seeds import MAX_SEED
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 def demo(
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the results.")],
+    output: Output,
     patient: Annotated[
         Literal["mutant", "wildtype"],
         typer.Option(
@@ -33,13 +33,8 @@ def demo(
             help="The patient is the first one of this kind at or above this random seed.",
         ),
     ] = 0,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=1024, metavar="N", help="Number of threads; by default one for each available core."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print prediction.json on stdout.")] = False,
+    threads: Threads = None,
+    as_json: AsJson = False,
 ) -> None:
     """Simulate a raw study into OUT/study, and predict from it."""
 

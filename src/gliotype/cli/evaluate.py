@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from gliotype.cli.options import Output
+
 
 def evaluate(
     predictions: Annotated[
@@ -20,7 +22,7 @@ def evaluate(
             help="CSV with the columns subject, idh (1/0 or mutant/wildtype); age and strata if any.",
         ),
     ],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the results.")],
+    output: Output,
     threshold: Annotated[
         float,
         typer.Option(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gliotype.cli.hiding import hide_paths_of
+from gliotype.cli.options import AsJson, Output, Threads
 
 if TYPE_CHECKING:
     from gliotype.result import Result
@@ -32,7 +33,7 @@ def predict(
         ),
     ] = None,
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the results.")],
+    output: Output,
     age: Annotated[float | None, typer.Option(help="Age in years.")] = None,
     sex: Annotated[Sex | None, typer.Option(case_sensitive=False, help="Sex.")] = None,
     subject: Annotated[str | None, typer.Option("--id", help="Name of the case in the results.")] = None,
@@ -90,13 +91,8 @@ def predict(
         Path | None,
         typer.Option(metavar="KEPT", help="Folder in which to keep the prepared study for gliotype revise."),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=1024, metavar="N", help="Number of threads; by default one for each available core."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print prediction.json on stdout.")] = False,
+    threads: Threads = None,
+    as_json: AsJson = False,
 ) -> None:
     """Predict IDH status from a pre-operative study."""
     hide_paths_of(study, t1, t1c, t2, flair, dsc, adc, mask, aif)

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from gliotype.cli.options import LabelMaps
 from gliotype.seeds import MAX_SEED
 
 
@@ -34,13 +35,7 @@ def simulate(
         bool, typer.Option("--dsc", help="Add a DSC perfusion series of each patient, and its true CBV.")
     ] = False,
     adc: Annotated[bool, typer.Option("--adc", help="Add an ADC map of each patient.")] = False,
-    label_maps: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Whole-head label maps (FreeSurfer label numbers) to use instead of the shipped template.",
-        ),
-    ] = None,
+    label_maps: LabelMaps = None,
 ) -> None:
     """Simulate a cohort of glioma patients in BIDS layout."""
     from gliotype.cli.show import show_progress

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
+from gliotype.cli.options import EnsembleSize, LabelMaps, Layout, RunFolder, Seed, Tables
 from gliotype.cli.renamed import accept_old_names
-from gliotype.seeds import MAX_SEED
 
 train = typer.Typer(
     name="train",
@@ -31,20 +31,11 @@ def methods() -> None:
 )
 def model1(
     *,
-    run: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; run again to resume."),
-    ],
-    label_maps: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Whole-head label maps (FreeSurfer label numbers) to use instead of the shipped template.",
-        ),
-    ] = None,
+    run: RunFolder,
+    label_maps: LabelMaps = None,
     steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in total.")] = 6200,
     learning_rate: Annotated[float, typer.Option(min=1e-6, max=0.1, help="Peak learning rate.")] = 1.2e-3,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Random seed.")] = 1,
+    seed: Seed = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes that simulate patients.")] = 1,
     init_weights: Annotated[
         Path | None,
@@ -73,18 +64,11 @@ def model1(
 def model2(
     *,
     cohort: Annotated[Path, typer.Option(metavar="COHORT", help="Folder of patients with known IDH status.")],
-    run: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; run again to resume."),
-    ],
-    layout: Annotated[
-        str, typer.Option(help="How the cohort's files are named: bids, ucsf-pdgm, upenn-gbm, egd or brats.")
-    ] = "bids",
-    ensemble_size: Annotated[
-        int, typer.Option(min=2, help="Networks in the ensemble; their spread gives the interval.")
-    ] = 3,
+    run: RunFolder,
+    layout: Layout = "bids",
+    ensemble_size: EnsembleSize = 3,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the patients.")] = 40,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Random seed.")] = 1,
+    seed: Seed = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")] = 1,
 ) -> None:
     """Train Model 2, which predicts IDH status, on a cohort of your own."""
@@ -105,21 +89,16 @@ def model2(
 @train.command(cls=accept_old_names({"--members": "--ensemble-size"}))
 def perfusion(
     *,
-    run: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; run again to resume."),
-    ],
+    run: RunFolder,
     patients: Annotated[
         int,
         typer.Option(
             min=60, help="Simulated training patients; an eighth as many again are simulated for tuning."
         ),
     ] = 395,
-    ensemble_size: Annotated[
-        int, typer.Option(min=2, help="Networks in the ensemble; their spread gives the interval.")
-    ] = 5,
+    ensemble_size: EnsembleSize = 5,
     epochs: Annotated[int, typer.Option(min=1, help="Largest number of passes over the patients.")] = 60,
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Random seed.")] = 1,
+    seed: Seed = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Patients simulated at the same time.")] = 1,
 ) -> None:
     """Train the network on DSC perfusion curves, on simulated patients alone."""
@@ -141,9 +120,9 @@ def perfusion(
 @train.command()
 def radiomics(
     *,
-    tables: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the public tables.")],
+    tables: Tables,
     run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the results.")],
-    seed: Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Random seed.")] = 0,
+    seed: Seed = 0,
 ) -> None:
     """Fit the models of radiomics and of age to public tables."""
     from gliotype.cli.show import show_progress
@@ -163,14 +142,9 @@ def answer(
         list[Path],
         typer.Option(metavar="COHORT", help="Folder of patients with known IDH status; may be repeated."),
     ],
-    tables: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the public tables.")],
-    run: Annotated[
-        Path,
-        typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; run again to resume."),
-    ],
-    layout: Annotated[
-        str, typer.Option(help="How the cohorts' files are named: bids, ucsf-pdgm, upenn-gbm, egd or brats.")
-    ] = "bids",
+    tables: Tables,
+    run: RunFolder,
+    layout: Layout = "bids",
 ) -> None:
     """Fit the weights of the answer, and radiomics and age with them, to labelled patients and public tables."""
     from gliotype.cli.show import show_progress
@@ -186,13 +160,7 @@ def answer(
 def candidates(
     *,
     run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the results.")],
-    label_maps: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="FOLDER",
-            help="Whole-head label maps (FreeSurfer label numbers) to use instead of the shipped template.",
-        ),
-    ] = None,
+    label_maps: LabelMaps = None,
     healthy: Annotated[int, typer.Option(min=1, max=1000, help="Simulated heads without tumour.")] = 200,
     tumours: Annotated[int, typer.Option(min=1, help="Simulated heads with a tumour.")] = 100,
     threshold: Annotated[

@@ -26,8 +26,9 @@ from gliotype.evaluate.decisions import (
     treat_all,
 )
 from gliotype.evaluate.predictive import PREVALENCES, AtPrevalence, at_prevalence
-from gliotype.evaluate.roc import Z95, Comparison, Estimate, auroc, compare_aurocs
+from gliotype.evaluate.roc import Comparison, Estimate, auroc, compare_aurocs
 from gliotype.evaluate.table import Floats, Patients, check_both_classes, has_both_classes, paired
+from gliotype.predictors.ensemble import Z95
 
 THRESHOLD = 0.5
 THRESHOLDS = (0.1, 0.2, 0.3, 0.5, 0.7)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import expit, logit
 
-from gliotype.evaluate.roc import Z95, Estimate
+from gliotype.evaluate.roc import Estimate
+from gliotype.predictors.ensemble import Z95
 
 PREVALENCES = (0.1, 0.2, 0.3, 0.5)
 """Of IDH mutation: about that of glioblastomas, of mixed cohorts, of this tool's default, of mixed lower grades."""

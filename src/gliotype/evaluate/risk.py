@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, logit
 
 from gliotype.evaluate.decisions import Bools, proportion
 from gliotype.evaluate.roc import Estimate
@@ -136,5 +137,5 @@ def threshold_for_precision(
     if good.size == 0:
         return Aim(prevalence, None, 0.0)
     last = int(good[-1])
-    at = log_odds[order[last]] + np.log(prevalence / (1 - prevalence))
-    return Aim(prevalence, float(1 / (1 + np.exp(-at))), float(hit[order[: last + 1]].sum() / hit.sum()))
+    at = log_odds[order[last]] + logit(prevalence)
+    return Aim(prevalence, float(expit(at)), float(hit[order[: last + 1]].sum() / hit.sum()))

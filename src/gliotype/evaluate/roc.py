@@ -15,10 +15,9 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from scipy.special import expit, logit
 
-Floats = NDArray[np.float64]
+from gliotype.predictors.ensemble import Z95
 
-Z95 = float(stats.norm.ppf(0.975))
-"""Standard errors on either side of a normal 95 % interval."""
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)

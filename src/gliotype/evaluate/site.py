@@ -21,8 +21,9 @@ from gliotype.errors import InputError
 from gliotype.evaluate.calibration import brier, line_estimates
 from gliotype.evaluate.conformal import LEVEL, conformal_thresholds
 from gliotype.evaluate.decisions import Bools
-from gliotype.evaluate.roc import Z95, Estimate
+from gliotype.evaluate.roc import Estimate
 from gliotype.evaluate.table import Patients
+from gliotype.predictors.ensemble import Z95
 
 Floats = NDArray[np.float64]
 

@@ -15,7 +15,10 @@ from __future__ import annotations
 from math import exp, hypot, log
 from typing import ClassVar
 
+from scipy.special import expit, logit
+
 from gliotype.findings import Finding, NotApplicable, Reason, Statement
+from gliotype.predictors.ensemble import Z95
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
 from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
 
@@ -36,8 +39,6 @@ SPREAD = 0.38
 
 WILDTYPE_RATIO, MUTANT_RATIO = MIDDLE - SEPARATION * SPREAD / 2, MIDDLE + SEPARATION * SPREAD / 2
 """Assumed means of the ratio, 1.55 and 1.93."""
-
-Z95 = 1.96
 
 MAX_EVIDENCE = 5.0
 """Largest likelihood ratio in either direction; the pooled studies support no more."""
@@ -73,7 +74,7 @@ class AdcPredictor:
         if ratio is None:
             return NotApplicable(self.name, "the ADC could not be measured (the warnings say why)")
         likelihood, (low, high) = likelihood_ratio(ratio), interval(ratio)
-        odds = self.prevalence / (1 - self.prevalence) * likelihood
+        alone = float(expit(logit(self.prevalence) + log(likelihood)))
         return Finding(
             method=self.name,
             probability=None,
@@ -86,7 +87,7 @@ class AdcPredictor:
             summary=(
                 f"The ADC of the tumour is {ratio:.2f} times that of white matter: likelihood ratio {likelihood:.1f} "
                 f"({low:.1f} to {high:.1f}), which alone would move {100 * self.prevalence:.0f} % to "
-                f"{100 * odds / (1 + odds):.0f} %."
+                f"{100 * alone:.0f} %."
             ),
         )
 

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, ndtri, stdtrit
 
-NORMAL_95 = float(ndtri(0.975))
+Z95 = float(ndtri(0.975))
+"""Standard deviations of a normal distribution on either side of its mean that hold 95 % of it."""
 
 
 def ensemble_answer(log_odds: NDArray[np.float64]) -> tuple[float, tuple[float, float]]:
@@ -23,7 +24,7 @@ def ensemble_answer(log_odds: NDArray[np.float64]) -> tuple[float, tuple[float, 
         >>> round(probability, 2), round(low, 2), round(high, 2)
         (0.5, 0.08, 0.92)
     """
-    middle, spread = float(log_odds.mean()), NORMAL_95 * ensemble_sd(log_odds)
+    middle, spread = float(log_odds.mean()), Z95 * ensemble_sd(log_odds)
     return float(expit(middle)), (float(expit(middle - spread)), float(expit(middle + spread)))
 
 
@@ -35,7 +36,7 @@ def ensemble_sd(log_odds: NDArray[np.float64]) -> float:
     """
     if log_odds.size < 2:
         return 0.0
-    return prediction_factor(log_odds.size) / NORMAL_95 * float(log_odds.std(ddof=1))
+    return prediction_factor(log_odds.size) / Z95 * float(log_odds.std(ddof=1))
 
 
 def prediction_factor(members: int) -> float:

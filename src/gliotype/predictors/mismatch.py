@@ -15,12 +15,12 @@ from typing import ClassVar
 
 from gliotype.findings import Finding, NotApplicable, Reason, Statement
 from gliotype.measure.mismatch import MAX_ENHANCING_PERCENT
+from gliotype.predictors.ensemble import Z95
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
 from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
 
 ADULT = 18.0
 YOUNG = 25.0
-Z95 = 1.959964
 
 LIMITS = (
     "A sign of IDH-mutant astrocytoma: its absence says little, and oligodendrogliomas seldom show it. "

@@ -19,7 +19,7 @@ from gliotype.dsc import TUMOUR_REGIONS, Attention, Bolus, Perfusion, Region
 from gliotype.explain.phases import Phase, fractions_by_phase, phases_of
 from gliotype.findings import Finding, NotApplicable, Reason, Statement
 from gliotype.predictors.curves import CHANNELS, CURVES, POINTS, TIMES_S, curves_of, lacking
-from gliotype.predictors.ensemble import NORMAL_95, ensemble_answer
+from gliotype.predictors.ensemble import ensemble_answer, ensemble_sd
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
 from gliotype.predictors.trained import TrainedEnsemble, load_ensemble
 from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
@@ -165,13 +165,11 @@ class PerfusionPredictor:
         self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
     ) -> Statement | None:
         """Give the log likelihood ratio that the curves have in simulated patients."""
-        finding = self.predict(prepared, tumour, measurements, subject)
-        if isinstance(finding, NotApplicable) or finding.probability is None or finding.interval is None:
+        perfusion = measurements.dsc
+        if perfusion is None or lacking(perfusion):
             return None
-        low, middle, high = (
-            float(logit(p)) for p in (finding.interval[0], finding.probability, finding.interval[1])
-        )
-        return Statement(middle - float(logit(self.prevalence)), (high - low) / (2 * NORMAL_95))
+        members = read_curves(curves_of(perfusion), bolus_phases(perfusion.bolus, perfusion.times_s)).log_odds
+        return Statement(float(members.mean()), ensemble_sd(members))
 
 
 def _reasons(reading: Reading, phases: NDArray[np.intp], measurements: Measurements) -> tuple[Reason, ...]:

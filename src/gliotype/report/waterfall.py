@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from scipy.special import expit, logit
+
 from gliotype.report import words
 from gliotype.report.drawing import (
     FAINT,
@@ -111,8 +113,7 @@ def log_odds(probability: float) -> float:
         >>> round(log_odds(0.2), 3), round(log_odds(1.0), 2)
         (-1.386, 20.72)
     """
-    limited = min(max(probability, 1e-9), 1 - 1e-9)
-    return math.log(limited / (1 - limited))
+    return float(logit(min(max(probability, 1e-9), 1 - 1e-9)))
 
 
 def signed(value: float) -> str:
@@ -204,7 +205,7 @@ def _grid(scale: _Scale, sums: Waterfall, bottom: float) -> list[Box | Line | Wo
         (sums.thresholds[0], WILDTYPE_TEXT, "wildtype at or below", "end", 4.0),
         (sums.thresholds[1], MUTANT, "mutant at or above", "start", -4.0),
     ):
-        named = f"{text} {percent(1 / (1 + math.exp(-value)))}"
+        named = f"{text} {percent(float(expit(value)))}"
         shapes.append(Line(scale.x(value), ABOVE - 4, scale.x(value), bottom, colour, 1.4, dashed=True))
         shapes.append(Line(scale.x(value), 15, scale.x(value), 22, colour, 1.4))
         shapes.append(Words(_inside(scale.x(value) - aside, anchor), 11, named, 11, colour, True, anchor))

@@ -10,7 +10,6 @@ scores on these patients therefore shows that software works, and nothing about 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from gliotype.simulate.head.pose import draw_rigid, rigid
 from gliotype.simulate.lesion.glioma import GliomaType, TumourPlan
 from gliotype.simulate.patient import DigitalPatient
 from gliotype.simulate.scanner import ideal_image, spin_echo, texture_field
+from gliotype.simulate.sidecar import write_with_sidecar
 from gliotype.simulate.tissue import N_CODES, Tissue, TissueParameters, draw_parameters
 from gliotype.volume import Grid, Matrix, Volume
 
@@ -184,8 +184,6 @@ def draw_tissue_adc(
 
 def write_adc(series: SimulatedAdc, folder: Path, name: str) -> Path:
     """Write an ADC map as NIfTI with a JSON sidecar, in 1e-6 mm2/s; returns the NIfTI file."""
-    path = folder / f"{name}.nii.gz"
-    nib.Nifti1Image(series.adc.array, series.adc.affine).to_filename(path)
     facts = {
         "Modality": "MR",
         "MagneticFieldStrength": series.field_t,
@@ -197,8 +195,7 @@ def write_adc(series: SimulatedAdc, folder: Path, name: str) -> Path:
         "SliceThickness": round(series.thickness_mm, 2),
         "Units": "1e-6 mm2/s",
     }
-    path.with_name(f"{name}.json").write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
-    return path
+    return write_with_sidecar(nib.Nifti1Image(series.adc.array, series.adc.affine), facts, folder, name)
 
 
 def _signal(parameters: TissueParameters, tr_ms: float, te_ms: float) -> Field:

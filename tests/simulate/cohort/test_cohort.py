@@ -364,6 +364,13 @@ def test_label_maps_take_the_place_of_the_template(tmp_path: Path) -> None:
         write(1, tmp_path / "cohort")
 
 
+def added_to(before: dict[str, bytes], there: dict[str, bytes]) -> set[str]:
+    """Files that were added; all the others but the truth must be as before."""
+    same = [file for file in before if not file.endswith("_truth.json")]
+    assert {file: there[file] for file in same} == {file: before[file] for file in same}
+    return set(there) - set(before)
+
+
 @pytest.mark.slow
 def test_a_cohort_with_perfusion_has_the_same_other_images_and_the_true_blood_volume(
     cohort: Path, tmp_path: Path
@@ -371,14 +378,11 @@ def test_a_cohort_with_perfusion_has_the_same_other_images_and_the_true_blood_vo
     folder = tmp_path / "perfusion"
     write(1, folder, seed=3, dsc=True)
     name = "sub-0001"
-    there, before = files_of(folder, name), files_of(cohort, name)
-    same = [file for file in before if not file.endswith("_truth.json")]
-    assert {file: there[file] for file in same} == {file: before[file] for file in same}
+    added = added_to(files_of(cohort, name), files_of(folder, name))
     truth = f"derivatives/truth/{name}/perf/{name}_desc-true_cbv"
-    added = {
+    assert added == {
         f"{stem}{ending}" for stem in (f"{name}/perf/{name}_dsc", truth) for ending in (".nii.gz", ".json")
     }
-    assert set(there) - set(before) == added
     assert participants(folder)[0]["sequences"].split()[-1] == "DSC"
     series, cbv = nib.load(folder / f"{name}/perf/{name}_dsc.nii.gz"), nib.load(folder / f"{truth}.nii.gz")
     assert series.shape[:3] == cbv.shape
@@ -395,10 +399,8 @@ def test_a_cohort_with_adc_has_the_same_other_images(cohort: Path, tmp_path: Pat
     folder = tmp_path / "adc"
     write(1, folder, seed=3, adc=True)
     name = "sub-0001"
-    there, before = files_of(folder, name), files_of(cohort, name)
-    same = [file for file in before if not file.endswith("_truth.json")]
-    assert {file: there[file] for file in same} == {file: before[file] for file in same}
-    assert set(there) - set(before) == {f"{name}/dwi/{name}_ADC{ending}" for ending in (".nii.gz", ".json")}
+    added = added_to(files_of(cohort, name), files_of(folder, name))
+    assert added == {f"{name}/dwi/{name}_ADC{ending}" for ending in (".nii.gz", ".json")}
     row = participants(folder)[0]
     assert row["sequences"].split()[-1] == "ADC"
     assert 0.8 <= float(row["adc_ratio"]) <= 3.0

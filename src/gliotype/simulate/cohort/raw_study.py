@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from gliotype.simulate.lesion.distractors import Distractor
 from gliotype.simulate.lesion.glioma import GliomaType, TumourPlan
 from gliotype.simulate.patient import DigitalPatient, acquire, draw_head_and_plan, draw_patient
 from gliotype.simulate.scanner import Protocol, draw_protocol
+from gliotype.simulate.sidecar import write_with_sidecar
 from gliotype.simulate.tissue import draw_parameters
 from gliotype.study import STRUCTURAL, Sequence
 from gliotype.volume import Grid, Matrix, Volume
@@ -134,10 +134,8 @@ def write_image(image: SimulatedImage, folder: Path, name: str) -> Path:
     Returns:
         The NIfTI file.
     """
-    path = folder / f"{name}.nii.gz"
-    nib.Nifti1Image(image.volume.array, image.volume.affine).to_filename(path)
-    path.with_name(f"{name}.json").write_text(_sidecar(image, name), encoding="utf-8")
-    return path
+    nifti = nib.Nifti1Image(image.volume.array, image.volume.affine)
+    return write_with_sidecar(nifti, _sidecar(image, name), folder, name)
 
 
 def write_raw_study(
@@ -205,7 +203,7 @@ def _slab(head: Grid, scanner_from_mni: Matrix, thickness_mm: float, rng: np.ran
     return Grid(tuple(shape), affine)
 
 
-def _sidecar(image: SimulatedImage, name: str) -> str:
+def _sidecar(image: SimulatedImage, name: str) -> dict[str, object]:
     protocol = image.protocol
     facts: dict[str, object] = {
         "Modality": "MR",
@@ -221,4 +219,4 @@ def _sidecar(image: SimulatedImage, name: str) -> str:
         facts["FlipAngle"] = round(protocol.flip_deg, 1)
     if protocol.contrast:
         facts["ContrastBolusAgent"] = "gadolinium (simulated)"
-    return json.dumps(facts, indent=2) + "\n"
+    return facts

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from gliotype.simulate.dsc.vessels import VesselMap, vessels_at
 from gliotype.simulate.fields import smooth_noise
 from gliotype.simulate.head.pose import draw_rigid, rigid
 from gliotype.simulate.patient import DigitalPatient
+from gliotype.simulate.sidecar import write_with_sidecar
 from gliotype.simulate.tissue import Tissue, TissueParameters, draw_parameters
 from gliotype.volume import Grid, Matrix, Volume
 
@@ -117,15 +117,10 @@ def write_dsc(series: SimulatedDsc, folder: Path, name: str) -> Path:
     Returns:
         The NIfTI file.
     """
-    path = folder / f"{name}.nii.gz"
     image = nib.Nifti1Image(series.volume.array, series.volume.affine)
     image.header.set_xyzt_units("mm", "sec")
     image.header["pixdim"][4] = series.protocol.tr_s
-    image.to_filename(path)
-    path.with_name(f"{name}.json").write_text(
-        json.dumps(sidecar(series.protocol, name), indent=2) + "\n", encoding="utf-8"
-    )
-    return path
+    return write_with_sidecar(image, sidecar(series.protocol, name), folder, name)
 
 
 def write_true_cbv(series: SimulatedDsc, file: Path) -> None:

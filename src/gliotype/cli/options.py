@@ -1,0 +1,54 @@
+"""Options that several commands have, each declared once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from gliotype.seeds import MAX_SEED
+
+Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the results.")]
+"""Where a command writes its results."""
+
+RunFolder = Annotated[
+    Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; run again to resume.")
+]
+"""Where a training keeps what lets it resume."""
+
+LabelMaps = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Whole-head label maps (FreeSurfer label numbers) to use instead of the shipped template.",
+    ),
+]
+"""Heads to simulate patients in."""
+
+Seed = Annotated[int, typer.Option(min=0, max=MAX_SEED, help="Random seed.")]
+"""Seed of every random step."""
+
+Layout = Annotated[
+    str, typer.Option(help="How a cohort's files are named: bids, ucsf-pdgm, upenn-gbm, egd or brats.")
+]
+"""Layout of cohorts on disk."""
+
+Tables = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the public tables.")]
+"""Where public tables lie."""
+
+EnsembleSize = Annotated[
+    int, typer.Option(min=2, help="Networks in the ensemble; their spread gives the interval.")
+]
+"""How many networks are trained."""
+
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        min=1, max=1024, metavar="N", help="Number of threads; by default one for each available core."
+    ),
+]
+"""On how many threads a study is predicted."""
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print prediction.json on stdout.")]
+"""Whether the result is printed for machines."""
