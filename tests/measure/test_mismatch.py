@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gliotype.measure.mismatch import MISMATCH_UNITS, mismatch
+from gliotype.measure.mismatch import MISMATCH_UNITS, mismatch, subtract_flair
 from gliotype.study import Label, Sequence, Tumour
 from support.head_phantom import head
 
@@ -29,7 +29,7 @@ def test_tumour_bright_on_both_is_not():
     assert found["flair_centre_over_rim"] >= 1.0
 
 
-def test_fraction_is_the_share_of_the_core():
+def test_fraction_is_that_of_the_core():
     # (3.3 - 1.2) / 0.2 = 10.5 SD on T2 against at most 8 on FLAIR; the edge (5.5 against 7) does not count.
     prepared, tumour = head(t2=(2.3, 3.3), flair=(1.8, 1.7))
     core = (tumour.labels.array == Label.CORE).sum() / tumour.mask.sum()
@@ -62,6 +62,23 @@ def test_cyst_is_left_out():
     )
     assert found["mismatch_fraction"] == pytest.approx(0, abs=1)
     assert found["flair_centre_over_rim"] is not None
+
+
+@pytest.mark.parametrize("blank", [Sequence.T2, Sequence.FLAIR])
+@pytest.mark.parametrize("where", ["in the tumour", "everywhere"])
+def test_a_blank_image_gives_no_number_and_no_numerical_warning(blank, where):
+    prepared, tumour = head(**MISMATCHED)
+    array = np.asarray(prepared.images[blank].array).copy()
+    array[tumour.mask if where == "in the tumour" else ...] = 0.0 if where == "in the tumour" else 1.0
+    changed = replace(prepared, images={**prepared.images, blank: prepared.images[blank].with_array(array)})
+    with np.errstate(all="raise"):
+        found = mismatch(changed, tumour)
+    assert all(value is None or np.isfinite(value) for value in found.values())
+    if where == "everywhere":
+        assert found["mismatch_fraction"] is None
+        assert subtract_flair(changed, tumour) is None
+    else:
+        assert found["t2_cv" if blank is Sequence.T2 else "flair_centre_over_rim"] is None
 
 
 @pytest.mark.parametrize("left", [(Sequence.T1C, Sequence.T2), (Sequence.FLAIR,)])

@@ -70,7 +70,7 @@ def mismatch(prepared: PreparedStudy, tumour: Tumour) -> dict[str, float | None]
 
     Returns:
         The measurements of `MISMATCH_UNITS`: all None without T2 or FLAIR or tumour; those of the
-        assessed part None where less than `MIN_ASSESSED_ML` is left; ``enhancing_fraction`` (and then the
+        assessed part None where less than `MIN_ASSESSED_ML` is left or an image is blank; ``enhancing_fraction`` (and then the
         sign) None where enhancement is unknown: no T1c, or a given mask of a single label.
     """
     found: dict[str, float | None] = dict.fromkeys(MISMATCH_UNITS)
@@ -86,7 +86,7 @@ def mismatch(prepared: PreparedStudy, tumour: Tumour) -> dict[str, float | None]
     found |= {"cystic_fraction": percent_per_voxel * float(cystic.sum()), "assessed_volume": assessed_ml}
     if tumour.regions_known and Sequence.T1C in prepared.images:
         found["enhancing_fraction"] = percent_per_voxel * float(enhancing.sum())
-    if assessed_ml >= MIN_ASSESSED_ML and contrast.normal.sum() >= _MIN_VOXELS:
+    if assessed_ml >= MIN_ASSESSED_ML and _comparable(contrast):
         found |= _measure_assessed_part(contrast, assessed, _centre(tumour.mask, prepared.grid.spacing))
         found["mismatch_sign"] = _sign(found)
     return found
@@ -106,7 +106,7 @@ def subtract_flair(prepared: PreparedStudy, tumour: Tumour) -> NDArray[np.float3
     if Sequence.T2 not in prepared.images or Sequence.FLAIR not in prepared.images or not tumour.found:
         return None
     contrast = _contrast(prepared, tumour.mask)
-    if contrast.normal.sum() < _MIN_VOXELS:
+    if not _comparable(contrast):
         return None
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
     difference = np.zeros(brain.shape, np.float32)
@@ -126,10 +126,15 @@ def _measure_assessed_part(contrast: _Contrast, assessed: Mask, centre: Mask) ->
     return {
         "mismatch_fraction": 100 * float((t2_above > flair_above).mean()),
         "t2_flair_ratio_fraction": 100 * float((t2 > RATIO * flair).mean()),
-        "flair_centre_over_rim": float(np.median(flair[inner]) / np.median(flair[~inner])) if both else None,
+        "flair_centre_over_rim": _ratio(np.median(flair[inner]), np.median(flair[~inner])) if both else None,
         "flair_p5_over_white_matter": float(np.percentile(flair, 5)),
-        "t2_cv": float(t2.std() / t2.mean()),
+        "t2_cv": _ratio(t2.std(), t2.mean()),
     }
+
+
+def _ratio(part: np.floating, whole: np.floating) -> float | None:
+    """Divide; None where an image is blank, so that there is nothing to divide by."""
+    return float(part / whole) if whole > 0 else None
 
 
 def _sign(found: dict[str, float | None]) -> float | None:
@@ -160,6 +165,14 @@ def _contrast(prepared: PreparedStudy, tumour: Mask) -> _Contrast:
         normal=away & (flair > 0.6) & (t2 > 0.3) & (t2 < 2.2),
         csf=away & (flair < 0.5) & (t2 > 1.5),
     )
+
+
+def _comparable(contrast: _Contrast) -> bool:
+    """Whether there is enough normal tissue to scale by, and neither image has the same value in most of it."""
+    if contrast.normal.sum() < _MIN_VOXELS:
+        return False
+    quartiles = (np.percentile(image[contrast.normal], (25, 75)) for image in (contrast.t2, contrast.flair))
+    return all(high > low for low, high in quartiles)
 
 
 def _cystic(contrast: _Contrast) -> Mask:

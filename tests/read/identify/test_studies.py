@@ -225,6 +225,33 @@ def test_the_combined_image_of_mp2rage_is_used_and_its_inversions_are_not(tmp_pa
     assert chosen(read(tmp_path)) == {Sequence.T1: "t1_mp2rage_sag_UNI_Images"}
 
 
+@pytest.mark.parametrize(
+    ("folder", "description"),
+    [
+        ("T1_Images", "T1 map"),
+        ("T1_Images", "mp2rage_T1_Images"),
+        ("T1_Images", "t1_mp2rage_sag_T1_Images"),
+        ("T1", "qT1"),
+        ("mp2rage", "T1_Images"),
+    ],
+)
+def test_a_quantitative_map_is_not_t1_weighted_whatever_its_folder_is_called(
+    folder: str, description: str, tmp_path: Path
+) -> None:
+    write_dicom_series(image(1), tmp_path / folder, **(T1 | {"SeriesDescription": description}))
+    write_dicom_series(image(2), tmp_path / "b", **PROTOCOLS["T2"])
+    study = read(tmp_path)
+    assert set(study.chosen) == {Sequence.T2}
+    (reason,) = (one.reason for one in study.images if one.sequence is None)
+    assert reason.startswith("Not used: the description says '")
+    assert reason.endswith("', a parameter map.")
+
+
+def test_the_combined_image_of_mp2rage_may_lie_in_a_folder_of_t1_images(tmp_path: Path) -> None:
+    save(tmp_path / "T1_Images" / "t1_mp2rage_sag_UNI_Images.nii.gz")
+    assert set(read(tmp_path).chosen) == {Sequence.T1}
+
+
 def test_images_of_five_dimensions_and_of_one_frame_are_listed_with_a_warning(tmp_path: Path) -> None:
     save(tmp_path / "T2.nii.gz", 1)
     five = np.arange(20 * 24 * 12 * 2 * 3, dtype=np.int16).reshape(20, 24, 12, 2, 3)

@@ -172,9 +172,19 @@ def _excluded(info: SeriesInfo) -> str | None:
             return f"its image type holds {match}, {meaning}"
     if info.angiography:
         return "the header says that it is an angiogram"
+    if named := _quantitative_map(info):
+        return named
     if info.max_b_value > 0:
         return f"it is diffusion-weighted (b {info.max_b_value:.0f} s/mm2)"
     return None
+
+
+def _quantitative_map(info: SeriesInfo) -> str | None:
+    """Say which of an image's own words name a map of a tissue parameter; no folder makes it a weighted image."""
+    context = " ".join(text for _, text in info.all_texts)
+    own = (pair for pair in info.all_texts if pair[0] in ("file name", "description"))
+    found = ((source, word) for source, text in own if (word := words.match_map(text, context)))
+    return next((f"the {source} says '{word}', a parameter map" for source, word in found), None)
 
 
 def _possible_mask(info: SeriesInfo) -> str:

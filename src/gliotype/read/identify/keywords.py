@@ -191,7 +191,7 @@ def match_kind(text: str, *, described: bool = True, file_name: bool = False) ->
     for pattern, meaning in vocabulary.TECHNIQUES:
         if (word := find_words(pattern, words)) and not _is_suppression(word, words):
             return KeywordMatch(Kind.OTHER, word, meaning)
-    if word := _mp2rage_map(words):
+    if word := _mp2rage_map(words, words):
         return KeywordMatch(Kind.OTHER, word, "a parameter map")
     if word := find_words(vocabulary.ADC, words):
         return KeywordMatch(Kind.ADC, word)
@@ -218,9 +218,26 @@ def _weighting(words: str) -> KeywordMatch | None:
     return KeywordMatch(Kind.T2, t2) if t2 and not t1 and not pd else None
 
 
-def _mp2rage_map(words: str) -> str | None:
-    """Find the words with which scanners name the T1 map that MP2RAGE gives along with its image."""
-    if not find_words("mp2rage", words) or find_words("uni|unit1", words):
+def match_map(text: str, context: str = "") -> str | None:
+    """Return the words that name a quantitative map, such as the T1 map that MP2RAGE gives along with its image.
+
+    Args:
+        text: the image's own description or file name.
+        context: its other texts, which may say that the technique is MP2RAGE.
+
+    Example:
+        >>> match_map("T1 map"), match_map("T1_Images", "t1_mp2rage_sag"), match_map("T1_Images")
+        ('t1 map', 't1 images', None)
+    """
+    words = normalised(text)
+    return find_words(vocabulary.QUANTITATIVE_MAP, words) or _mp2rage_map(
+        words, normalised(f"{text} {context}")
+    )
+
+
+def _mp2rage_map(words: str, all_words: str) -> str | None:
+    """Find the words with which scanners name the T1 map of MP2RAGE."""
+    if not find_words("mp2rage", all_words) or find_words("uni|unit1", all_words):
         return None
     return find_words("t1 images?", words)
 

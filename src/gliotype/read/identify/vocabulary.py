@@ -16,6 +16,13 @@ MASKS = (
 AMBIGUOUS_MASKS = r"gt|rois?|annotations?|contours?|tissues?|labels?|segs?|masks?"
 """Words that may name a mask as well as a patient, place or code: the voxels decide (few or many values)."""
 
+QUANTITATIVE_MAP = (
+    r"q ?t[12]|q?t[12] ?(?:maps?|mapping|mappa|karte|values?|relaxometry|times?)|map t[12]|qt[12]"
+    r"|quant(?:itative)? t[12]|t[12] quant(?:itative)?|pd ?maps?|qpd|t1 ?rho|r[12] ?maps?|r[12] ?star"
+    r"|t2 ?star ?maps?|(?:cartographie|mappa|mapa|carte) t[12]"
+)
+"""Words that name a map of a tissue parameter: never a weighted image, whatever else is said."""
+
 TECHNIQUES: tuple[tuple[str, str], ...] = (
     (
         r"locali[sz]ers?|scouts?|aahead ?scouts?|aahscouts?|aascouts?|surview|3 ?planes?(?: loc)?|(?:3 ?)?plane loc"
@@ -65,13 +72,7 @@ TECHNIQUES: tuple[tuple[str, str], ...] = (
         r"phase ?(?:images?|maps?)|pha images?|part phase|part (?:real|imag)|real images?|imaginary images?",
         "a phase image",
     ),
-    (
-        r"q ?t[12]|q?t[12] ?(?:maps?|mapping|mappa|karte|values?|relaxometry|times?)|map t[12]|qt[12]"
-        r"|quant(?:itative)? t[12]"
-        r"|t[12] quant(?:itative)?|pd ?maps?|qpd|t1 ?rho|synthetic|symri|magic|r[12] ?maps?|r[12] ?star|r1|molli|despot"
-        r"|t2 ?star ?maps?|(?:cartographie|mappa|mapa|carte) t[12]",
-        "a parameter map",
-    ),
+    (rf"{QUANTITATIVE_MAP}|synthetic|symri|magic|r1|molli|despot", "a parameter map"),
     (
         r"mp2rage (?:inv ?[12]|gre)|inv ?[12] mp2rage|inv ?[12]|mp2rage first inv|mp2rage second inv",
         "an inversion image of MP2RAGE, of which only the combined image (UNI) is used",
