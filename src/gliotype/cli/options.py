@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from gliotype.seeds import MAX_SEED
+
+
+class Sex(StrEnum):
+    """Values of ``--sex``."""
+
+    M = "M"
+    F = "F"
+
 
 Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the results.")]
 """Where a command writes its results."""
@@ -41,6 +50,40 @@ EnsembleSize = Annotated[
     int, typer.Option(min=2, help="Networks in the ensemble; their spread gives the interval.")
 ]
 """How many networks are trained."""
+
+Age = Annotated[float | None, typer.Option(help="Age in years.")]
+"""Age of the patient."""
+
+SexOption = Annotated[Sex | None, typer.Option("--sex", case_sensitive=False, help="Sex.")]
+"""Sex of the patient."""
+
+SubjectId = Annotated[str | None, typer.Option("--id", help="Name of the case in the results.")]
+"""What the results call the patient."""
+
+Prevalence = Annotated[
+    float | None,
+    typer.Option(
+        help="Prevalence of IDH mutation among all gliomas sent to the clinic, before images and age are seen; "
+        "0.3, or that of --site, by default."
+    ),
+]
+"""Prevalence to which the answer refers."""
+
+MutantAt = Annotated[
+    float, typer.Option(metavar="P", help="Probability at or above which the call is mutant.")
+]
+"""Upper threshold of the call."""
+
+WildtypeAt = Annotated[
+    float, typer.Option(metavar="P", help="Probability at or below which the call is wildtype.")
+]
+"""Lower threshold of the call."""
+
+Site = Annotated[
+    Path | None,
+    typer.Option(metavar="SITE.json", help="Local calibration, written by gliotype calibrate."),
+]
+"""Calibration to a clinic."""
 
 Threads = Annotated[
     int | None,

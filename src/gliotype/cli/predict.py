@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gliotype.cli.hiding import hide_paths_of
-from gliotype.cli.options import AsJson, Output, Threads
+from gliotype.cli.options import (
+    Age,
+    AsJson,
+    MutantAt,
+    Output,
+    Prevalence,
+    SexOption,
+    Site,
+    SubjectId,
+    Threads,
+    WildtypeAt,
+)
 
 if TYPE_CHECKING:
     from gliotype.result import Result
     from gliotype.study import Sequence
-
-
-class Sex(StrEnum):
-    """Values of ``--sex``."""
-
-    M = "M"
-    F = "F"
 
 
 def predict(
@@ -34,26 +37,13 @@ def predict(
     ] = None,
     *,
     output: Output,
-    age: Annotated[float | None, typer.Option(help="Age in years.")] = None,
-    sex: Annotated[Sex | None, typer.Option(case_sensitive=False, help="Sex.")] = None,
-    subject: Annotated[str | None, typer.Option("--id", help="Name of the case in the results.")] = None,
-    prevalence: Annotated[
-        float | None,
-        typer.Option(
-            help="Prevalence of IDH mutation among all gliomas sent to the clinic, before images and age are seen; "
-            "0.3, or that of --site, by default."
-        ),
-    ] = None,
-    mutant_at: Annotated[
-        float, typer.Option(metavar="P", help="Probability at or above which the call is mutant.")
-    ] = 0.8,
-    wildtype_at: Annotated[
-        float, typer.Option(metavar="P", help="Probability at or below which the call is wildtype.")
-    ] = 0.2,
-    site: Annotated[
-        Path | None,
-        typer.Option(metavar="SITE.json", help="Local calibration, written by gliotype calibrate."),
-    ] = None,
+    age: Age = None,
+    sex: SexOption = None,
+    subject: SubjectId = None,
+    prevalence: Prevalence = None,
+    mutant_at: MutantAt = 0.8,
+    wildtype_at: WildtypeAt = 0.2,
+    site: Site = None,
     study_uid: Annotated[
         str | None,
         typer.Option(

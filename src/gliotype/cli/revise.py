@@ -9,7 +9,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gliotype.cli.hiding import hide_paths_of
-from gliotype.cli.predict import Sex, run
+from gliotype.cli.options import (
+    Age,
+    AsJson,
+    MutantAt,
+    Output,
+    Prevalence,
+    SexOption,
+    Site,
+    SubjectId,
+    Threads,
+    WildtypeAt,
+)
+from gliotype.cli.predict import run
 
 if TYPE_CHECKING:
     from gliotype.result import Result
@@ -20,38 +32,20 @@ def revise(
         Path, typer.Argument(metavar="KEPT", help="Folder that gliotype predict --keep has written.")
     ],
     *,
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Folder for the results.")],
-    age: Annotated[float | None, typer.Option(help="Age in years.")] = None,
-    sex: Annotated[Sex | None, typer.Option(case_sensitive=False, help="Sex.")] = None,
-    subject: Annotated[str | None, typer.Option("--id", help="Name of the case in the results.")] = None,
-    prevalence: Annotated[
-        float | None,
-        typer.Option(
-            help="Share of IDH mutation among all gliomas sent to the clinic, before images and age are seen; 0.3, or "
-            "that of --site, by default."
-        ),
-    ] = None,
-    mutant_at: Annotated[
-        float, typer.Option(metavar="P", help="Probability at or above which the call is mutant.")
-    ] = 0.8,
-    wildtype_at: Annotated[
-        float, typer.Option(metavar="P", help="Probability at or below which the call is wildtype.")
-    ] = 0.2,
-    site: Annotated[
-        Path | None,
-        typer.Option(metavar="SITE.json", help="Local calibration, written by gliotype calibrate."),
-    ] = None,
+    output: Output,
+    age: Age = None,
+    sex: SexOption = None,
+    subject: SubjectId = None,
+    prevalence: Prevalence = None,
+    mutant_at: MutantAt = 0.8,
+    wildtype_at: WildtypeAt = 0.2,
+    site: Site = None,
     mask: Annotated[
         Path | None,
         typer.Option(help="Tumour mask, in the space of the reference image, to measure instead."),
     ] = None,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=1024, metavar="N", help="Number of threads; by default one for each available core."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print prediction.json on stdout.")] = False,
+    threads: Threads = None,
+    as_json: AsJson = False,
 ) -> None:
     """Answer again, in seconds, with another age, sex, prevalence or outline."""
     hide_paths_of(kept, mask)

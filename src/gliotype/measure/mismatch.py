@@ -69,9 +69,9 @@ def mismatch(prepared: PreparedStudy, tumour: Tumour) -> dict[str, float | None]
         tumour: label map on the same grid.
 
     Returns:
-        The measurements of `MISMATCH_UNITS`: all None without T2 or FLAIR or tumour; those of the
-        assessed part None where less than `MIN_ASSESSED_ML` is left or an image is blank; ``enhancing_fraction`` (and then the
-        sign) None where enhancement is unknown: no T1c, or a given mask of a single label.
+        The measurements of `MISMATCH_UNITS`: all None without T2 or FLAIR or tumour; those of the assessed part None
+        where less than `MIN_ASSESSED_ML` is left or an image is blank; ``enhancing_fraction`` (and then the sign) None
+        where enhancement is unknown: no T1c, or a given mask of a single label.
     """
     found: dict[str, float | None] = dict.fromkeys(MISMATCH_UNITS)
     if Sequence.T2 not in prepared.images or Sequence.FLAIR not in prepared.images or not tumour.found:
