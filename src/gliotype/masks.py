@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from gliotype.volume import Grid, Matrix, Volume
-
-Box = tuple[slice, slice, slice]
+from gliotype.volume import Box, Grid, Matrix, Volume
 
 
 def box_around(mask: NDArray[np.bool_], margin: int = 0) -> Box:

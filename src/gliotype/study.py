@@ -249,7 +249,7 @@ class Tumour:
     def drawn_as(self, outline: Outline) -> Tumour:
         """Return the tumour with another outline; voxels without a sub-region become `Label.OEDEMA`."""
         drawn = np.asarray(self.labels.array, dtype=np.uint8)
-        labels = np.where(outline.mask, np.where(drawn > 0, drawn, Label.OEDEMA), 0).astype(np.uint8)
+        labels = np.where(drawn > 0, drawn, np.uint8(Label.OEDEMA)) * outline.mask
         return Tumour(self.labels.with_array(labels), self.source)
 
     @property

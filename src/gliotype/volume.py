@@ -24,6 +24,7 @@ from gliotype.errors import GeometryError
 
 Array = NDArray[Any]
 Matrix = NDArray[np.floating[Any]]
+Box = tuple[slice, slice, slice]
 
 LPS_FROM_RAS: Matrix = np.diag([-1.0, -1.0, 1.0, 1.0])
 
@@ -160,6 +161,20 @@ class Volume:
             )
         return Volume(array, self.affine)
 
+    def cropped(self, box: Box) -> Volume:
+        """Keep a box of voxels where they are.
+
+        Example:
+            >>> volume = Volume(np.arange(27).reshape(3, 3, 3), np.diag([1.0, 1.0, 5.0, 1.0]))
+            >>> last = volume.cropped((slice(0, 1), slice(0, 1), slice(2, 3)))
+            >>> int(last.array[0, 0, 0]), float(last.affine[2, 3])
+            (2, 10.0)
+        """
+        first = [along.indices(size)[0] for along, size in zip(box, self.array.shape[:3], strict=True)]
+        affine = self.affine.copy()
+        affine[:3, 3] = nib.affines.apply_affine(affine, first)
+        return Volume(self.array[box], affine)
+
     def as_ras(self) -> Volume:
         """Reorder and flip axes so that they run closest to right, anterior, superior; no resampling."""
         ornt = nib.orientations.io_orientation(self.affine)
@@ -195,8 +210,9 @@ class Volume:
             >>> float(fine.resample(grid).array[0, 0, 0])
             7.0
         """
-        source = self._smoothed_for(grid) if antialias and order > 0 else self
-        image = source.to_sitk(np.float32 if order > 0 else None)
+        sigma = self._smoothing_for(grid) if antialias and order > 0 else np.zeros(3)
+        source = self._part_read(grid, self_from_grid, sigma) if order == 1 else self
+        image = source._smoothed(sigma).to_sitk(np.float32 if order > 0 else None)
         reference = sitk.Image([int(n) for n in grid.shape], sitk.sitkUInt8)
         _set_sitk_geometry(reference, grid.affine)
         interpolator = {0: sitk.sitkNearestNeighbor, 1: sitk.sitkLinear, 3: sitk.sitkBSpline}[order]
@@ -204,18 +220,41 @@ class Volume:
         array = np.ascontiguousarray(sitk.GetArrayFromImage(resampled).transpose(2, 1, 0))
         return Volume(array.astype(self.array.dtype) if order == 0 else array, grid.affine)
 
-    def _smoothed_for(self, grid: Grid) -> Volume:
-        """Remove detail finer than `grid` can hold, axis by axis."""
+    def _smoothing_for(self, grid: Grid) -> NDArray[np.float64]:
+        """Standard deviations in voxels that remove detail finer than `grid` can hold, axis by axis."""
         directions = self.affine[:3, :3] / np.linalg.norm(self.affine[:3, :3], axis=0)
         target = np.abs(np.linalg.inv(grid.affine[:3, :3]) @ directions)
         coarse = 1.0 / np.maximum(np.linalg.norm(target, axis=0), 1e-9)
         sigma = 0.42 * np.sqrt(np.maximum((coarse / np.array(self.grid.spacing)) ** 2 - 1.0, 0.0))
-        if (sigma < 0.3).all():
+        return np.where(sigma < 0.3, 0.0, sigma)
+
+    def _smoothed(self, sigma: NDArray[np.float64]) -> Volume:
+        if not sigma.any():
             return self
-        smooth = ndimage.gaussian_filter(
-            self.array.astype(np.float32), np.where(sigma < 0.3, 0.0, sigma), truncate=3
-        )
+        smooth = ndimage.gaussian_filter(self.array.astype(np.float32), sigma, truncate=_TRUNCATE)
         return Volume(smooth, self.affine)
+
+    def box_for(self, grid: Grid, self_from_grid: Matrix | None = None) -> Box:
+        """Box of the voxels that count when this image is resampled linearly; one voxel at least."""
+        return self._box_read(grid, self_from_grid, self._smoothing_for(grid))
+
+    def _box_read(self, grid: Grid, self_from_grid: Matrix | None, sigma: NDArray[np.float64]) -> Box:
+        corners = np.array([[i, j, k] for i in (0, 1) for j in (0, 1) for k in (0, 1)]) * (
+            np.array(grid.shape) - 1
+        )
+        affine = grid.affine if self_from_grid is None else self_from_grid @ grid.affine
+        index = nib.affines.apply_affine(np.linalg.inv(self.affine) @ affine, corners)
+        reach = 2 + np.ceil(_TRUNCATE * sigma)
+        last = np.array(self.array.shape[:3]) - 1
+        low = np.clip(np.floor(index.min(axis=0)) - reach, 0, last).astype(int)
+        high = np.clip(np.ceil(index.max(axis=0)) + reach, low, last).astype(int) + 1
+        i, j, k = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        return i, j, k
+
+    def _part_read(self, grid: Grid, self_from_grid: Matrix | None, sigma: NDArray[np.float64]) -> Volume:
+        """Leave out what a resampling does not read, where that is most of the image."""
+        part = self.cropped(self._box_read(grid, self_from_grid, sigma))
+        return part if 2 * part.array.size < self.array.size else self
 
     def to_sitk(self, dtype: type[np.generic] | None = None) -> sitk.Image:
         """Convert to a SimpleITK image (LPS). Slightly skewed axes are made orthonormal, as ITK demands."""
@@ -267,6 +306,9 @@ def lps_from_ras(b_from_a: Matrix) -> Matrix:
     """
     return LPS_FROM_RAS @ np.asarray(b_from_a, dtype=np.float64) @ LPS_FROM_RAS
 
+
+_TRUNCATE = 3.0
+"""Standard deviations at which the Gaussian of `Volume.resample` ends."""
 
 _UNDERFLOWS = 1e-100
 """Direction cosines below this are 0: their squares vanish, and ITK then fails to invert the direction."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from gliotype.masks import box_around, read_whole, within_mm
 from gliotype.prepare.intensity import likely_white
 from gliotype.study import STRUCTURAL, PreparedStudy, Tumour
-from gliotype.volume import Grid, Matrix, Volume
+from gliotype.volume import Grid, Matrix
 
 Mask = NDArray[np.bool_]
 
@@ -75,10 +75,9 @@ def labels_on(series: AcquiredGrid, prepared: PreparedStudy, tumour: Tumour) -> 
     if not inside.any():
         return np.zeros(series.grid.shape, np.uint8)
     box = box_around(inside, MARGIN_VOXELS)
-    affine = tumour.labels.affine.copy()
-    affine[:3, 3] = apply_affine(affine, [along.start for along in box])
-    labels = np.where(inside[box], np.asarray(tumour.labels.array, dtype=np.uint8)[box], 0)
-    return np.asarray(read_whole(Volume(labels, affine), series.grid, series.to_prepared).array)
+    part = tumour.labels.cropped(box)
+    labels = part.with_array(np.where(inside[box], np.asarray(part.array, dtype=np.uint8), 0))
+    return np.asarray(read_whole(labels, series.grid, series.to_prepared).array)
 
 
 def normal_white_on(

@@ -53,8 +53,9 @@ _TUMOUR_MARGIN_VOXELS = 5
 
 @dataclass(frozen=True)
 class _Contrast:
-    """T2 and FLAIR over white matter, in the brain and zero outside."""
+    """T2 and FLAIR over white matter in the voxels of brain and tumour (`within`), zero outside the brain."""
 
+    within: Mask
     t2: Floats
     flair: Floats
     normal: Mask
@@ -77,17 +78,19 @@ def mismatch(prepared: PreparedStudy, tumour: Tumour) -> dict[str, float | None]
     if Sequence.T2 not in prepared.images or Sequence.FLAIR not in prepared.images or not tumour.found:
         return found
     contrast = _contrast(prepared, tumour.mask)
-    enhancing = np.asarray(tumour.labels.array == Label.ENHANCING)
-    cystic = tumour.mask & ~enhancing & _cystic(contrast)
-    assessed = tumour.mask & ~enhancing & ~cystic
+    labels = np.asarray(tumour.labels.array)[contrast.within]
+    mask, enhancing = labels > 0, labels == Label.ENHANCING
+    cystic = mask & ~enhancing & _cystic(contrast)
+    assessed = mask & ~enhancing & ~cystic
 
-    percent_per_voxel = 100 / float(tumour.mask.sum())
+    percent_per_voxel = 100 / float(mask.sum())
     assessed_ml = float(assessed.sum()) * prepared.grid.voxel_ml
     found |= {"cystic_fraction": percent_per_voxel * float(cystic.sum()), "assessed_volume": assessed_ml}
     if tumour.regions_known and Sequence.T1C in prepared.images:
         found["enhancing_fraction"] = percent_per_voxel * float(enhancing.sum())
     if assessed_ml >= MIN_ASSESSED_ML and _comparable(contrast):
-        found |= _measure_assessed_part(contrast, assessed, _centre(tumour.mask, prepared.grid.spacing))
+        centre = _centre(tumour.mask, prepared.grid.spacing)[contrast.within]
+        found |= _measure_assessed_part(contrast, assessed, centre)
         found["mismatch_sign"] = _sign(found)
     return found
 
@@ -111,7 +114,8 @@ def subtract_flair(prepared: PreparedStudy, tumour: Tumour) -> NDArray[np.float3
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
     difference = np.zeros(brain.shape, np.float32)
     t2, flair = (
-        _above_normal(image[brain], image[contrast.normal]) for image in (contrast.t2, contrast.flair)
+        _above_normal(image, image[contrast.normal])[brain[contrast.within]]
+        for image in (contrast.t2, contrast.flair)
     )
     difference[brain] = t2 - flair
     return difference
@@ -155,11 +159,15 @@ def _sign(found: dict[str, float | None]) -> float | None:
 
 def _contrast(prepared: PreparedStudy, tumour: Mask) -> _Contrast:
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
+    within = brain | tumour
+    inside = brain[within]
     t2, flair = (
-        np.where(brain, prepared.images[sequence].array, 0) for sequence in (Sequence.T2, Sequence.FLAIR)
+        np.where(inside, prepared.images[sequence].array[within], 0)
+        for sequence in (Sequence.T2, Sequence.FLAIR)
     )
-    away = brain & ~within_city_block(tumour, _TUMOUR_MARGIN_VOXELS)
+    away = inside & ~within_city_block(tumour, _TUMOUR_MARGIN_VOXELS)[within]
     return _Contrast(
+        within=within,
         t2=t2,
         flair=flair,
         normal=away & (flair > 0.6) & (t2 > 0.3) & (t2 < 2.2),

@@ -10,7 +10,7 @@ manual (arXiv 1612.07003); Choi YS 2021 (PMID 32706862).
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from types import MappingProxyType
 
 import numpy as np
@@ -118,7 +118,7 @@ def mesh_volume_and_area(padded: Mask, spacing: Floats) -> tuple[float, float]:
     flipped = kind >> _FLIP_CORNER & 1 == 1
     kind = np.where(flipped, 255 - kind, kind)
 
-    area, normal, cone = _cube_tables(spacing)
+    area, normal, cone = _cube_tables(tuple(spacing))
     sign = np.where(flipped, -1.0, 1.0)
     lifted = np.einsum("nd,nd->n", origins * spacing, normal[kind]) / 3
     return float((sign * (cone[kind] + lifted)).sum()), float(area[kind].sum())
@@ -229,7 +229,8 @@ def _triangles() -> tuple[Floats, ...]:
     return tuple(table.get(configuration, np.zeros((0, 3, 3))) for configuration in range(256))
 
 
-def _cube_tables(spacing: Floats) -> tuple[Floats, Floats, Floats]:
+@lru_cache(maxsize=8)
+def _cube_tables(spacing: tuple[float, ...]) -> tuple[Floats, Floats, Floats]:
     """Return per configuration: area, sum of outward area vectors, volume of cones to the cube's origin."""
     area, normal, cone = np.zeros(256), np.zeros((256, 3)), np.zeros(256)
     for configuration, triangles in enumerate(_triangles()):
