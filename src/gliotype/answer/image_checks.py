@@ -64,7 +64,7 @@ def explained_by_anatomy(prepared: PreparedStudy, tumour: Mask) -> float:
     return max((_explained(design, _ranks(values)) for values in images), default=0.0)
 
 
-def _ranks(values: NDArray[np.float32]) -> NDArray[np.float64]:
+def _ranks(values: NDArray[np.floating]) -> NDArray[np.float64]:
     """Rank values from 1; equal ones share the mean of their ranks."""
     _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
     return np.asarray((np.cumsum(counts) - (counts - 1) / 2)[place])

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 from scipy import ndimage
 
-from gliotype.masks import Box, box_around
+from gliotype.masks import box_around
 from gliotype.report.nifti import saliency_map
 from gliotype.result import Result
 from gliotype.study import STRUCTURAL, Label, Sequence
-from gliotype.volume import Volume
+from gliotype.volume import Box, Volume
 
 MARGIN_MM = 12
 STRIP_MARGIN_MM = 25
