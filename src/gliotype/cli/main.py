@@ -26,6 +26,7 @@ from gliotype.cli.evaluate import evaluate
 from gliotype.cli.experiment import experiment
 from gliotype.cli.hiding import DEBUG, hidden
 from gliotype.cli.info import info
+from gliotype.cli.node import node
 from gliotype.cli.predict import predict
 from gliotype.cli.renamed import accept_old_names
 from gliotype.cli.revise import revise
@@ -58,6 +59,7 @@ app.command(cls=accept_old_names({"--anatomies": "--label-maps"}))(simulate)
 app.add_typer(train)
 app.command()(experiment)
 app.command("study", hidden=True)(experiment)
+app.add_typer(node)
 app.command()(info)
 
 

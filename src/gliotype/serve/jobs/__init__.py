@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from gliotype.serve.jobs.locks import exclusive
 from gliotype.serve.jobs.process import JobProcess, Limits, Outcome, end_orphan
-from gliotype.serve.jobs.store import Job, JobStore, State
+from gliotype.serve.jobs.store import ENDED, Job, JobStore, State
 from gliotype.serve.jobs.worker import Worker, back_off_s
 
 __all__ = [
+    "ENDED",
     "Job",
     "JobProcess",
     "JobStore",

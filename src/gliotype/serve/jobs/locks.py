@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from gliotype.errors import UsageError
+
+_TRIES = 5
 
 
 def try_lock(file: Path) -> int | None:
@@ -43,10 +46,28 @@ def exclusive(folder: Path) -> Iterator[None]:
     Raises:
         UsageError: if another process serves it.
     """
-    lock = try_lock(folder / "server.lock")
-    if lock is None:
+    for _ in range(_TRIES):
+        if (lock := try_lock(folder / "server.lock")) is not None:
+            break
+        time.sleep(0.1)  # it may only be looked at, or about to end
+    else:
         raise UsageError(f"{folder} is in use by another gliotype: stop that one, or choose another folder")
     try:
         yield
     finally:
         os.close(lock)
+
+
+def is_locked(file: Path) -> bool:
+    """Whether a process holds the lock of a file; a file that does not exist is not locked."""
+    try:
+        descriptor = os.open(file, os.O_RDONLY | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -154,12 +154,15 @@ class JobStore:
             ).fetchone()
         return None if due is None else max(0.0, due - time.time())
 
-    def advance(self, job: Job, step: str, data: Mapping[str, Any] | None = None) -> bool:
+    def advance(
+        self, job: Job, step: str, data: Mapping[str, Any] | None = None, delay_s: float = 0.0
+    ) -> bool:
         """Let a running job go on to another step; `data` replaces its values if given.
 
         This method and those below return False, and do nothing, if the job is not running (any more).
         """
-        return self._leave(job, State.WAITING, step=step, data=data, starts=0, failures=0, due=time.time())
+        due = time.time() + delay_s
+        return self._leave(job, State.WAITING, step=step, data=data, starts=0, failures=0, due=due)
 
     def finish(
         self, job: Job, state: State, reason: str | None = None, data: Mapping[str, Any] | None = None
