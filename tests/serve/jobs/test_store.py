@@ -4,6 +4,7 @@ import sqlite3
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -183,6 +184,19 @@ def test_a_worker_takes_jobs_as_they_come_and_stops(store: JobStore) -> None:
     worker.join(5)
     assert not worker.is_alive()
     assert seen == ["a", "b"]
+
+
+def test_idle_workers_sleep(store: JobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = []
+    monkeypatch.setattr(store, "claim", lambda step: asked.append(step) or JobStore.claim(store, step))
+    workers = [Worker(store, step, lambda job: None) for step in ("predict", "send", "commit")]
+    for worker in workers:
+        worker.start()
+    time.sleep(0.3)
+    for worker in workers:
+        worker.stop()
+        worker.join(5)
+    assert sorted(asked) == ["commit", "predict", "send"]
 
 
 def test_a_worker_survives_a_defect_of_its_handler(store: JobStore, caplog: pytest.LogCaptureFixture) -> None:

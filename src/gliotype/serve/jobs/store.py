@@ -138,7 +138,7 @@ class JobStore:
     def claim(self, step: str) -> Job | None:
         """Start the job that has been due for longest, if one is due."""
         now = time.time()
-        with self._changing() as database:
+        with self._changing(notify=False) as database:
             rows = database.execute(
                 f"UPDATE jobs SET state = ?, starts = starts + 1, changed = ? WHERE id = (SELECT id FROM jobs"
                 f" WHERE state = ? AND step = ? AND due <= ? ORDER BY due, created LIMIT 1) RETURNING {_COLUMNS}",
@@ -253,8 +253,8 @@ class JobStore:
         return done.rowcount == 1
 
     @contextmanager
-    def _changing(self) -> Iterator[sqlite3.Connection]:
-        """Change the database in one transaction, and notify who waits for it."""
+    def _changing(self, *, notify: bool = True) -> Iterator[sqlite3.Connection]:
+        """Change the database in one transaction; notify who waits for jobs unless none can have become ready."""
         with self.changed:
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -263,7 +263,8 @@ class JobStore:
                 self._database.execute("ROLLBACK")
                 raise
             self._database.execute("COMMIT")
-            self.changed.notify_all()
+            if notify:
+                self.changed.notify_all()
 
 
 def _job(row: tuple[Any, ...]) -> Job:
