@@ -19,7 +19,7 @@ from support.stand_in_predict import uid_of
 ARCHIVE = "ARCHIVE"
 
 
-def mr_instance(study: str, number: int, *, size: int = 16, **headers: str) -> Dataset:
+def mr_instance(study: str, number: int, size: int = 16, **headers: str) -> Dataset:
     """One small MR image; `study` is any text, from which all identifiers follow."""
     dataset = Dataset()
     dataset.SOPClassUID = MRImageStorage
@@ -42,7 +42,7 @@ def mr_instance(study: str, number: int, *, size: int = 16, **headers: str) -> D
 
 def mr_study(study: str, images: int = 3, **headers: str) -> list[Dataset]:
     """A study of small MR images."""
-    return [mr_instance(study, number, **headers) for number in range(images)]
+    return [mr_instance(study, number, 16, **headers) for number in range(images)]
 
 
 def send(port: int, datasets: Iterable[Dataset], *, aet: str = ARCHIVE, to: str = "GLIOTYPE") -> list[int]:

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from gliotype.cli.options import Threads
 from gliotype.serve.node import defaults
 
 node = typer.Typer(
@@ -74,12 +75,7 @@ def serve(
             help="How long results, studies set aside, and entries of the queue are kept.",
         ),
     ] = defaults.KEEP_DAYS,
-    threads: Annotated[
-        int | None,
-        typer.Option(
-            min=1, max=1024, metavar="N", help="Number of threads; by default one for each available core."
-        ),
-    ] = None,
+    threads: Threads = None,
 ) -> None:
     """Receive studies from a PACS, predict, and send the results back, until stopped."""
     if context.invoked_subcommand is not None:

@@ -26,7 +26,7 @@ GRACE_S = 10.0
 """Time that a process has for clearing up after SIGTERM."""
 
 _TAIL_BYTES = 8192
-_MOST_REASON = 500
+_MAX_REASON = 500
 
 
 @dataclass(frozen=True)
@@ -185,7 +185,7 @@ def last_line(file: Path) -> str:
         stream.seek(max(0, stream.tell() - _TAIL_BYTES))
         lines = stream.read().decode("utf-8", "replace").split("\n")
     said = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return said.removeprefix("gliotype: ")[:_MOST_REASON]
+    return said.removeprefix("gliotype: ")[:_MAX_REASON]
 
 
 def end_orphan(folder: Path) -> bool:

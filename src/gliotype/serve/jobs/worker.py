@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from gliotype.serve.jobs.store import Job, JobStore, State
 
-MOST_DEFECTS = 3
+MAX_DEFECTS = 3
 """Defects at one step of a job after which it is set aside."""
 
 _LOGGER = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class Worker(threading.Thread):
             store: of the jobs.
             step: whose jobs it takes.
             handle: works on a running job and takes it to its next state. If it raises, which is logged as a defect,
-                the job is tried again later, `MOST_DEFECTS` times in all.
+                the job is tried again later, `MAX_DEFECTS` times in all.
         """
         super().__init__(name=f"gliotype-{step}", daemon=True)
         self._store, self._step, self._handle = store, step, handle
@@ -52,7 +52,7 @@ class Worker(threading.Thread):
                 name = type(error).__name__
                 _LOGGER.error("defect at %s: %s in %s:%s", job.id, name, place.filename, place.lineno)
                 reason = f"this is a bug in Gliotype ({name}): see the log"
-                if job.failures + 1 < MOST_DEFECTS:
+                if job.failures + 1 < MAX_DEFECTS:
                     self._store.retry(job, reason, back_off_s(job.failures + 1, 60, 3600))
                 else:
                     self._store.finish(job, State.FAILED, reason)

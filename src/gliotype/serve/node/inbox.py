@@ -27,7 +27,7 @@ from gliotype.atomic_files import write_text
 from gliotype.serve.node.settings import NodeLimits
 
 _UID = re.compile(r"[0-9]+(\.[0-9]+)+")
-_MOST_UID = 64
+_MAX_UID = 64
 _STALE_S = 300.0
 
 
@@ -38,7 +38,7 @@ def is_uid(text: str) -> bool:
         >>> is_uid("1.2.840.10008"), is_uid("../../etc"), is_uid("1..2"), is_uid("1.2\n")
         (True, False, False, False)
     """
-    return len(text) <= _MOST_UID and _UID.fullmatch(text) is not None
+    return len(text) <= _MAX_UID and _UID.fullmatch(text) is not None
 
 
 @dataclass

@@ -115,7 +115,7 @@ class Node:
                 self._store.add(job, SORT)
             self._steps.clear_old()
             self._inbox.clear_stale()
-            self._receiver.tell_refusals()
+            self._receiver.log_refusals()
             with self._inbox.changed:
                 if not self._stopping.is_set():
                     due = self._inbox.seconds_until_complete()

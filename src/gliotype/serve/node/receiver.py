@@ -77,7 +77,7 @@ _VERIFICATION = "1.2.840.10008.1.1"
 _HEADER_BYTES = 4_000_000
 _TAGS = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "Manufacturer"]
 _ACSE_S, _NETWORK_S = 10.0, 60.0
-_TELL_S = 60.0
+_LOG_EVERY_S = 60.0
 _LOGGER = logging.getLogger("gliotype.node")
 
 
@@ -152,9 +152,9 @@ class Receiver:
         tempfile.tempdir = self._tempdir
         _config.STORE_RECV_CHUNKED_DATASET = self._chunked
 
-    def tell_refusals(self) -> None:
+    def log_refusals(self) -> None:
         """Log how many connections were refused since the last time, and why."""
-        self._refusals.tell()
+        self._refusals.log()
 
     def _handlers(self) -> list[Any]:
         return [
@@ -217,20 +217,20 @@ class Refusals:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._told = -_TELL_S
+        self._logged = -_LOG_EVERY_S
 
     def add(self, reason: str) -> None:
         """Count one; log it if none was logged for a minute."""
         with self._lock:
             self._counts[reason] += 1
-        if time.monotonic() - self._told >= _TELL_S:
-            self.tell()
+        if time.monotonic() - self._logged >= _LOG_EVERY_S:
+            self.log()
 
-    def tell(self) -> None:
+    def log(self) -> None:
         """Log the counts since the last time."""
         with self._lock:
             counts, self._counts = self._counts, Counter()
-            self._told = time.monotonic()
+            self._logged = time.monotonic()
         for reason, count in sorted(counts.items()):
             _LOGGER.warning("refused %d: %s", count, reason)
 

@@ -14,7 +14,7 @@ COMMITMENT = UID("1.2.840.10008.1.20.1")
 """Storage Commitment Push Model."""
 
 SUCCESS, NO_SUCH_ARGUMENT = 0x0000, 0x0115
-_MOST_FAILED = 100_000
+_MAX_FAILED = 100_000
 
 
 class CommitmentReports:
@@ -60,6 +60,6 @@ class CommitmentReports:
         with self._changed:
             if transaction not in self._failed:
                 return NO_SUCH_ARGUMENT, None
-            self._failed[transaction] = frozenset(uid for uid in failed[:_MOST_FAILED] if is_uid(uid))
+            self._failed[transaction] = frozenset(uid for uid in failed[:_MAX_FAILED] if is_uid(uid))
             self._changed.notify_all()
         return SUCCESS, None

@@ -28,15 +28,15 @@ STEPS = (SORT, PREDICT, SEND, COMMIT)
 NOT_PROCESSED = "not processed: "
 """Begins the reason of a job that ended without a prediction although nothing failed."""
 
-MOST_FAILURES = 3
+MAX_FAILURES = 3
 """Failed predictions after which a study is set aside."""
 
-MOST_COMMITMENTS = 5
+MAX_COMMITMENT_REQUESTS = 5
 """Requests for storage commitment without a report after which acceptance alone has to do."""
 
 _BAD_INPUT = (2, 3)
 _NO_STRUCTURAL_IMAGE = 4
-_LONGEST_PAUSE_S = 900.0
+_MAX_PAUSE_S = 900.0
 _DAY_S = 86400.0
 _LOGGER = logging.getLogger("gliotype.node")
 
@@ -185,10 +185,10 @@ class Steps:
             write_note(source, reason, self.folder(job) / "out" / "dicom" / "note.dcm")
             self._store.advance(job, SEND, {**data, "note": reason})
             _LOGGER.info("%s: answered with a note: %s", job.id, reason)
-        elif outcome.exit_code in _BAD_INPUT or job.failures + 1 >= MOST_FAILURES:
+        elif outcome.exit_code in _BAD_INPUT or job.failures + 1 >= MAX_FAILURES:
             self._set_aside(job, reason)
         else:
-            pause = back_off_s(job.failures + 1, self._settings.retry_s[0], _LONGEST_PAUSE_S)
+            pause = back_off_s(job.failures + 1, self._settings.retry_s[0], _MAX_PAUSE_S)
             self._store.retry(job, reason, pause)
             _LOGGER.warning("%s: failed, to be tried again in %.0f s: %s", job.id, pause, reason)
 
@@ -219,7 +219,7 @@ class Steps:
         elif time.time() - job.created > self._settings.keep_days * _DAY_S:
             self._set_aside(job, f"not accepted for {self._settings.keep_days:g} days: {reason}")
         else:
-            pause = back_off_s(job.failures + 1, self._settings.retry_s[1], _LONGEST_PAUSE_S)
+            pause = back_off_s(job.failures + 1, self._settings.retry_s[1], _MAX_PAUSE_S)
             self._store.retry(job, reason, pause, data)
             _LOGGER.warning("%s: not sent, to be tried again in %.0f s: %s", job.id, pause, reason)
 
@@ -237,10 +237,10 @@ class Steps:
             ]
             _LOGGER.warning("%s: the target does not keep %d results", job.id, len(answer.failed))
             self._store.advance(job, SEND, {**job.data, "accepted": accepted}, self._settings.retry_s[1])
-        elif job.failures + 1 >= MOST_COMMITMENTS:
+        elif job.failures + 1 >= MAX_COMMITMENT_REQUESTS:
             self._finish(job, "accepted, but the target did not report on storage commitment")
         else:
-            pause = back_off_s(job.failures + 1, self._settings.retry_s[1], _LONGEST_PAUSE_S)
+            pause = back_off_s(job.failures + 1, self._settings.retry_s[1], _MAX_PAUSE_S)
             self._store.retry(job, "the target did not report on storage commitment", pause)
 
     def _finish(self, job: Job, reason: str | None) -> None:

@@ -20,7 +20,7 @@ AUTHORIZATION_VARIABLE = "GLIOTYPE_STOW_AUTHORIZATION"
 
 _TIMEOUT_S = 120.0
 _CHUNK_BYTES = 1_048_576
-_MOST_ANSWER_BYTES = 1_048_576
+_MAX_ANSWER_BYTES = 1_048_576
 _FAILED = "00081198"
 
 
@@ -86,7 +86,7 @@ class WebDelivery:
             headers["Authorization"] = os.environ[AUTHORIZATION_VARIABLE]
         connection.request("POST", f"{self._parts.path}/studies", _body(head, file, tail), headers)
         answer = connection.getresponse()
-        text = answer.read(_MOST_ANSWER_BYTES)
+        text = answer.read(_MAX_ANSWER_BYTES)
         if answer.status in (200, 202) and not _has_failures(text):
             return None
         return f"{self._target} refused an object with the status {answer.status}"

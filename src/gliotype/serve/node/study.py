@@ -13,7 +13,7 @@ from gliotype.serve.node.inbox import sender_of
 from gliotype.serve.node.rules import Described
 
 _TAGS = ["StudyDescription", "PatientAge", "PatientBirthDate", "StudyDate"]
-_MOST_READ = 50
+_MAX_READ = 50
 
 
 def instances_of(folder: Path) -> list[str]:
@@ -38,7 +38,7 @@ def describe(folder: Path) -> Described:
         folder: of the job.
     """
     description, age = "", None
-    for file in sorted((folder / "input").glob("*.dcm"))[:_MOST_READ]:
+    for file in sorted((folder / "input").glob("*.dcm"))[:_MAX_READ]:
         values = _values(file)
         description = description or values["StudyDescription"]
         if age is None:
