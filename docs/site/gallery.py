@@ -1,22 +1,27 @@
 """Make the pictures of the documentation again, all of them of simulated patients.
 
 Writes into ``docs/images``. The two patients of ``gliotype demo`` are simulated and predicted (some minutes in all).
-The picture of the report needs Chromium; without it, that picture stays as it is.
+The pictures of the report need Chromium; without it, those stay as they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import re
 import shutil
 import subprocess
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from PIL import Image as Picture
+from PIL import ImageChops
+from scipy.special import expit
 
 import gliotype
 from gliotype.evaluate.figures import draw_figures
@@ -36,6 +41,8 @@ TRUTH = {
 BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 REPORT_PIXELS = (1280, 800)
 """Width and height of the part of the report that is shown."""
+PERFUSION_PIXELS = (1100, 1400)
+"""Width of the report's perfusion section, and a height in which it fits."""
 
 
 def predicted(kind: DemoPatient, folder: Path) -> Result:
@@ -96,7 +103,7 @@ def _draw_methods(axes: Axes, result: Result) -> None:
 
 
 def draw_perfusion(result: Result, path: Path) -> None:
-    """Draw the curves of the regions and the map of rCBV."""
+    """Draw the curves of the regions, and rCBV in the slice of the series that holds most of the tumour."""
     perfusion = result.measurements.dsc
     assert perfusion is not None, "the demo's study has a DSC series"
     figure = Figure(figsize=(8.4, 3.2), facecolor="white", layout="constrained")
@@ -106,10 +113,16 @@ def draw_perfusion(result: Result, path: Path) -> None:
     curves.set_xlabel("seconds")
     curves.set_ylabel("signal over baseline")
     curves.legend(fontsize=7, frameon=False)
-    rcbv = np.asarray(perfusion.maps["rcbv"].array)
-    level = int(np.nansum(np.where(rcbv > 2, 1, 0), axis=(0, 1)).argmax())
-    shown = picture.imshow(rcbv[:, :, level].T, cmap="inferno", vmin=0, vmax=5)
-    picture.set_title("leakage-corrected rCBV, white matter = 1", fontsize=8)
+    rcbv = perfusion.maps["rcbv"].as_ras()
+    prepared_from_series = np.linalg.inv(result.prepared.acquired_from_prepared[Sequence.DSC])
+    tumour = np.asarray(result.tumour.labels.resample(rcbv.grid, prepared_from_series, order=0).array) > 0
+    level = int(tumour.sum(axis=(0, 1)).argmax())
+    # Radiological display: in RAS+ the patient's right is put on the left.
+    section = np.asarray(rcbv.array)[::-1, :, level].T
+    shown = picture.imshow(section, origin="lower", cmap="inferno", vmin=0, vmax=5)
+    picture.contour(tumour[::-1, :, level].T, levels=[0.5], colors=["#56b4e9"], linewidths=0.8)
+    picture.set_aspect(rcbv.grid.spacing[1] / rcbv.grid.spacing[0])
+    picture.set_title("leakage-corrected rCBV (white matter: 1), tumour outlined", fontsize=8)
     picture.set_axis_off()
     figure.colorbar(shown, ax=picture, shrink=0.8)
     figure.suptitle("Simulated patient: bolus and blood volume", fontsize=10)
@@ -129,20 +142,30 @@ def draw_evaluation(folder: Path) -> None:
         dict(zip(subjects, age, strict=True)),
         {},
     )
-    scores = dict(zip(subjects, (1 / (1 + np.exp(-log_odds))).tolist(), strict=True))
+    scores = dict(zip(subjects, expit(log_odds).tolist(), strict=True))
     patients = join(Predictions("predictions.csv", scores), labels)
     figures = draw_figures(patients, None, evaluate(patients))
     for name in ("roc", "calibration"):
         (folder / f"gallery-{name}.svg").write_text(figures[name], encoding="utf-8")
 
 
-def photograph_report(page: Path, path: Path) -> None:
-    """Take a picture of the top of a report with Chromium, where there is one."""
+def perfusion_section(page: Path) -> Path:
+    """Write a copy of a report that holds its perfusion section alone, next to it."""
+    html = page.read_text(encoding="utf-8")
+    (section,) = re.findall(r"<section>\s*<h2>Perfusion</h2>.*?</section>", html, re.DOTALL)
+    copy = page.with_name("perfusion.html")
+    head = html[: html.index("</head>")]
+    copy.write_text(f"{head}</head><body><main>{section}</main></body></html>", encoding="utf-8")
+    return copy
+
+
+def photograph(page: Path, path: Path, size: tuple[int, int]) -> None:
+    """Take a picture of the top of a page with Chromium, where there is one; what is blank below is cut off."""
     browser = next(filter(None, map(shutil.which, BROWSERS)), None)
     if browser is None:
         print(f"{path.name}: not made, for there is none of {', '.join(BROWSERS)}")
         return
-    width, height = REPORT_PIXELS
+    width, height = size
     with tempfile.TemporaryDirectory() as folder:
         shot = Path(folder) / "report.png"
         options = [
@@ -160,23 +183,39 @@ def photograph_report(page: Path, path: Path) -> None:
             page.as_uri(),
         ]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
-        Picture.open(shot).convert("RGB").save(path, quality=82)
+        image = Picture.open(shot).convert("RGB")
+        background = Picture.new("RGB", image.size, image.getpixel((0, height - 1)))
+        used = ImageChops.difference(image, background).getbbox() or (0, 0, width, height)
+        image.crop((0, 0, width, min(height, used[3] + 12))).save(path, quality=82)
+
+
+def draw_demo(kind: DemoPatient) -> None:
+    """Simulate and predict a patient of the demo, and make the pictures that show this patient."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        result = predicted(kind, folder)
+        print(f"{kind}: {result.call}, P(IDH-mutant) {result.probability}")
+        draw_patient(result, kind, IMAGES / f"gallery-{kind}.jpg")
+        if kind is DemoPatient.WILDTYPE:
+            draw_perfusion(result, IMAGES / "gallery-perfusion.jpg")
+            section = perfusion_section(folder / "report.html")
+            photograph(section, IMAGES / "perfusion.jpg", PERFUSION_PIXELS)
+        else:
+            photograph(folder / "report.html", IMAGES / "report.jpg", REPORT_PIXELS)
 
 
 def main() -> None:
-    """Make every picture."""
-    argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0]).parse_args()
-    draw_evaluation(IMAGES)
-    with tempfile.TemporaryDirectory() as name:
-        for kind in DemoPatient:
-            folder = Path(name) / kind
-            result = predicted(kind, folder)
-            print(f"{kind}: {result.call}, P(IDH-mutant) {result.probability}")
-            draw_patient(result, kind, IMAGES / f"gallery-{kind}.jpg")
-            if kind is DemoPatient.WILDTYPE:
-                draw_perfusion(result, IMAGES / "gallery-perfusion.jpg")
-            else:
-                photograph_report(folder / "report.html", IMAGES / "report.jpg")
+    """Make every picture, or those of one part."""
+    parts: dict[str, Callable[[], None]] = {
+        "evaluation": lambda: draw_evaluation(IMAGES),
+        **{kind.value: partial(draw_demo, kind) for kind in DemoPatient},
+    }
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("--only", choices=parts, help="make the pictures of this part alone")
+    only = parser.parse_args().only
+    for part, draw in parts.items():
+        if only in (None, part):
+            draw()
 
 
 if __name__ == "__main__":

@@ -91,11 +91,11 @@ def test_sections_stand_in_order(page: Page) -> None:
         "The tumour in three planes",
         "T2-FLAIR mismatch The same slice",
         "Size and location of the tumour",
-        "The reasons, method by method",
+        "Reasons by method",
         "What was not used, and why",
         "Which series was taken as which sequence",
         "Measurements",
-        "Context: published figures of groups",
+        "Context: published figures for groups of patients",
         "How this was made",
     ]
     places = [page.text.find(title) for title in titles]
@@ -135,11 +135,11 @@ def test_all_plausible_outlines_are_drawn_thin_on_the_key_pictures(result: Resul
 
 
 def test_groups_are_context_and_no_number_of_the_patient(page: Page) -> None:
-    context = page.text.partition("Context: published figures of groups")[2].partition("How this was made")[0]
+    before, _, after = page.text.partition("Context: published figures for groups of patients")
+    context = after.partition("How this was made")[0]
     assert "none is a prediction for this patient" in context
     for group in GROUPS:
         assert f"{group.group} {group.figure} {group.source}" in context
-    before = page.text.partition("Context: published figures of groups")[0]
     for absent in ("1p/19q", "survival", "alive"):
         assert absent not in before
 
@@ -152,7 +152,7 @@ def test_groups_are_context_and_no_number_of_the_patient(page: Page) -> None:
         "likelihood ratio 0.7",
         "strong enhancement <speaks> for wildtype",
         "-1.74",
-        "against its average in the training patients; the image, against an empty map",
+        "compared with its average in the training patients. For the image, the comparison is with an empty map",
         "Enhancing tumour 6.8",  # volumes
         "Whole tumour 65 ml",
         "Outline: Model 1; mean tumour probability inside it 93 %.",
@@ -243,7 +243,7 @@ def test_an_indeterminate_answer_and_numbers_that_are_missing_have_their_words(r
 def test_an_outline_alone_has_no_sub_regions(result: Result) -> None:
     whole = result.tumour.labels.with_array(result.tumour.mask.astype(np.uint8))
     page = Page(render_html(replace(result, tumour=Tumour(whole, "given"))))
-    for absent in ("Non-enhancing or necrotic core", "Volume Share"):
+    for absent in ("Non-enhancing or necrotic core", "Volume Proportion"):
         assert absent not in page.text
     assert "Outline: the mask that was given." in page.text
     assert "Whole tumour" in page.text

@@ -19,7 +19,7 @@ from gliotype.segment.model1 import CHANNELS, GRID, NetworkPass
 from gliotype.segment.tumour import Candidate, TumourCandidates, select_candidates
 from gliotype.study import Sequence
 
-CONVINCING = CandidateFeatures(4.0, 0.9, 0.85, 1.8, 20.0, 0.1)
+TUMOUR_LIKE = CandidateFeatures(4.0, 0.9, 0.85, 1.8, 20.0, 0.1)
 
 
 def box(low: tuple[int, int, int], high: tuple[int, int, int]) -> np.ndarray:
@@ -110,14 +110,14 @@ def test_depth_is_in_millimetres_and_symmetry_is_the_share_that_mirrors_itself()
 )
 def test_each_number_counts_in_the_shipped_model(name: str, worse: float) -> None:
     model = candidate_model()
-    assert model.log_odds(replace(CONVINCING, **{name: worse})) < model.log_odds(CONVINCING)
+    assert model.log_odds(replace(TUMOUR_LIKE, **{name: worse})) < model.log_odds(TUMOUR_LIKE)
 
 
 def test_the_shipped_model_believes_a_small_clear_tumour_and_no_mirror_image() -> None:
     model = candidate_model()
-    assert model.accepts(CONVINCING)
-    assert model.accepts(replace(CONVINCING, log_volume=float(np.log(1.5)), depth_mm=12.0))
-    assert not model.accepts(replace(CONVINCING, symmetry=0.95))
+    assert model.accepts(TUMOUR_LIKE)
+    assert model.accepts(replace(TUMOUR_LIKE, log_volume=float(np.log(1.5)), depth_mm=12.0))
+    assert not model.accepts(replace(TUMOUR_LIKE, symmetry=0.95))
     assert not model.accepts(CandidateFeatures(3.5, 0.4, 0.0, 0.3, 12.0, 0.0))
 
 
@@ -140,11 +140,11 @@ def test_a_second_focus_is_kept_and_a_doubtful_or_much_smaller_one_is_not() -> N
     model = candidate_model()
     doubtful = CandidateFeatures(2.0, 0.3, 0.0, 0.1, 10.0, 0.0)
     selection = select_candidates(
-        candidates((1, 50.0, CONVINCING), (2, 20.0, CONVINCING), (3, 4.0, CONVINCING)), model
+        candidates((1, 50.0, TUMOUR_LIKE), (2, 20.0, TUMOUR_LIKE), (3, 4.0, TUMOUR_LIKE)), model
     )
     assert set(np.unique(candidates().parts[selection.mask])) == {1, 2}
     assert selection.warnings == ("The tumour has 2 separate parts.",)
-    selection = select_candidates(candidates((1, 50.0, doubtful), (2, 20.0, CONVINCING)), model)
+    selection = select_candidates(candidates((1, 50.0, doubtful), (2, 20.0, TUMOUR_LIKE)), model)
     assert set(np.unique(candidates().parts[selection.mask])) == {2}
     assert selection.warnings == ()
 

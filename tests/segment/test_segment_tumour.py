@@ -33,7 +33,7 @@ def flair_alone(flair: Volume, brain: np.ndarray) -> PreparedStudy:
 
 @pytest.fixture
 def two_balls(monkeypatch: pytest.MonkeyPatch) -> PreparedStudy:
-    """A study in which the network sees an asymmetric tumour, and a faint and a small suspicion next to it."""
+    """A study in which the network sees an asymmetric tumour, and a faint and a small candidate next to it."""
     image = np.zeros(GRID.shape, np.float32)
     says = np.zeros((5, *GRID.shape), np.float32)
     brain = ball(GRID.shape, (40, 48, 40), 36)

@@ -30,7 +30,7 @@ def demo(
         typer.Option(
             min=0,
             max=MAX_SEED,
-            help="The patient is the first one of this kind at or above this random seed.",
+            help="Random seed at which the search for a patient of this kind starts.",
         ),
     ] = 0,
     threads: Threads = None,

@@ -49,7 +49,7 @@ def predict(
         typer.Option(
             "--study",
             metavar="UID",
-            help="Study to take where STUDY holds several: its UID, session or number.",
+            help="Which study to use if STUDY holds several: its UID, session or number.",
         ),
     ] = None,
     t1: Annotated[Path | None, typer.Option(help="Take this file or folder as T1.")] = None,

@@ -42,7 +42,9 @@ def revise(
     site: Site = None,
     mask: Annotated[
         Path | None,
-        typer.Option(help="Tumour mask, in the space of the reference image, to measure instead."),
+        typer.Option(
+            help="Tumour mask, drawn on the reference image, to use instead of the outline that was found."
+        ),
     ] = None,
     threads: Threads = None,
     as_json: AsJson = False,

@@ -23,7 +23,9 @@ def simulate(
     ],
     site: Annotated[
         str,
-        typer.Option(help="Case mix and ages: severance, snuh, tcia, ucsf; or healthy, distractors."),
+        typer.Option(
+            help="Case mix and ages: severance, snuh, tcia or ucsf; or heads without glioma: healthy or distractors."
+        ),
     ] = "severance",
     seed: Annotated[
         int, typer.Option(min=0, max=MAX_SEED, help="Random seed; another seed gives other patients.")

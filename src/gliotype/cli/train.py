@@ -93,7 +93,8 @@ def perfusion(
     patients: Annotated[
         int,
         typer.Option(
-            min=60, help="Simulated training patients; an eighth as many again are simulated for tuning."
+            min=60,
+            help="Simulated training patients; one eighth of that number are simulated in addition, for tuning.",
         ),
     ] = 395,
     ensemble_size: EnsembleSize = 5,

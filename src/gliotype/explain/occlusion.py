@@ -21,7 +21,7 @@ def occlusion_map(answer: Callable[[Floats], float], image: Floats, patch: tuple
 
     Returns:
         Array of the shape of one channel: answer of the whole image minus answer without the patch at each
-        voxel; positive where the patch speaks for a higher answer.
+        voxel; positive where the patch raises the answer.
 
     Raises:
         ValueError: if the patch does not have one size for each axis.

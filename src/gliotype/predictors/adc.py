@@ -29,7 +29,7 @@ SEPARATION_RANGE = (0.92, 1.21)
 """The distances that follow from the pooled AUC of 0.743 and 0.804."""
 
 MIDDLE = 1.74
-"""Ratio to white matter half-way between the means of single centres, 1.45 and 2.02; it speaks for neither."""
+"""Ratio to white matter half-way between the means of single centres, 1.45 and 2.02; it favours neither."""
 
 MIDDLE_SD = 0.1
 """Its standard deviation; published cut-offs range from 1.65 to 1.83."""
@@ -134,11 +134,11 @@ def _notes() -> tuple[tuple[str, str], ...]:
         (
             "adc_ratio",
             f"{MUTANT_RATIO:.2f} is assumed for mutants, {WILDTYPE_RATIO:.2f} for wildtypes; single centre: "
-            f"below {THUST_RATIO:g} spoke for wildtype (Thust 2018, 44 non-enhancing gliomas, 80 % / 92 %)",
+            f"below {THUST_RATIO:g} favoured wildtype (Thust 2018, 44 non-enhancing gliomas, 80 % / 92 %)",
         ),
         (
             "adc_mean",
-            f"single centre: below {THUST_ADC:g} spoke for wildtype "
+            f"single centre: below {THUST_ADC:g} favoured wildtype "
             "(Thust 2018, 44 non-enhancing gliomas, 83 % / 86 %)",
         ),
         ("adc_p10", "the tenth percentile, used instead of the minimum, which one voxel can decide"),

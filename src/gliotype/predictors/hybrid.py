@@ -184,7 +184,7 @@ def activation_map(maps: Floats, slices: Slices, prepared: PreparedStudy) -> Vol
     """Resample the maps of the slices to the prepared grid.
 
     Cell (i, j) of a map is centred on voxel (16 i, 16 j) of its slice, since each convolution of stride 2 pads evenly
-    and begins at the first voxel; the last cells speak for the rim beyond them, too.
+    and begins at the first voxel; the last cells also stand for the rim beyond them.
 
     Args:
         maps: (5, h, w) log-odds of each position of each slice.
@@ -192,7 +192,7 @@ def activation_map(maps: Floats, slices: Slices, prepared: PreparedStudy) -> Vol
         prepared: gives the grid.
 
     Returns:
-        float32 map on the prepared grid, scaled to a largest absolute value of 1: positive where the image speaks for
+        float32 map on the prepared grid, scaled to a largest absolute value of 1: positive where the image favours
         IDH mutation. 0 outside the brain and beyond the slices.
     """
     arranged = np.moveaxis(maps, 0, -1)

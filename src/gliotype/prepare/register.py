@@ -35,7 +35,7 @@ class Alignment:
         similarity: 0 to 1, how much one image says about the other where the fixed head is (and, for a
             template, its brain): see `gliotype.prepare.similarity.similarity`.
         overlap: Dice of the two heads (or brains) within the field that both images cover.
-        quality_issues: what speaks against the result, short clauses; empty when it is trusted.
+        quality_issues: reasons to doubt the result, short clauses; empty when it is trusted.
         start: name of the start that won.
     """
 

@@ -1,9 +1,9 @@
-"""What speaks for a suspicious component being a tumour, in five numbers, and their verdict.
+"""Accept or reject a candidate component by five features.
 
-In a healthy head the network at times takes for tumour what coils brighten on one side, and what one look alone
-shows. A tumour is seen from both sides of the mirror, differs from its surroundings and from the other side, and
-rarely lies at the brain's surface alone. How much each of these
-counts was fitted on simulated patients (``weights/model1.md``).
+In a healthy head the network sometimes marks tissue that the coils brighten on one side, or that only one network pass
+shows. A tumour is seen in the image and in its mirror image, differs from its surroundings and from the other side, and
+rarely lies at the brain's surface alone. The coefficients of these features were fitted on simulated patients
+(``weights/model1.md``).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from gliotype.segment.model1 import CHANNELS, GRID, NetworkPass
 from gliotype.study import Sequence
 
 NUMBERS = ("log_volume", "surer_pass", "other_pass", "contrast", "depth_mm")
-"""The numbers of `CandidateFeatures` that are weighed, in order."""
+"""The features of `CandidateFeatures` that enter the log-odds, in order."""
 
 SHOWS_AS: tuple[tuple[tuple[Sequence, ...], float], ...] = (
     ((Sequence.T2, Sequence.FLAIR), 1.0),
@@ -32,12 +32,12 @@ SHOWS_AS: tuple[tuple[tuple[Sequence, ...], float], ...] = (
 """Sequences of which the first available ones give the contrast, and its sign: tumour is bright or dark on them."""
 
 GAP_VOXELS, RING_VOXELS = 1, 4
-"""The surroundings of a component begin and end so far from it (2 mm voxels)."""
+"""Distances from a component at which its surroundings begin and end, in voxels of 2 mm."""
 
 
 @dataclass(frozen=True)
 class CandidateFeatures:
-    """What speaks for one component.
+    """The features of one candidate component.
 
     Attributes:
         log_volume: natural logarithm of its volume in ml.
@@ -47,7 +47,7 @@ class CandidateFeatures:
         contrast: how much it is brighter (T1: darker) than its surroundings or than the mirror side, whichever differs
             less; mean over T2 and FLAIR, in units of `gliotype.segment.model1.scale`.
         depth_mm: mean distance of its voxels from the brain's surface.
-        symmetry: fraction of it that is its own mirror image; not weighed, see `CandidateModel.accepts`.
+        symmetry: fraction of it that is its own mirror image; a limit of its own (`CandidateModel.accepts`).
     """
 
     log_volume: float
@@ -59,14 +59,14 @@ class CandidateFeatures:
 
     @property
     def numbers(self) -> NDArray[np.float64]:
-        """The weighed numbers, in the order of `NUMBERS`."""
+        """The numbers that enter the log-odds, in the order of `NUMBERS`."""
         return np.array([getattr(self, name) for name in NUMBERS])
 
 
 def candidate_features(
     part: NDArray[np.bool_], others: NDArray[np.bool_], volume_ml: float, passes: list[NetworkPass]
 ) -> CandidateFeatures:
-    """Measure what speaks for a component.
+    """Measure the features of a component.
 
     Args:
         part: the component, on the network's grid; at least one voxel.

@@ -1,7 +1,8 @@
 """Model 1: one network that finds the brain and the tumour's sub-regions from any subset of sequences.
 
 The network sees the head on a 2 mm grid in MNI152 orientation and position (affine), each sequence scaled
-robustly within the brain region, and next to each image its mirror image: what differs between the sides is suspicious.
+robustly within the brain region, and next to each image its mirror image, since a difference between the sides hints at
+tumour.
 The same input is built here for training and for use.
 """
 

@@ -124,12 +124,12 @@ def segment(prepared: PreparedStudy) -> Tumour:
 
 @dataclass(frozen=True, eq=False)
 class Candidate:
-    """A component that is large and certain enough to be weighed.
+    """A component that is large and certain enough to be accepted or rejected by its features.
 
     Attributes:
         number: in `TumourCandidates.parts`.
         mass: summed whole-tumour probability of its voxels.
-        evidence: what speaks for it.
+        features: by which it is accepted or rejected.
     """
 
     number: int
@@ -223,7 +223,7 @@ def _candidates(
     passes: list[NetworkPass],
     prepared: PreparedStudy,
 ) -> Iterator[Candidate]:
-    """Yield the components that are large and certain enough, with what speaks for each."""
+    """Yield the components that are large and certain enough, with their features."""
     if not len(volumes):
         return
     numbers = np.arange(1, len(volumes) + 1)

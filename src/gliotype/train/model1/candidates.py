@@ -128,7 +128,7 @@ def _images(rng: np.random.Generator, patient: DigitalPatient) -> dict[Sequence,
 
 @dataclass(frozen=True)
 class LabelledCandidate:
-    """A component with what speaks for it, and whether it is tumour."""
+    """The features of a component, and whether it is tumour."""
 
     features: CandidateFeatures
     tumour: bool
