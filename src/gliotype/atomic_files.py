@@ -47,9 +47,9 @@ def atomic_write_set(folder: Path, names: Sequence[str]) -> Iterator[Path]:
 
     Args:
         folder: final place of the files; created if missing.
-        names: every file name that may be written, in the order in which they move in. The last is the
-            one which marks the set as complete for others: an earlier one is removed first. Files
-            of these names that the block did not write are removed from `folder`.
+        names: every file name that may be written, in the order in which they move in; a name may begin
+            with a folder. The last is the one which marks the set as complete for others: an earlier one is
+            removed first. Files of these names that the block did not write are removed from `folder`.
 
     Yields:
         A folder on the same file system as `folder`.
@@ -72,6 +72,14 @@ def atomic_write_set(folder: Path, names: Sequence[str]) -> Iterator[Path]:
         except BaseException:
             _roll_back(aside)
             raise
+        _remove_empty(folder, names)
+
+
+def _remove_empty(folder: Path, names: Iterable[str]) -> None:
+    """Remove the folders in names in which no file is left."""
+    for parent in {(folder / name).parent for name in names} - {folder}:
+        with suppress(OSError):
+            parent.rmdir()
 
 
 def aside_folder(folder: Path) -> AbstractContextManager[Path]:
@@ -110,6 +118,7 @@ def _move(names: Iterable[str], source: Path, target: Path) -> None:
     """Move those files that are there."""
     for name in names:
         if (source / name).exists():
+            (target / name).parent.mkdir(exist_ok=True)
             os.replace(source / name, target / name)
 
 

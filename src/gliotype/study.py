@@ -15,6 +15,7 @@ from enum import IntEnum, StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
+from gliotype.dicom_source import DicomSource
 from gliotype.dsc import DscSeries, Perfusion
 from gliotype.volume import Grid, Matrix, Volume
 
@@ -113,6 +114,7 @@ class Image:
         reason: one sentence, how the sequence was found out.
         source: path relative to the study, of the file or of the series' first file.
         acquisition: acquisition parameters.
+        dicom: the instances from which it was read; None if it was not read, or not from DICOM.
     """
 
     volume: Volume
@@ -121,6 +123,7 @@ class Image:
     reason: str
     source: str
     acquisition: Acquisition = field(default_factory=Acquisition)
+    dicom: DicomSource | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ import typer
 from gliotype._version import __version__
 from gliotype.cli.calibrate import calibrate
 from gliotype.cli.demo import demo
+from gliotype.cli.dicom import dicom
 from gliotype.cli.evaluate import evaluate
 from gliotype.cli.experiment import experiment
 from gliotype.cli.hiding import DEBUG, hidden
@@ -53,6 +54,7 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(revise)
 app.command()(demo)
+app.command()(dicom)
 app.command(cls=accept_old_names({"--against": "--compare", "--cut": "--threshold"}))(evaluate)
 app.command()(calibrate)
 app.command(cls=accept_old_names({"--anatomies": "--label-maps"}))(simulate)

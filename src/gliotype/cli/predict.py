@@ -81,6 +81,12 @@ def predict(
         Path | None,
         typer.Option(metavar="KEPT", help="Folder in which to keep the prepared study for gliotype revise."),
     ] = None,
+    labelmap: Annotated[
+        bool,
+        typer.Option(
+            "--labelmap", help="Write the DICOM segmentation of a DICOM study as LABELMAP, not BINARY."
+        ),
+    ] = False,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
@@ -117,7 +123,7 @@ def predict(
             progress=progress,
         )
 
-    run(predicted, output, as_json=as_json)
+    run(predicted, output, as_json=as_json, labelmap=labelmap)
 
 
 def stated_sequences(images: list[str]) -> dict[str, Sequence | None]:
@@ -144,17 +150,27 @@ def stated_sequences(images: list[str]) -> dict[str, Sequence | None]:
     return stated
 
 
-def run(predicted: Callable[[Callable[[str], None]], Result], output: Path, *, as_json: bool) -> None:
+def run(
+    predicted: Callable[[Callable[[str], None]], Result],
+    output: Path,
+    *,
+    as_json: bool,
+    labelmap: bool = False,
+) -> None:
     """Predict, write the results and report them; whether OUT can be written is checked first.
 
     Args:
         predicted: makes the result, telling each stage's name to the function that it is given.
         output: folder for the results.
         as_json: print ``prediction.json`` on stdout, and nothing else.
+        labelmap: write the DICOM segmentation as LABELMAP instead of BINARY.
 
     Raises:
         GliotypeError: as `predicted` does, and `OutputError` if the results cannot be written.
     """
+    import json
+    from dataclasses import replace
+
     from gliotype.atomic_files import check_writable
     from gliotype.cli.show import print_summary, show_progress
     from gliotype.report import OUTPUTS, write_result
@@ -163,8 +179,9 @@ def run(predicted: Callable[[Callable[[str], None]], Result], output: Path, *, a
     with show_progress() as progress:
         result = predicted(progress)
         progress("report")
-        files = write_result(result, output)
+        files = write_result(result, output, labelmap=labelmap)
+    document = files[-1].read_text(encoding="utf-8")
     if as_json:
-        typer.echo(files[-1].read_text(encoding="utf-8"), nl=False)
+        typer.echo(document, nl=False)
     else:
-        print_summary(result, files)
+        print_summary(replace(result, warnings=tuple(json.loads(document)["warnings"])), files)

@@ -177,15 +177,16 @@ def _offer(group: list[Series]) -> ComputedAdc:
 def _load(group: Sequence[Series], first: Series) -> Loaded:
     images: list[tuple[float, Array]] = []
     warnings: list[str] = []
-    affine = None
+    affine = dicom = None
     for series in group:
         loaded = series.load()
         warnings += loaded.warnings
-        affine = loaded.volume.affine if series is first else affine
+        if series is first:
+            affine, dicom = loaded.volume.affine, loaded.dicom
         frames = loaded.volume.array
         frames = frames if frames.ndim == 4 else frames[..., np.newaxis]
         images += [(b, frames[..., t]) for t, b in enumerate(_b_values(series)) if b <= LARGEST_B]
     adc = fit_adc(images)
     if affine is None or not adc.any():
         raise InputError(f"{first.source}: no ADC can be computed from these images: give the ADC map")
-    return Loaded(Volume(adc, affine), tuple(warnings))
+    return Loaded(Volume(adc, affine), tuple(warnings), dicom=dicom)

@@ -148,6 +148,7 @@ def _image(candidate: Candidate, loaded: Loaded | None) -> Image:
         reason=identity.reason,
         source=series.source,
         acquisition=acquisition,
+        dicom=None if loaded is None else loaded.dicom,
     )
 
 

@@ -91,6 +91,25 @@ def skew_mm(grid: Grid) -> float:
     return float(np.linalg.norm(np.abs(sideways).sum(axis=1)))
 
 
+def rectangular_grid(grid: Grid) -> Grid:
+    """Return the rectangular grid that covers one whose axes are not at right angles (see `deskew`).
+
+    It is the same object if its skew is within `MAX_SKEW_MM`.
+    """
+    if skew_mm(grid) <= MAX_SKEW_MM:
+        return grid
+    directions, steps = _right_angles(grid)
+    spacing = np.diag(steps)
+    corners = np.indices((2, 2, 2)).reshape(3, -1).T * (np.array(grid.shape) - 1)
+    reached = corners @ steps.T / spacing
+    low = np.floor(reached.min(axis=0) + 1e-6)
+    i, j, k = (int(n) for n in np.ceil(reached.max(axis=0) - 1e-6) - low + 1)
+    affine = np.eye(4)
+    affine[:3, :3] = directions * spacing
+    affine[:3, 3] = grid.affine[:3, 3] + affine[:3, :3] @ low
+    return Grid((i, j, k), affine)
+
+
 def deskew(volume: Volume) -> Volume:
     """Resample an image whose axes are not at right angles onto a rectangular grid that covers it.
 
@@ -107,34 +126,25 @@ def deskew(volume: Volume) -> Volume:
     Raises:
         InputError: if the rectangular grid would hold more voxels than the limit.
     """
-    grid = volume.grid
-    if skew_mm(grid) <= MAX_SKEW_MM:
+    grid, rectangular = volume.grid, rectangular_grid(volume.grid)
+    if rectangular is grid:
         return volume
-    directions, steps = _right_angles(grid)
-    spacing = np.diag(steps)
-    corners = np.indices((2, 2, 2)).reshape(3, -1).T * (np.array(grid.shape) - 1)
-    reached = corners @ steps.T / spacing
-    low = np.floor(reached.min(axis=0) + 1e-6)
-    shape = np.ceil(reached.max(axis=0) - 1e-6) - low + 1
     refuse_more_voxels(
-        "the image, resampled onto a rectangular grid,", (*map(int, shape), *volume.array.shape[3:])
+        "the image, resampled onto a rectangular grid,", (*rectangular.shape, *volume.array.shape[3:])
     )
-    affine = np.eye(4)
-    affine[:3, :3] = directions * spacing
-    affine[:3, 3] = grid.affine[:3, 3] + affine[:3, :3] @ low
-    old_from_new = np.linalg.inv(grid.affine) @ affine
+    old_from_new = np.linalg.inv(grid.affine) @ rectangular.affine
     array = _per_frame(
         volume.array,
         lambda image: ndimage.affine_transform(
             image,
             old_from_new[:3, :3],
             old_from_new[:3, 3],
-            output_shape=tuple(int(n) for n in shape),
+            output_shape=rectangular.shape,
             order=1,
             mode="grid-constant",
         ),
     )
-    return Volume(array, affine)
+    return Volume(array, rectangular.affine)
 
 
 def resample_evenly(array: Array, positions_mm: NDArray[np.float64]) -> tuple[Array, NDArray[np.float64]]:

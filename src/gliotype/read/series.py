@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gliotype.dicom_source import DicomSource
 from gliotype.errors import InputError
 from gliotype.study import Acquisition
 from gliotype.volume import Grid, Volume
@@ -98,11 +99,13 @@ class Loaded:
         volume: the image.
         warnings: what was repaired, one sentence each.
         frame_times_s: seconds of each frame from the first, for a time series.
+        dicom: its instances; None where it does not come from DICOM.
     """
 
     volume: Volume
     warnings: tuple[str, ...] = ()
     frame_times_s: tuple[float, ...] | None = None
+    dicom: DicomSource | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +123,7 @@ class Series:
         acquired: sorts the series of a study in time.
         time_s: time of day at which acquisition began, in s, or None.
         files: path inside the study of each of its files; empty where `source` is the only one.
+        dicom: tells its DICOM instances; raises `InputError` if they cannot be read. None where it has none.
     """
 
     source: str
@@ -132,6 +136,7 @@ class Series:
     acquired: tuple[float, ...] = ()
     time_s: float | None = None
     files: tuple[str, ...] = ()
+    dicom: Callable[[], DicomSource] | None = None
 
 
 def broken_series(source: str, error: InputError, name: str = "") -> Series:

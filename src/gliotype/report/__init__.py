@@ -1,28 +1,41 @@
 """Write a `Result` as files. Knows values, and the way back to the acquired grid (`prepare.to_acquired`).
 
-    Result -> prediction.json, tumour.nii.gz, brain.nii.gz, saliency.nii.gz, perfusion_*.nii.gz,
-              report.html, report.pdf
+    Result -> prediction.json, tumour.nii.gz, brain.nii.gz, saliency.nii.gz, perfusion_*.nii.gz, adc.nii.gz,
+              report.html, report.pdf, dicom/*.dcm
 
 What the files hold is described in ``docs/reference/outputs.md``.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from json import loads
 from pathlib import Path
 from time import perf_counter
+from typing import TYPE_CHECKING
 
 from gliotype.atomic_files import atomic_write_set
+from gliotype.errors import GliotypeError
 from gliotype.paths import as_path
+from gliotype.report.dicom import DICOM_OUTPUTS
 from gliotype.report.html import draw_pictures, render_html
 from gliotype.report.json import prediction_json
-from gliotype.report.nifti import PERFUSION_MAPS, perfusion_maps, save_nifti, volumes_as_acquired
+from gliotype.report.nifti import PERFUSION_MAPS, adc_map, perfusion_maps, save_nifti, volumes_as_acquired
 from gliotype.report.pdf import render_pdf
 from gliotype.report.summary import summarise
 from gliotype.result import Result
+from gliotype.volume import Volume
+
+if TYPE_CHECKING:
+    from gliotype.report.dicom.objects import DicomObjects
 
 __all__ = ["OUTPUTS", "write_result"]
 
 OUTPUTS = (
+    *(f"dicom/{name}" for name in DICOM_OUTPUTS),
+    "adc.nii.gz",
     "brain.nii.gz",
     *(f"perfusion_{name}.nii.gz" for name in PERFUSION_MAPS),
     "report.html",
@@ -34,8 +47,11 @@ OUTPUTS = (
 """Names of all files that `write_result` may write; the last one moves in last."""
 
 
-def write_result(result: Result, folder: str | Path) -> tuple[Path, ...]:
+def write_result(result: Result, folder: str | Path, *, labelmap: bool = False) -> tuple[Path, ...]:
     """Write the files of a prediction into a folder: all of them, or none.
+
+    Where the reference image was read from DICOM, they include DICOM objects of the same study. If these cannot be
+    made, ``prediction.json`` has a warning that says why, and the other files are written.
 
     Everything is computed first, then written aside, and moved into place once all files are complete.
     The files of an earlier run are replaced, and removed where this run has no such file.
@@ -43,6 +59,7 @@ def write_result(result: Result, folder: str | Path) -> tuple[Path, ...]:
     Args:
         result: what `gliotype.predict` returned.
         folder: created if missing.
+        labelmap: write the DICOM segmentation as LABELMAP instead of BINARY.
 
     Returns:
         The files written, ``prediction.json`` last. Its ``seconds.report`` counts everything here up to
@@ -54,17 +71,48 @@ def write_result(result: Result, folder: str | Path) -> tuple[Path, ...]:
     """
     folder = as_path(folder)
     start = perf_counter()
-    volumes = volumes_as_acquired(result) | perfusion_maps(result)
+    volumes = volumes_as_acquired(result) | perfusion_maps(result) | adc_map(result)
     summary = summarise(result)
     pictures = draw_pictures(result, summary)
     page = render_html(result, summary, pictures)
     pdf = render_pdf(summary, pictures.waterfall, pictures.key)
+    objects, remarks = _dicom_objects(result, volumes, pdf, labelmap=labelmap)
     with atomic_write_set(folder, OUTPUTS) as aside:
+        if objects is not None:
+            objects.save(aside / "dicom")
         for name, volume in volumes.items():
             save_nifti(volume, aside / f"{name}.nii.gz")
         (aside / "report.html").write_text(page, encoding="utf-8")
         (aside / "report.pdf").write_bytes(pdf)
-        document = prediction_json(result, report_seconds=perf_counter() - start)
+        warned = replace(result, warnings=(*result.warnings, *remarks))
+        document = prediction_json(warned, report_seconds=perf_counter() - start)
         (aside / "prediction.json").write_text(document, encoding="utf-8")
         written = [name for name in OUTPUTS if (aside / name).exists()]
     return tuple(folder / name for name in written)
+
+
+def _dicom_objects(
+    result: Result, volumes: Mapping[str, Volume], pdf: bytes, *, labelmap: bool
+) -> tuple[DicomObjects | None, tuple[str, ...]]:
+    """Make the DICOM objects of a result whose images were read from DICOM; else, and on failure, say why not."""
+    sources = {
+        sequence: image.dicom for sequence, image in result.study.chosen.items() if image.dicom is not None
+    }
+    if not sources:
+        return None, ()
+    # highdicom takes most of a second to import: only a study in DICOM waits for it.
+    from gliotype.report.dicom.objects import make_objects
+    from gliotype.report.dicom.outputs import MAPS, MASKS, Outputs
+
+    outputs = Outputs(
+        document=loads(prediction_json(result, report_seconds=0.0)),
+        masks={name: volumes[name] for name in MASKS},
+        maps={name: volumes[name] for name in MAPS if name in volumes},
+        pdf=pdf,
+        made=datetime.now().replace(microsecond=0),  # noqa: DTZ005 - DICOM wants local time
+    )
+    try:
+        objects = make_objects(outputs, sources, labelmap=labelmap)
+    except GliotypeError as error:
+        return None, (f"No DICOM results were written: {error}.",)
+    return objects, objects.remarks

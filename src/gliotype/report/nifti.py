@@ -47,6 +47,15 @@ def perfusion_maps(result: Result) -> dict[str, Volume]:
     }
 
 
+def adc_map(result: Result) -> dict[str, Volume]:
+    """Return the ADC map as ``adc``, float32 in 1e-3 mm2/s on its own grid, NaN where it was not measured."""
+    adc = result.prepared.adc
+    if adc is None:
+        return {}
+    array = np.asarray(adc.array, dtype=np.float32)
+    return {"adc": adc.with_array(np.where(array > 0, array, np.float32(np.nan)))}
+
+
 def saliency_map(result: Result) -> Volume | None:
     """Return the map to show: that of `mapped_finding`."""
     finding = mapped_finding(result)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from gliotype.read.dicom.grouping import group_headers
 from gliotype.read.dicom.header import Header, read_header
 from gliotype.read.dicom.pixels import decode_pixels
 from gliotype.read.dicom.promise import refuse_oversized
+from gliotype.read.dicom.source import dicom_source
 from gliotype.read.dicom.stack import MAX_MISSING, Stack, build_stack, frame_times, repeats, split_images
 from gliotype.read.files import Found
 from gliotype.read.geometry import resample_evenly
@@ -91,7 +93,7 @@ def _images(files: list[Header], remark: str) -> Iterator[Series]:
     if not frames:
         return
     for image in split_images(frames):
-        yield _series(image, header[image[0].found.relative], remark)
+        yield _series(image, header, remark)
 
 
 def _picture(files: list[Header]) -> Series:
@@ -105,8 +107,9 @@ def _picture(files: list[Header]) -> Series:
     return Series(file.source, None, file.info, file.examination, load, problem, files=sources)
 
 
-def _series(frames: list[Frame], file: Header, remark: str) -> Series:
+def _series(frames: list[Frame], headers: Mapping[str, Header], remark: str) -> Series:
     source = frames[0].found.relative
+    file, uids = headers[source], {path: header.uid for path, header in headers.items()}
     stack: Stack | None = None
     problem: InputError | None = None
     try:
@@ -134,11 +137,12 @@ def _series(frames: list[Frame], file: Header, remark: str) -> Series:
         grid=stack.grid if stack else None,
         info=info,
         examination=file.examination,
-        load=lambda: _load(frames, source, info.acquisition.tr_ms, remark),
+        load=lambda: _load(frames, uids, info.acquisition.tr_ms, remark),
         problem=problem,
         acquired=(file.number, float(frames[0].number[0])),
         time_s=min((f.time_s for f in frames if f.time_s is not None), default=None),
         files=tuple(dict.fromkeys(frame.found.relative for frame in frames)),
+        dicom=None if stack is None else lambda: dicom_source((place[0] for place in stack.frames), uids),
     )
 
 
@@ -149,8 +153,9 @@ def _b_values(frames: list[Frame], times: int) -> tuple[float, ...] | None:
     return None if only is None else (only,) * times
 
 
-def _load(frames: list[Frame], source: str, tr_ms: float | None, remark: str) -> Loaded:
+def _load(frames: list[Frame], uids: Mapping[str, str], tr_ms: float | None, remark: str) -> Loaded:
     """Decode the frames and assemble the image; slices whose file is damaged count as missing."""
+    source = frames[0].found.relative
     refuse_more_voxels(source, (*frames[0].size, len(frames)))
     pixels, errors, inverted = decode_pixels(frames)
     readable = [frame for frame in frames if (frame.found.relative, frame.index) in pixels]
@@ -174,4 +179,7 @@ def _load(frames: list[Frame], source: str, tr_ms: float | None, remark: str) ->
     if errors:
         remarks.append(f"{source}: {len(frames) - len(readable)} of its {len(frames)} slices cannot be read.")
     times, time_warnings = frame_times(stack, source, tr_ms)
-    return Loaded(loaded.volume, (*remarks, *loaded.warnings, *time_warnings), times)
+    dicom = None
+    with suppress(InputError):
+        dicom = dicom_source((place[0] for place in stack.frames), uids)
+    return Loaded(loaded.volume, (*remarks, *loaded.warnings, *time_warnings), times, dicom)
