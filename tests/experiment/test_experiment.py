@@ -297,7 +297,7 @@ def test_a_damaged_example_is_named(tmp_path: Path) -> None:
             make_examples(source, tmp_path)
 
 
-def test_each_class_is_held_out_in_its_share() -> None:
+def test_each_class_is_held_out_in_its_proportion() -> None:
     mutant = [True] * 11 + [False] * 40
     training, tuning = hold_out(mutant, 5)
     assert sorted(training + tuning) == list(range(51))

@@ -16,7 +16,7 @@ def test_phases_follow_each_other_in_order(peak: float, width: float) -> None:
     assert list(Phase)[phases[np.abs(times - peak).argmin()]] is Phase.TROUGH
 
 
-def test_shares_add_up_to_one_and_nothing_has_no_share() -> None:
+def test_fractions_add_up_to_one_and_nothing_has_none() -> None:
     phases = np.array([0, 1, 2, 3, 4, 5, 5])
     fractions = fractions_by_phase(np.array([1.0, 0, 0, 2, 0, 3, 4]), phases)
     assert sum(fractions.values()) == 1

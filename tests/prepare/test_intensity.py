@@ -23,12 +23,16 @@ def white() -> Volume:
     return likely_white(GRID, np.eye(4))
 
 
-SHARE = {kind: np.asarray(atlas.tissue(kind).resample(GRID).array) for kind in atlas.Tissue}
+FRACTION = {kind: np.asarray(atlas.tissue(kind).resample(GRID).array) for kind in atlas.Tissue}
 
 
 def phantom(grey: float, csf: float, noise: float = 4.0) -> np.ndarray:
     """Tissue of known signal: white matter 100."""
-    signal = 100 * SHARE[atlas.Tissue.WHITE] + grey * SHARE[atlas.Tissue.GREY] + csf * SHARE[atlas.Tissue.CSF]
+    signal = (
+        100 * FRACTION[atlas.Tissue.WHITE]
+        + grey * FRACTION[atlas.Tissue.GREY]
+        + csf * FRACTION[atlas.Tissue.CSF]
+    )
     return np.asarray(np.maximum(signal + np.random.default_rng(0).normal(0, noise, signal.shape), 0))
 
 
