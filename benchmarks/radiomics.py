@@ -2,9 +2,9 @@
 
     python benchmarks/radiomics.py --tables TABLES
 
-5 x 5 cross-validation on UCSF-PDGM (experts' masks), scaling and penalty fitted anew in each fold; areas and their logit
-intervals (DeLong) averaged over the repeats. Next to them it prints known answers for checking this code, and age alone on the
-patients of other hospitals.
+5 x 5 cross-validation on UCSF-PDGM (experts' masks), scaling and penalty fitted anew in each fold; areas and their
+logit intervals (DeLong) averaged over the repeats. Next to them it prints known answers for checking this code, and age
+alone on the patients of other hospitals.
 """
 
 from __future__ import annotations
