@@ -25,6 +25,17 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
+@pytest.fixture(scope="session")
+def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """T1 and T1c of a simulated astrocytoma as a scanner exports them; not to be changed."""
+    from gliotype.simulate import demo_study
+    from gliotype.study import STRUCTURAL
+
+    folder = tmp_path_factory.mktemp("small") / "study"
+    demo_study(folder, 1, sequences=STRUCTURAL[:2])
+    return folder
+
+
 def oblique_affine(spacing: tuple[float, float, float], angles_deg: tuple[float, float, float]) -> np.ndarray:
     """An affine with the given spacing, rotated about x, y and z in turn."""
     affine = np.eye(4)

@@ -20,9 +20,7 @@ import gliotype.prepare
 from gliotype.cli.main import app
 from gliotype.report import write_result
 from gliotype.result import Result
-from gliotype.simulate import demo_study
 from gliotype.simulate.cohort import write as cohort
-from gliotype.study import STRUCTURAL
 from gliotype.train.common import manifest
 from gliotype.train.model1 import candidates
 
@@ -43,11 +41,9 @@ PYTHON = dict(blocks("python"))
 
 
 @pytest.fixture(scope="session")
-def predicted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Result]:
+def predicted(small_study: Path) -> tuple[Path, Result]:
     """A small simulated study and the result of predicting from it, made once."""
-    folder = tmp_path_factory.mktemp("documented")
-    demo_study(folder / "study", 1, sequences=STRUCTURAL[:2])
-    return folder / "study", gliotype.predict(str(folder / "study"), age=44)
+    return small_study, gliotype.predict(str(small_study), age=44)
 
 
 @pytest.fixture

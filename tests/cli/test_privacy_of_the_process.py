@@ -9,9 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from gliotype.simulate import demo_study
-from gliotype.study import STRUCTURAL
-
 WATCH = """
 import sys
 def watch(event, arguments):
@@ -72,10 +69,9 @@ runpy.run_module("gliotype", run_name="__main__")
 
 
 @pytest.mark.slow
-def test_predict_sends_nothing_and_writes_nothing_into_the_home(tmp_path: Path) -> None:
-    demo_study(tmp_path / "study", 1, sequences=STRUCTURAL[:2])
+def test_predict_sends_nothing_and_writes_nothing_into_the_home(small_study: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
-    script = PREDICT.format(study=str(tmp_path / "study"), out=str(out))
+    script = PREDICT.format(study=str(small_study), out=str(out))
     done = fresh(script, tmp_path / "home", tmp_path / "tmp")
     assert done.returncode == 0, done.stderr
     assert "NETWORK" not in done.stderr

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import pickle
 import random
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -18,12 +19,12 @@ from typing import Protocol
 import pytest
 
 from gliotype.atomic_files import atomic_write_set, check_writable
-from gliotype.simulate import demo_study
-from gliotype.study import STRUCTURAL
 from gliotype.temporary import PREFIX, locked_folder, sweep, temporary_folder
+from support.factory import make_result
 
 NAMES = ("a.txt", "b.txt", "last.txt")
-MOMENTS = 20
+MOMENTS = int(os.environ.get("GLIOTYPE_KILLS", "16"))
+"""Runs that are stopped while they read and write."""
 
 
 class Start(Protocol):
@@ -194,32 +195,49 @@ def test_a_run_killed_while_its_files_move_in_is_undone_or_complete(
     assert contents(tmp_path) == {"last.txt": b"newer", "mine.txt": b"mine"}
 
 
-@pytest.fixture(scope="module")
-def zipped(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("killed")
-    demo_study(folder / "study", 1, sequences=STRUCTURAL[:2])
-    return Path(shutil.make_archive(str(folder / "study"), "zip", folder / "study"))
-
-
 PREDICT = "from gliotype.cli.main import main; main()"
 
+WITHOUT_COMPUTING = """
+import pickle, sys, time
+import gliotype.pipeline as pipeline
+from gliotype.study import Subject
+with open(sys.argv.pop(), "rb") as file:
+    result = pickle.load(file)
 
-@pytest.mark.slow
-def test_the_whole_command_stopped_at_random_moments(zipped: Path, start: Start, tmp_path: Path) -> None:
-    """Each signal in turn; a table of what happened goes to the standard output."""
-    out, home = tmp_path / "out", tmp_path / "home"
-    predict = partial(start, PREDICT, "predict", zipped, "-o", out, "--age", 50, home=home)
+def read_alone(source, progress, **options):
+    progress("read")
+    pipeline.read_study(source, subject=Subject("a"))
+    progress("prepare")
+    time.sleep(0.2)
+    return result
+
+pipeline.predict = read_alone
+"""
+"""Reads the study, and then has the result of another one: most of the time passes where files are written."""
+
+
+@pytest.fixture(scope="module")
+def known_result(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    file = tmp_path_factory.mktemp("known") / "result.pickle"
+    file.write_bytes(pickle.dumps(make_result()))
+    return file
+
+
+def check_stopped_runs(
+    run_command: Callable[[], subprocess.Popen[str]], out: Path, home: Path, count: int
+) -> None:
+    """Stop runs at random moments, with each signal in turn; print a table of what happened."""
     began = time.monotonic()
-    _, err = predict().communicate(timeout=600)
+    _, err = run_command().communicate(timeout=600)
     whole = time.monotonic() - began
     complete = set(contents(out))
     assert "prediction.json" in complete, err
     moments = random.Random(1)
     signals = [signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP]
-    for count in range(int(os.environ.get("GLIOTYPE_KILLS", MOMENTS))):
-        number, wait = signals[count % 4], moments.uniform(0.05, 1.0) * whole
+    for number in (signals * count)[:count]:
+        wait = moments.uniform(0.05, 1.0) * whole
         before = contents(out)
-        run = predict()
+        run = run_command()
         try:
             run.wait(timeout=wait)
         except subprocess.TimeoutExpired:
@@ -240,3 +258,22 @@ def test_the_whole_command_stopped_at_random_moments(zipped: Path, start: Start,
         print(
             f"{number.name:<8} {wait:5.1f} s  exit {run.returncode:>4}  OUT {state}, left in TMPDIR: {left}"
         )
+
+
+@pytest.mark.slow
+def test_the_whole_command_stopped_at_random_moments(small_study: Path, start: Start, tmp_path: Path) -> None:
+    """Each signal once, mostly while it computes."""
+    out, home = tmp_path / "out", tmp_path / "home"
+    archive = shutil.make_archive(str(tmp_path / "study"), "zip", small_study)
+    arguments = ("predict", archive, "-o", out, "--age", 50)
+    check_stopped_runs(partial(start, PREDICT, *arguments, home=home), out, home, 4)
+
+
+@pytest.mark.slow
+def test_the_command_stopped_while_it_reads_and_writes(
+    small_study: Path, known_result: Path, start: Start, tmp_path: Path
+) -> None:
+    out, home = tmp_path / "out", tmp_path / "home"
+    archive = shutil.make_archive(str(tmp_path / "study"), "zip", small_study)
+    arguments = ("predict", archive, "-o", out, "--age", 50, known_result)
+    check_stopped_runs(partial(start, WITHOUT_COMPUTING + PREDICT, *arguments, home=home), out, home, MOMENTS)
