@@ -2,7 +2,8 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-PYTEST := $(BIN)/python -m pytest --numprocesses auto
+# tests/conftest.py puts the files with slow tests first, and workers take them in that order.
+PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 .PHONY: help demo test test-fast fuzz check docs gallery hooks lock clean
 
@@ -21,10 +22,10 @@ demo: $(VENV)/.core
 	$(BIN)/gliotype demo -o demo
 
 test: check
-	$(PYTEST) --dist loadfile --cov --cov-report term --cov-fail-under 0
+	$(PYTEST) --cov --cov-report term --cov-fail-under 0
 
 test-fast: $(VENV)/.dev
-	$(PYTEST) --dist loadfile -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 N ?= 10000
 

@@ -16,7 +16,7 @@ from gliotype.volume import Grid, Volume
 from support.command_line import Run
 from support.dicom_writer import PROTOCOLS, write_dicom_series
 from support.dsc_phantom import TE_MS, TR_S, dsc, epi_grid
-from support.template_head import head
+from support.template_head import head, tumour_in
 
 FRAMES = 28
 AXIAL = epi_grid((40, 40, 10), slice_mm=9.0)
@@ -35,10 +35,14 @@ def series() -> Volume:
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """A T2 of few voxels, for speed."""
+    """A T2 of few voxels, for speed, and next to the study the mask of its tumour."""
+    folder = tmp_path / "study"
+    folder.mkdir()
     t2 = head(Sequence.T2, ANATOMY)
-    nib.save(nib.Nifti1Image(np.asarray(t2.array, np.float32), t2.affine), tmp_path / "AX_T2.nii.gz")
-    return tmp_path
+    nib.save(nib.Nifti1Image(np.asarray(t2.array, np.float32), t2.affine), folder / "AX_T2.nii.gz")
+    tumour = tumour_in(ANATOMY, np.eye(4)).astype(np.uint8)
+    nib.save(nib.Nifti1Image(tumour, t2.affine), tmp_path / "mask.nii.gz")
+    return folder
 
 
 def nifti(volume: Volume, folder: Path, sidecar: dict[str, object] | None = None) -> Path:
@@ -111,7 +115,7 @@ Spoil = Callable[[Volume, Path], None]
 def predicted(run: Run, spoil: Spoil, series: Volume, study: Path) -> dict[str, object]:
     """Spoil the series in a study, predict from it, and read the prediction."""
     spoil(series, study)
-    code, _, err = run("predict", study, "-o", study / "out")
+    code, _, err = run("predict", study, "--mask", study.parent / "mask.nii.gz", "-o", study / "out")
     assert code == 0, err
     found: dict[str, object] = json.loads((study / "out" / "prediction.json").read_text())
     return found

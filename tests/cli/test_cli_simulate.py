@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import pytest
 
 from gliotype.simulate.cohort import write as cohort
+from gliotype.simulate.dsc.protocols import DSC_SITES
 from support.command_line import Run
 
 
@@ -66,7 +68,9 @@ def test_folders_that_cannot_be_used(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_it_adds_perfusion_on_demand(run: Run, tmp_path: Path) -> None:
+def test_it_adds_perfusion_on_demand(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    few_frames = replace(DSC_SITES["snuh"], tr_s=(5.0, 5.0), frames=(11, 11))
+    monkeypatch.setattr(cohort, "find_dsc_site", {"snuh": few_frames}.__getitem__)
     folder = tmp_path / "perfusion"
     code, _, _ = run("simulate", "-n", 1, "-o", folder, "--raw", "--dsc", "--site", "snuh")
     assert code == 0

@@ -4,6 +4,7 @@ import csv
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from gliotype.simulate.cohort.patient_record import PatientParameters, Simulated
 from gliotype.simulate.cohort.sites import draw_disease
 from gliotype.simulate.cohort.truth import COLUMNS
 from gliotype.simulate.cohort.write import SITES, SUFFIXES, Cohort, write_cohort
+from gliotype.simulate.dsc.protocols import DSC_SITES
 from gliotype.simulate.head.label_maps import read_label_map
 from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.glioma import GliomaType
@@ -373,8 +375,10 @@ def added_to(before: dict[str, bytes], there: dict[str, bytes]) -> set[str]:
 
 @pytest.mark.slow
 def test_a_cohort_with_perfusion_has_the_same_other_images_and_the_true_blood_volume(
-    cohort: Path, tmp_path: Path
+    cohort: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    few_frames = replace(DSC_SITES["snuh"], tr_s=(5.0, 5.0), frames=(11, 11))
+    monkeypatch.setattr(cohort_module, "find_dsc_site", {"snuh": few_frames}.__getitem__)
     folder = tmp_path / "perfusion"
     write(1, folder, seed=3, dsc=True)
     name = "sub-0001"
