@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -18,11 +20,14 @@ import gliotype
 import gliotype.pipeline
 import gliotype.prepare
 from gliotype.cli.main import app
+from gliotype.read import read_study
 from gliotype.report import write_result
 from gliotype.result import Result
 from gliotype.simulate.cohort import write as cohort
+from gliotype.study import STRUCTURAL, Subject
 from gliotype.train.common import manifest
 from gliotype.train.model1 import candidates
+from support.factory import make_result
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -40,20 +45,31 @@ def blocks(language: str) -> Iterator[tuple[str, str]]:
 PYTHON = dict(blocks("python"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def predicted(small_study: Path) -> tuple[Path, Result]:
-    """A small simulated study and the result of predicting from it, made once."""
-    return small_study, gliotype.predict(str(small_study), age=44)
+    """A small simulated study as it is read, and a plausible result."""
+    study = read_study(small_study, subject=Subject("documented", 44.0))
+    return small_study, replace(make_result(STRUCTURAL[:2]), study=study)
+
+
+@pytest.fixture(scope="module")
+def written(predicted: tuple[Path, Result], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `predict` writes of the result; not to be changed."""
+    folder = tmp_path_factory.mktemp("written") / "out"
+    write_result(predicted[1], folder)
+    return folder
 
 
 @pytest.fixture
-def place(predicted: tuple[Path, Result], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def place(
+    predicted: tuple[Path, Result], written: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
     """A working folder that holds what the documents name: studies, predictions and tables."""
-    study, result = predicted
+    study, _ = predicted
     for name in ("STUDY", "exports/case-12"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).symlink_to(study)
-    write_result(result, str(tmp_path / "out"))
+    shutil.copytree(written, tmp_path / "out")
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "case").symlink_to(tmp_path / "out")
     subjects = range(12)
