@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 import numpy as np
 from scipy import ndimage
@@ -37,23 +38,28 @@ def bolus(times_s: np.ndarray, arrival_s: float = ARRIVAL * TR_S) -> np.ndarray:
     return passage(arrival_s) + 0.15 * passage(arrival_s + 12.0) + 0.06 * (times_s > arrival_s + 12.0)
 
 
-def still_and_uptake(grid: Grid, mni_from_world: Matrix) -> tuple[np.ndarray, np.ndarray]:
-    """Signal before the bolus and peak change of R2* (1/s) of every voxel, at a place."""
+@cache
+def _template() -> tuple[Volume, Volume]:
+    """Signal before the bolus and peak change of R2* (1/s) of the tissues of the template."""
     t2 = atlas.template(study.Sequence.T2)
     signal = np.asarray(t2.array, np.float32)
     head = np.clip((signal - 0.15 * signal.max()) / (0.75 * signal.max()), 0, 1)
     suppressed = np.where(np.asarray(atlas.brain().array), 1.0, 0.4)  # fat is, in EPI
-    fine = t2.with_array((400.0 * np.sqrt(head) * suppressed).astype(np.float32))
     uptake = np.zeros(head.shape, np.float32)
     for tissue, added in ((atlas.Tissue.WHITE, 6.0), (atlas.Tissue.GREY, 14.0)):
         uptake += added * np.asarray(atlas.tissue(tissue).array, np.float32)
     x, y, z = np.moveaxis(atlas.brain().grid.world(), -1, 0)
     sinus = (np.abs(x) < 4) & (np.hypot(y + 18, z - 4) > 76) & (np.hypot(y + 18, z - 4) < 84) & (y < 10)
     uptake[sinus] = 45.0
-    place = t2.with_array(uptake).resample(grid, mni_from_world)
-    change = np.asarray(place.array).copy()
+    return t2.with_array((400.0 * np.sqrt(head) * suppressed).astype(np.float32)), t2.with_array(uptake)
+
+
+def still_and_uptake(grid: Grid, mni_from_world: Matrix) -> tuple[np.ndarray, np.ndarray]:
+    """Signal before the bolus and peak change of R2* (1/s) of every voxel, at a place."""
+    signal, uptake = (np.asarray(fine.resample(grid, mni_from_world).array) for fine in _template())
+    change = uptake.copy()
     change[tumour_in(grid, mni_from_world)] = 28.0
-    return np.asarray(fine.resample(grid, mni_from_world).array), change
+    return signal, change
 
 
 def dsc(

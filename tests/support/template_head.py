@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 from scipy import ndimage
 
@@ -48,14 +50,25 @@ def head(
     seed: int = 0,
 ) -> Volume:
     """A head with a tumour, as a scanner would see it at a place given by `mni_from_world`."""
-    place = np.eye(4) if mni_from_world is None else mni_from_world
+    place = np.eye(4) if mni_from_world is None else np.asarray(mni_from_world, dtype=np.float64)
+    image = _without_noise(sequence, grid.shape, grid.affine.tobytes(), place.tobytes())
+    rng = np.random.default_rng(seed)
+    return Volume(np.abs(image + rng.normal(0, noise, image.shape)).astype(np.float32), grid.affine)
+
+
+@cache
+def _without_noise(
+    sequence: Sequence, shape: tuple[int, int, int], affine: bytes, mni_from_world: bytes
+) -> np.ndarray:
+    grid = Grid(shape, np.frombuffer(affine).reshape(4, 4))
+    place = np.frombuffer(mni_from_world).reshape(4, 4)
     template = atlas.template(sequence)
     signal = np.asarray(template.array, dtype=np.float32)
     white = float(np.median(signal[np.asarray(atlas.tissue(atlas.Tissue.WHITE).array) > 0.95]))
     image = np.asarray(template.with_array(signal).resample(grid, place).array).copy()
     image[tumour_in(grid, place)] = TUMOUR_SIGNAL[sequence] * white
-    rng = np.random.default_rng(seed)
-    return Volume(np.abs(image + rng.normal(0, noise, image.shape)).astype(np.float32), grid.affine)
+    image.flags.writeable = False
+    return image
 
 
 def study_of(volumes: dict[Sequence, Volume]) -> Study:
