@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -41,6 +44,18 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("small") / "study"
     demo_study(folder, 1, sequences=STRUCTURAL[:2])
     return folder
+
+
+@contextmanager
+def one_process() -> Iterator[None]:
+    """Make examples within the block in a thread of this process, for starting another costs seconds."""
+    from gliotype.train.data import examples
+    from gliotype.train.perfusion import examples as curves
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (examples, curves):
+            patch.setattr(module, "workers", ThreadPoolExecutor)
+        yield
 
 
 def oblique_affine(spacing: tuple[float, float, float], angles_deg: tuple[float, float, float]) -> np.ndarray:

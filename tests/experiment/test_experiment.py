@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
+from conftest import one_process
 from gliotype.cohorts import CohortPatient
 from gliotype.errors import GliotypeError, InputError
 from gliotype.experiment import run as engine
@@ -105,6 +106,12 @@ class Synthetic:
 
 
 @pytest.fixture
+def in_this_process() -> Iterator[None]:
+    with one_process():
+        yield
+
+
+@pytest.fixture
 def protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     def source(cohort: Any, out: Path) -> Synthetic:
         return Synthetic(cohort.simulated, cohort.patients, {"name": cohort.simulated})
@@ -116,6 +123,7 @@ def protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
 def test_a_study_writes_its_tables_and_goes_on_after_a_kill(protocol: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     outcome = run_experiment(read_protocol(protocol), out)
@@ -236,6 +244,7 @@ def test_a_missing_protocol_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
 def test_a_cohort_trains_a_weight_with_its_card(tmp_path: Path) -> None:
     patients = Synthetic("mine", 40, {"name": "mine"})
     recipe = Recipe(members=1, epochs=1)
@@ -260,6 +269,7 @@ class Unreadable(Synthetic):
         raise InputError(f"the image of {subject} is damaged: copy it again")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_patient_that_cannot_be_read_is_named_and_ends_the_run(tmp_path: Path) -> None:
     source = Unreadable("bad", 3, {"name": "bad"})
     with pytest.raises(
@@ -277,6 +287,7 @@ class Defective(Synthetic):
         raise ZeroDivisionError("by zero")
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_defect_names_the_patient(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="the patient odd-000: ZeroDivisionError: by zero"):
         make_examples(Defective("odd", 1, {"name": "odd"}), tmp_path)
@@ -287,6 +298,7 @@ def test_a_killed_process_is_told_with_what_to_do(tmp_path: Path) -> None:
         make_examples(Defective("killed", 2, {"name": "killed"}), tmp_path)
 
 
+@pytest.mark.usefixtures("in_this_process")
 def test_a_damaged_example_is_named(tmp_path: Path) -> None:
     source = Synthetic("mine", 1, {"name": "mine"})
     make_examples(source, tmp_path)

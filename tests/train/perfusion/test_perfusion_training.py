@@ -9,6 +9,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from conftest import one_process  # noqa: E402
 from gliotype.errors import OutputError  # noqa: E402
 from gliotype.predictors.curves import CHANNELS, POINTS  # noqa: E402
 from gliotype.train.perfusion.design import Design  # noqa: E402
@@ -34,7 +35,8 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def outcome(run: Path) -> Outcome:
     torch.set_num_threads(1)
-    return train_perfusion(DESIGN, RECIPE, run)
+    with one_process():
+        return train_perfusion(DESIGN, RECIPE, run)
 
 
 @pytest.mark.slow
