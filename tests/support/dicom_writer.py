@@ -96,15 +96,16 @@ def write_dicom_series(
             stored, planes, lps, names_of[0], common, (slope, intercept), frame_times_s, transfer_syntax
         )
         return names_of[:1]
+    dataset = _empty(MR, transfer_syntax, common)
+    dataset.ImageOrientationPatient = _orientation(lps)
+    dataset.PixelSpacing = _spacing(lps)
+    dataset.SliceThickness = float(np.linalg.norm(lps[:3, 2]))
+    if (slope, intercept) != (1.0, 0.0):
+        dataset.RescaleSlope, dataset.RescaleIntercept = slope, intercept
     for number, ((k, t), path) in enumerate(zip(planes, names_of, strict=True)):
-        dataset = _empty(MR, transfer_syntax, common)
+        dataset.SOPInstanceUID = dataset.file_meta.MediaStorageSOPInstanceUID = generate_uid()
         dataset.InstanceNumber = number + 1
         dataset.ImagePositionPatient = _decimals(lps[:3, 3] + k * lps[:3, 2])
-        dataset.ImageOrientationPatient = _orientation(lps)
-        dataset.PixelSpacing = _spacing(lps)
-        dataset.SliceThickness = float(np.linalg.norm(lps[:3, 2]))
-        if (slope, intercept) != (1.0, 0.0):
-            dataset.RescaleSlope, dataset.RescaleIntercept = slope, intercept
         if frame_times_s:
             dataset.AcquisitionTime = _clock(frame_times_s[t])
         save(dataset, stored[:, :, k, t].T, path, transfer_syntax)
@@ -175,6 +176,8 @@ def save(dataset: FileDataset, pixels: np.ndarray, path: Path, transfer_syntax: 
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
     dataset.PixelRepresentation = 1
+    if "PixelData" in dataset:
+        del dataset.PixelData
     dataset.PixelData = np.ascontiguousarray(pixels).tobytes()
     if transfer_syntax == JPEGLosslessSV1:
         planes = pixels if pixels.ndim == 3 else pixels[np.newaxis]
