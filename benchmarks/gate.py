@@ -1,6 +1,9 @@
 """What the gate stops: noise, empty images, and simulated heads that do not show a preoperative glioma.
 
-    python benchmarks/gate.py [--noise N] [--empty N] [--each N] [--groups KIND ...] [--jobs N] [--anatomies FOLDER]
+    python benchmarks/gate.py --rows FILE [--each N] [--groups KIND ...] [--jobs N] [--anatomies FOLDER]
+
+FILE gets one line of JSON for each head; a head that it holds is not made again, so that an interrupted run resumes,
+and `--each 0` prints the table of what is there. The kinds take turns, so that their numbers grow evenly.
 
 Noise and empty images come with a mask, since without one there is mostly no tumour. The other heads are simulated onto
 one grid, without registration, and Model 1 draws the outline; `glioma` heads should pass.
@@ -9,26 +12,29 @@ one grid, without registration, and Model 1 draws the outline; `glioma` heads sh
 from __future__ import annotations
 
 import argparse
+import json
 from collections import Counter
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 from nibabel.affines import apply_affine
-from scipy import ndimage, stats
+from scipy import ndimage
 
 from gliotype.answer import Settings
 from gliotype.answer.answer import answer_from
 from gliotype.answer.gate import gate
 from gliotype.answer.model import answer_model
-from gliotype.answer.statements import collect_statements
+from gliotype.answer.statements import AS_DRAWN, collect_statements
 from gliotype.atlas import atlas
+from gliotype.evaluate.decisions import share
 from gliotype.measure import measure
 from gliotype.prepare import prepare_registered
-from gliotype.result import Call
+from gliotype.prepare.study import prepared_grid
+from gliotype.runtime import use_threads
 from gliotype.segment import find_brain, segment
 from gliotype.simulate.cohort.patient_record import AnatomyLibrary
 from gliotype.simulate.head.template import template_anatomy
@@ -37,7 +43,17 @@ from gliotype.simulate.lesion.glioma import GliomaType, TumourMap
 from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
 from gliotype.simulate.scanner import draw_protocol
 from gliotype.simulate.tissue import PARENCHYMA, Tissue, draw_parameters
-from gliotype.study import STRUCTURAL, Image, Label, Sequence, Study, Subject, Tumour
+from gliotype.study import (
+    STRUCTURAL,
+    Image,
+    Label,
+    Measurements,
+    PreparedStudy,
+    Sequence,
+    Study,
+    Subject,
+    Tumour,
+)
 from gliotype.volume import Grid, Volume
 
 SIMULATED_MM = 1.5
@@ -55,13 +71,27 @@ NO_GLIOMA: dict[str, Distractor | None] = {
 }
 
 
+BLANK = ("noise", "empty")
+GROUPS = (*BLANK, *NO_GLIOMA, "glioma")
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a head: its group, the call or how it was stopped, and why."""
+    """What became of a head: its kind and seed, the call or how it was stopped, and why."""
 
     group: str
+    seed: int
     result: str
     reasons: tuple[str, ...] = ()
+
+
+def made(group: str, seed: int, anatomies: Path | None) -> Outcome:
+    """Make a head and judge it, on one thread."""
+    with use_threads(1):
+        images, tumour = (
+            without_anatomy(group, seed) if group in BLANK else (head(group, seed, anatomies), None)
+        )
+        return Outcome(group, seed, *judged(images, tumour))
 
 
 def grid_around_head(spacing_mm: float) -> Grid:
@@ -69,7 +99,7 @@ def grid_around_head(spacing_mm: float) -> Grid:
     return template_anatomy().tissue.grid.bounding(spacing_mm)
 
 
-def without_anatomy(group: str, seed: int) -> Outcome:
+def without_anatomy(group: str, seed: int) -> tuple[dict[Sequence, Volume], Tumour]:
     """White noise, or nothing, with a spherical mask somewhere in the white matter."""
     rng = np.random.default_rng([seed, 7])
     grid = grid_around_head(BLANK_MM)
@@ -87,12 +117,11 @@ def without_anatomy(group: str, seed: int) -> Outcome:
     centre = apply_affine(white.affine, places[rng.integers(len(places))])
     radius = rng.uniform(10, 30)
     inside = ((grid.world() - centre) ** 2).sum(axis=-1) < radius**2
-    tumour = Tumour(Volume((inside * Label.CORE).astype(np.uint8), grid.affine), "given")
-    return outcome(group, images, tumour)
+    return images, Tumour(Volume((inside * Label.CORE).astype(np.uint8), grid.affine), "given")
 
 
-def head(group: str, anatomies: Path | None, seed: int) -> Outcome:
-    """A simulated head."""
+def head(group: str, seed: int, anatomies: Path | None) -> dict[Sequence, Volume]:
+    """A simulated head, on the grid that a study's images are brought to."""
     rng = np.random.default_rng([seed, 8])
     anatomy = anatomies_in(anatomies).chosen(float(rng.random()))
     grid = grid_around_head(SIMULATED_MM)
@@ -103,9 +132,9 @@ def head(group: str, anatomies: Path | None, seed: int) -> Outcome:
         patient = DigitalPatient(grid, patient.healthy, cavity, None, patient.age)
     protocols = {s: draw_protocol(rng, s, thickness_mm=float(rng.uniform(1.0, 5.0))) for s in STRUCTURAL}
     parameters = draw_parameters(rng, float(rng.choice([1.5, 3.0])))
-    fine = grid_around_head(1.0)
+    fine = prepared_grid(grid, np.eye(4))
     arrays = acquire(rng, patient, parameters, protocols)
-    return outcome(group, {s: Volume(1000 * a, grid.affine).resample(fine) for s, a in arrays.items()}, None)
+    return {s: Volume(1000 * array, grid.affine).resample(fine) for s, array in arrays.items()}
 
 
 @cache
@@ -138,67 +167,100 @@ def resection(rng: np.random.Generator, tissue: np.ndarray, spacing_mm: float) -
     )
 
 
-def outcome(group: str, images: dict[Sequence, Volume], given: Tumour | None) -> Outcome:
-    """Answer for images on one grid in MNI152 orientation."""
+def judged(images: dict[Sequence, Volume], given: Tumour | None) -> tuple[str, tuple[str, ...]]:
+    """Answer for images on one grid in MNI152 orientation: the result, and the reasons for it."""
     prepared = prepare_registered(images, np.eye(4), None, find_brain)
     tumour = segment(prepared) if given is None else given
     if not tumour.found:
-        return Outcome(group, "no tumour")
+        return "no tumour", tumour.warnings
     study = Study(
         Subject("head", 50.0), tuple(Image(v, s, 1.0, "simulated", str(s)) for s, v in images.items())
     )
     measurements = measure(prepared, tumour)
     reasons = gate(study, prepared, tumour, measurements)
     if reasons:
-        return Outcome(group, "stopped", reasons)
-    statements = collect_statements(prepared, tumour, measurements, study.subject)
-    prediction = answer_from(statements, Settings(), answer_model())
-    indeterminate = prediction.call is Call.INDETERMINATE
-    return Outcome(group, "indeterminate" if indeterminate else str(prediction.call), prediction.reasons)
+        return "stopped", reasons
+    return call_of_passed(study, prepared, tumour, measurements)
 
 
-def run(arguments: argparse.Namespace) -> Iterator[Outcome]:
-    """All heads, in the order of their groups."""
-    blank = [("noise", seed) for seed in range(arguments.noise)]
-    blank += [("empty", seed) for seed in range(arguments.empty)]
-    heads = [
-        (group, arguments.anatomies, seed) for seed in range(arguments.each) for group in arguments.groups
+def call_of_passed(
+    study: Study, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements
+) -> tuple[str, tuple[str, ...]]:
+    """Make the call of a head that passed; the other outlines are asked only where they can matter.
+
+    A call is definite only if every outline gives it, the drawn one too.
+    """
+    for asked in (replace(tumour, outlines=()), tumour):
+        statements = collect_statements(prepared, asked, measurements, study.subject)
+        prediction = answer_from(statements, Settings(), answer_model())
+        low, high = answer_model().thresholds
+        if low < prediction.by_outline[AS_DRAWN] < high:
+            break
+    return str(prediction.call), prediction.reasons
+
+
+def run(arguments: argparse.Namespace, done: set[tuple[str, int]]) -> Iterator[Outcome]:
+    """All heads but those that are done, as they finish."""
+    wanted = [
+        (group, seed)
+        for seed in range(arguments.each)
+        for group in arguments.groups
+        if (group, seed) not in done
     ]
     with ProcessPoolExecutor(arguments.jobs) as pool:
-        started = [pool.submit(without_anatomy, *each) for each in blank]
-        started += [pool.submit(head, *each) for each in heads]
-        for future in started:
+        for future in as_completed([pool.submit(made, *each, arguments.anatomies) for each in wanted]):
             yield future.result()
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--noise", type=int, default=50, help="studies of white noise")
-    parser.add_argument("--empty", type=int, default=50, help="studies without any signal")
-    parser.add_argument("--each", type=int, default=10, help="simulated heads of each other kind")
-    groups = (*NO_GLIOMA, "glioma")
-    parser.add_argument("--groups", nargs="+", choices=groups, default=groups, help="which of those kinds")
-    parser.add_argument("--jobs", type=int, default=1, help="heads at the same time")
-    parser.add_argument("--anatomies", type=Path, help="folder of whole-head label maps")
-    table: dict[str, Counter[str]] = {}
-    for each in run(parser.parse_args()):
-        table.setdefault(each.group, Counter())[each.result] += 1
-        print(f"{each.group:15s} {each.result:14s} {' | '.join(each.reasons)}", flush=True)
+def read_rows(file: Path) -> list[Outcome]:
+    """What earlier runs found; a last line that was cut off is left out."""
+    if not file.exists():
+        return []
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    rows = [json.loads(line) for line in lines if line.endswith("\n")]
+    return [Outcome(r["group"], r["seed"], r["result"], tuple(r["reasons"])) for r in rows]
+
+
+def line_of(outcome: Outcome) -> str:
+    """The outcome as a line of the file of rows."""
+    return json.dumps(asdict(outcome)) + "\n"
+
+
+def print_table(rows: list[Outcome]) -> None:
+    """Print the shares of each kind with Wilson's 95 % intervals."""
     print(
         "\nSimulated heads.\n| group | n | no tumour | stopped by the gate | otherwise indeterminate | definite |"
     )
     print("| --- | --- | --- | --- | --- | --- |")
-    for group, counts in table.items():
-        n = counts.total()
-        definite = counts["mutant"] + counts["wildtype"]
-        cells = (counts["no tumour"], counts["stopped"], counts["indeterminate"], definite)
-        print(f"| {group} | {n} | {' | '.join(share(k, n) for k in cells)} |")
+    for group in GROUPS:
+        counts = Counter(each.result for each in rows if each.group == group)
+        if n := counts.total():
+            definite = counts["mutant"] + counts["wildtype"]
+            cells = (counts["no tumour"], counts["stopped"], counts["indeterminate"], definite)
+            print(f"| {group} | {n} | {' | '.join(with_interval(k, n) for k in cells)} |")
 
 
-def share(k: int, n: int) -> str:
-    """A proportion with its exact 95 % interval (Clopper and Pearson 1934)."""
-    interval = stats.binomtest(k, n).proportion_ci()
-    return f"{k / n:.2f} ({interval.low:.2f}-{interval.high:.2f})"
+def with_interval(k: int, n: int) -> str:
+    """A share of n with its interval."""
+    found = share(k, n)
+    return f"{found.value:.2f} ({found.low:.2f}-{found.high:.2f})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=Path, required=True, help="JSON lines of the heads, read and added to")
+    parser.add_argument("--each", type=int, default=50, help="heads of each kind")
+    parser.add_argument("--groups", nargs="+", choices=GROUPS, default=GROUPS, help="which kinds")
+    parser.add_argument("--jobs", type=int, default=1, help="heads at the same time")
+    parser.add_argument("--anatomies", type=Path, help="folder of whole-head label maps")
+    arguments = parser.parse_args()
+    rows = read_rows(arguments.rows)
+    arguments.rows.write_text("".join(map(line_of, rows)), encoding="utf-8")
+    for each in run(arguments, {(row.group, row.seed) for row in rows}):
+        with arguments.rows.open("a", encoding="utf-8") as file:
+            file.write(line_of(each))
+        print(f"{each.group:15s} {each.seed:4d} {each.result:14s} {' | '.join(each.reasons)}", flush=True)
+    print_table(read_rows(arguments.rows))
 
 
 if __name__ == "__main__":

@@ -235,6 +235,8 @@ class Tumour:
         source: ``"model1"`` or ``"given"``.
         confidence: mean whole-tumour probability inside the mask, or None when the mask was given.
         outlines: other plausible outlines: network passes, thresholds, components; none when the mask was given.
+        agreement: Dice of the drawn tumour with what each single network pass and mirror side draws, by its name,
+            plausible or not; none when the mask was given.
         warnings: one sentence each.
     """
 
@@ -242,6 +244,7 @@ class Tumour:
     source: str
     confidence: float | None = None
     outlines: tuple[Outline, ...] = ()
+    agreement: Mapping[str, float] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property

@@ -15,7 +15,6 @@ from gliotype.answer.image_checks import (
     cavity_ml,
     edge_fraction,
     explained_by_anatomy,
-    least_agreement,
 )
 from gliotype.answer.typical import FeatureDistribution, feature_distribution, image_response
 from gliotype.atlas import atlas
@@ -179,19 +178,14 @@ def test_too_few_images_are_stopped(sequences: tuple[Sequence, ...], stopped: bo
     assert bool(checks.too_few_images(some)) is stopped
 
 
-def moved(tumour: Tumour, voxels: int, name: str) -> Outline:
-    return Outline(name, np.roll(tumour.mask, voxels, axis=1))
-
-
 def test_a_pass_that_draws_another_tumour_is_stopped_and_a_threshold_is_not() -> None:
-    tumour = sound()[2]
-    agreeing = replace(tumour, outlines=(moved(tumour, 2, "mirrored"), moved(tumour, 12, "threshold 0.9")))
-    assert checks.passes_disagree(least_agreement(agreeing)) == ""
-    disagreeing = replace(
-        tumour, outlines=(moved(tumour, 2, "mirrored"), moved(tumour, 14, "T2 and FLAIR alone"))
-    )
-    assert "'T2 and FLAIR alone'" in checks.passes_disagree(least_agreement(disagreeing))
-    assert least_agreement(tumour) is None
+    study, prepared, tumour = sound()
+    threshold = Outline("threshold 0.9", np.roll(tumour.mask, 12, axis=1))
+    agreeing = replace(tumour, outlines=(threshold,), agreement={"as seen": 0.98, "mirrored": 0.93})
+    assert gate(study, prepared, agreeing, measured()) == ()
+    disagreeing = replace(agreeing, agreement={"mirrored": 0.93, "T2 and FLAIR alone": 0.0})
+    (reason,) = gate(study, prepared, disagreeing, measured())
+    assert "'T2 and FLAIR alone' has a Dice overlap of only 0.00" in reason
 
 
 def test_an_outline_at_the_brains_surface_is_stopped() -> None:

@@ -67,6 +67,21 @@ def test_the_tumour_is_the_convincing_component_on_its_own_side(two_balls: Prepa
     assert found.confidence == pytest.approx(0.95)
 
 
+def test_a_pass_that_sees_nothing_is_no_plausible_outline_but_its_disagreement_is_kept(
+    two_balls: PreparedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = tumour.run_network({}, np.zeros(0, bool))
+    nothing = np.zeros_like(seen.straight)
+    blind = replace(seen, straight=nothing, mirrored=nothing)
+    monkeypatch.setattr(tumour, "run_network", lambda images, _: seen if len(images) > 1 else blind)
+    image = two_balls.images[Sequence.FLAIR]
+    found = segment(replace(two_balls, images={Sequence.T1: image, Sequence.FLAIR: image}))
+    assert found.found
+    assert "T2 and FLAIR alone" not in {outline.name for outline in found.outlines}
+    assert found.agreement["T2 and FLAIR alone"] == 0.0
+    assert found.agreement["all sequences together"] > 0.9
+
+
 def test_it_says_so_where_the_sequences_that_show_most_are_missing(two_balls: PreparedStudy) -> None:
     assert segment(two_balls).warnings == ()
     t1c_alone = replace(two_balls, images={Sequence.T1C: two_balls.images[Sequence.FLAIR]})

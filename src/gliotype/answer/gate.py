@@ -8,11 +8,12 @@ call.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from gliotype.answer.image_checks import (
     cavity_ml,
     edge_fraction,
     explained_by_anatomy,
-    least_agreement,
 )
 from gliotype.answer.typical import feature_distribution, image_response
 from gliotype.read.identify.by_header import SURE
@@ -82,7 +83,7 @@ def gate(
         doubtful_brain(prepared),
         too_few_images(prepared),
         no_anatomy(explained_by_anatomy(prepared, mask)),
-        passes_disagree(least_agreement(tumour)),
+        passes_disagree(tumour.agreement),
         at_the_edge(edge_fraction(prepared, mask)),
         resection_cavity(cavity_ml(prepared, mask)),
         unlike_training(measurements),
@@ -198,15 +199,21 @@ def no_anatomy(explained: float) -> str:
     return "No image shows the grey and white matter of a brain where they are expected."
 
 
-def passes_disagree(agreement: tuple[str, float] | None) -> str:
-    """Stop tumours that one look of the network draws quite differently.
+def passes_disagree(agreement: Mapping[str, float]) -> str:
+    """Stop tumours that a single network pass or mirror side draws quite differently.
 
     Args:
-        agreement: see `least_agreement`.
+        agreement: see `Tumour`; none for a given mask.
+
+    Example:
+        >>> passes_disagree({"as seen": 0.97, "mirrored": 0.93})
+        ''
+        >>> passes_disagree({"as seen": 0.97, "mirrored": 0.0})[:52]
+        "The network's outlines disagree: the one named 'mirr"
     """
-    if agreement is None or agreement[1] >= MIN_AGREEMENT:
+    name, dice = min(agreement.items(), key=lambda item: item[1], default=("", 1.0))
+    if dice >= MIN_AGREEMENT:
         return ""
-    name, dice = agreement
     return (
         f"The network's outlines disagree: the one named '{name}' has a Dice overlap of only {dice:.2f} with the drawn "
         "one; look at the outline, and give a corrected one with --mask."

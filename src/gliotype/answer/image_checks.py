@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from gliotype.atlas import atlas
-from gliotype.masks import box_around, dice
-from gliotype.study import PreparedStudy, Sequence, Tumour
+from gliotype.masks import box_around
+from gliotype.study import PreparedStudy, Sequence
 from gliotype.volume import Volume
 
 Mask = NDArray[np.bool_]
@@ -22,9 +22,6 @@ FEWEST_BLOCKS = 100
 
 EDGE_MM = 3.0
 """Width of the brain's surface, as in the inner signal ratios."""
-
-LOOKS = ("all sequences together", "T2 and FLAIR alone", "as seen", "mirrored")
-"""Names of the outlines that a single network pass or mirror side draws."""
 
 FLUID_FLAIR, FLUID_T1, FLUID_T2 = 0.6, 0.75, 1.6
 """Signal over white matter: fluid is darker than this on FLAIR and on T1 (or T1c), and brighter on T2."""
@@ -89,20 +86,6 @@ def _block_means(array: NDArray[np.float32]) -> NDArray[np.float32]:
     i, j, k = (size // BLOCK for size in array.shape)
     whole = array[: i * BLOCK, : j * BLOCK, : k * BLOCK]
     return np.asarray(whole.reshape(i, BLOCK, j, BLOCK, k, BLOCK).mean(axis=(1, 3, 5)))
-
-
-def least_agreement(tumour: Tumour) -> tuple[str, float] | None:
-    """Find the look of the network whose outline agrees least with the drawn one.
-
-    Args:
-        tumour: with the outlines that single looks of the network draw.
-
-    Returns:
-        Its name and Dice; None without such outlines, as when the mask was given.
-    """
-    drawn = tumour.mask
-    found = {o.name: dice(o.mask, drawn) for o in tumour.outlines if o.name in LOOKS}
-    return min(found.items(), key=lambda item: item[1], default=None)
 
 
 def edge_fraction(prepared: PreparedStudy, tumour: Mask) -> float:

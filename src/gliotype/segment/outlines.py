@@ -28,20 +28,18 @@ MAX_RELATIVE_VOLUME = 4.0
 """Nor is one larger than this many times the drawn one."""
 
 
-def plausible_outlines(
+def draw_looks(
     drawn: Mask,
-    sharp: Probability,
     views: Mapping[str, Probability],
     images: Mapping[Sequence, NDArray[np.float32]],
     brain: Mask,
     spacing_mm: float,
     threshold: float,
-) -> tuple[Outline, ...]:
-    """Draw the tumour again by every threshold, network pass and mirror side, and its largest part alone.
+) -> dict[str, Mask]:
+    """Draw the tumour as each single network pass and mirror side sees it, however far that is from the drawn one.
 
     Args:
         drawn: the tumour as it was found.
-        sharp: sharpened whole-tumour probability from which it was drawn.
         views: whole-tumour probability of single network passes and mirror sides, by name.
         images: on the same grid.
         brain: where tumour can be.
@@ -49,12 +47,31 @@ def plausible_outlines(
         threshold: sharpened probability at or above which a voxel is tumour.
 
     Returns:
-        Outlines, without the drawn one and without any that equals another.
+        The mask of each view, by its name, empty where it sees nothing of the tumour; no mask without a tumour.
+    """
+    if not drawn.any():
+        return {}
+    return {
+        name: touching(sharpen(whole, images, brain, spacing_mm) >= threshold, drawn)
+        for name, whole in views.items()
+    }
+
+
+def plausible_outlines(drawn: Mask, sharp: Probability, looks: Mapping[str, Mask]) -> tuple[Outline, ...]:
+    """Draw the tumour again by every threshold, network pass and mirror side, and its largest part alone.
+
+    Args:
+        drawn: the tumour as it was found.
+        sharp: sharpened whole-tumour probability from which it was drawn.
+        looks: what single network passes and mirror sides draw, see `draw_looks`.
+
+    Returns:
+        Outlines, without the drawn one, without any that equals another, and without those of another size altogether.
     """
     if not drawn.any():
         return ()
     found: list[Outline] = []
-    for name, mask in _drawings(drawn, sharp, views, images, brain, spacing_mm, threshold):
+    for name, mask in _drawings(drawn, sharp, looks):
         size, of_drawn = int(mask.sum()), int(drawn.sum())
         others = [drawn, *(outline.mask for outline in found)]
         if MIN_RELATIVE_VOLUME * of_drawn <= size <= MAX_RELATIVE_VOLUME * of_drawn and not any(
@@ -64,19 +81,10 @@ def plausible_outlines(
     return tuple(found)
 
 
-def _drawings(
-    drawn: Mask,
-    sharp: Probability,
-    views: Mapping[str, Probability],
-    images: Mapping[Sequence, NDArray[np.float32]],
-    brain: Mask,
-    spacing_mm: float,
-    threshold: float,
-) -> Iterator[tuple[str, Mask]]:
+def _drawings(drawn: Mask, sharp: Probability, looks: Mapping[str, Mask]) -> Iterator[tuple[str, Mask]]:
     for other in THRESHOLDS:
         yield f"threshold {other:g}", touching(sharp >= other, drawn)
-    for name, whole in views.items():
-        yield name, touching(sharpen(whole, images, brain, spacing_mm) >= threshold, drawn)
+    yield from looks.items()
     parts, n = ndimage.label(drawn)
     if n > 1:
         yield "largest part alone", parts == np.bincount(parts.ravel())[1:].argmax() + 1

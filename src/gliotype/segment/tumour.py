@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from gliotype.atlas import atlas
 from gliotype.errors import InputError
-from gliotype.masks import within_mm
+from gliotype.masks import dice, within_mm
 from gliotype.segment.appearance import sharpen
 from gliotype.segment.candidates import CandidateFeatures, CandidateModel, candidate_features, candidate_model
 from gliotype.segment.model1 import (
@@ -23,7 +23,7 @@ from gliotype.segment.model1 import (
     on_network_grid,
     run_network,
 )
-from gliotype.segment.outlines import plausible_outlines
+from gliotype.segment.outlines import draw_looks, plausible_outlines
 from gliotype.study import Label, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Matrix, Volume
 
@@ -108,9 +108,9 @@ def segment(prepared: PreparedStudy) -> Tumour:
     labels = np.where(selection.mask, candidates.regions.argmax(axis=0) + 1, 0).astype(np.uint8)
     confidence = float(candidates.whole[selection.mask].mean()) if selection.mask.any() else None
     blind = () if any(s in prepared.images for s in FLUID_BRIGHT) else (NOT_FLUID_BRIGHT,)
-    outlines = plausible_outlines(
-        drawn=np.asarray(labels > 0),
-        sharp=candidates.sharp,
+    drawn = np.asarray(labels > 0)
+    looks = draw_looks(
+        drawn,
         views=candidates.views,
         images={s: np.asarray(image.array) for s, image in prepared.images.items()},
         brain=np.asarray(prepared.brain.array, dtype=np.bool_),
@@ -118,7 +118,12 @@ def segment(prepared: PreparedStudy) -> Tumour:
         threshold=WHOLE_THRESHOLD,
     )
     return Tumour(
-        Volume(labels, prepared.grid.affine), "model1", confidence, outlines, selection.warnings + blind
+        Volume(labels, prepared.grid.affine),
+        "model1",
+        confidence,
+        plausible_outlines(drawn, candidates.sharp, looks),
+        {name: dice(mask, drawn) for name, mask in looks.items()},
+        selection.warnings + blind,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from gliotype.answer.model import AnswerModel
 from gliotype.cohorts import CohortPatient
 from gliotype.errors import InputError
 from gliotype.predictors.logistic import load_models
+from gliotype.study import Call, Prediction
 from gliotype.train.answer import records as records_module
 from gliotype.train.answer.records import OutlineRecord, PatientRecord, read_record, write_record
 from gliotype.train.answer.train import fit_answer, leave_one_out, measurement_errors, train_answer
@@ -104,6 +106,7 @@ def records(n: int = 12) -> list[PatientRecord]:
                     outline("threshold 0.3", rng, mutant, 1.2),
                 ),
                 expert=outline("expert's mask", rng, mutant),
+                gate=("The patient is under 18.",) if number == 6 else (),
             )
         )
     return made
@@ -113,6 +116,27 @@ def test_a_record_survives_the_disk(tmp_path: Path) -> None:
     (record, *_) = records()
     write_record(record, tmp_path / "record.json")
     assert read_record(tmp_path / "record.json") == record
+
+
+def test_a_record_of_an_earlier_version_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "record.json"
+    write_record(records()[0], file)
+    document = json.loads(file.read_text())
+    del document["gate"]
+    file.write_text(json.dumps(document))
+    with pytest.raises(InputError, match=r"record.json is damaged .* delete it and run again"):
+        read_record(file)
+
+
+def test_what_the_gate_stops_gets_no_definite_call_and_keeps_its_probability() -> None:
+    def answered(made: list[PatientRecord]) -> Prediction:
+        return leave_one_out(made, load_models("radiomics.json"))[6].prediction
+
+    stopped = answered(records())
+    passed = answered([replace(record, gate=()) for record in records()])
+    assert (stopped.call, passed.call) == (Call.INDETERMINATE, Call.WILDTYPE)
+    assert stopped.reasons[0] == "The patient is under 18."
+    assert stopped.probability == passed.probability
 
 
 def test_errors_compare_the_drawn_outline_with_the_mask() -> None:
@@ -140,8 +164,6 @@ def test_patients_of_one_class_are_refused(tmp_path: Path) -> None:
 
 
 def test_patients_without_masks_are_refused() -> None:
-    from dataclasses import replace
-
     with pytest.raises(InputError, match="expert's mask"):
         measurement_errors([replace(record, expert=None) for record in records()])
 

@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from gliotype.answer.combine import Statements
+from gliotype.answer.gate import gate
 from gliotype.answer.statements import AS_DRAWN, ask
-from gliotype.atomic_files import write_text
+from gliotype.atomic_files import reading_cached, write_text
 from gliotype.cohorts import CohortPatient
 from gliotype.findings import Statement
 from gliotype.measure import measure
@@ -20,7 +21,7 @@ from gliotype.predictors.logistic import LogisticModel
 from gliotype.prepare import prepare
 from gliotype.read import read_mask, read_study
 from gliotype.segment import find_brain, given_tumour, segment
-from gliotype.study import PreparedStudy, Subject, Tumour
+from gliotype.study import PreparedStudy, Study, Subject, Tumour
 
 EXPERT = "expert's mask"
 """Name of the outline that an expert drew."""
@@ -52,6 +53,7 @@ class PatientRecord:
         age: years, or None.
         outlines: the drawn one first; none where no tumour was found.
         expert: the expert's mask, or None.
+        gate: reasons why no definite call may be made on the drawn outline; see `gliotype.answer.gate`.
     """
 
     patient: str
@@ -60,6 +62,7 @@ class PatientRecord:
     age: float | None
     outlines: tuple[OutlineRecord, ...]
     expert: OutlineRecord | None
+    gate: tuple[str, ...]
 
     def statements(self, radiomics: tuple[LogisticModel, ...]) -> Statements:
         """Return what each method says for each outline, `radiomics` by the models given."""
@@ -71,11 +74,21 @@ class PatientRecord:
 
 
 def read_record(file: Path) -> PatientRecord:
-    """Read what `write_record` wrote."""
-    document = json.loads(file.read_text(encoding="utf-8"))
-    expert = document.pop("expert")
-    outlines = tuple(_outline(each) for each in document.pop("outlines"))
-    return PatientRecord(**document, outlines=outlines, expert=None if expert is None else _outline(expert))
+    """Read what `write_record` wrote.
+
+    Raises:
+        InputError: if the file is damaged, or an earlier version wrote it.
+    """
+    with reading_cached(file):
+        document = json.loads(file.read_text(encoding="utf-8"))
+        expert, reasons = document.pop("expert"), document.pop("gate")
+        outlines = tuple(_outline(each) for each in document.pop("outlines"))
+        return PatientRecord(
+            **document,
+            outlines=outlines,
+            expert=None if expert is None else _outline(expert),
+            gate=tuple(reasons),
+        )
 
 
 def write_record(record: PatientRecord, file: Path) -> None:
@@ -94,7 +107,7 @@ def _outline(document: dict[str, object]) -> OutlineRecord:
 
 
 def record_of(patient: CohortPatient, cohort: str) -> PatientRecord:
-    """Read a patient, find the tumour, and ask every method for every plausible outline and the expert's mask.
+    """Read a patient, find the tumour, and ask gate and methods, the methods also for every other outline.
 
     Raises:
         GliotypeError: if the patient's files cannot be read or used.
@@ -102,18 +115,19 @@ def record_of(patient: CohortPatient, cohort: str) -> PatientRecord:
     study = read_study(None, files=patient.files, subject=patient.subject)
     prepared = prepare(study, find_brain)
     expert = None if patient.mask is None else given_tumour(read_mask(patient.mask), prepared)
-    return record_prepared(prepared, segment(prepared), expert, patient.subject, patient.mutant, cohort)
+    return record_prepared(study, prepared, segment(prepared), expert, patient.mutant, cohort)
 
 
 def record_prepared(
+    study: Study,
     prepared: PreparedStudy,
     tumour: Tumour,
     expert: Tumour | None,
-    subject: Subject,
     mutant: bool,
     cohort: str,
 ) -> PatientRecord:
-    """Ask every method about a prepared patient; see `record_of`."""
+    """Ask gate and methods about a prepared patient; see `record_of`."""
+    subject = study.subject
     drawn = [(AS_DRAWN, tumour)] if tumour.found else []
     drawn += [(outline.name, tumour.drawn_as(outline)) for outline in tumour.outlines]
     return PatientRecord(
@@ -123,6 +137,7 @@ def record_prepared(
         age=subject.age,
         outlines=tuple(_record(name, prepared, each, subject) for name, each in drawn),
         expert=None if expert is None or not expert.found else _record(EXPERT, prepared, expert, subject),
+        gate=gate(study, prepared, tumour, measure(prepared, tumour)) if tumour.found else (),
     )
 
 

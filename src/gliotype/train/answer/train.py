@@ -154,7 +154,10 @@ def fit_answer(
 
 
 def leave_one_out(records: list[PatientRecord], models: tuple[LogisticModel, ...]) -> list[LeftOut]:
-    """Answer for every patient with weights updated on the others; `radiomics` and `age` saw none of them."""
+    """Answer for every patient, gate included, with weights updated on the others.
+
+    `radiomics` and `age` saw none of them.
+    """
     results = []
     for record in records:
         others = [each for each in records if each.patient != record.patient]
@@ -163,7 +166,7 @@ def leave_one_out(records: list[PatientRecord], models: tuple[LogisticModel, ...
         results.append(
             LeftOut(
                 record,
-                answer_from(record.statements(models), Settings(), model),
+                answer_from(record.statements(models), Settings(), model, record.gate),
                 None if expert is None else answer_from(expert, Settings(), model).probability,
             )
         )
