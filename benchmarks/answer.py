@@ -3,7 +3,8 @@
     python benchmarks/answer.py RUN
 
 RUN is a folder of ``gliotype train answer``: ``RUN/patients`` holds a record of each patient, and
-``RUN/radiomics.json`` the coefficients, which saw none of them.
+``RUN/radiomics.json`` the coefficients, which saw none of them. Calls are those that ``gliotype predict`` gives, gate
+included.
 Development patients were looked at when choices were made, so the figures are optimistic.
 """
 
@@ -17,6 +18,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from gliotype.evaluate.calibration import brier, calibration_line
+from gliotype.evaluate.decisions import share
 from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.predictors.logistic import LogisticModel
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE
@@ -73,6 +75,20 @@ def print_calls(results: list[LeftOut]) -> None:
     print(f"probability from the expert's outline within the range: {sum(covered)} of {len(covered)}")
 
 
+def print_stopped(results: list[LeftOut]) -> None:
+    """How many distinct patients the gate stops in any record, and why."""
+    patients = {each.record.patient for each in results}
+    stopped = [each.record for each in results if each.record.gate]
+    print(f"\nstopped by the gate: {share_of({each.patient for each in stopped}, patients)}")
+    for record in stopped:
+        print(f"{record.cohort} {record.patient}: {' '.join(record.gate)}")
+
+
+def share_of(some: set[str], everyone: set[str]) -> str:
+    """A share of the distinct patients, with Wilson's interval."""
+    return f"{len(some)} of {len(everyone)} distinct patients, {share(len(some), len(everyone))}"
+
+
 def print_patients(results: list[LeftOut]) -> None:
     """One line for each patient, the most probably wildtype first."""
     for each in sorted(results, key=lambda result: result.prediction.probability or 0.0):
@@ -95,6 +111,7 @@ def main() -> None:
     records = [read_record(file) for file in sorted((run / "patients").glob("*.json"))]
     results = leave_one_out([record for record in records if record.outlines], models)
     print_patients(results)
+    print_stopped(results)
     for cohort in dict.fromkeys(each.record.cohort for each in results):
         part = [each for each in results if each.record.cohort == cohort]
         mutants = sum(each.record.mutant for each in part)

@@ -12,7 +12,7 @@ import pytest
 
 from gliotype.predictors.adc import MUTANT_RATIO, SPREAD, WILDTYPE_RATIO
 from gliotype.read import read_study
-from gliotype.simulate.diffusion import SimulatedAdc, adc_series, draw_tissue_adc, write_adc
+from gliotype.simulate.diffusion import SEEN_AS, SimulatedAdc, adc_series, draw_tissue_adc, write_adc
 from gliotype.simulate.head.pose import draw_rigid
 from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.glioma import GliomaType, draw_plan
@@ -36,18 +36,23 @@ def series(patient: DigitalPatient) -> SimulatedAdc:
     return adc_series(patient, 5, lying=LYING)
 
 
-def test_classes_lie_as_far_apart_as_pooled_studies_say() -> None:
+def test_measured_ratios_lie_as_far_apart_as_pooled_studies_say() -> None:
     rng = np.random.default_rng(0)
     mixes = (
         (GliomaType.GLIOBLASTOMA, GliomaType.WILDTYPE_LOWER_GRADE),
         (GliomaType.ASTROCYTOMA, GliomaType.OLIGODENDROGLIOMA),
     )
-    wildtype, mutant = (
+    true = [
         np.array(
             [draw_tissue_adc(rng, draw_plan(rng, kinds[int(rng.random() > 0.7)]))[1] for _ in range(3000)],
             dtype=np.float64,
         )
         for kinds in mixes
+    ]
+    seen_as = (SEEN_AS[False], SEEN_AS[True])
+    wildtype, mutant = (
+        slope * ratio + offset + residual * rng.standard_normal(ratio.size)
+        for ratio, (slope, offset, residual) in zip(true, seen_as, strict=True)
     )
     assert wildtype.mean() == pytest.approx(WILDTYPE_RATIO, abs=0.03)
     assert mutant.mean() == pytest.approx(MUTANT_RATIO, abs=0.03)
