@@ -15,6 +15,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -95,13 +96,14 @@ def discrimination(patients: int) -> None:
 
 def seconds_added(patients: int) -> None:
     """Print what an ADC map adds to the whole command, as a ratio of runs of the same study in one process."""
-    rows = []
+    rows: list[list[float]] = []
+    sequences: tuple[Sequence, ...] = (*STRUCTURAL, Sequence.ADC)
     for seed in range(patients):
         patient = raw_patient(seed, GliomaType.ASTROCYTOMA)
         with tempfile.TemporaryDirectory() as folder:
-            write_raw_study(patient, Path(folder), seed, sequences=(*STRUCTURAL, Sequence.ADC))
-            files = {s: Path(folder) / f"{NAMES[s]}.nii.gz" for s in (*STRUCTURAL, Sequence.ADC)}
-            structural = {s: file for s, file in files.items() if s is not Sequence.ADC}
+            write_raw_study(patient, Path(folder), seed, sequences=sequences)
+            files: dict[Sequence, Path] = {s: Path(folder) / f"{NAMES[s]}.nii.gz" for s in sequences}
+            structural: dict[Sequence, Path] = {s: file for s, file in files.items() if s is not Sequence.ADC}
             if not rows:
                 _seconds(files)  # the first run loads what the others have
             rows.append([_seconds(each) for each in (structural, files)])
@@ -114,7 +116,7 @@ def seconds_added(patients: int) -> None:
     print(f"median and range over {patients} simulated raw studies, one thread")
 
 
-def _seconds(files: dict[Sequence, Path]) -> float:
+def _seconds(files: Mapping[Sequence, Path]) -> float:
     """Seconds of one core that a prediction takes."""
     started = time.process_time()
     gliotype.predict(files=files, threads=1)

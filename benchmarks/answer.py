@@ -18,7 +18,7 @@ import numpy as np
 from scipy.special import expit, logit
 
 from gliotype.evaluate.calibration import brier, calibration_line
-from gliotype.evaluate.decisions import share
+from gliotype.evaluate.decisions import proportion
 from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.predictors.logistic import LogisticModel
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE
@@ -86,7 +86,7 @@ def print_stopped(results: list[LeftOut]) -> None:
 
 def share_of(some: set[str], everyone: set[str]) -> str:
     """A share of the distinct patients, with Wilson's interval."""
-    return f"{len(some)} of {len(everyone)} distinct patients, {share(len(some), len(everyone))}"
+    return f"{len(some)} of {len(everyone)} distinct patients, {proportion(len(some), len(everyone))}"
 
 
 def print_patients(results: list[LeftOut]) -> None:

@@ -30,7 +30,7 @@ from gliotype.answer.gate import gate
 from gliotype.answer.model import answer_model
 from gliotype.answer.statements import AS_DRAWN, collect_statements
 from gliotype.atlas import atlas
-from gliotype.evaluate.decisions import share
+from gliotype.evaluate.decisions import proportion
 from gliotype.measure import measure
 from gliotype.prepare import prepare_registered
 from gliotype.prepare.study import prepared_grid
@@ -242,7 +242,7 @@ def print_table(rows: list[Outcome]) -> None:
 
 def with_interval(k: int, n: int) -> str:
     """A share of n with its interval."""
-    found = share(k, n)
+    found = proportion(k, n)
     return f"{found.value:.2f} ({found.low:.2f}-{found.high:.2f})"
 
 

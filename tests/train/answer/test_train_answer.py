@@ -14,7 +14,7 @@ from gliotype.answer.model import AnswerModel
 from gliotype.cohorts import CohortPatient
 from gliotype.errors import InputError
 from gliotype.predictors.logistic import load_models
-from gliotype.study import Call, Prediction
+from gliotype.result import Call, Prediction
 from gliotype.train.answer import records as records_module
 from gliotype.train.answer.records import OutlineRecord, PatientRecord, read_record, write_record
 from gliotype.train.answer.train import fit_answer, leave_one_out, measurement_errors, train_answer
