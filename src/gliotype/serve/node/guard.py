@@ -12,6 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from pynetdicom.association import Association
 from pynetdicom.dimse_messages import C_STORE_RQ
 from pynetdicom.events import Event
 from pynetdicom.pdu import P_DATA_TF
@@ -24,10 +25,12 @@ MAX_PDU_BYTES = 1_048_576
 
 OWN_PDU_BYTES = 131_072
 
+MAX_CONNECTIONS = 100
+"""Connections at the same time, whatever they ask for; those beyond are closed at once."""
+
 MAX_IN_MEMORY_BYTES = 1_048_576
 """Size of a command, and of a data set that is not written to disk."""
 
-_SPARE_CONNECTIONS = 8
 _HEAD_BYTES = 6
 
 
@@ -46,6 +49,7 @@ class GuardedSocket(socket.socket):
         super().__init__(fileno=connection.detach())
         self.pdu_s = pdu_s
         self.in_memory = self.on_disk = 0
+        self.is_cut = False
         self._head = bytearray()
         self._left, self._due = _HEAD_BYTES, 0.0
 
@@ -76,12 +80,13 @@ class GuardedSocket(socket.socket):
 
     def cut(self) -> None:
         """End the connection at once."""
+        self.is_cut = True
         with suppress(OSError):
             self.shutdown(socket.SHUT_RDWR)
 
 
 class GuardedServer(ThreadedAssociationServer):
-    """A server that closes connections beyond a number, and those from addresses that may not send.
+    """A server that closes connections from addresses that may not send, silent ones, and those beyond a number.
 
     Attributes:
         limits: on what comes.
@@ -99,10 +104,25 @@ class GuardedServer(ThreadedAssociationServer):
         if self.addresses and client_address[0] not in self.addresses:
             self.refused("its address may not connect")
             return False
-        if len(self.active_associations) >= self.limits.associations + _SPARE_CONNECTIONS:
+        alive = [each for each in self.active_associations if each.dul.is_alive()]
+        if len(alive) >= MAX_CONNECTIONS:
             self.refused("there are too many connections")
             return False
+        silent = self._silent()
+        if len(silent) >= self.limits.associations:
+            silent[0].cut()
+            self.refused("a connection asked for nothing")
         return True
+
+    def cut_silent(self) -> None:
+        """End all connections that have asked for nothing yet, which pynetdicom does not do in good order."""
+        for each in self._silent():
+            each.cut()
+
+    def _silent(self) -> list[GuardedSocket]:
+        """Connections that have asked for nothing yet, the oldest first."""
+        found = map(_silent_connection, self.active_associations)
+        return [each for each in found if each is not None]
 
     def handle_error(self, request: Any, client_address: Any) -> None:
         """Count a connection that broke while it was set up; see `socketserver.BaseServer`."""
@@ -121,9 +141,36 @@ class GuardedHandler(RequestHandler):
 
 def connection_of(event: Event) -> GuardedSocket | None:
     """The guarded connection of an event's association; None if it is closed."""
-    wrapper = event.assoc.dul.socket
+    return _connection(event.assoc)
+
+
+def _connection(association: Association) -> GuardedSocket | None:
+    wrapper = association.dul.socket
     connection = None if wrapper is None else wrapper.socket
     return connection if isinstance(connection, GuardedSocket) else None
+
+
+def _silent_connection(association: Association) -> GuardedSocket | None:
+    """The connection of an association that has asked for nothing yet; None if it has, or is being ended."""
+    connection = _connection(association)
+    return (
+        None
+        if association.requestor.primitive is not None or connection is None or connection.is_cut
+        else connection
+    )
+
+
+def reject_surplus(event: Event, limits: NodeLimits, refused: Callable[[str], None]) -> None:
+    """Reject an association beyond the number that may be open (`evt.EVT_REQUESTED`).
+
+    pynetdicom would count connections that have asked for nothing as well.
+    """
+    own = event.assoc
+    established = [each for each in own.ae.active_associations if each.is_acceptor and each.is_established]
+    if len(established) >= limits.associations:
+        refused("all associations are in use")
+        own.acse.send_reject(0x02, 0x03, 0x02)
+        own.kill()
 
 
 def watch_sizes(

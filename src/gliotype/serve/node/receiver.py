@@ -32,7 +32,14 @@ from pydicom.uid import (
 from pynetdicom import AE, AllStoragePresentationContexts, _config, evt
 
 from gliotype.errors import OutputError
-from gliotype.serve.node.guard import OWN_PDU_BYTES, GuardedHandler, GuardedServer, watch_sizes
+from gliotype.serve.node.guard import (
+    MAX_CONNECTIONS,
+    OWN_PDU_BYTES,
+    GuardedHandler,
+    GuardedServer,
+    reject_surplus,
+    watch_sizes,
+)
 from gliotype.serve.node.inbox import Inbox, is_uid
 from gliotype.serve.node.reports import COMMITMENT, CommitmentReports
 from gliotype.serve.node.settings import NodeSettings
@@ -103,7 +110,7 @@ class Receiver:
         self._entity.add_supported_context(COMMITMENT, scu_role=True, scp_role=True)
         self._entity.require_called_aet = True
         self._entity.require_calling_aet = sorted({sender.aet for sender in settings.senders})
-        self._entity.maximum_associations = settings.limits.associations
+        self._entity.maximum_associations = MAX_CONNECTIONS
         self._entity.maximum_pdu_size = OWN_PDU_BYTES
         self._entity.acse_timeout, self._entity.network_timeout = _ACSE_S, _NETWORK_S
         self._server: GuardedServer | None = None
@@ -148,6 +155,8 @@ class Receiver:
 
     def stop(self) -> None:
         """End all associations, and listen no more."""
+        assert self._server is not None, "start it first"
+        self._server.cut_silent()
         self._entity.shutdown()
         tempfile.tempdir = self._tempdir
         _config.STORE_RECV_CHUNKED_DATASET = self._chunked
@@ -157,20 +166,15 @@ class Receiver:
         self._refusals.log()
 
     def _handlers(self) -> list[Any]:
+        limits, refused = self._settings.limits, self._refusals.add
         return [
             (evt.EVT_C_ECHO, lambda event: SUCCESS),
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_N_EVENT_REPORT, self._reports.receive),
-            (
-                evt.EVT_PDU_RECV,
-                watch_sizes,
-                [self._settings.limits, self._inbox.has_room, self._refusals.add],
-            ),
-            (
-                evt.EVT_REJECTED,
-                lambda event: self._refusals.add("the AE title is not allowed, or all are in use"),
-            ),
-            (evt.EVT_CONN_CLOSE, _discard_unfinished),
+            (evt.EVT_REQUESTED, reject_surplus, [limits, refused]),
+            (evt.EVT_PDU_RECV, watch_sizes, [limits, self._inbox.has_room, refused]),
+            (evt.EVT_REJECTED, lambda event: refused("the AE title is not allowed")),
+            (evt.EVT_CONN_CLOSE, _after_connection),
         ]
 
     def _store(self, event: evt.Event) -> int:
@@ -244,8 +248,10 @@ def _read_header(file: Path) -> Dataset:
         return dcmread(beginning, stop_before_pixels=True, specific_tags=list(_TAGS))
 
 
-def _discard_unfinished(event: evt.Event) -> None:
-    """Remove the file of an object that did not come in full."""
+def _after_connection(event: evt.Event) -> None:
+    """Remove the file of an object that did not come in full, and end the thread that waits for a first message."""
+    if event.assoc.requestor.primitive is None:
+        event.assoc.dul.to_user_queue.put(None)  # type: ignore[arg-type]  # what it gets when its time is up
     path = getattr(event.assoc.dimse.message, "_data_set_path", None)
     if isinstance(path, Path):
         with suppress(OSError):

@@ -9,6 +9,7 @@ import threading
 from gliotype.serve.node.node import Node
 from gliotype.serve.node.settings import NodeSettings
 
+_LOGGER = logging.getLogger("gliotype.node")
 ENDING = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
@@ -20,6 +21,7 @@ def serve_until_stopped(settings: NodeSettings) -> None:
     """
     logging.basicConfig(format="%(asctime)s %(levelname)s %(message)s", level=logging.WARNING)
     logging.getLogger("gliotype").setLevel(logging.INFO)
+    threading.excepthook = _log_end_of_thread
     ended = threading.Event()
     before = {number: signal.signal(number, lambda *_: ended.set()) for number in ENDING}
     try:
@@ -28,3 +30,8 @@ def serve_until_stopped(settings: NodeSettings) -> None:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _log_end_of_thread(arguments: threading.ExceptHookArgs) -> None:
+    """Log that a thread ended by an error: pynetdicom lets a connection end so; the message may quote what was sent."""
+    _LOGGER.warning("a connection ended by %s", arguments.exc_type.__name__)
