@@ -7,6 +7,7 @@ and keeps all of a message in memory but the data set of a C-STORE.
 from __future__ import annotations
 
 import socket
+import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -78,11 +79,17 @@ class GuardedSocket(socket.socket):
             self._left = _HEAD_BYTES
         return data
 
+    def shutdown(self, how: int, /) -> None:
+        """End one or both directions; that they have ended is no error, at which pynetdicom would not close."""
+        with suppress(OSError):
+            super().shutdown(how)
+
     def cut(self) -> None:
-        """End the connection at once."""
+        """End the connection at once, whatever is still to be sent or read."""
         self.is_cut = True
         with suppress(OSError):
-            self.shutdown(socket.SHUT_RDWR)
+            self.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.shutdown(socket.SHUT_RDWR)
 
 
 class GuardedServer(ThreadedAssociationServer):

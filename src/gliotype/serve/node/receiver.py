@@ -9,7 +9,6 @@ import threading
 import time
 import warnings
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -252,7 +251,7 @@ def _after_connection(event: evt.Event) -> None:
     """Remove the file of an object that did not come in full, and end the thread that waits for a first message."""
     if event.assoc.requestor.primitive is None:
         event.assoc.dul.to_user_queue.put(None)  # type: ignore[arg-type]  # what it gets when its time is up
-    path = getattr(event.assoc.dimse.message, "_data_set_path", None)
-    if isinstance(path, Path):
-        with suppress(OSError):
-            path.unlink()
+    file = getattr(event.assoc.dimse.message, "_data_set_file", None)
+    if file is not None:
+        file.close()
+        Path(file.name).unlink(missing_ok=True)
