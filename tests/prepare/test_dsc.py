@@ -102,6 +102,7 @@ def test_voxels_without_signal_are_no_brain(still: Volume, brain: Volume) -> Non
     assert not np.asarray(series.brain.array)[20:28, 20:28, 4:7].any()
 
 
+@pytest.mark.slow
 def test_what_leaves_the_slices_is_no_brain_and_is_told(brain: Volume) -> None:
     """A jump across the slices takes one end of the brain out of the field: no zeros may pass for a bolus."""
     shaken = dsc(GRID, frames=FRAMES, motion=jerks(FRAMES, {22: ((0, 0, 0), (0, 0, 11))}))

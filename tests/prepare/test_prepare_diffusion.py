@@ -47,6 +47,7 @@ def test_the_map_is_registered_and_stays_on_its_grid(prepared: PreparedStudy) ->
     assert mean_distance(prepared.acquired_from_prepared[Sequence.ADC], MOVED, points) < 1.5
 
 
+@pytest.mark.slow
 def test_tumour_and_white_matter_are_measured_where_they_are(prepared: PreparedStudy) -> None:
     """The tumour has no counterpart on the left: a flip or a missing transform would measure white matter."""
     mask = tumour_in(prepared.grid, TO_MNI)
@@ -73,6 +74,7 @@ def scaled(prepared: PreparedStudy, change: Callable[[np.ndarray], np.ndarray]) 
     return adc_map(image, prepared.brain, prepared.mni_from_prepared, place)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "factor",
     [1.0, 1e3, 1e-3, 1e-9, 1e5, 1e2],
@@ -84,6 +86,7 @@ def test_every_decimal_unit_is_recognised(prepared: PreparedStudy, factor: float
     np.testing.assert_allclose(found.array, prepared.adc.array, rtol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "why"),
     [
@@ -100,6 +103,7 @@ def test_units_that_are_none_are_refused(
         scaled(prepared, change)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "change",
     [
@@ -120,6 +124,7 @@ def test_other_maps_are_refused_even_where_their_level_would_do(
         scaled(prepared, lambda adc: change(adc) * level / white)
 
 
+@pytest.mark.slow
 def test_an_image_that_is_too_bright_in_fluid_is_refused(prepared: PreparedStudy) -> None:
     with pytest.raises(InputError, match="brightest voxels of the brain"):
         scaled(prepared, lambda adc: np.where(adc > 1.3, 3 * adc, adc))
@@ -130,6 +135,7 @@ def test_no_unit_for_an_implausible_level(level: float) -> None:
     assert decimal_scale(level) is None
 
 
+@pytest.mark.slow
 def test_a_wrong_map_costs_the_study_nothing_but_a_warning(prepared: PreparedStudy) -> None:
     assert prepared.adc is not None
     adc = np.asarray(prepared.adc.array)

@@ -78,7 +78,7 @@ def test_images_that_fit_already_stay_where_they_are(t1: RegistrationImage) -> N
     assert np.array_equal(rigid(t1, same).moving_from_fixed, np.eye(4))
 
 
-@pytest.mark.parametrize("sequence", [Sequence.T2, Sequence.FLAIR])
+@pytest.mark.parametrize("sequence", [Sequence.T2, pytest.param(Sequence.FLAIR, marks=pytest.mark.slow)])
 def test_affine_to_mni_is_found_from_thick_oblique_slices(sequence: Sequence) -> None:
     found = affine_to_mni(RegistrationImage.of(head(sequence, OBLIQUE, TO_MNI)), sequence)
     assert not found.quality_issues
@@ -92,18 +92,21 @@ def test_affine_does_not_depend_on_how_the_image_is_stored(t1_to_mni: Alignment)
     assert mean_distance(t1_to_mni.moving_from_fixed, other.moving_from_fixed, in_world(TO_MNI)) < 1.0
 
 
+@pytest.mark.slow
 def test_affine_works_on_a_slab_without_the_top_of_the_head() -> None:
     slab = Grid((200, 230, 14), AXIAL.affine @ moved((0, 0, 0), (0, 0, 6.0)))
     found = affine_to_mni(RegistrationImage.of(head(Sequence.T1, slab, TO_MNI)), Sequence.T1)
     assert mean_distance(found.moving_from_fixed, TO_MNI, in_world(TO_MNI)) < 4.0
 
 
+@pytest.mark.slow
 def test_noise_is_doubted(t1: RegistrationImage) -> None:
     noise = Volume(np.random.default_rng(0).rayleigh(20, AXIAL.shape).astype(np.float32), AXIAL.affine)
     side = RegistrationImage.of(noise)
     assert rigid(t1, side).quality_issues
 
 
+@pytest.mark.slow
 def test_the_same_input_gives_the_same_bits(t1: RegistrationImage, t1_to_mni: Alignment) -> None:
     runs = [rigid(t1, RegistrationImage.of(head(Sequence.T2, OBLIQUE, TO_MNI, seed=1))) for _ in range(2)]
     assert np.array_equal(runs[0].moving_from_fixed, runs[1].moving_from_fixed)

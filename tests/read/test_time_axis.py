@@ -76,7 +76,7 @@ def test_a_clock_that_jitters_loses_no_frames(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("told_by", ["clock", "temporal position", "instance number"])
-@pytest.mark.parametrize("kept_slices", [1, 4])
+@pytest.mark.parametrize("kept_slices", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_an_unfinished_last_frame_is_left_out(folder: Path, told_by: str, kept_slices: int) -> None:
     for number, file in enumerate(write(folder, REGULAR)):
         k, t = divmod(number, FRAMES)
