@@ -164,6 +164,7 @@ def test_a_bad_series_is_told_once_and_the_study_goes_on(
     assert not any(value for value in found["measurements"]["perfusion"].values())  # type: ignore[index]
 
 
+@pytest.mark.slow
 def test_one_image_is_not_taken_for_a_series(run: Run, series: Volume, study: Path) -> None:
     found = predicted(run, one_image, series, study)
     assert found["not_applicable"]["perfusion"] == "it needs a DSC perfusion series"  # type: ignore[index]

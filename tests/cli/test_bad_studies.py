@@ -139,6 +139,7 @@ def test_an_impossible_age_is_a_usage_error(age: float, run: Run, tmp_path: Path
     assert f"age is {age}" in err
 
 
+@pytest.mark.slow
 def test_a_corrupt_weight_file_has_its_own_code(
     run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

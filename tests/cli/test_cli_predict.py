@@ -81,6 +81,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_pat
     options += ["--age", "44.5", "--sex", "f", "--id", "007", "--prevalence", "0.6"]
     options += ["--study", "1.2.3", "--mask", "m.nii", "--aif", "arteries.nii", "--threads", "3"]
     options += ["--mutant-at", "0.9", "--wildtype-at", "0.1", "--site", "s.json"]
+    options += ["--image", "exam/seven=T1c", "--keep", "kept"]
     pipeline.answer = errors.InputError("enough")
     assert run("predict", "study.zip", *options, "-o", tmp_path)[0] == 3
     ((source, asked),) = pipeline.asked
@@ -102,6 +103,8 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_pat
         "thresholds": (0.1, 0.9),
         "site": Path("s.json"),
         "study_uid": "1.2.3",
+        "sequences": {"exam/seven": Sequence.T1C},
+        "keep": Path("kept"),
         "mask": Path("m.nii"),
         "aif": Path("arteries.nii"),
         "threads": 3,
