@@ -28,12 +28,16 @@ def dicom(
     labelmap: Annotated[
         bool, typer.Option("--labelmap", help="Write the segmentation as LABELMAP instead of BINARY.")
     ] = False,
+    key_picture: Annotated[
+        bool,
+        typer.Option("--key-picture", help="Write the largest section of the tumour as a secondary capture."),
+    ] = False,
 ) -> None:
     """Write the results of a prediction as DICOM objects of its study."""
     from gliotype.report.dicom import write_dicom
 
     hide_paths_of(reference)
-    files, remarks = write_dicom(prediction, reference, output, labelmap=labelmap)
+    files, remarks = write_dicom(prediction, reference, output, labelmap=labelmap, key_picture=key_picture)
     for path in files:
         typer.echo(path)
     for remark in remarks:

@@ -87,6 +87,12 @@ def predict(
             "--labelmap", help="Write the DICOM segmentation of a DICOM study as LABELMAP, not BINARY."
         ),
     ] = False,
+    key_picture: Annotated[
+        bool,
+        typer.Option(
+            "--key-picture", help="From a DICOM study, write the key picture as a secondary capture too."
+        ),
+    ] = False,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
@@ -123,7 +129,7 @@ def predict(
             progress=progress,
         )
 
-    run(predicted, output, as_json=as_json, labelmap=labelmap)
+    run(predicted, output, as_json=as_json, labelmap=labelmap, key_picture=key_picture)
 
 
 def stated_sequences(images: list[str]) -> dict[str, Sequence | None]:
@@ -156,6 +162,7 @@ def run(
     *,
     as_json: bool,
     labelmap: bool = False,
+    key_picture: bool = False,
 ) -> None:
     """Predict, write the results and report them; whether OUT can be written is checked first.
 
@@ -164,6 +171,7 @@ def run(
         output: folder for the results.
         as_json: print ``prediction.json`` on stdout, and nothing else.
         labelmap: write the DICOM segmentation as LABELMAP instead of BINARY.
+        key_picture: write the key picture as a DICOM secondary capture.
 
     Raises:
         GliotypeError: as `predicted` does, and `OutputError` if the results cannot be written.
@@ -179,7 +187,7 @@ def run(
     with show_progress() as progress:
         result = predicted(progress)
         progress("report")
-        files = write_result(result, output, labelmap=labelmap)
+        files = write_result(result, output, labelmap=labelmap, key_picture=key_picture)
     document = files[-1].read_text(encoding="utf-8")
     if as_json:
         typer.echo(document, nl=False)

@@ -18,26 +18,36 @@ from gliotype.read.identify.by_header import identify
 from gliotype.read.identify.choose import Candidate, ranked
 from gliotype.read.series import Series
 from gliotype.study import Sequence
-from gliotype.volume import Grid
+from gliotype.volume import Grid, Volume
 
 SAME_PLACE_MM = 0.1
 """Converters keep positions in single precision."""
 
 
 @dataclass(frozen=True, eq=False)
-class ReadImage:
+class WantedImage:
     """An image whose series is looked for.
 
     Attributes:
         grid: its voxels; axes may be flipped and exchanged against those of the series.
         source: path inside the study of its first file, as it was when the image was read, or empty.
+        voxels: whether to load them.
     """
 
     grid: Grid
     source: str = ""
+    voxels: bool = False
 
 
-def find_dicom_sources(study: Path, images: Mapping[Sequence, ReadImage]) -> dict[Sequence, DicomSource]:
+@dataclass(frozen=True, eq=False)
+class FoundSeries:
+    """The series of an image, and its voxels if they were wanted."""
+
+    source: DicomSource
+    volume: Volume | None
+
+
+def find_dicom_series(study: Path, images: Mapping[Sequence, WantedImage]) -> dict[Sequence, FoundSeries]:
     """Find the series that have the voxels of images: by path, else by sequence, else the only one.
 
     Args:
@@ -48,20 +58,21 @@ def find_dicom_sources(study: Path, images: Mapping[Sequence, ReadImage]) -> dic
         The series of those that were found.
 
     Raises:
-        InputError: if there is nothing to read, or the headers of a series cannot be read.
+        InputError: if there is nothing to read, or a series cannot be read.
         UsageError: if several series have the voxels of an image, and nothing says which is the one.
     """
-    sources = {}
+    sources: dict[Sequence, FoundSeries] = {}
     with open_source(study) as found:
         series, _ = read_dicom(file for file in found if file.format is Format.DICOM)
         for sequence, image in images.items():
             chosen = _choose(series, sequence, image)
             if chosen is not None and chosen.dicom is not None:
-                sources[sequence] = chosen.dicom()
+                volume = chosen.load().volume if image.voxels else None
+                sources[sequence] = FoundSeries(chosen.dicom(), volume)
     return sources
 
 
-def _choose(series: list[Series], sequence: Sequence, image: ReadImage) -> Series | None:
+def _choose(series: list[Series], sequence: Sequence, image: WantedImage) -> Series | None:
     fitting = [one for one in series if one.problem is None and one.grid and _fits(one.grid, image.grid)]
     if same := [one for one in fitting if one.source == image.source]:
         return same[0]

@@ -47,7 +47,9 @@ OUTPUTS = (
 """Names of all files that `write_result` may write; the last one moves in last."""
 
 
-def write_result(result: Result, folder: str | Path, *, labelmap: bool = False) -> tuple[Path, ...]:
+def write_result(
+    result: Result, folder: str | Path, *, labelmap: bool = False, key_picture: bool = False
+) -> tuple[Path, ...]:
     """Write the files of a prediction into a folder: all of them, or none.
 
     Where the reference image was read from DICOM, they include DICOM objects of the same study. If these cannot be
@@ -60,6 +62,7 @@ def write_result(result: Result, folder: str | Path, *, labelmap: bool = False) 
         result: what `gliotype.predict` returned.
         folder: created if missing.
         labelmap: write the DICOM segmentation as LABELMAP instead of BINARY.
+        key_picture: write the key picture as a DICOM secondary capture, too.
 
     Returns:
         The files written, ``prediction.json`` last. Its ``seconds.report`` counts everything here up to
@@ -76,7 +79,7 @@ def write_result(result: Result, folder: str | Path, *, labelmap: bool = False) 
     pictures = draw_pictures(result, summary)
     page = render_html(result, summary, pictures)
     pdf = render_pdf(summary, pictures.waterfall, pictures.key)
-    objects, remarks = _dicom_objects(result, volumes, pdf, labelmap=labelmap)
+    objects, remarks = _dicom_objects(result, volumes, pdf, labelmap=labelmap, key_picture=key_picture)
     with atomic_write_set(folder, OUTPUTS) as aside:
         if objects is not None:
             objects.save(aside / "dicom")
@@ -92,7 +95,7 @@ def write_result(result: Result, folder: str | Path, *, labelmap: bool = False) 
 
 
 def _dicom_objects(
-    result: Result, volumes: Mapping[str, Volume], pdf: bytes, *, labelmap: bool
+    result: Result, volumes: Mapping[str, Volume], pdf: bytes, *, labelmap: bool, key_picture: bool
 ) -> tuple[DicomObjects | None, tuple[str, ...]]:
     """Make the DICOM objects of a result whose images were read from DICOM; else, and on failure, say why not."""
     sources = {
@@ -109,6 +112,7 @@ def _dicom_objects(
         masks={name: volumes[name] for name in MASKS},
         maps={name: volumes[name] for name in MAPS if name in volumes},
         pdf=pdf,
+        image=result.study.chosen[result.prepared.reference].volume if key_picture else None,
         made=datetime.now().replace(microsecond=0),  # noqa: DTZ005 - DICOM wants local time
     )
     try:

@@ -32,6 +32,7 @@ def write_dicom(
     folder: str | Path | None = None,
     *,
     labelmap: bool = False,
+    key_picture: bool = False,
 ) -> tuple[tuple[Path, ...], tuple[str, ...]]:
     """Write the files of a prediction as DICOM objects: all of them, or none.
 
@@ -42,6 +43,7 @@ def write_dicom(
         reference: folder or zip of the DICOM study, or file of it, from which the prediction was made.
         folder: for the objects; the folder ``dicom`` in `prediction` if None.
         labelmap: write the segmentation as LABELMAP, which fewer viewers read, instead of BINARY.
+        key_picture: write the largest section of the tumour with its outlines as a secondary capture, too.
 
     Returns:
         The files written, those of `DICOM_OUTPUTS` that there are; and what was not written and why, one sentence
@@ -59,8 +61,8 @@ def write_dicom(
 
     prediction = as_path(prediction)
     folder = prediction / "dicom" if folder is None else as_path(folder)
-    outputs = read_outputs(prediction)
-    made = make_objects(outputs, find_sources(as_path(reference), outputs), labelmap=labelmap)
+    sources, outputs = find_sources(as_path(reference), read_outputs(prediction), image=key_picture)
+    made = make_objects(outputs, sources, labelmap=labelmap)
     with atomic_write_set(folder, DICOM_OUTPUTS) as aside:
         made.save(aside)
     return tuple(folder / name for name in DICOM_OUTPUTS if name in made.objects), made.remarks

@@ -130,16 +130,15 @@ _SHORT = {
 
 
 def private(name: str, meaning: str) -> Code:
-    """Make the code of a number that has none elsewhere; its value is the name, shortened if it is long.
+    """Make the code of a number that has none elsewhere; its value is the name, shortened.
 
     Example:
         >>> private("FLAIR_inner_mean_over_tissue", "FLAIR inner mean over tissue").value
         'FLAIR_mean_tiss'
     """
     value = name
-    if len(name) > 16:
-        for words, short in _SHORT.items():
-            value = value.replace(words, short)
+    for words, short in _SHORT.items():
+        value = value.replace(words, short)
     return Code(value, SCHEME, meaning[:64])
 
 

@@ -7,6 +7,7 @@ import json
 import re
 import uuid
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -186,7 +187,7 @@ def as_classic(source: DicomSource) -> tuple[list[Dataset], Mapping[str, Dataset
         real.ReferencedSOPClassUID, real.ReferencedSOPInstanceUID = source.header.SOPClassUID, frame.uid
         if frame.number is not None:
             real.ReferencedFrameNumber = frame.number
-        item.SOPClassUID = MRImageStorage
+        item.add_new("SOPClassUID", "UI", MRImageStorage)  # not by its attribute, which all slices share
         item.SOPInstanceUID = make_uid("slice", frame.uid, frame.number, frame.position)
         item.Rows, item.Columns = frame.size
         item.ImagePositionPatient = _decimals(frame.position)
@@ -199,8 +200,7 @@ def as_classic(source: DicomSource) -> tuple[list[Dataset], Mapping[str, Dataset
 
 def _common(source: DicomSource) -> Dataset:
     """Copy what all objects of the patient share; what is missing or invalid is empty where that is allowed."""
-    common = Dataset()
-    common.update(source.header)
+    common = deepcopy(source.header)
     for keyword in (*_FILLED, *_DATED):
         if keyword not in common:
             setattr(common, keyword, "")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pydicom
@@ -13,11 +13,12 @@ from pydicom.dataset import Dataset
 
 from gliotype.dicom_source import DicomSource
 from gliotype.errors import GliotypeError, InputError
-from gliotype.read.reference import ReadImage, find_dicom_sources
+from gliotype.read.reference import WantedImage, find_dicom_series
 from gliotype.report.dicom.identity import check_source, identify_run
 from gliotype.report.dicom.maps import MAP_KINDS, make_map
 from gliotype.report.dicom.outputs import Outputs
 from gliotype.report.dicom.pdf import make_pdf
+from gliotype.report.dicom.picture import make_picture
 from gliotype.report.dicom.segmentation import make_segmentations
 from gliotype.report.dicom.structured_report import make_report
 from gliotype.study import Sequence
@@ -60,7 +61,7 @@ def make_objects(
     """Make every DICOM object of a prediction.
 
     Args:
-        outputs: the files of the prediction.
+        outputs: the files of the prediction; with the reference image there is a key picture.
         sources: DICOM series by sequence; that of the reference is needed.
         labelmap: write the segmentation as LABELMAP instead of BINARY.
 
@@ -89,10 +90,16 @@ def make_objects(
             maps[f"{name.removeprefix('perfusion_')}_map.dcm"] = make_map(name, volume, own, identity)
         segmentations = make_segmentations(outputs, source, identity, labelmap=labelmap)
         report = make_report(identity, source, segmentations, maps)
+        picture = (
+            {}
+            if outputs.image is None
+            else {"key_picture.dcm": make_picture(identity, source, outputs.image)}
+        )
         return DicomObjects(
             {
                 **segmentations.objects,
                 **maps,
+                **picture,
                 "report_pdf.dcm": make_pdf(identity, source),
                 "report_sr.dcm": report,
             },
@@ -100,8 +107,18 @@ def make_objects(
         )
 
 
-def find_sources(study: Path, outputs: Outputs) -> dict[Sequence, DicomSource]:
+def find_sources(
+    study: Path, outputs: Outputs, *, image: bool
+) -> tuple[dict[Sequence, DicomSource], Outputs]:
     """Find the series of the reference image and those of the maps among the DICOM files of a study.
+
+    Args:
+        study: folder, zip or file of DICOM.
+        outputs: the files of the prediction.
+        image: read the voxels of the reference image too.
+
+    Returns:
+        The series by sequence; and the outputs, with the reference image if that is wanted.
 
     Raises:
         InputError: if no series has the voxels of the reference image.
@@ -112,16 +129,22 @@ def find_sources(study: Path, outputs: Outputs) -> dict[Sequence, DicomSource]:
     for name, volume in outputs.maps.items():
         if (sequence := MAP_KINDS[name].sequence) is not None:
             grids[sequence] = volume.grid
-    images = {
-        sequence: ReadImage(own, read.get(sequence, {}).get("source", "")) for sequence, own in grids.items()
+    wanted = {
+        sequence: WantedImage(
+            own, read.get(sequence, {}).get("source", ""), voxels=image and sequence is outputs.reference
+        )
+        for sequence, own in grids.items()
     }
-    sources = find_dicom_sources(study, images)
-    if outputs.reference not in sources:
+    found = find_dicom_series(study, wanted)
+    if outputs.reference not in found:
         raise InputError(
             f"no DICOM series has the voxels of tumour.nii.gz ({' x '.join(map(str, grid.shape))}): "
             f"give the DICOM series from which the reference image ({outputs.reference.word}) was made"
         )
-    return sources
+    return (
+        {sequence: one.source for sequence, one in found.items()},
+        replace(outputs, image=found[outputs.reference].volume),
+    )
 
 
 @contextmanager

@@ -31,6 +31,7 @@ class Outputs:
         maps: those of `MAPS` that there are.
         pdf: content of ``report.pdf``.
         made: when the prediction was made.
+        image: the reference image, where the key picture is wanted.
     """
 
     document: Mapping[str, Any]
@@ -38,6 +39,7 @@ class Outputs:
     maps: Mapping[str, Volume]
     pdf: bytes
     made: datetime
+    image: Volume | None = None
 
     @property
     def reference(self) -> Sequence:

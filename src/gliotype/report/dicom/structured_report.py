@@ -21,7 +21,6 @@ from highdicom.sr import (
     TrackingIdentifier,
     VolumetricROIMeasurementsAndQualitativeEvaluations,
 )
-from highdicom.sr.coding import CodedConcept
 from highdicom.sr.enum import RelationshipTypeValues
 from pydicom.dataset import Dataset
 from pydicom.sr.codedict import codes as dictionary
@@ -187,9 +186,7 @@ def _answer(document: Mapping[str, Any]) -> Iterator[Measurement]:
             yield _measurement(name, 100.0 * value, "%")
     for evidence in document["evidence"]:
         method = codes.private(evidence["method"], words.method_words(evidence["method"]))
-        yield Measurement(
-            codes.CONTRIBUTION, evidence["contribution"], codes.UNITS["1"], method=CodedConcept(*method[:3])
-        )
+        yield _measurement(codes.CONTRIBUTION, evidence["contribution"], "1", method=method)
 
 
 def _shape_and_place(measured: Mapping[str, Numbers], units: Mapping[str, str]) -> Iterator[Measurement]:
@@ -198,12 +195,8 @@ def _shape_and_place(measured: Mapping[str, Numbers], units: Mapping[str, str]) 
             yield _measurement(codes.SHAPE.get(name) or _code(name), value, units.get(name, "1"))
     for name, value in measured["loci"].items():
         if value is not None:
-            yield Measurement(
-                codes.IN_STRUCTURE,
-                value,
-                codes.UNITS["%"],
-                finding_sites=[FindingSite(codes.STRUCTURES.get(name) or _code(name))],
-            )
+            site = FindingSite(codes.STRUCTURES.get(name) or _code(name))
+            yield _measurement(codes.IN_STRUCTURE, value, "%", finding_sites=[site])
 
 
 def _perfusion(numbers: Numbers, units: Mapping[str, str], kind: Kind) -> Iterator[Measurement]:
@@ -222,13 +215,12 @@ def _coded(
     """Make a measurement with its derivation and method, or with a private code where there is no other."""
     if code is None:
         return _measurement(_code(name), value, unit)
-    amount, coded_unit = codes.in_dicom_units(value, unit)
-    return Measurement(code[0], amount, coded_unit, derivation=code[1], method=code[2])
+    return _measurement(code[0], value, unit, derivation=code[1], method=code[2])
 
 
-def _measurement(name: Code, value: float, unit: str) -> Measurement:
+def _measurement(name: Code, value: float, unit: str, **modifiers: Any) -> Measurement:
     amount, coded_unit = codes.in_dicom_units(value, unit)
-    return Measurement(name, amount, coded_unit)
+    return Measurement(name, amount, coded_unit, **modifiers)
 
 
 def _code(name: str) -> Code:
