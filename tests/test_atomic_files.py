@@ -148,6 +148,46 @@ def test_a_set_that_cannot_move_in_leaves_what_was_there(
     assert contents(tmp_path) == dict.fromkeys(NAMES, b"old")
 
 
+def test_a_set_may_lie_in_folders_which_go_when_they_are_empty(tmp_path: Path) -> None:
+    names = ("objects/a.dcm", "objects/b.dcm", "last.txt")
+    for wanted in (names, ("objects/b.dcm", "last.txt"), ("last.txt",)):
+        with atomic_write_set(tmp_path, names) as aside:
+            (aside / "objects").mkdir()
+            for name in wanted:
+                (aside / name).write_text("new")
+        found = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()}
+        assert found == set(wanted)
+    assert not (tmp_path / "objects").exists()
+
+
+def test_a_failure_leaves_files_in_folders_as_they_were(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("objects/a.dcm", "last.txt")
+    (tmp_path / "objects").mkdir()
+    for name in (*names, "objects/mine.dcm"):
+        (tmp_path / name).write_text("old")
+    move = os.replace
+
+    def refuse_the_last(source: Path, target: Path) -> None:
+        if Path(source).name == "last.txt" and Path(source).read_text() == "new":
+            raise PermissionError(13, "no")
+        move(source, target)
+
+    monkeypatch.setattr(os, "replace", refuse_the_last)
+
+    def replace_all() -> None:
+        with atomic_write_set(tmp_path, names) as aside:
+            (aside / "objects").mkdir()
+            for name in names:
+                (aside / name).write_text("new")
+
+    with pytest.raises(OutputError):
+        replace_all()
+    assert {path.read_text() for path in tmp_path.rglob("*") if path.is_file()} == {"old"}
+    assert (tmp_path / "objects" / "mine.dcm").exists()
+
+
 def write_half(file: Path) -> None:
     with atomic_write(file) as aside:
         aside.write_text("half")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cache
 from pathlib import Path
@@ -22,7 +22,7 @@ from gliotype.result import Result
 from gliotype.study import Label, Sequence, Subject
 from gliotype.volume import Grid, Volume
 from support.dicom_writer import PROTOCOLS, write_dicom_series
-from support.factory import make_no_tumour, make_result_with_perfusion
+from support.factory import PREPARED, make_no_tumour, make_result, make_result_with_perfusion
 
 MADE = datetime(2026, 11, 2, 9, 30, 15)  # noqa: DTZ001 - DICOM wants local time
 SHAPE = (64, 80, 22)
@@ -106,10 +106,9 @@ def make_outputs(volume: Volume, result: Result | None = None) -> Outputs:
     laid = masks(volume.grid)
     if not result.tumour.found:
         laid["tumour"] = Volume(np.zeros(volume.grid.shape, np.uint8), volume.affine)
-    x = np.moveaxis(volume.grid.world(), -1, 0)[0]
-    saliency = np.where(laid["tumour"].array > 0, np.clip(x / 40, -1, 1), np.float32("nan")).astype(
-        np.float32
-    )
+    x, y, z = np.moveaxis(volume.grid.world(), -1, 0)
+    pattern = np.sin(x / 11 + y / 7 + z / 13)
+    saliency = np.where(laid["tumour"].array > 0, pattern, np.nan).astype(np.float32)
     return Outputs(
         document=json.loads(prediction_json(result, report_seconds=0.5)),
         masks=laid,
@@ -127,3 +126,28 @@ def _pdf() -> bytes:
 def no_tumour(folder: Path, grid: Grid) -> Case:
     """A study in which no tumour was found."""
     return make_case(folder, grid, result=make_no_tumour())
+
+
+def write_series(folder: Path, kind: str = "T1C", **headers: Any) -> Path:
+    """Write a DICOM series of a head in the place of the made result's."""
+    write_dicom_series(head(result_grid()), folder, **{**PROTOCOLS[kind], **headers})
+    return folder
+
+
+def result_grid() -> Grid:
+    """Thick slices around the head of the made result."""
+    affine = centred(np.diag([-1.0, -1.0, 1.0])).affine.copy()
+    affine[:3, 3] += PREPARED.centre - [4.0, -7.0, 11.0]
+    return Grid((64, 80, 22), affine)
+
+
+def result_of(study: Path) -> Result:
+    """A made result whose reference image is that of a study on disk."""
+    image = read_study(study, subject=Subject("case-7")).chosen[Sequence.T1C]
+    made = make_result((Sequence.T1C,))
+    images = (image, *(each for each in made.study.images if each.sequence is not Sequence.T1C))
+    return replace(
+        made,
+        study=replace(made.study, images=images),
+        prepared=replace(made.prepared, acquired_grids={Sequence.T1C: image.volume.grid}),
+    )

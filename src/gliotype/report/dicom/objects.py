@@ -80,14 +80,12 @@ def make_objects(
         maps: dict[str, Dataset] = {}
         remarks = []
         for name, volume in outputs.maps.items():
-            kind = MAP_KINDS[name]
-            own = source if kind.sequence is None else sources.get(kind.sequence)
-            if own is None:
-                remarks.append(
-                    f"No DICOM series of the {kind.sequence} was found, so {name}_map.dcm was not written."
-                )
-                continue
-            maps[f"{name.removeprefix('perfusion_')}_map.dcm"] = make_map(name, volume, own, identity)
+            sequence, file = MAP_KINDS[name].sequence, f"{name.removeprefix('perfusion_')}_map.dcm"
+            own = source if sequence is None else sources.get(sequence)
+            if own is not None:
+                maps[file] = make_map(name, volume, own, identity)
+            else:
+                remarks.append(f"No DICOM series of the {sequence} was found, so {file} was not written.")
         segmentations = make_segmentations(outputs, source, identity, labelmap=labelmap)
         report = make_report(identity, source, segmentations, maps)
         picture = (
