@@ -16,7 +16,7 @@ import gliotype
 PACKAGE = Path(gliotype.__file__).parent
 FLOORS = (
     {"_version", "errors", "text"},
-    {"volume", "weights", "temporary", "paths", "tables", "seeds"},
+    {"volume", "weights", "temporary", "paths", "tables", "seeds", "locks"},
     {"masks", "atomic_files", "archive", "runtime", "plotting"},
     {"dicom_source", "dsc", "study", "findings", "result", "kept"},
     {"atlas"},

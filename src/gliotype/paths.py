@@ -109,6 +109,15 @@ def without_paths(paths: Iterable[str], shown: Mapping[str, str]) -> Callable[[s
     return hide
 
 
+def without_sources(sentence: str, sources: Iterable[Path]) -> str:
+    """Return a sentence without any path of some input: the files and folders named, and all within them."""
+    named = tuple(sources)
+    names = {
+        name: THE_STUDY for source in named for name in (str(source), os.path.abspath(source), source.name)
+    }
+    return without_paths([path for source in named for path in paths_within(source)], names)(sentence)
+
+
 def _stem(name: str) -> str:
     return re.sub(r"(\.(nii|hdr|img|dcm|ima|zip|json|gz|bz2))+$", "", name, flags=re.IGNORECASE)
 

@@ -84,7 +84,7 @@ def predict(
     calibration = None if site is None else read_site(as_path(site))
     if prevalence is None:
         prevalence = DEFAULT_PREVALENCE if calibration is None else calibration.prevalence
-    _check(age, sex, prevalence, thresholds)
+    check_options(age, sex, prevalence, thresholds)
     subject = Subject(printable(id or DEFAULT_ID), age, sex)
     inputs = Inputs(
         None if source is None else as_path(source),
@@ -157,7 +157,7 @@ def revise(
     calibration = None if site is None else read_site(as_path(site))
     if prevalence is None:
         prevalence = DEFAULT_PREVALENCE if calibration is None else calibration.prevalence
-    _check(age, sex, prevalence, thresholds)
+    check_options(age, sex, prevalence, thresholds)
     clock = Clock(progress)
     with use_threads(threads) as count:
         with clock("read"):
@@ -243,9 +243,14 @@ class Clock:
         self.seconds[stage] = time.perf_counter() - started
 
 
-def _check(
+def check_options(
     age: float | None, sex: str | None, prevalence: float, thresholds: tuple[float, float] | None
 ) -> None:
+    """Check the facts and settings of a prediction; see `predict`.
+
+    Raises:
+        UsageError: if one is out of range.
+    """
     low, high = AGE_RANGE
     if age is not None and not low <= age <= high:
         raise UsageError(f"age is {age:g}: give years between {low:g} and {high:g}, or leave it out")

@@ -110,7 +110,18 @@ COMMANDS = every_command(get_command(app))
 def test_every_command_is_checked() -> None:
     methods = ("model1", "model2", "perfusion", "radiomics", "candidates", "answer")
     trainings = {f"train {method}" for method in methods}
-    others = {"predict", "revise", "demo", "dicom", "evaluate", "calibrate", "simulate", "experiment", "info"}
+    others = {
+        "predict",
+        "batch",
+        "revise",
+        "demo",
+        "dicom",
+        "evaluate",
+        "calibrate",
+        "simulate",
+        "experiment",
+        "info",
+    }
     assert set(COMMANDS) == others | trainings | {"node", "node status"}
 
 

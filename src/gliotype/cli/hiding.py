@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from contextvars import ContextVar
 from pathlib import Path
 
@@ -19,12 +18,7 @@ def hide_paths_of(*sources: Path | None) -> None:
 
 def hidden(sentence: str) -> str:
     """Return a sentence without any path of the command's input."""
-    from gliotype.paths import THE_STUDY, paths_within, without_paths
+    from gliotype.paths import without_sources
 
-    sources = _sources.get()
-    names = {
-        name: THE_STUDY for source in sources for name in (str(source), os.path.abspath(source), source.name)
-    }
-    found = [path for source in sources for path in paths_within(source)]
-    without = without_paths(found, names)(sentence)
+    without = without_sources(sentence, _sources.get())
     return sentence if without == sentence else f"{without} (paths are not shown: set {DEBUG}=1 to see them)"

@@ -12,7 +12,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Annotated
@@ -20,6 +20,7 @@ from typing import Annotated
 import typer
 
 from gliotype._version import __version__
+from gliotype.cli.batch import batch
 from gliotype.cli.calibrate import calibrate
 from gliotype.cli.demo import demo
 from gliotype.cli.dicom import dicom
@@ -52,6 +53,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(predict)
+app.command()(batch)
 app.command()(revise)
 app.command()(demo)
 app.command()(dicom)
@@ -111,15 +113,21 @@ def stopping_in_order() -> Iterator[None]:
 
 
 def main() -> None:
-    """Run the command line and exit with its code; an error becomes one sentence on stderr.
+    """Run ``gliotype``; see `run_command`."""
+    run_command(app)
+
+
+def run_command(command: Callable[[], object]) -> None:
+    """Run a command line and exit with its code; an error becomes one sentence on stderr.
 
     Exit codes: 0 done, 2 usage, 3 unreadable or unusable input or unwritable output, 4 no structural
-    image, 5 weights missing or corrupt, 1 a defect of Gliotype; 128 and the signal's number after a signal.
+    image, 5 weights missing or corrupt, 6 some studies of a batch failed, 1 a defect of Gliotype; 128 and
+    the signal's number after a signal.
     """
     try:
         with stopping_in_order():
             try:
-                app()
+                command()
             finally:
                 sys.stdout.flush()
     except Stopped as stopped:

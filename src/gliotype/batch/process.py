@@ -1,0 +1,175 @@
+"""A process that predicts one study after the other, watched from outside: it may crash, hang or eat memory."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Self
+
+from gliotype.batch.fingerprint import take_fingerprint
+from gliotype.batch.job import BatchSettings, StudyJob
+from gliotype.batch.record import Record, write_record
+from gliotype.batch.study import failed, remove_results
+from gliotype.errors import OutputError
+
+CHILD = (sys.executable, "-m", "gliotype.batch.child")
+
+STUDIES_PER_PROCESS = 100
+"""A process is replaced after so many studies, so that nothing can pile up in it."""
+
+START_S = 300.0
+"""Time for the imports of a new process."""
+
+_STEP_S = 0.5
+
+
+class Stopped(Exception):  # noqa: N818 - nothing went wrong
+    """The batch was told to stop at once."""
+
+
+@dataclass(frozen=True)
+class _Lost:
+    """Why a process gave no record; a study that took too long is not tried again."""
+
+    reason: str
+    timed_out: bool
+
+
+class StudyProcess:
+    """Predicts studies in a child process; a new one takes the place of one that died."""
+
+    def __init__(self, settings: BatchSettings, stop: threading.Event, child: Sequence[str] = CHILD) -> None:
+        """Make it; the child starts with the first study.
+
+        Args:
+            settings: of the batch.
+            stop: when set, a running study is ended at once.
+            child: command of the child, to which the limit of memory is added; see `gliotype.batch.child`.
+        """
+        self._settings, self._stop, self._command = settings, stop, (*child, str(settings.memory_bytes))
+        self._child: subprocess.Popen[bytes] | None = None
+        self._served, self._starting = 0, True
+
+    def run(self, job: StudyJob) -> tuple[Record, bool]:
+        """Predict a study, once more if the process dies of it; `gliotype.batch.study.run_study` says what comes back.
+
+        A study that kills its process, or takes too long, fails; its record says how.
+
+        Raises:
+            Stopped: if `stop` was set meanwhile.
+            OutputError: if its record cannot be written.
+        """
+        answer = self._ask(job)
+        if isinstance(answer, _Lost) and not answer.timed_out:
+            answer = self._ask(job)
+        if not isinstance(answer, _Lost):
+            return answer
+        remove_results(self._settings.output, job)
+        record = failed(job, answer.reason, 1, take_fingerprint(job, self._settings, None))
+        return write_record(self._settings.output, record), False
+
+    def close(self) -> None:
+        """End the process."""
+        if self._child is not None:
+            with suppress(ProcessLookupError):
+                os.killpg(self._child.pid, signal.SIGKILL)
+            for pipe in (self._child.stdin, self._child.stdout):
+                if pipe is not None:
+                    with suppress(BrokenPipeError):
+                        pipe.close()
+            self._child.wait()
+            self._child = None
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End the process."""
+        self.close()
+
+    def _ask(self, job: StudyJob) -> tuple[Record, bool] | _Lost:
+        """Send a study and wait for its record; why none came, where its process was lost."""
+        child = self._running()
+        request = json.dumps({"study": job.plain(), "settings": self._settings.plain()}) + "\n"
+        assert child.stdin is not None
+        try:
+            child.stdin.write(request.encode())
+            child.stdin.flush()
+            ready = self._line(child, START_S) if self._starting else b"\n"
+            self._starting = False
+            line = self._line(child, self._settings.timeout_s) if ready == b"\n" else b""
+        except BrokenPipeError:
+            line = b""
+        if line.endswith(b"\n"):
+            self._served += 1
+            answer = json.loads(line)
+            if "error" in answer:
+                raise OutputError(answer["error"])
+            return Record.from_text(answer["record"]), bool(answer["kept"])
+        timed_out = line == b"timeout"
+        if not timed_out:
+            with suppress(subprocess.TimeoutExpired):
+                child.wait(timeout=10)
+        code = child.returncode
+        self.close()
+        if timed_out:
+            limit = f"{self._settings.timeout_s:g} s"
+            return _Lost(f"it took longer than {limit}: allow more with --timeout and --retry failed", True)
+        return _Lost(_reason(code), False)
+
+    def _running(self) -> subprocess.Popen[bytes]:
+        if self._child is not None and (
+            self._served >= STUDIES_PER_PROCESS or self._child.poll() is not None
+        ):
+            self.close()
+        if self._child is None:
+            self._child = subprocess.Popen(
+                self._command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+            self._served, self._starting = 0, True
+        return self._child
+
+    def _line(self, child: subprocess.Popen[bytes], most_s: float) -> bytes:
+        """Wait for a line; what came before its end if the process dies, ``timeout`` if it takes too long."""
+        assert child.stdout is not None
+        descriptor = child.stdout.fileno()
+        end = time.monotonic() + most_s
+        line = b""
+        while not line.endswith(b"\n"):
+            if self._stop.is_set():
+                self.close()
+                raise Stopped
+            if time.monotonic() >= end:
+                return b"timeout"
+            ready, _, _ = select.select([descriptor], [], [], _STEP_S)
+            if ready:
+                chunk = os.read(descriptor, 1 << 16)
+                if not chunk:
+                    return line.rstrip(b"\n")
+                line += chunk
+        return line
+
+
+def _reason(code: int | None) -> str:
+    if code is not None and code < 0:
+        name = signal.Signals(-code).name
+        more = ", as systems do that run out of memory" if name == "SIGKILL" else ""
+        return f"its process was ended by {name}{more}: run gliotype predict on it alone, or exclude it"
+    return "its process ended without an answer: run gliotype predict on it alone, or exclude it"
