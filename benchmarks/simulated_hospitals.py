@@ -6,9 +6,10 @@ SIMULATED patients: what is shown verifies software and is not evidence about pa
 
 Each hospital has one field strength, one slice thickness and one protocol for each sequence, drawn once; its patients
 are those of the site `tcia`. N patients of each are taken through brain, outline and gate as any study is, but for the
-registration. These give the errors of found outlines, next to those of development patients that the coefficients of
-`radiomics` carry. N more are measured on their true outlines; each takes the errors of a random patient of the same
-hospital and class, and the answer on them goes through `gliotype calibrate` with 20, 50 and all of them.
+registration and at 1.5 mm. These give the errors of found outlines, next to those of development patients that the
+coefficients of `radiomics` carry. N more are measured on their true outlines, at 2 mm; each takes the errors of a
+random patient of the same hospital whose outline was found, and the calibration of `gliotype calibrate` is fitted to
+the answers on them.
 
 RUN keeps a record of each patient, so that an interrupted run resumes.
 """
@@ -46,8 +47,8 @@ from gliotype.train.answer.train import measurement_errors
 from gliotype.train.radiomics.errors import MeasurementErrors, shipped_errors
 from gliotype.volume import Volume
 
-SPACING_MM = 1.5
-"""Spacing of the grid of the patients, that on which Model 2's simulated patients are prepared, too."""
+FOUND_MM, KNOWN_MM = 1.5, 2.0
+"""Spacing of the patients' grid: where outlines are found it is that of the patients on whom Model 2 was trained."""
 
 SITE = SITES["tcia"]
 """Whose case mix and ages all hospitals have, so that only the scanner differs."""
@@ -93,13 +94,13 @@ class Patient:
         return Tumour(Volume(self.digital.tumour.labels, self.digital.grid.affine), "given")
 
 
-def imaged(hospital: Hospital, seed: int) -> Patient:
+def imaged(hospital: Hospital, seed: int, spacing_mm: float) -> Patient:
     """Simulate the patient of a seed in a hospital; another hospital images another patient."""
     rng = np.random.default_rng([seed, hospital.seed, 22])
     disease = draw_disease(rng, SITE)
     assert isinstance(disease, GliomaType)
     anatomy = template_anatomy()
-    grid = anatomy.tissue.grid.bounding(SPACING_MM)
+    grid = anatomy.tissue.grid.bounding(spacing_mm)
     digital = draw_patient(rng, anatomy, grid, disease, reshape_scale=0.04)
     arrays = acquire(rng, digital, draw_parameters(rng, hospital.field_t), hospital.protocols)
     images = {s: Volume(1000 * array, grid.affine) for s, array in arrays.items()}
@@ -108,25 +109,28 @@ def imaged(hospital: Hospital, seed: int) -> Patient:
     return Patient(study, images, digital, disease.idh_mutant)
 
 
-def on_found_outline(patient: Patient, hospital: Hospital) -> PatientRecord:
+def on_found_outline(hospital: Hospital, seed: int) -> PatientRecord:
     """Find brain and outline, and record both outlines; the answer's further outlines are left out."""
+    patient = imaged(hospital, seed, FOUND_MM)
     prepared = prepare_registered(patient.images, np.eye(4), None, find_brain)
     tumour = replace(segment(prepared), outlines=())
     return record_prepared(patient.study, prepared, tumour, patient.truth, patient.mutant, hospital.name)
 
 
-def on_true_outline(patient: Patient, hospital: Hospital) -> PatientRecord:
-    """Record the true outline in the true brain."""
-    brain = Volume(patient.digital.brain, patient.digital.grid.affine)
-    prepared = prepare_registered(patient.images, np.eye(4), brain)
-    return record_prepared(patient.study, prepared, patient.truth, None, patient.mutant, hospital.name)
+def on_true_outline(hospital: Hospital, seed: int) -> PatientRecord:
+    """Record the true outline in the true brain, and look for no other."""
+    patient = imaged(hospital, seed, KNOWN_MM)
+    grid = patient.digital.grid
+    prepared = prepare_registered(patient.images, np.eye(4), Volume(patient.digital.brain, grid.affine))
+    nothing = Tumour(Volume(np.zeros(grid.shape, np.uint8), grid.affine), "model1")
+    return record_prepared(patient.study, prepared, nothing, patient.truth, patient.mutant, hospital.name)
 
 
 def records(
     folder: Path,
     hospital: Hospital,
     seeds: range,
-    record: Callable[[Patient, Hospital], PatientRecord],
+    record: Callable[[Hospital, int], PatientRecord],
 ) -> list[PatientRecord]:
     """Records of a hospital's patients, made where an earlier run did not."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -135,7 +139,7 @@ def records(
         file = folder / f"{hospital.name}-{seed:03d}.json"
         if not file.exists():
             with use_threads(1):
-                write_record(record(imaged(hospital, seed), hospital), file)
+                write_record(record(hospital, seed), file)
         found.append(read_record(file))
     return found
 
@@ -153,8 +157,8 @@ def print_errors(simulated: MeasurementErrors, development: MeasurementErrors) -
 
 def with_error(record: PatientRecord, like: list[PatientRecord], rng: np.random.Generator) -> PatientRecord:
     """Give a record the errors of a random patient whose outline was found: of its numbers, and of each method."""
-    (true,) = record.outlines
-    other = like[rng.integers(len(like))]
+    true, other = record.expert, like[rng.integers(len(like))]
+    assert true is not None
     assert other.expert is not None
     drawn, expert = other.outlines[0], other.expert
     numbers = {

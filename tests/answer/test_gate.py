@@ -15,6 +15,7 @@ from gliotype.answer.image_checks import (
     cavity_ml,
     edge_fraction,
     explained_by_anatomy,
+    suppressed_fluid,
 )
 from gliotype.answer.typical import FeatureDistribution, feature_distribution, image_response
 from gliotype.atlas import atlas
@@ -200,6 +201,23 @@ def test_an_outline_at_the_brains_surface_is_stopped() -> None:
     outside = np.zeros_like(brain)
     outside[2:6, 2:6, 2:6] = True
     assert edge_fraction(prepared, outside) == 1.0
+
+
+def test_a_flair_that_does_not_suppress_fluid_is_stopped_where_there_is_a_t2() -> None:
+    study, prepared, tumour = sound()
+    flair = prepared.images[Sequence.FLAIR]
+    fluid = np.asarray(atlas.tissue(atlas.Tissue.CSF).array) > 0.5
+    bright = {
+        **prepared.images,
+        Sequence.FLAIR: flair.with_array(np.where(fluid & ~tumour.mask, 1.1, flair.array).astype(np.float32)),
+    }
+    unsuppressed = replace(prepared, images=bright)
+    assert suppressed_fluid(prepared, tumour.mask) > 5 * checks.MIN_SUPPRESSED_FLUID
+    assert any("FLAIR hardly shows" in reason for reason in gate(study, unsuppressed, tumour, measured()))
+    without_t2 = replace(
+        unsuppressed, images={s: image for s, image in bright.items() if s is not Sequence.T2}
+    )
+    assert suppressed_fluid(without_t2, tumour.mask) is None
 
 
 def resected(open_to_surface: bool) -> tuple[PreparedStudy, Tumour]:

@@ -14,6 +14,7 @@ from gliotype.answer.image_checks import (
     cavity_ml,
     edge_fraction,
     explained_by_anatomy,
+    suppressed_fluid,
 )
 from gliotype.answer.typical import feature_distribution, image_response
 from gliotype.read.identify.by_header import SURE
@@ -59,6 +60,14 @@ MAX_CAVITY_ML = 2.0
 """Volume of a cavity that is open to the brain's surface; development patients: at most 0.2 ml."""
 
 
+MIN_SUPPRESSED_FLUID = 0.004
+"""Fraction of the brain that is fluid dark on FLAIR; development patients: at least 0.009.
+
+Below it, cysts and the cavities of old infarcts look like tumour with a T2-FLAIR mismatch: on two simulated infarcts
+that led to the call "mutant".
+"""
+
+
 def gate(
     study: Study, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements
 ) -> tuple[str, ...]:
@@ -86,6 +95,7 @@ def gate(
         passes_disagree(tumour.agreement),
         at_the_edge(edge_fraction(prepared, mask)),
         resection_cavity(cavity_ml(prepared, mask)),
+        bright_fluid(suppressed_fluid(prepared, mask)),
         unlike_training(measurements),
         unread_images(prepared, tumour),
     )
@@ -245,6 +255,26 @@ def resection_cavity(volume_ml: float) -> str:
     return (
         f"A fluid-filled cavity of {volume_ml:.0f} ml reaches from the outline to the brain's surface, as after a "
         "resection: the methods are for tumours before any operation."
+    )
+
+
+def bright_fluid(suppressed: float | None) -> str:
+    """Stop studies whose FLAIR does not suppress fluid, so that a cavity looks like a T2-FLAIR mismatch.
+
+    Args:
+        suppressed: see `suppressed_fluid`.
+
+    Example:
+        >>> bright_fluid(0.02), bright_fluid(None)
+        ('', '')
+        >>> bright_fluid(0.001)[:39]
+        'FLAIR hardly shows any fluid as dark: c'
+    """
+    if suppressed is None or suppressed >= MIN_SUPPRESSED_FLUID:
+        return ""
+    return (
+        "FLAIR hardly shows any fluid as dark: cysts and cavities cannot be distinguished from tumour with a T2-FLAIR "
+        "mismatch."
     )
 
 

@@ -26,6 +26,12 @@ EDGE_MM = 3.0
 FLUID_FLAIR, FLUID_T1, FLUID_T2 = 0.6, 0.75, 1.6
 """Signal over white matter: fluid is darker than this on FLAIR and on T1 (or T1c), and brighter on T2."""
 
+SUPPRESSED_FLAIR, FREE_FLUID_T2 = 0.5, 1.5
+"""Signal over white matter: fluid that FLAIR suppresses is darker than this on FLAIR, and brighter on T2."""
+
+AWAY_MM = 5.0
+"""Distance from the outline beyond which fluid is that of ventricles and sulci."""
+
 CAVITY_RADIUS_MM = 4.0
 """A sphere of this radius fits into a cavity; hardly any sulcus holds one."""
 
@@ -99,6 +105,27 @@ def edge_fraction(prepared: PreparedStudy, tumour: Mask) -> float:
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)[box]
     depth = ndimage.distance_transform_edt(brain, sampling=prepared.grid.spacing)
     return float((depth[tumour[box]] <= EDGE_MM).mean())
+
+
+def suppressed_fluid(prepared: PreparedStudy, tumour: Mask) -> float | None:
+    """Measure how much of the brain away from the outline is fluid that FLAIR suppresses.
+
+    Args:
+        prepared: with T2 and FLAIR.
+        tumour: the outline.
+
+    Returns:
+        Fraction of the brain's volume; None without T2 or FLAIR.
+    """
+    if not {Sequence.T2, Sequence.FLAIR} <= set(prepared.images):
+        return None
+    thinned = (slice(None, None, THINNING),) * 3
+    spacing = tuple(THINNING * each for each in prepared.grid.spacing)
+    brain = np.asarray(prepared.brain.array, dtype=np.bool_)[thinned]
+    away = brain & (ndimage.distance_transform_edt(~tumour[thinned], sampling=spacing) > AWAY_MM)
+    t2, flair = (np.asarray(prepared.images[s].array)[thinned] for s in (Sequence.T2, Sequence.FLAIR))
+    fluid = (flair[away] < SUPPRESSED_FLAIR) & (t2[away] > FREE_FLUID_T2)
+    return float(fluid.mean()) if fluid.size else 0.0
 
 
 def cavity_ml(prepared: PreparedStudy, tumour: Mask) -> float:
