@@ -10,8 +10,9 @@ from contextlib import contextmanager
 import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import UID, ExplicitVRLittleEndian, MRImageStorage
-from pynetdicom import AE, AllStoragePresentationContexts, evt
+from pynetdicom import AE, AllStoragePresentationContexts, build_role, evt
 from pynetdicom.ae import ApplicationEntity
+from pynetdicom.association import Association
 
 from gliotype.serve.node.reports import COMMITMENT
 from support.stand_in_predict import uid_of
@@ -46,7 +47,7 @@ def mr_study(study: str, images: int = 3, **headers: str) -> list[Dataset]:
 
 
 def send(port: int, datasets: Iterable[Dataset], *, aet: str = ARCHIVE, to: str = "GLIOTYPE") -> list[int]:
-    """Send objects in one association; return the status of each, or nothing if the association is refused."""
+    """Send objects in one association; return the status of each as far as it went, -1 where it broke off."""
     datasets = list(datasets)
     entity = AE(aet)
     entity.acse_timeout = entity.dimse_timeout = entity.network_timeout = 20
@@ -55,10 +56,29 @@ def send(port: int, datasets: Iterable[Dataset], *, aet: str = ARCHIVE, to: str 
     association = entity.associate("127.0.0.1", port, ae_title=to)
     if not association.is_established:
         return []
-    try:
-        return [int(association.send_c_store(dataset).get("Status", -1)) for dataset in datasets]
-    finally:
-        association.release()
+    statuses = []
+    for dataset in datasets:
+        if association.is_established:
+            statuses.append(int(association.send_c_store(dataset).get("Status", -1)))
+    association.release()
+    return statuses
+
+
+def cut_after(association: Association, size: int) -> None:
+    """Let an association break off after so many bytes."""
+    wrapper = association.dul.socket
+    assert wrapper is not None
+    sending, sent = wrapper.send, 0
+
+    def send_or_close(data: bytes) -> None:
+        nonlocal sent
+        sent += len(data)
+        if sent > size:
+            wrapper.close()
+        else:
+            sending(data)
+
+    wrapper.send = send_or_close  # type: ignore[method-assign, assignment]
 
 
 class Archive:
@@ -70,13 +90,14 @@ class Archive:
         forgets: whether it says, asked for commitment once, that it keeps nothing.
         commits: whether it offers storage commitment.
         requests: for commitment that came.
+        delay_s: pause before it answers or reports.
     """
 
     def __init__(self, *, commits: bool = False) -> None:
         self.received: dict[str, tuple[Dataset, int]] = {}
         self.status, self.commits, self.forgets, self.requests = 0, commits, False, 0
         self.changed = threading.Condition()
-        self.node_port = 0
+        self.node_port, self.delay_s = 0, 0.0
 
     @property
     def port(self) -> int:
@@ -110,6 +131,7 @@ class Archive:
             return {uid: times for uid, (_, times) in self.received.items()}
 
     def _store(self, event: evt.Event) -> int:
+        time.sleep(self.delay_s)
         if self.status == 0:
             with self.changed:
                 uid = str(event.dataset.SOPInstanceUID)
@@ -133,8 +155,7 @@ class Archive:
         return 0, None
 
     def _report(self, report: Dataset) -> None:
-        from pynetdicom import build_role
-
+        time.sleep(self.delay_s)
         entity = AE(ARCHIVE)
         entity.add_requested_context(COMMITMENT)
         association = entity.associate(
@@ -143,7 +164,8 @@ class Archive:
             ae_title="GLIOTYPE",
             ext_neg=[build_role(COMMITMENT, scp_role=True)],
         )
-        assert association.is_established
+        if not association.is_established:
+            return
         kind = 2 if "FailedSOPSequence" in report else 1
         association.send_n_event_report(report, kind, COMMITMENT, UID("1.2.840.10008.1.20.1.1"))
         association.release()

@@ -20,10 +20,10 @@ from pynetdicom.association import Association
 
 from gliotype.serve.node.node import Node
 from gliotype.serve.node.settings import NodeLimits, NodeSettings, Sender
-from support.dicom_peer import ARCHIVE, mr_instance, mr_study, send, wait_until
+from support.dicom_peer import ARCHIVE, cut_after, mr_instance, mr_study, send, wait_until
 
 # pynetdicom leaves the socket of a connection that failed to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 Start = Callable[..., Node]
 
@@ -157,20 +157,7 @@ def test_an_object_that_breaks_off_is_removed(start: Start, settings: NodeSettin
     whole = mr_instance("half", 0)
     whole.PixelData = bytes(8_000_000)
     with association(node.port) as opened:
-        wrapper = opened.dul.socket
-        assert wrapper is not None
-        sending = wrapper.send
-        sent = []
-
-        def cut(data: bytes) -> None:
-            sent.append(len(data))
-            if sum(sent) > 1_000_000:
-                assert wrapper is not None
-                wrapper.close()
-            else:
-                sending(data)
-
-        wrapper.send = cut  # type: ignore[method-assign]
+        cut_after(opened, 1_000_000)
         assert "Status" not in opened.send_c_store(whole)
     wait_until(lambda: left(settings) == [])
     assert_alive(node)

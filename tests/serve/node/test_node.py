@@ -18,7 +18,7 @@ from support.dicom_peer import ARCHIVE, Archive, mr_instance, mr_study, send, wa
 from support.stand_in_predict import result_uids
 
 # pynetdicom leaves the socket of a connection that failed to the garbage collector.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
 
 Start = Callable[..., Node]
 

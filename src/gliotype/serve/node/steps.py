@@ -228,6 +228,8 @@ class Steps:
         results = self._results(job)
         answer = self._delivery.commit(results)
         if not answer.offered or answer.failed == frozenset():
+            if answer.offered:
+                _LOGGER.info("%s: the target has committed itself to keep %d results", job.id, len(results))
             self._finish(job, job.data.get("note"))
         elif self._stopping:
             self._store.postpone(job)
