@@ -15,6 +15,7 @@ import pytest
 from gliotype.batch import study
 from gliotype.batch.job import BatchSettings, StudyJob
 from gliotype.batch.pool import Outcome, Pool
+from gliotype.batch.quality import quality_page
 from gliotype.batch.record import Record, State, read_record, read_records
 from gliotype.batch.run import Tally, default_processes, run_batch
 from gliotype.batch.study import run_study
@@ -215,3 +216,20 @@ def test_cores_are_shared_out() -> None:
     assert processes >= 1
     assert threads >= 1
     assert default_processes(1, None)[0] == 1
+
+
+def test_the_page_of_outlines_holds_every_study_and_no_markup_of_theirs() -> None:
+    page = quality_page(
+        (
+            Record("a</script><b>", "a", State.DONE, call="no_tumour", warnings=("x < y",)),
+            Record("b", "b", State.FAILED, error="it is <broken>"),
+            Record("c", "c", State.DONE, call="mutant", probability=0.9, volume_ml=0.4),
+        )
+    )
+    data = page.partition('id="data">')[2].partition("</script>")[0]
+    rows = {row["id"]: row for row in json.loads(data)}
+    assert rows["a</script><b>"]["flags"] == ["no tumour was found", "x < y"]
+    assert rows["b"]["flags"] == ["it is <broken>"]
+    assert rows["b"]["pic"] is None
+    assert rows["c"]["flags"] == ["the outline has only 0.4 ml"]
+    assert "<broken>" not in page
