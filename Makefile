@@ -66,13 +66,15 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[train,dev]'
 	touch $@ $(VENV)/.core
 
-# A real PACS for the tests of the node, where root can install one by apt: about 15 seconds, and no failure if it
-# cannot be had. Tests that need it say so and are skipped.
+# Real parts for tests, where root can install them by apt: a PACS for the node, a browser for the page. About 15
+# seconds each, and no failure if they cannot be had: the tests that need them say so and are skipped.
 $(VENV)/.peers: $(VENV)/bin/python
-	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null && [ ! -x /usr/sbin/Orthanc ]; then \
-	  install() { timeout 120 apt-get install -qq -y --no-install-recommends orthanc orthanc-dicomweb; }; \
-	  { install || { timeout 60 apt-get -qq update && install; }; } >/dev/null 2>&1 \
-	    || echo 'Orthanc cannot be installed here: the tests of the node beside a PACS are skipped'; \
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  install() { timeout 180 apt-get install -qq -y --no-install-recommends "$$@"; }; \
+	  fetch() { { install "$$@" || { timeout 60 apt-get -qq update && install "$$@"; }; } >/dev/null 2>&1 \
+	    || echo "$$1 cannot be installed here: the tests that need it are skipped"; }; \
+	  [ -x /usr/sbin/Orthanc ] || fetch orthanc orthanc-dicomweb; \
+	  [ -x /usr/bin/chromium ] || fetch chromium; \
 	fi
 	touch $@
 

@@ -128,3 +128,13 @@ def test_importing_the_pipeline_loads_no_torch() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.split() == ["False", "False"]
+
+
+def test_predicting_loads_nothing_of_the_services_and_their_packages() -> None:
+    code = (
+        "import sys, gliotype.cli.main, gliotype.pipeline, gliotype.report\n"
+        "gliotype.predict, gliotype.write_result\n"
+        "print([m for m in sys.modules if m.startswith(('gliotype.serve.web', 'starlette', 'uvicorn', 'pynetdicom'))])"
+    )
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert out.strip() == "[]"

@@ -1,15 +1,17 @@
 """Make the pictures of the documentation again, all of them of simulated patients.
 
 Writes into ``docs/images``. The two patients of ``gliotype demo`` are simulated and predicted (some minutes in all).
-The pictures of the report need Chromium; without it, those stay as they are.
+The pictures of the report and of the page of ``gliotype serve`` need Chromium; without it, those stay as they are.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
 import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -43,6 +45,8 @@ REPORT_PIXELS = (1280, 800)
 """Width and height of the part of the report that is shown."""
 PERFUSION_PIXELS = (1100, 1400)
 """Width of the report's perfusion section, and a height in which it fits."""
+PAGE_PIXELS = (1280, 800)
+"""Width and height of the window in which the page is shown."""
 
 
 def predicted(kind: DemoPatient, folder: Path) -> Result:
@@ -204,11 +208,57 @@ def draw_demo(kind: DemoPatient) -> None:
             photograph(folder / "report.html", IMAGES / "report.jpg", REPORT_PIXELS)
 
 
+def photograph_page(path: Path) -> None:
+    """Predict a patient of the demo as the page of ``gliotype serve`` does, and take a picture of it with Chromium."""
+    browser = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if browser is None:
+        print(f"{path.name}: not made, for there is none of {', '.join(BROWSERS)}")
+        return
+    from gliotype.serve.web.cases import CaseFolder, Settings
+
+    with tempfile.TemporaryDirectory() as name:
+        seed = demo_seed(DemoPatient.MUTANT)
+        case = CaseFolder(Path(name)).add(f"simulated-{seed}", Settings())
+        age = demo_study(case.study, seed, DemoPatient.MUTANT)
+        case.state(Settings(age=age))
+        result = gliotype.predict(case.study, age=age, id=case.id, keep=case.kept)
+        gliotype.write_result(result, case.results)
+        command = [sys.executable, "-m", "gliotype", "serve", "-o", name, "--port", "0", "--no-open"]
+        server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+        try:
+            assert server.stderr is not None
+            address = server.stderr.readline().split()[-1]
+            photograph_case(browser, address, case.id, path)
+        finally:
+            server.terminate()
+            server.wait(30)
+
+
+def photograph_case(browser: str, address: str, case: str, path: Path) -> None:
+    """Take a picture of a case, with its FLAIR in the viewer; without a graphics card this takes a minute."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        chromium = playwright.chromium.launch(executable_path=browser, args=["--no-sandbox"])
+        page = chromium.new_page(viewport={"width": PAGE_PIXELS[0], "height": PAGE_PIXELS[1]})
+        page.set_default_timeout(300_000)
+        page.goto(address)
+        page.click(f"#list a[href='#case={case}']")
+        page.wait_for_selector("#picture[data-ready]")
+        page.click("label[for=sequence-FLAIR]")
+        page.wait_for_selector("#picture[data-sequence=FLAIR]")
+        page.wait_for_timeout(5000)
+        taken = page.screenshot()
+        chromium.close()
+    Picture.open(io.BytesIO(taken)).convert("RGB").save(path, quality=85)
+
+
 def main() -> None:
     """Make every picture, or those of one part."""
     parts: dict[str, Callable[[], None]] = {
         "evaluation": lambda: draw_evaluation(IMAGES),
         **{kind.value: partial(draw_demo, kind) for kind in DemoPatient},
+        "page": lambda: photograph_page(IMAGES / "page.jpg"),
     }
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--only", choices=parts, help="make the pictures of this part alone")

@@ -11,7 +11,7 @@ import numpy as np
 from gliotype.archive import load_values, save_values
 from gliotype.errors import InputError
 from gliotype.study import Image, Measurements, PreparedStudy, Sequence, Study, Tumour
-from gliotype.volume import Volume
+from gliotype.volume import Matrix, Volume
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,6 +81,18 @@ def kept_image(folder: Path, sequence: Sequence) -> Volume:
 def kept_labels(folder: Path) -> Volume:
     """Read the tumour's label map of a kept study, on the 1 mm grid."""
     return load_values(Volume, folder, "tumour", "labels")
+
+
+def kept_brain(folder: Path) -> Volume:
+    """Read the mask of the brain of a kept study, on the 1 mm grid."""
+    return load_values(Volume, folder, "prepared", "brain")
+
+
+def kept_transform(folder: Path, sequence: Sequence) -> Matrix:
+    """Read the transform from the prepared world of a kept study to that of an image as acquired."""
+    if sequence is Sequence.DSC:
+        return load_values(Matrix, folder, "prepared", "dsc", "dsc_from_prepared")
+    return load_values(Matrix, folder, "prepared", "acquired_from_prepared", sequence.value)
 
 
 def kept_sequences(folder: Path) -> tuple[Sequence, ...]:

@@ -32,6 +32,7 @@ from gliotype.cli.node import node
 from gliotype.cli.predict import predict
 from gliotype.cli.renamed import accept_old_names
 from gliotype.cli.revise import revise
+from gliotype.cli.serve import serve
 from gliotype.cli.simulate import simulate
 from gliotype.cli.train import train
 from gliotype.errors import GliotypeError
@@ -55,6 +56,7 @@ app = typer.Typer(
 app.command()(predict)
 app.command()(batch)
 app.command()(revise)
+app.command()(serve)
 app.command()(demo)
 app.command()(dicom)
 app.command(cls=accept_old_names({"--against": "--compare", "--cut": "--threshold"}))(evaluate)

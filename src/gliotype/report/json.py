@@ -8,14 +8,15 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from typing import Any
 
 import numpy as np
 
 from gliotype.dsc import Perfusion
+from gliotype.errors import InputError
 from gliotype.findings import Evidence, Finding
-from gliotype.result import Result
+from gliotype.result import Call, Prediction, Result
 from gliotype.study import Image
 
 SCHEMA = 1
@@ -86,6 +87,38 @@ def _document(result: Result, report_seconds: float) -> dict[str, Any]:
         "versions": result.versions,
         "weights": result.weights,
     }
+
+
+def read_prediction(document: Mapping[str, Any]) -> Prediction:
+    """Rebuild the answer from what `prediction_json` wrote of it.
+
+    Args:
+        document: the parsed file.
+
+    Raises:
+        InputError: if it is not such a document.
+    """
+    try:
+        return Prediction(
+            call=Call(document["call"]),
+            probability=document["probability"],
+            interval=None
+            if document["interval"] is None
+            else (document["interval"][0], document["interval"][1]),
+            prevalence=document["prevalence"],
+            explanation=document["explanation"],
+            thresholds=(document["thresholds"]["wildtype_at"], document["thresholds"]["mutant_at"]),
+            evidence=tuple(
+                Evidence(**{part.name: each[part.name] for part in fields(Evidence)})
+                for each in document["evidence"]
+            ),
+            reasons=tuple(document["reasons"]),
+            range_sources=document["range_sources"],
+            by_outline=document["by_outline"],
+            site=document["site"],
+        )
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise InputError("prediction.json is damaged or from another version: predict again") from error
 
 
 def _evidence(evidence: Evidence) -> dict[str, Any]:

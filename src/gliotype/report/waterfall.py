@@ -30,6 +30,8 @@ MOST = 5.0
 """Log-odds up to which the ends of a range make room for themselves."""
 
 WIDTH, LABELS, VALUES = 640.0, 172.0, 54.0
+RANGE_WORDS = "line across the answer: its range"
+"""Written into the drawing where it is at least `WIDTH` wide."""
 ROW, BAR = 31.0, 14.0
 ABOVE, BELOW = 40.0, 36.0
 TICK_PERCENT = (1, 2, 5, 10, 20, 35, 50, 65, 80, 90, 95, 98, 99)
@@ -126,10 +128,15 @@ def signed(value: float) -> str:
     return "0.00" if abs(value) < 0.005 else f"{value:+.2f}"
 
 
-def draw_waterfall(sums: Waterfall) -> Drawing:
-    """Draw the bars between their names at the left and their values at the right, in which no bar ever lies."""
+def draw_waterfall(sums: Waterfall, width: float = WIDTH) -> Drawing:
+    """Draw the bars between their names at the left and their values at the right, in which no bar ever lies.
+
+    Args:
+        sums: what is drawn.
+        width: of the drawing; texts keep their size.
+    """
     rows = (sums.prior, *sums.steps, sums.answer)
-    scale = _Scale.of(sums)
+    scale = _Scale.of(sums, width)
     bottom = ABOVE + ROW * len(rows)
     shapes: list[Box | Line | Words] = [*_grid(scale, sums, bottom)]
     for n, step in enumerate(rows):
@@ -141,13 +148,13 @@ def draw_waterfall(sums: Waterfall) -> Drawing:
             Words(0, middle - 1, step.name, 12.5, bold=True),
             Words(0, middle + 11, step.detail, 10.5, SOFT),
             Box(left, middle - BAR / 2, max(right - left, 1.5), BAR, colour),
-            Words(WIDTH, middle + 4, signed(step.end if ends else step.value), 12.5, bold=ends, anchor="end"),
+            Words(width, middle + 4, signed(step.end if ends else step.value), 12.5, bold=ends, anchor="end"),
         ]
         if n + 1 < len(rows):
             shapes.append(Line(scale.x(step.end), middle, scale.x(step.end), middle + ROW, INK, 0.8))
     if sums.range is not None:
         shapes += _whisker(scale, sums.range, bottom - ROW / 2)
-    return Drawing(WIDTH, bottom + BELOW, tuple(shapes), describe_waterfall(sums))
+    return Drawing(width, bottom + BELOW, tuple(shapes), describe_waterfall(sums))
 
 
 def describe_waterfall(sums: Waterfall) -> str:
@@ -165,19 +172,20 @@ class _Scale:
 
     low: float
     high: float
+    width: float
 
     @classmethod
-    def of(cls, sums: Waterfall) -> _Scale:
+    def of(cls, sums: Waterfall, width: float) -> _Scale:
         """Make room for everything that is drawn."""
         reached = [0.0, sums.prior.end, sums.answer.end, *sums.thresholds]
         reached += [step.end for step in sums.steps]
         reached += [min(max(end, -MOST), MOST) for end in sums.range or ()]
-        return cls(min(reached) - 0.4, max(reached) + 0.4)
+        return cls(min(reached) - 0.4, max(reached) + 0.4, width)
 
     def x(self, value: float) -> float:
         """Position of log-odds; what lies outside is drawn at the edge."""
         limited = min(max(value, self.low), self.high)
-        return LABELS + (limited - self.low) / (self.high - self.low) * (WIDTH - LABELS - VALUES)
+        return LABELS + (limited - self.low) / (self.high - self.low) * (self.width - LABELS - VALUES)
 
     def odds_ticks(self) -> list[int]:
         """Whole log-odds, not too close to each other."""
@@ -208,7 +216,9 @@ def _grid(scale: _Scale, sums: Waterfall, bottom: float) -> list[Box | Line | Wo
         named = f"{text} {percent(float(expit(value)))}"
         shapes.append(Line(scale.x(value), ABOVE - 4, scale.x(value), bottom, colour, 1.4, dashed=True))
         shapes.append(Line(scale.x(value), 15, scale.x(value), 22, colour, 1.4))
-        shapes.append(Words(_inside(scale.x(value) - aside, anchor), 11, named, 11, colour, True, anchor))
+        shapes.append(
+            Words(_inside(scale.x(value) - aside, anchor, scale.width), 11, named, 11, colour, True, anchor)
+        )
     shapes.append(Words(0, 32, "probability", 10.5, SOFT))
     shapes += [
         Words(scale.x(log_odds(p / 100)), 32, f"{p} %", 10.5, SOFT, anchor="middle")
@@ -218,20 +228,19 @@ def _grid(scale: _Scale, sums: Waterfall, bottom: float) -> list[Box | Line | Wo
         Words(scale.x(n), bottom + 14, f"{n:+d}" if n else "0", 10.5, SOFT, anchor="middle")
         for n in scale.odds_ticks()
     ]
-    middle = (LABELS + WIDTH - VALUES) / 2
+    middle = (LABELS + scale.width - VALUES) / 2
     shapes.append(Words(0, bottom + 14, "log-odds", 10.5, SOFT))
     shapes.append(Words(LABELS, bottom + 30, "< IDH-wildtype", 11, WILDTYPE_TEXT, True))
-    shapes.append(
-        Words(middle, bottom + 30, "line across the answer: its range", 10.5, SOFT, anchor="middle")
-    )
-    shapes.append(Words(WIDTH - VALUES, bottom + 30, "IDH-mutant >", 11, MUTANT, True, "end"))
+    if scale.width >= WIDTH:
+        shapes.append(Words(middle, bottom + 30, RANGE_WORDS, 10.5, SOFT, anchor="middle"))
+    shapes.append(Words(scale.width - VALUES, bottom + 30, "IDH-mutant >", 11, MUTANT, True, "end"))
     return shapes
 
 
-def _inside(x: float, anchor: str) -> float:
+def _inside(x: float, anchor: str, width: float) -> float:
     """Keep a label of a threshold within the frame."""
     room = 170.0
-    return max(x, room) if anchor == "end" else min(x, WIDTH - room)
+    return max(x, room) if anchor == "end" else min(x, width - room)
 
 
 def _whisker(scale: _Scale, ends: tuple[float, float], y: float) -> list[Box | Line | Words]:

@@ -1,0 +1,38 @@
+"""``gliotype serve``: the page on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def serve(
+    *,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output", "-o", metavar="CASES", help="Folder with one folder of results for each case."
+        ),
+    ],
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on; 0 for any that is free.")
+    ] = 8420,
+    no_open: Annotated[
+        bool, typer.Option("--no-open", help="Print the address alone, and do not open the browser.")
+    ] = False,
+) -> None:
+    """Serve a page on this machine: upload a study, look at its answer, correct it, download it."""
+    from gliotype.cli.show import extra
+
+    with extra("web"):
+        from gliotype.serve.web.server import serve as serve_page
+
+    def opened(address: str) -> None:
+        typer.echo(f"Open {address}", err=True)
+        typer.echo("Only this machine can reach it. Press Ctrl-C to stop.", err=True)
+        if not no_open:
+            typer.launch(address)
+
+    serve_page(output, port=port, opened=opened)
