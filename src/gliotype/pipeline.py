@@ -21,7 +21,7 @@ from gliotype.predictors import DEFAULT_PREVALENCE, predict_all, subject_warning
 from gliotype.prepare import prepare
 from gliotype.read import read_mask, read_study, state_subject
 from gliotype.result import Result
-from gliotype.runtime import use_threads, weight_hashes
+from gliotype.runtime import release_memory, use_threads, weight_hashes
 from gliotype.segment import find_brain, given_tumour, segment
 from gliotype.study import Sequence, Subject
 from gliotype.text import printable
@@ -236,10 +236,11 @@ class Clock:
 
     @contextmanager
     def __call__(self, stage: str) -> Iterator[None]:
-        """Time a stage."""
+        """Time a stage; what it no longer needs is given back to the system."""
         self._progress(stage)
         started = time.perf_counter()
         yield
+        release_memory()
         self.seconds[stage] = time.perf_counter() - started
 
 

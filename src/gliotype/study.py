@@ -9,15 +9,16 @@ run, in `gliotype.result`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum, StrEnum
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gliotype.dicom_source import DicomSource
 from gliotype.dsc import DscSeries, Perfusion
-from gliotype.volume import Grid, Matrix, Volume
+from gliotype.volume import Box, Grid, Matrix, Volume
 
 
 class Sequence(StrEnum):
@@ -211,6 +212,17 @@ class PreparedStudy:
     def grid(self) -> Grid:
         """The 1 mm RAS+ grid on which all images and masks lie."""
         return self.brain.grid
+
+    @cached_property
+    def brain_values(self) -> Mapping[Sequence, NDArray[np.float32]]:
+        """Values of each image in the voxels of the brain, in the order of `numpy.ndarray.ravel`."""
+        brain = np.asarray(self.brain.array, dtype=np.bool_)
+        return {s: np.asarray(image.array, dtype=np.float32)[brain] for s, image in self.images.items()}
+
+    def cropped(self, box: Box) -> PreparedStudy:
+        """Keep a box of the grid; series on their own grids stay whole."""
+        images = {sequence: image.cropped(box) for sequence, image in self.images.items()}
+        return replace(self, images=images, brain=self.brain.cropped(box))
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,8 @@ from gliotype.answer.combine import Statements
 from gliotype.findings import Statement
 from gliotype.measure import measure
 from gliotype.predictors import PREDICTORS
-from gliotype.study import Measurements, PreparedStudy, Subject, Tumour
+from gliotype.runtime import in_parallel
+from gliotype.study import Measurements, Outline, PreparedStudy, Subject, Tumour
 
 AS_DRAWN = "as drawn"
 """Name of the outline that is reported."""
@@ -34,10 +35,12 @@ def collect_statements(
     """
     drawn = ask(prepared, tumour, measurements, subject)
     structural = replace(prepared, dsc=None, adc=None)
-    others = [
-        ask(structural, redrawn, measure(structural, redrawn), subject)
-        for redrawn in (tumour.drawn_as(outline) for outline in tumour.outlines)
-    ]
+
+    def redraw(outline: Outline) -> dict[str, Statement]:
+        redrawn = tumour.drawn_as(outline)
+        return ask(structural, redrawn, measure(structural, redrawn), subject)
+
+    others = in_parallel(redraw, tumour.outlines)
     return Statements(
         outlines=(AS_DRAWN, *(outline.name for outline in tumour.outlines)),
         log_likelihood_ratios={

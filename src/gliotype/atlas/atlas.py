@@ -1,6 +1,6 @@
 """The atlas that Gliotype ships: templates, tissue maps and structures in MNI152 (ICBM 2009a symmetric).
 
-Everything lies on one RAS+ grid of 1 mm, 197 x 233 x 189 voxels, and is read once. Origin and licences
+Everything lies on one RAS+ grid of 1 mm, 197 x 233 x 189 voxels; each file is read once. Origin and licences
 are in ``data/README.md``; ``tools/build_atlas.py`` builds the files.
 """
 
@@ -65,7 +65,6 @@ def brain() -> Volume:
     return mask.with_array(np.asarray(mask.array, dtype=np.bool_))
 
 
-@cache
 def tissue(kind: Tissue) -> Volume:
     """Return the fraction of a tissue in each voxel, float32 from 0 to 1, 0 outside the brain.
 

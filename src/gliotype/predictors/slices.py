@@ -8,13 +8,14 @@ are taken in MNI152 orientation at 1.5 mm, and a missing sequence is 0.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary, ref
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gliotype.measure import LOCI_UNITS, SHAPE_UNITS
 from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
-from gliotype.volume import Box, Grid, Volume
+from gliotype.volume import Grid, Volume
 
 IMAGES: tuple[Sequence, ...] = (Sequence.T1C, Sequence.T2, Sequence.FLAIR)
 """Order of the image channels; the mask of the whole tumour follows."""
@@ -60,7 +61,7 @@ class Slices:
 
 
 def slices_of(prepared: PreparedStudy, tumour: Tumour) -> Slices:
-    """Extract the slices of a patient.
+    """Extract the slices of a patient; asked again about the same tumour, return the same ones.
 
     Args:
         prepared: with any of `IMAGES`.
@@ -70,6 +71,19 @@ def slices_of(prepared: PreparedStudy, tumour: Tumour) -> Slices:
         Slices whose images are standardised over the brain outside the tumour, clipped to 5 standard deviations and
         divided by 5; 0 outside the brain and for a missing sequence.
     """
+    of, extracted = _EXTRACTED.get(tumour, (None, None))
+    if of is not None and extracted is not None and of() is prepared:
+        return extracted
+    slices = _extract(prepared, tumour)
+    _EXTRACTED[tumour] = ref(prepared), slices
+    return slices
+
+
+_EXTRACTED: WeakKeyDictionary[Tumour, tuple[ref[PreparedStudy], Slices]] = WeakKeyDictionary()
+"""What was extracted, as long as somebody holds the tumour."""
+
+
+def _extract(prepared: PreparedStudy, tumour: Tumour) -> Slices:
     world_from_mni = np.linalg.inv(prepared.mni_from_prepared)
     mask = tumour.labels.with_array(tumour.mask)
     whole = mask.resample(_HEIGHTS, world_from_mni, order=0)
@@ -78,27 +92,25 @@ def slices_of(prepared: PreparedStudy, tumour: Tumour) -> Slices:
     affine[2, 2], affine[2, 3] = OFFSETS_MM[1] - OFFSETS_MM[0], middle + OFFSETS_MM[0]
     grid = Grid((SIZE, SIZE, len(OFFSETS_MM)), affine)
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
-    healthy, box = brain & ~tumour.mask, prepared.brain.box_for(grid, world_from_mni)
+    healthy, box = ~tumour.mask[brain], prepared.brain.box_for(grid, world_from_mni)
     stack = np.zeros((len(OFFSETS_MM), len(IMAGES) + 1, SIZE, SIZE), np.float32)
     for channel, sequence in enumerate(IMAGES):
         if sequence in prepared.images:
-            even = _standardise(prepared.images[sequence], brain, healthy, box)
+            values = prepared.brain_values[sequence][healthy]
+            even = _standardise(prepared.images[sequence].cropped(box), brain[box], values)
             stack[:, channel] = np.moveaxis(even.resample(grid, world_from_mni).array, -1, 0)
     stack[:, -1] = np.moveaxis(mask.resample(grid, world_from_mni, order=0).array, -1, 0)
     return Slices(stack, grid)
 
 
-def _standardise(image: Volume, brain: NDArray[np.bool_], healthy: NDArray[np.bool_], box: Box) -> Volume:
-    """Standardise a box of an image over healthy brain; 0 outside the brain and where there was no signal."""
+def _standardise(image: Volume, brain: NDArray[np.bool_], healthy: NDArray[np.float32]) -> Volume:
+    """Standardise an image over the values of healthy brain; 0 outside the brain and where there was no signal."""
     array = np.asarray(image.array, dtype=np.float32)
-    values = array[healthy]
-    values = values[values > 0]
-    part = image.cropped(box)
+    values = healthy[healthy > 0]
     if values.size == 0:
-        return part.with_array(np.zeros_like(array[box]))
-    scores = (array[box] - values.mean()) / max(float(values.std()), 1e-6)
-    seen = brain[box] & (array[box] > 0)
-    return part.with_array(np.where(seen, np.clip(scores, -CLIP, CLIP) / CLIP, 0))
+        return image.with_array(np.zeros_like(array))
+    scores = (array - values.mean()) / max(float(values.std()), 1e-6)
+    return image.with_array(np.where(brain & (array > 0), np.clip(scores, -CLIP, CLIP) / CLIP, 0))
 
 
 def numbers_of(measurements: Measurements, subject: Subject) -> NDArray[np.float64]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import SimpleITK as sitk
 from numpy.typing import NDArray
 
 from gliotype.prepare.head import shrink
-from gliotype.volume import Volume, volume_from_sitk
+from gliotype.prepare.n4 import fit_log_field
+from gliotype.volume import Volume
 
 FIT_SPACING_MM = 6.0
-ITERATIONS = (40,)
-"""Most iterations at each fitting level. One level alone, the smoothest field: finer ones take a large bright
+ITERATIONS = 40
+"""Most iterations of the fit. It has one level alone, the smoothest field: finer ones take a large bright
 tumour for inhomogeneity and flatten it (Dice of Model 1 fell by 0.05 to 0.13 on three development patients)."""
 FEWEST = 300
 """Voxels of `FIT_SPACING_MM` without which nothing is fitted."""
@@ -36,9 +36,9 @@ def inhomogeneity(image: Volume, brain: Volume) -> Volume:
     corner = np.argwhere(inside).min(axis=0)
     box = tuple(slice(a, b) for a, b in zip(corner, np.argwhere(inside).max(axis=0) + 1, strict=True))
     values, mask = np.asarray(whole.array, dtype=np.float32)[box], inside[box]
-    log_field = _fit_log_field(Volume(np.maximum(values, 1e-3 * np.median(values[mask])), whole.affine), mask)
+    log_field = fit_log_field(np.maximum(values, 1e-3 * np.median(values[mask])), mask, ITERATIONS)
     log_field = np.clip(log_field - np.median(log_field[mask]), -1.5, 1.5)
-    field = np.exp(log_field)
+    field = np.exp(log_field).astype(np.float32)
     for axis, size in enumerate(image.array.shape):
         factor = max(1, round(FIT_SPACING_MM / image.grid.spacing[axis]))
         centres = (np.arange(size) - (factor - 1) / 2) / factor - corner[axis]
@@ -50,15 +50,6 @@ def correct_inhomogeneity(image: Volume, brain: Volume) -> Volume:
     """Divide an image by its inhomogeneity; see `inhomogeneity`."""
     field = np.asarray(inhomogeneity(image, brain).array, dtype=np.float32)
     return image.with_array(np.asarray(image.array, dtype=np.float32) / field)
-
-
-def _fit_log_field(image: Volume, mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-    """Fit the logarithm of the field with N4."""
-    n4 = sitk.N4BiasFieldCorrectionImageFilter()
-    n4.SetMaximumNumberOfIterations(ITERATIONS)
-    source = image.to_sitk(np.float32)
-    n4.Execute(source, image.with_array(mask).to_sitk())
-    return np.asarray(volume_from_sitk(n4.GetLogBiasFieldAsImage(source)).array, dtype=np.float32)
 
 
 def _interpolate_along(

@@ -8,10 +8,11 @@ the last bits; therefore it runs on one thread, with seeded sampling.
 
 from __future__ import annotations
 
+import math
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import product
 
 import numpy as np
@@ -19,9 +20,10 @@ import SimpleITK as sitk
 from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 from scipy.optimize import minimize
-from scipy.spatial.transform import Rotation
 
+from gliotype.prepare.coarse import CoarseSimilarity
 from gliotype.prepare.similarity import BINS, SAMPLES, Pair, Points
+from gliotype.runtime import in_parallel
 from gliotype.volume import Matrix, lps_from_ras, sitk_transform
 
 SEED = 20211
@@ -35,7 +37,6 @@ CLIMBED = 2
 
 Point = NDArray[np.float64]
 LPS_SIGNS = np.array([-1.0, -1.0, 1.0])
-_ONE_AT_A_TIME = threading.Lock()
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,27 +67,38 @@ def optimise(pairs: Sequence[Pair], starts: Sequence[Start], freedom: TransformM
         The transform reached, under the name of its start.
     """
     middle = pairs[0].fixed.points.mean(axis=0)
-    found = _apart(pairs, starts, STAGES[0][0], 10.0, level=0)
+    coarse = CoarseSimilarity(pairs)
+    found = _apart(pairs, starts, STAGES[0][0], 10.0, coarse)
     for count, evaluations in STAGES:
         found = [
-            Start(s.name, _search_coarse(pairs, s.moving_from_fixed, middle, freedom, evaluations))
-            for s in _apart(pairs, found, count, 5.0, level=0)
+            Start(s.name, _search(coarse, s.moving_from_fixed, middle, freedom, evaluations))
+            for s in _apart(pairs, found, count, 5.0, coarse)
         ]
-    climbed = [
-        Start(s.name, _climb(pairs, s.moving_from_fixed, middle, freedom, 1, focused=focused))
-        for focused in (False, True)
-        for s in _apart(pairs, found, CLIMBED, 3.0, level=1, focused=focused)
-    ]
+
+    def climb(todo: tuple[Start, bool]) -> Start:
+        start, focused = todo
+        return Start(start.name, _climb(pairs, start.moving_from_fixed, middle, freedom, 1, focused=focused))
+
+    climbed = in_parallel(
+        climb,
+        [
+            (start, focused)
+            for focused in _views(pairs)
+            for start in _apart(pairs, found, CLIMBED, 3.0, partial(joint, pairs, level=1, focused=focused))
+        ],
+    )
     best = max(climbed, key=lambda s: joint(pairs, s.moving_from_fixed, 1, focused=True))
     return Start(best.name, _climb(pairs, best.moving_from_fixed, middle, freedom, 2, focused=True))
 
 
+def _views(pairs: Sequence[Pair]) -> tuple[bool, ...]:
+    """Whether to look at the focus only: both ways, where the moving images have one."""
+    return (False, True) if any(pair.moving.focus is not None for pair in pairs) else (False,)
+
+
 def joint(pairs: Sequence[Pair], moving_from_fixed: Matrix, level: int, *, focused: bool = False) -> float:
-    """Return the mean similarity of all pairs; at the coarsest level the samples are divided among them."""
-    every = len(pairs) if level == 0 else 1
-    return float(
-        np.mean([p.similarity(moving_from_fixed, level, every=every, focused=focused) for p in pairs])
-    )
+    """Return the mean similarity of all pairs."""
+    return float(np.mean([p.similarity(moving_from_fixed, level, focused=focused) for p in pairs]))
 
 
 def _apart(
@@ -94,16 +106,14 @@ def _apart(
     starts: Sequence[Start],
     count: int,
     apart_mm: float,
-    level: int,
-    *,
-    focused: bool = False,
+    similarity: Callable[[Matrix], float],
 ) -> list[Start]:
     """Pick the starts of highest similarity that put the head at clearly different positions."""
     points = pairs[0].fixed.points
     corners = np.array([*product(*zip(points.min(axis=0), points.max(axis=0), strict=True))])
     picked: list[Start] = []
     found: list[Points] = []
-    for start in sorted(starts, key=lambda s: -joint(pairs, s.moving_from_fixed, level, focused=focused)):
+    for start in sorted(starts, key=lambda s: -similarity(s.moving_from_fixed)):
         moved_corners = apply_affine(start.moving_from_fixed, corners)
         if all(np.linalg.norm(moved_corners - other, axis=1).mean() > apart_mm for other in found):
             picked.append(start)
@@ -113,26 +123,42 @@ def _apart(
     return picked
 
 
-def _search_coarse(
-    pairs: Sequence[Pair], start: Matrix, middle: Point, freedom: TransformModel, evaluations: int
+def _search(
+    similarity: CoarseSimilarity, start: Matrix, middle: Point, freedom: TransformModel, evaluations: int
 ) -> Matrix:
-    """Improve a start at the coarsest level without gradients (Powell 1964)."""
+    """Improve a start without gradients (Powell 1964)."""
 
     def apply_steps(p: NDArray[np.float64]) -> Matrix:
         steps = np.zeros(9)
         steps[: len(p)] = p
         change = np.eye(4)
-        change[:3, :3] = Rotation.from_rotvec(0.15 * steps[:3]).as_matrix() @ np.diag(np.exp(0.1 * steps[6:]))
+        change[:3, :3] = rotation(0.15 * steps[:3]) * np.exp(0.1 * steps[6:])
         change[:3, 3] = middle + 10.0 * steps[3:6] - change[:3, :3] @ middle
-        return start @ change
+        return np.asarray(start @ change)
 
     found = minimize(
-        lambda p: -joint(pairs, apply_steps(p), 0),
+        lambda p: -similarity(apply_steps(p)),
         np.zeros(freedom.searched),
         method="Powell",
         options={"maxfev": evaluations, "xtol": 0.02, "ftol": 1e-3},
     )
     return apply_steps(found.x)
+
+
+def rotation(turn: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the rotation about an axis by its length in radians (Rodrigues).
+
+    Example:
+        >>> rotation(np.array([0.0, 0.0, np.pi / 2])).round(6).tolist()
+        [[0.0, -1.0, 0.0], [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]]
+    """
+    x, y, z = turn.tolist()
+    angle = math.sqrt(x * x + y * y + z * z)
+    cross = np.array([[0.0, -z, y], [z, 0.0, -x], [-y, x, 0.0]])
+    if angle < 1e-9:
+        return np.asarray(np.eye(3) + cross)
+    sine, cosine = math.sin(angle) / angle, (1 - math.cos(angle)) / angle**2
+    return np.asarray(np.eye(3) + sine * cross + cosine * (cross @ cross))
 
 
 def _climb(
@@ -159,7 +185,7 @@ def _climb(
     method.SetFixedInitialTransform(sitk_transform(pair.fixed_from_world))
     method.SetInitialTransform(transform, inPlace=True)
     try:
-        with _one_thread():
+        with _ONE_THREAD:
             method.Execute(pair.fixed.levels[level].to_sitk(), pair.moving.levels[level].to_sitk())
     except RuntimeError:
         return start
@@ -201,15 +227,32 @@ def _matrix_of(transform: sitk.Transform) -> Matrix:
     return lps_from_ras(matrix)
 
 
-@contextmanager
-def _one_thread() -> Iterator[None]:
-    with _ONE_AT_A_TIME:
-        before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
-        sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
-        try:
-            yield
-        finally:
-            sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(before)
+class _OneThread:
+    """Lets SimpleITK use one thread as long as any registration runs; several may run side by side.
+
+    Only the default of the whole process reaches ITK's metric.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._running = 0
+        self._before = 1
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._running == 0:
+                self._before = sitk.ProcessObject.GetGlobalDefaultNumberOfThreads()
+                sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
+            self._running += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._running -= 1
+            if self._running == 0:
+                sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(self._before)
+
+
+_ONE_THREAD = _OneThread()
 
 
 RIGID = TransformModel(rigid_transform, 6)

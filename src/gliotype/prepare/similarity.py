@@ -103,12 +103,10 @@ class Pair:
     moving: RegistrationImage
     fixed_from_world: Matrix | None = None
 
-    def similarity(
-        self, moving_from_world: Matrix, level: int = 1, *, every: int = 1, focused: bool = False
-    ) -> float:
+    def similarity(self, moving_from_world: Matrix, level: int = 1, *, focused: bool = False) -> float:
         """Measure the similarity at a transform; see `similarity`."""
         matrix = self._moving_from_fixed(moving_from_world)
-        return similarity(self.fixed, self.moving, matrix, level, every=every, focused=focused)
+        return similarity(self.fixed, self.moving, matrix, level, focused=focused)
 
     def overlap(self, moving_from_world: Matrix) -> float:
         """Measure the overlap of the heads at a transform; see `overlap`."""
@@ -126,7 +124,6 @@ def similarity(
     moving_from_fixed: Matrix,
     level: int = 1,
     *,
-    every: int = 1,
     focused: bool = False,
 ) -> float:
     """Measure the mutual information of two images around the fixed head; 0 (none) to 1.
@@ -140,18 +137,17 @@ def similarity(
         moving: the other image.
         moving_from_fixed: transform between their worlds.
         level: of `LEVELS_MM`.
-        every: take every n-th sample only.
         focused: look only where the moving image has its focus.
     """
     here, there = fixed.samples[level], moving.levels[level]
-    points = apply_affine(moving_from_fixed, here.points[::every])
-    pair = np.stack([here.ranks[::every], _read(there, points, order=1)])
+    points = apply_affine(moving_from_fixed, here.points)
+    pair = np.stack([here.ranks, _read(there, points, order=1)])
     if focused and moving.focus is not None:
         pair = pair[:, _read(moving.focus, points, order=0) > 0]
     if pair.shape[1] < FEWEST:
         return 0.0
-    pair = np.minimum((pair * BINS).astype(np.intp), BINS - 1)
-    joint = np.bincount(pair[0] * BINS + pair[1], minlength=BINS**2).reshape(BINS, BINS)
+    row, column = histogram_bins(pair)
+    joint = np.bincount(row * BINS + column, minlength=BINS**2).reshape(BINS, BINS)
     information = _entropy(joint.sum(axis=0)) + _entropy(joint.sum(axis=1)) - _entropy(joint.ravel())
     return float(np.sqrt(1 - np.exp(-2 * max(information, 0.0))))
 
@@ -172,6 +168,11 @@ def _read(image: Volume, points: Points, order: int) -> NDArray[np.float32]:
     index = apply_affine(np.linalg.inv(image.affine), points)
     array = np.asarray(image.array, dtype=np.float32)
     return np.asarray(ndimage.map_coordinates(array, index.T, order=order, prefilter=False), np.float32)
+
+
+def histogram_bins(ranks: NDArray[np.floating]) -> NDArray[np.intp]:
+    """Return the bin of the joint histogram into which each rank (0 to 1) falls."""
+    return np.asarray(np.minimum((ranks * BINS).astype(np.intp), BINS - 1))
 
 
 def _entropy(counts: NDArray[np.int64]) -> float:

@@ -12,6 +12,7 @@ from scipy import ndimage
 from gliotype.atlas import atlas
 from gliotype.dsc import DscSeries
 from gliotype.errors import InputError
+from gliotype.masks import box_around
 from gliotype.prepare.bias import correct_inhomogeneity
 from gliotype.prepare.brain import BrainFinder, atlas_brain, brain_of
 from gliotype.prepare.diffusion import adc_map
@@ -20,6 +21,7 @@ from gliotype.prepare.head import is_stripped, shrink, support, zero_background
 from gliotype.prepare.intensity import likely_white, white_matter_level
 from gliotype.prepare.register import Alignment, affine, rigid
 from gliotype.prepare.similarity import Pair, RegistrationImage
+from gliotype.runtime import in_parallel
 from gliotype.study import STRUCTURAL, PreparedStudy, Sequence, Study
 from gliotype.volume import Grid, Matrix, Volume
 
@@ -63,11 +65,16 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
         grids, with their transforms.
     """
     reference = study.reference
-    views = {s: _view(image.volume) for s, image in study.chosen.items()}
+    chosen = study.chosen
+    views = dict(zip(chosen, in_parallel(_view, (image.volume for image in chosen.values())), strict=True))
     structural = {s: views[s] for s in STRUCTURAL if s in views}
     aligned = _align(views, reference)
     grid = prepared_grid(views[reference].volume.grid, aligned.mni_from_reference)
-    raw = {s: v.volume.resample(grid, aligned.acquired_from_reference[s]) for s, v in structural.items()}
+
+    def on_grid(sequence: Sequence) -> Volume:
+        return structural[sequence].volume.resample(grid, aligned.acquired_from_reference[sequence])
+
+    raw = dict(zip(structural, in_parallel(on_grid, structural), strict=True))
     stripped = views[reference].stripped
     prepared = prepare_registered(
         raw,
@@ -131,18 +138,23 @@ def prepare_registered(
     grid = next(iter(images.values())).grid
     brain = brain_of(images, mni_from_world, support, find_brain)
     white = likely_white(grid, mni_from_world)
-    scaled, levels, unscaled = {}, {}, []
-    for sequence, image in images.items():
+
+    def scale(image: Volume) -> tuple[Volume, float]:
         even = correct_inhomogeneity(image, brain.mask)
         level = white_matter_level(even, brain.mask, white)
-        scaled[sequence] = even.with_array((even.array / np.float32(level or 1.0)).astype(np.float32))
-        levels[f"{sequence}: white matter as acquired"] = round(level, 4)
-        if level <= 0:
-            unscaled.append(f"{sequence.word} has no signal in the brain: it was not scaled")
+        return even.with_array((even.array / np.float32(level or 1.0)).astype(np.float32)), level
+
+    scaled = dict(zip(images, in_parallel(scale, images.values()), strict=True))
+    levels = {f"{s}: white matter as acquired": round(level, 4) for s, (_, level) in scaled.items()}
+    unscaled = [
+        f"{s.word} has no signal in the brain: it was not scaled"
+        for s, (_, level) in scaled.items()
+        if level <= 0
+    ]
     volume = float(np.asarray(brain.mask.array).sum()) * grid.voxel_ml
     numbers = {"brain: agreement with the atlas": round(brain.agreement, 4), "brain: ml": round(volume, 1)}
     return PreparedStudy(
-        images=scaled,
+        images={sequence: image for sequence, (image, _) in scaled.items()},
         brain=brain.mask,
         mni_from_prepared=mni_from_world,
         acquired_from_prepared=dict.fromkeys(images, np.eye(4)),
@@ -162,8 +174,9 @@ def prepared_grid(reference: Grid, mni_from_world: Matrix) -> Grid:
         mni_from_world: affine transform of its world to MNI152; it locates the brain.
     """
     whole = reference.bounding(SPACING_MM)
-    brain = np.argwhere(np.asarray(atlas.brain().array))
-    low, high = brain.min(axis=0) - MARGIN_MM, brain.max(axis=0) + MARGIN_MM  # the atlas has 1 mm voxels
+    brain = box_around(np.asarray(atlas.brain().array))
+    low = np.array([along.start for along in brain]) - MARGIN_MM  # the atlas has 1 mm voxels
+    high = np.array([along.stop - 1 for along in brain]) + MARGIN_MM
     corners = np.array(
         [[x, y, z, 1] for x in (low[0], high[0]) for y in (low[1], high[1]) for z in (low[2], high[2])]
     )
@@ -202,13 +215,19 @@ def _align(views: Mapping[Sequence, _View], reference: Sequence) -> _Alignments:
     warnings: list[str] = []
     matrices: dict[Sequence, Matrix] = {reference: np.eye(4)}
     trusted = [reference]
-    for sequence in (s for s in views if s is not reference):
+
+    def to_reference(sequence: Sequence) -> Alignment | None:
         view = views[sequence]
         if fixed.stripped and view.stripped and view.volume.grid.same_as(fixed.volume.grid):
+            return None
+        return rigid(fixed.side, view.side)
+
+    others = [s for s in views if s is not reference]
+    for sequence, found in zip(others, in_parallel(to_reference, others), strict=True):
+        if found is None:
             matrices[sequence] = np.eye(4)
             trusted.append(sequence)
             continue
-        found = rigid(fixed.side, view.side)
         keep_header = bool(found.quality_issues) and sequence not in STRUCTURAL
         matrices[sequence] = np.eye(4) if keep_header else found.moving_from_fixed
         if not found.quality_issues:
@@ -216,10 +235,14 @@ def _align(views: Mapping[Sequence, _View], reference: Sequence) -> _Alignments:
         quality |= _numbers(found, f"{sequence} to {reference}")
         stays = "it stays where its header places it; " if keep_header else ""
         warnings += _doubtful(found, f"{sequence.word} to {reference.word}", stays)
+    shown = [s for s in trusted if s in STRUCTURAL and views[s].stripped == fixed.stripped]
+    contrasts = list(dict.fromkeys(_template_contrast(s) for s in shown))
+    templates = dict(
+        zip(contrasts, in_parallel(lambda s: _template(s, fixed.stripped), contrasts), strict=True)
+    )
     pairs = [
-        Pair(views[s].side, _template(s, views[s].stripped), None if s is reference else matrices[s])
-        for s in trusted
-        if s in STRUCTURAL and views[s].stripped == fixed.stripped
+        Pair(views[s].side, templates[_template_contrast(s)], None if s is reference else matrices[s])
+        for s in shown
     ]
     to_mni = affine(pairs)
     quality |= _numbers(to_mni, f"{reference} to MNI152")
@@ -246,6 +269,11 @@ def _doubtful(found: Alignment, name: str, stays: str = "") -> Iterator[str]:
     if found.quality_issues:
         quality_issues = "; ".join(found.quality_issues)
         yield f"The registration of {name} is doubtful ({quality_issues}): {stays}look at the pictures."
+
+
+def _template_contrast(sequence: Sequence) -> Sequence:
+    """Name the sequence that has the same template."""
+    return Sequence.T1 if sequence is Sequence.T1C else sequence
 
 
 @cache

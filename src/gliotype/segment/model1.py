@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gliotype.atlas import atlas
-from gliotype.runtime import Network, load_network
+from gliotype.runtime import Network, in_parallel, load_network
 from gliotype.study import Sequence
 from gliotype.volume import Grid, Matrix, Volume
 
@@ -128,8 +128,11 @@ def on_network_grid(
         brain_region: where the brain is (its mask) or is to be expected (the atlas's), in the same world space.
     """
     world_from_mni = np.linalg.inv(mni_from_world)
-    on_grid = {s: np.asarray(images[s].resample(GRID, world_from_mni).array) for s in CHANNELS if s in images}
-    return on_grid, np.asarray(brain_region.resample(GRID, world_from_mni, order=0).array) > 0
+    shown = [s for s in CHANNELS if s in images]
+    arrays = in_parallel(lambda s: np.asarray(images[s].resample(GRID, world_from_mni).array), shown)
+    return dict(zip(shown, arrays, strict=True)), np.asarray(
+        brain_region.resample(GRID, world_from_mni, order=0).array
+    ) > 0
 
 
 def run_network(

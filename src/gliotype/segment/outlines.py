@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from gliotype.runtime import in_parallel
 from gliotype.segment.appearance import sharpen
 from gliotype.study import Outline, Sequence
 
@@ -51,10 +52,11 @@ def draw_looks(
     """
     if not drawn.any():
         return {}
-    return {
-        name: touching(sharpen(whole, images, brain, spacing_mm) >= threshold, drawn)
-        for name, whole in views.items()
-    }
+
+    def draw(whole: Probability) -> Mask:
+        return touching(sharpen(whole, images, brain, spacing_mm) >= threshold, drawn)
+
+    return dict(zip(views, in_parallel(draw, views.values()), strict=True))
 
 
 def plausible_outlines(drawn: Mask, sharp: Probability, looks: Mapping[str, Mask]) -> tuple[Outline, ...]:

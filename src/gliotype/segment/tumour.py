@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +13,8 @@ from scipy import ndimage
 
 from gliotype.atlas import atlas
 from gliotype.errors import InputError
-from gliotype.masks import dice, within_mm
+from gliotype.masks import box_around, dice, within_mm
+from gliotype.runtime import in_parallel
 from gliotype.segment.appearance import sharpen
 from gliotype.segment.candidates import CandidateFeatures, CandidateModel, candidate_features, candidate_model
 from gliotype.segment.model1 import (
@@ -24,8 +26,10 @@ from gliotype.segment.model1 import (
     run_network,
 )
 from gliotype.segment.outlines import draw_looks, plausible_outlines
-from gliotype.study import Label, PreparedStudy, Sequence, Tumour
-from gliotype.volume import Matrix, Volume
+from gliotype.study import Label, Outline, PreparedStudy, Sequence, Tumour
+from gliotype.volume import Box, Grid, Matrix, Volume
+
+Part = TypeVar("Part", bound=np.generic)
 
 WHOLE_THRESHOLD = 0.5
 """Sharpened whole-tumour probability at or above which a voxel is tumour; chosen on development patients."""
@@ -50,6 +54,9 @@ MIN_PEAK = 0.8
 
 MIN_RELATIVE_MASS = 0.1
 """A further component must hold this fraction of the largest one's summed probability."""
+
+BOX_MARGIN = 4
+"""Voxels of the prepared grid around the brain that count when its images are brought to the network's grid."""
 
 NOT_TAKEN = "A faint, small or doubtful region of {:.1f} ml was not taken for a tumour."
 """Reported when something looked like tumour and no candidate was accepted."""
@@ -86,8 +93,9 @@ def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vol
     if mask.any():
         parts, _ = ndimage.label(mask)
         mask = parts == np.bincount(parts.ravel())[1:].argmax() + 1
-        mask = ndimage.binary_fill_holes(mask)
-        mask = ndimage.distance_transform_edt(~mask, sampling=grid.spacing) <= SPARE_MM
+        box = box_around(mask)
+        mask[box] = ndimage.binary_fill_holes(mask[box])
+        mask = within_mm(mask, SPARE_MM, grid.spacing)
     return Volume(np.asarray(mask, dtype=np.bool_), grid.affine)
 
 
@@ -103,7 +111,9 @@ def segment(prepared: PreparedStudy) -> Tumour:
     Of the candidates (`find_candidates`) those are tumour that `select_candidates` accepts; their voxels take the most
     probable sub-region of all sequences together. When none is left, no tumour was found.
     """
-    candidates = find_candidates(prepared)
+    box = _brain_box(prepared)
+    inner = prepared.cropped(box)
+    candidates = find_candidates(inner)
     selection = select_candidates(candidates, candidate_model())
     labels = np.where(selection.mask, candidates.regions.argmax(axis=0) + 1, 0).astype(np.uint8)
     confidence = float(candidates.whole[selection.mask].mean()) if selection.mask.any() else None
@@ -112,19 +122,35 @@ def segment(prepared: PreparedStudy) -> Tumour:
     looks = draw_looks(
         drawn,
         views=candidates.views,
-        images={s: np.asarray(image.array) for s, image in prepared.images.items()},
-        brain=np.asarray(prepared.brain.array, dtype=np.bool_),
+        images={s: np.asarray(image.array) for s, image in inner.images.items()},
+        brain=np.asarray(inner.brain.array, dtype=np.bool_),
         spacing_mm=prepared.grid.spacing[0],
         threshold=WHOLE_THRESHOLD,
     )
     return Tumour(
-        Volume(labels, prepared.grid.affine),
+        Volume(_put_back(labels, box, prepared.grid), prepared.grid.affine),
         "model1",
         confidence,
-        plausible_outlines(drawn, candidates.sharp, looks),
+        tuple(
+            Outline(each.name, _put_back(each.mask, box, prepared.grid))
+            for each in plausible_outlines(drawn, candidates.sharp, looks)
+        ),
         {name: dice(mask, drawn) for name, mask in looks.items()},
         selection.warnings + blind,
     )
+
+
+def _brain_box(prepared: PreparedStudy) -> Box:
+    """Box of the brain with the margin that smoothing reaches; the whole grid where there is no brain."""
+    brain = np.asarray(prepared.brain.array, dtype=np.bool_)
+    return box_around(brain if brain.any() else np.ones_like(brain), BOX_MARGIN)
+
+
+def _put_back(part: NDArray[Part], box: Box, grid: Grid) -> NDArray[Part]:
+    """Put a part of a grid where it was; the rest is 0."""
+    whole = np.zeros(grid.shape, part.dtype)
+    whole[box] = part
+    return whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -175,8 +201,16 @@ def find_candidates(prepared: PreparedStudy) -> TumourCandidates:
     """
     passes = _run_passes(prepared)
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
-    regions = np.stack([_up(m, prepared) for m in passes[0].mean[2:]])
-    seen = [regions.sum(axis=0) * brain, *(_whole(one.mean, prepared) for one in passes[1:])]
+    regions = np.stack(in_parallel(lambda region: _up(region, prepared), passes[0].mean[2:]))
+    further, straight, mirrored = (
+        in_parallel(lambda probabilities: _whole(probabilities, prepared), each)
+        for each in (
+            [one.mean for one in passes[1:]],
+            [one.straight for one in passes],
+            [one.mirrored for one in passes],
+        )
+    )
+    seen = [regions.sum(axis=0) * brain, *further]
     whole = np.maximum.reduce(seen)
     arrays = {s: np.asarray(image.array) for s, image in prepared.images.items()}
     sharp = sharpen(whole, arrays, brain, prepared.grid.spacing[0])
@@ -185,8 +219,8 @@ def find_candidates(prepared: PreparedStudy) -> TumourCandidates:
     found = tuple(_candidates(parts, volumes, whole, passes, prepared))
     views = {
         **(dict(zip(PASSES, seen, strict=True)) if len(seen) > 1 else {}),
-        "as seen": np.maximum.reduce([_whole(one.straight, prepared) for one in passes]),
-        "mirrored": np.maximum.reduce([_whole(one.mirrored, prepared) for one in passes]),
+        "as seen": np.maximum.reduce(straight),
+        "mirrored": np.maximum.reduce(mirrored),
     }
     return TumourCandidates(regions, whole, sharp, views, parts, float(volumes.max(initial=0.0)), found)
 
