@@ -46,16 +46,17 @@ if "notes.txt" in names:
     sys.exit("gliotype: the study holds no image among its files: give DICOM, or NIfTI as .nii or .nii.gz")
 if "mask" in stated and Path(stated["mask"]).read_bytes().startswith(b"text"):
     sys.exit("gliotype: the mask is not NIfTI: give a .nii or .nii.gz file")
-shutil.copytree(results, out, dirs_exist_ok=True)
+shutil.copytree(results, out, dirs_exist_ok=True, ignore=shutil.ignore_patterns("prediction.json"))
 if "keep" in stated:
     target = Path(stated["keep"])
     target.mkdir(exist_ok=True)
     (target / "values.json").unlink(missing_ok=True)
     for name in ("arrays.zip", "values.json"):
         shutil.copy(Path(kept, name), target / name)
-document = json.loads((out / "prediction.json").read_text())
+document = json.loads(Path(results, "prediction.json").read_text())
 document |= {"subject": stated["id"]} | ({"age": float(stated["age"])} if "age" in stated else {})
-(out / "prediction.json").write_text(json.dumps(document))
+(out / "aside.json").write_text(json.dumps(document))
+(out / "aside.json").replace(out / "prediction.json")
 print("report", file=sys.stderr, flush=True)
 '''
 

@@ -278,10 +278,10 @@ def test_the_keyboard_alone_is_enough(browser: Browser, case: str) -> None:
 
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_no_serious_finding_of_axe(browser: Browser, case: str, theme: str) -> None:
-    axe = pytest.importorskip("axe_playwright_python.base", reason="axe is not installed")
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe is not installed")
     page = browser.page
     page.evaluate("theme => { document.documentElement.dataset.theme = theme; }", theme)
-    script = axe.AxeBase().axe_script
+    script = axe.Axe().axe_script
     for place in ("#new", f"#case={case}"):
         page.evaluate("place => { location.hash = place; }", place)
         page.wait_for_selector("#picture[data-ready]" if "case" in place else ".drop", state="attached")
