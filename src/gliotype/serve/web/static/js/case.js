@@ -256,7 +256,7 @@ function identification(found, apply) {
 
 const FILE_WORDS = {
   "report.pdf": "Report, one page (PDF)", "report.html": "Report (HTML)", "prediction.json": "Answer, numbers and reasons (JSON)", "tumour.nii.gz": "Tumour (NIfTI)", "brain.nii.gz": "Brain (NIfTI)",
-  "saliency.nii.gz": "Reasons of the network (NIfTI)", "perfusion_rcbv.nii.gz": "rCBV, leakage-corrected (NIfTI)", "perfusion_rcbv_uncorrected.nii.gz": "rCBV, uncorrected (NIfTI)",
+  "saliency.nii.gz": "Saliency (NIfTI)", "perfusion_rcbv.nii.gz": "rCBV, leakage-corrected (NIfTI)", "perfusion_rcbv_uncorrected.nii.gz": "rCBV, uncorrected (NIfTI)",
   "perfusion_k2.nii.gz": "Leakage K2 (NIfTI)", "perfusion_psr.nii.gz": "Signal recovery, PSR (NIfTI)", "perfusion_ttp.nii.gz": "Time to peak (NIfTI)", "perfusion_fwhm.nii.gz": "Width of the bolus (NIfTI)",
   "perfusion_cbf.nii.gz": "rCBF (NIfTI)", "perfusion_mtt.nii.gz": "Mean transit time (NIfTI)", "adc.nii.gz": "ADC (NIfTI)",
 };

@@ -11,7 +11,7 @@ export const REGIONS = [
 ];
 const SEQUENCES = { T1: "T1", T1C: "T1c", T2: "T2", FLAIR: "FLAIR" };
 const MAPS = {
-  saliency: "Reasons of the network", perfusion_rcbv: "rCBV, leakage-corrected", perfusion_rcbv_uncorrected: "rCBV, uncorrected",
+  saliency: "Saliency", perfusion_rcbv: "rCBV, leakage-corrected", perfusion_rcbv_uncorrected: "rCBV, uncorrected",
   perfusion_k2: "Leakage K2", perfusion_psr: "Signal recovery (PSR)", perfusion_ttp: "Time to peak", perfusion_fwhm: "Width of the bolus",
   perfusion_cbf: "rCBF", perfusion_mtt: "Mean transit time", adc: "ADC",
 };
@@ -68,7 +68,7 @@ export class Viewer {
       this.volumes.maps.map((name) => h("option", { value: name }, MAPS[name] ?? name)));
     this.mapOpacity = h("input", { type: "range", id: "map-opacity", min: "0.1", max: "1", step: "0.05", value: "0.6", oninput: () => this.setMapOpacity(Number(this.mapOpacity.value)) });
     this.legend = h("span", { class: "map-legend soft" });
-    this.mapTools = h("span", { class: "control", hidden: true }, h("label", { for: "map-opacity" }, "Opacity of the map"), this.mapOpacity, this.legend);
+    this.mapTools = h("span", { class: "control", hidden: true }, h("label", { for: "map-opacity" }, "Map opacity"), this.mapOpacity, this.legend);
     this.outline = h("input", { type: "checkbox", id: "outline", checked: true, onchange: () => this.set({ outline: this.outline.checked }) });
     this.contour = h("input", { type: "checkbox", id: "contour", checked: true, onchange: () => this.set({ contour: this.contour.checked }) });
     this.opacity = h("input", { type: "range", id: "opacity", min: "0.1", max: "1", step: "0.05", value: "0.8", oninput: () => this.set({ opacity: Number(this.opacity.value) }) });
@@ -174,7 +174,7 @@ export class Viewer {
       const most = image.cal_max >= 10 ? image.cal_max.toFixed(0) : image.cal_max.toPrecision(2);
       const units = { perfusion_psr: " %", perfusion_ttp: " s", perfusion_fwhm: " s", perfusion_mtt: " s", perfusion_k2: " /s", adc: " × 10⁻³ mm²/s" };
       replace(this.legend, signed
-        ? [h("i", { class: "ramp signed" }), "orange: towards wildtype, blue: towards mutant"]
+        ? ["wildtype", h("i", { class: "ramp signed" }), "mutant"]
         : ["0", h("i", { class: "ramp" }), `${most}${units[name] ?? " × white matter"}`]);
     }
     this.describe();
