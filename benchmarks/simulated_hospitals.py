@@ -182,12 +182,13 @@ def probabilities(records: list[PatientRecord]) -> np.ndarray:
 
 
 def print_calibration(name: str, patients: list[PatientRecord]) -> None:
-    """Print AUROC, and slope and intercept before and after calibration, by cross-validation."""
+    """Print AUROC, and slope and Brier score before and after calibration, by cross-validation."""
     mutant = np.array([record.mutant for record in patients])
     before = probabilities(patients)
     log_odds = logit(before) - logit(DEFAULT_PREVALENCE)
     lines = [line_of(mutant, before), line_of(mutant, cross_validated(mutant, log_odds))]
-    cells = [f"{estimate_words(x.slope, '.2f')} | {estimate_words(x.intercept, '+.2f')}" for x in lines]
+    cells = [estimate_words(line.slope, ".2f") for line in lines]
+    cells += [f"{line.brier.value:.3f}" for line in lines]
     print(f"| {name} | {len(mutant)} | {mutant.sum()} | {auroc(mutant, before)} | {' | '.join(cells)} |")
 
 
@@ -216,12 +217,11 @@ def main() -> None:
         )
         found += here
     print_errors(measurement_errors(found), shipped_errors())
-    columns = (
-        "hospital | n | mutant | AUROC | slope before | intercept before | slope after | intercept after"
-    )
+    columns = "hospital | n | mutant | AUROC | slope before | slope after | Brier before | after"
     print(f"\n| {columns} |\n| --- | --- | --- | --- | --- | --- | --- | --- |")
     for name, patients in carried.items():
         print_calibration(name, patients)
+    print_calibration("all", [each for patients in carried.values() for each in patients])
 
 
 if __name__ == "__main__":

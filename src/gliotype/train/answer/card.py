@@ -67,7 +67,7 @@ def _head(document: dict[str, Any]) -> Iterator[str]:
         f"**Fixed on {document['date']}.**",
         f"Calls: wildtype at or below {low:g}, mutant at or above {high:g}, else indeterminate.",
         "A call must also be carried by the evidence at even prior odds, over its whole range, and hold for every",
-        "plausible outline.",
+        "plausible outline, and the gate must let the study pass.",
         "Spread between hospitals (standard deviations):",
         f"slope {document['hospital_slope_sd']:g}, offset {document['hospital_offset_sd']:g}.",
         "",
