@@ -14,6 +14,7 @@ from highdicom import (
 from highdicom.enum import CoordinateSystemNames
 from highdicom.pm import ParametricMap, RealWorldValueMapping
 from highdicom.sr.coding import CodedConcept
+from numpy.typing import NDArray
 from pydicom.dataset import Dataset
 from pydicom.sr.coding import Code
 
@@ -25,6 +26,9 @@ from gliotype.volume import LPS_FROM_RAS, Volume
 
 NOT_MEASURED = float(np.finfo(np.float32).min)
 """Stored, and declared as padding, where nothing was measured."""
+
+_ENOUGH = 1_000_000
+"""Values that tell the range of all."""
 
 
 @dataclass(frozen=True)
@@ -66,12 +70,13 @@ def make_map(name: str, volume: Volume, source: DicomSource, identity: Identity)
     slices, references = as_classic(source)
     factor, unit = codes.in_dicom_units(1.0, kind.unit)
     values = np.asarray(volume.array, np.float32) * np.float32(factor)
-    measured = values[np.isfinite(values)]
-    low, high = (0.0, 1.0) if measured.size == 0 else np.percentile(measured, (1, 99)).tolist()
+    measured = np.isfinite(values)
+    shown = _slices_with_content(values, measured)
+    low, high = _window(values[measured])
     lps = LPS_FROM_RAS @ volume.affine
     spacing = np.linalg.norm(lps[:3, :3], axis=0)
     along = (lps[:3, :2] / spacing[:2]).T.ravel()
-    stored = np.where(np.isfinite(values), values, np.float32(NOT_MEASURED))
+    stored = np.where(measured, values, np.float32(NOT_MEASURED))[:, :, shown]
     dataset = ParametricMap(
         source_images=slices,
         pixel_array=np.ascontiguousarray(stored.transpose(2, 1, 0)),
@@ -80,7 +85,10 @@ def make_map(name: str, volume: Volume, source: DicomSource, identity: Identity)
                 lut_label=name.removeprefix("perfusion_").upper(),
                 lut_explanation=kind.title,
                 unit=unit,
-                value_range=(float(measured.min(initial=0.0)), float(measured.max(initial=0.0))),
+                value_range=(
+                    float(values.min(initial=0.0, where=measured)),
+                    float(values.max(initial=0.0, where=measured)),
+                ),
                 quantity_definition=kind.quantity,
             )
         ],
@@ -100,7 +108,7 @@ def make_map(name: str, volume: Volume, source: DicomSource, identity: Identity)
         plane_orientation=PlaneOrientationSequence(CoordinateSystemNames.PATIENT, along.tolist()),
         plane_positions=[
             PlanePositionSequence(CoordinateSystemNames.PATIENT, (lps[:3, 3] + k * lps[:3, 2]).tolist())
-            for k in range(volume.array.shape[2])
+            for k in range(volume.array.shape[2])[shown]
         ],
         content_label="GLIOTYPE_MAP",
         content_description=kind.title,
@@ -110,6 +118,20 @@ def make_map(name: str, volume: Volume, source: DicomSource, identity: Identity)
     _place_in_brain(dataset)
     refer_to_instances(dataset, references)
     return identity.finish(dataset)
+
+
+def _slices_with_content(values: NDArray[np.float32], measured: NDArray[np.bool_]) -> slice:
+    """Return the slices from the first to the last that holds a value other than 0; all if none does."""
+    holding = np.flatnonzero((measured & (values != 0)).any(axis=(0, 1)))
+    return slice(None) if holding.size == 0 else slice(int(holding[0]), int(holding[-1]) + 1)
+
+
+def _window(values: NDArray[np.float32]) -> tuple[float, float]:
+    """Return what to show as black and as white: nearly the least and the largest of some of the values."""
+    if values.size == 0:
+        return 0.0, 1.0
+    low, high = np.percentile(values[:: 1 + values.size // _ENOUGH], (1, 99)).tolist()
+    return low, high
 
 
 def _place_in_brain(dataset: Dataset) -> None:
