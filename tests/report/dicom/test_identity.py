@@ -13,6 +13,10 @@ import pytest
 from pydicom.dataset import Dataset
 
 from gliotype.errors import InputError
+from gliotype.read import read_study
+from gliotype.report.dicom.identity import check_source
+from gliotype.report.dicom.objects import make_objects
+from gliotype.study import Sequence, Subject
 from support.dicom_results import Case, centred, make_case
 
 AXIAL = np.diag([-1.0, -1.0, 1.0])
@@ -160,7 +164,7 @@ def test_without_a_frame_of_reference_the_objects_share_one(tmp_path: Path) -> N
 def test_a_source_without_identifiers_is_refused(keyword: str, tmp_path: Path) -> None:
     case = make_case(tmp_path / "study", centred(AXIAL))
     setattr(case.source.header, keyword, "")
-    with pytest.raises(InputError, match=f"no valid {keyword}"):
+    with pytest.raises(InputError, match=f"no one valid {keyword}"):
         case.objects()
 
 
@@ -169,3 +173,23 @@ def test_slices_that_share_an_identifier_are_refused(tmp_path: Path) -> None:
     same = tuple(replace(frame, uid="1.2.3") for frame in case.source.frames)
     with pytest.raises(InputError, match="no SOPInstanceUID of their own"):
         replace(case, source=replace(case.source, frames=same)).objects()
+
+
+def test_slices_joined_from_several_series_are_refused(tmp_path: Path) -> None:
+    for file in (make_case(tmp_path / "study", centred(AXIAL)).folder / "t1c").iterdir():
+        slice_ = pydicom.dcmread(file)
+        slice_.SeriesInstanceUID = f"1.2.3.{slice_.InstanceNumber}"
+        slice_.save_as(file)
+    image = read_study(tmp_path / "study", subject=Subject("case-7")).chosen[Sequence.T1C]
+    assert image.dicom is not None
+    with pytest.raises(InputError, match="no one valid SeriesInstanceUID"):
+        check_source(image.dicom)
+
+
+def test_the_tiles_of_a_mosaic_refer_to_their_instance_once(tmp_path: Path) -> None:
+    case = make_case(tmp_path / "study", centred(AXIAL))
+    tiles = replace(case.source, frames=tuple(replace(frame, uid="1.2.3") for frame in case.source.frames))
+    outputs = replace(case.outputs, maps={"perfusion_rcbv": case.outputs.maps["saliency"]})
+    made = make_objects(outputs, {Sequence.T1C: case.source, Sequence.DSC: tiles}).objects["rcbv_map.dcm"]
+    (series,) = made.ReferencedSeriesSequence
+    assert [item.ReferencedSOPInstanceUID for item in series.ReferencedInstanceSequence] == ["1.2.3"]

@@ -171,7 +171,7 @@ def test_what_cannot_be_made_is_a_warning_and_the_prediction_is_written(
     images = (replace(image, dicom=replace(image.dicom, frames=frames)), *result.study.images[1:])
     files = write_result(replace(result, study=replace(result.study, images=images)), tmp_path)
     document = json.loads(files[-1].read_text())
-    assert document["warnings"][-1].startswith("No DICOM results were written: slices of the reference image")
+    assert document["warnings"][-1].startswith("No DICOM results were written: slices of the series")
     assert not (tmp_path / "dicom").exists()
     assert (tmp_path / "tumour.nii.gz").exists()
 

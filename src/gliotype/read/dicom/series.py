@@ -109,7 +109,7 @@ def _picture(files: list[Header]) -> Series:
 
 def _series(frames: list[Frame], headers: Mapping[str, Header], remark: str) -> Series:
     source = frames[0].found.relative
-    file, uids = headers[source], {path: header.uid for path, header in headers.items()}
+    file = headers[source]
     stack: Stack | None = None
     problem: InputError | None = None
     try:
@@ -137,12 +137,12 @@ def _series(frames: list[Frame], headers: Mapping[str, Header], remark: str) -> 
         grid=stack.grid if stack else None,
         info=info,
         examination=file.examination,
-        load=lambda: _load(frames, uids, info.acquisition.tr_ms, remark),
+        load=lambda: _load(frames, headers, info.acquisition.tr_ms, remark),
         problem=problem,
         acquired=(file.number, float(frames[0].number[0])),
         time_s=min((f.time_s for f in frames if f.time_s is not None), default=None),
         files=tuple(dict.fromkeys(frame.found.relative for frame in frames)),
-        dicom=None if stack is None else lambda: dicom_source((place[0] for place in stack.frames), uids),
+        dicom=None if stack is None else lambda: dicom_source((place[0] for place in stack.frames), headers),
     )
 
 
@@ -153,7 +153,7 @@ def _b_values(frames: list[Frame], times: int) -> tuple[float, ...] | None:
     return None if only is None else (only,) * times
 
 
-def _load(frames: list[Frame], uids: Mapping[str, str], tr_ms: float | None, remark: str) -> Loaded:
+def _load(frames: list[Frame], headers: Mapping[str, Header], tr_ms: float | None, remark: str) -> Loaded:
     """Decode the frames and assemble the image; slices whose file is damaged count as missing."""
     source = frames[0].found.relative
     refuse_more_voxels(source, (*frames[0].size, len(frames)))
@@ -181,5 +181,5 @@ def _load(frames: list[Frame], uids: Mapping[str, str], tr_ms: float | None, rem
     times, time_warnings = frame_times(stack, source, tr_ms)
     dicom = None
     with suppress(InputError):
-        dicom = dicom_source((place[0] for place in stack.frames), uids)
+        dicom = dicom_source((place[0] for place in stack.frames), headers)
     return Loaded(loaded.volume, (*remarks, *loaded.warnings, *time_warnings), times, dicom)

@@ -9,6 +9,7 @@ from pydicom.tag import Tag
 from gliotype.dicom_source import DicomSource, SourceFrame
 from gliotype.read.dicom.dataset import read_dataset
 from gliotype.read.dicom.frame import Frame
+from gliotype.read.dicom.header import Header
 from gliotype.read.parsing import reading
 
 PATIENT = (
@@ -68,12 +69,12 @@ SERIES = (
 _TAGS = [*map(Tag, (*PATIENT, *STUDY, *SERIES))]
 
 
-def dicom_source(frames: Iterable[Frame], uids: Mapping[str, str]) -> DicomSource:
-    """Say which instances an image comes from.
+def dicom_source(frames: Iterable[Frame], headers: Mapping[str, Header]) -> DicomSource:
+    """Say which instances an image comes from; the series has no identifier where slices of several were joined.
 
     Args:
         frames: one for each slice, ascending.
-        uids: SOPInstanceUID of each file, by its path inside the study.
+        headers: of each file, by its path inside the study.
 
     Raises:
         InputError: if the header cannot be read again.
@@ -83,12 +84,14 @@ def dicom_source(frames: Iterable[Frame], uids: Mapping[str, str]) -> DicomSourc
     with reading(f"{found.relative} cannot be read again: export the series again"):
         header = read_dataset(found, stop_before_pixels=True, specific_tags=_TAGS)
         header.decode()
+    if len({headers[frame.found.relative].series for frame in frames}) > 1:
+        header.SeriesInstanceUID = ""
     many = int(header.get("NumberOfFrames") or 1) > 1
     return DicomSource(
         header,
         tuple(
             SourceFrame(
-                uid=uids[frame.found.relative],
+                uid=headers[frame.found.relative].uid,
                 number=frame.index + 1 if many else None,
                 size=frame.size,
                 position=frame.position,

@@ -149,8 +149,12 @@ def _hash(value: Any) -> str:
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
 
 
-def check_source(source: DicomSource) -> None:
+def check_source(source: DicomSource, *, tiled: bool = False) -> None:
     """Refuse a source to which no DICOM object can refer.
+
+    Args:
+        source: of the reference image or of a map.
+        tiled: whether slices may share an instance, as the tiles of a mosaic do.
 
     Raises:
         InputError: if identifiers of the study, the series or a slice are missing or occur twice.
@@ -158,15 +162,14 @@ def check_source(source: DicomSource) -> None:
     for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID"):
         if not _UID.fullmatch(str(source.header.get(keyword) or "")):
             raise InputError(
-                f"the headers of the reference image have no valid {keyword}, so nothing can refer to it: "
+                f"the headers of the series have no one valid {keyword}, so nothing can refer to it: "
                 "export the series again"
             )
-    instances = [(frame.uid, frame.number) for frame in source.frames]
-    if any(not _UID.fullmatch(frame.uid) for frame in source.frames) or (
-        len(set(instances)) < len(instances)
-    ):
+    slices = [(frame.uid, frame.number) for frame in source.frames]
+    shared = len(set(slices)) < len(slices) and not tiled
+    if shared or any(not _UID.fullmatch(frame.uid) for frame in source.frames):
         raise InputError(
-            "slices of the reference image have no SOPInstanceUID of their own, so nothing can refer to them: "
+            "slices of the series have no SOPInstanceUID of their own, so nothing can refer to them: "
             "export the series again"
         )
 

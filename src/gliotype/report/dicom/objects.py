@@ -83,6 +83,7 @@ def make_objects(
             sequence, file = MAP_KINDS[name].sequence, f"{name.removeprefix('perfusion_')}_map.dcm"
             own = source if sequence is None else sources.get(sequence)
             if own is not None:
+                check_source(own, tiled=True)
                 maps[file] = make_map(name, volume, own, identity)
             else:
                 remarks.append(f"No DICOM series of the {sequence} was found, so {file} was not written.")
