@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from threading import Barrier
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from gliotype.errors import UsageError, WeightsError
 from gliotype.runtime import (
     MANIFEST,
     available_threads,
+    in_parallel,
     load_network,
     thread_count,
     use_threads,
@@ -99,3 +101,30 @@ def test_a_list_of_weights_that_is_a_folder_or_names_one(
     (tmp_path / "age.json").mkdir()
     with pytest.raises(WeightsError, match=r"age\.json are missing"):
         weight_hashes()
+
+
+def test_parallel_calls_keep_the_order_and_the_number_of_threads() -> None:
+    with use_threads(3):
+        found = in_parallel(lambda n: (n, thread_count()), range(20))
+    assert found == [(n, 3) for n in range(20)]
+
+
+def test_parallel_calls_run_side_by_side() -> None:
+    meeting = Barrier(2)
+    with use_threads(2):
+        assert sorted(in_parallel(lambda _: meeting.wait(timeout=30), range(2))) == [0, 1]
+
+
+def test_an_error_in_a_parallel_call_is_raised() -> None:
+    with use_threads(2), pytest.raises(ZeroDivisionError):
+        in_parallel(lambda n: 1 // n, (1, 0))
+
+
+def test_one_network_serves_several_threads() -> None:
+    network = load_network("model2.onnx")
+    batches = [np.random.default_rng(n).random((5, 4, 128, 128), np.float32) for n in range(4)]
+    with use_threads(2):
+        expected = [network(batch) for batch in batches]
+        found = in_parallel(network, batches)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)

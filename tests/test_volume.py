@@ -258,3 +258,29 @@ def test_masks_reach_simpleitk_as_bytes() -> None:
     image = Volume(np.ones((2, 3, 4), bool), np.eye(4)).to_sitk()
     assert image.GetPixelID() == sitk.sitkUInt8
     assert image.GetSize() == (2, 3, 4)
+
+
+def test_a_cropped_volume_stays_where_it_was() -> None:
+    volume = Volume(
+        np.random.default_rng(0).random((9, 8, 7)), oblique_affine((1.0, 2.0, 3.0), (5.0, -4.0, 3.0))
+    )
+    box = (slice(2, 6), slice(1, 8), slice(None, 5))
+    part = volume.cropped(box)
+    np.testing.assert_array_equal(part.array, volume.array[box])
+    np.testing.assert_allclose(part.grid.world(), volume.grid.world()[box])
+
+
+def test_a_few_slices_are_read_from_a_large_image_as_from_the_whole() -> None:
+    """What lies out of reach of the new grid is left out; coarser slices through it are smoothed all the same."""
+    large = Volume(
+        np.random.default_rng(0).random((60, 70, 80)).astype(np.float32),
+        oblique_affine((1.0, 1.0, 1.0), (0, 0, 0)),
+    )
+    few = Grid((50, 40, 2), large.affine @ np.diag([1.3, 1.6, 3.0, 1.0]))
+    inner = large.cropped(large.box_for(few))
+    assert inner.array.size < large.array.size / 2
+    near = large.cropped((slice(None), slice(None), slice(0, 20)))  # so little that nothing is left out of it
+    np.testing.assert_allclose(large.resample(few).array, near.resample(few).array, atol=1e-5)
+    apart = few.affine.copy()
+    apart[:3, 3] += 1000.0
+    assert not np.asarray(large.resample(Grid(few.shape, apart)).array).any()

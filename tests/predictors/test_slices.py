@@ -86,3 +86,11 @@ def test_missing_numbers_are_nan() -> None:
     assert named["Sphericity"] == 0.6
     assert np.isnan(named["Frontal"])
     assert np.isnan(named["age"])
+
+
+def test_the_same_tumour_has_the_same_slices_and_another_study_has_others() -> None:
+    prepared, tumour = study(np.eye(4), (Sequence.FLAIR,))
+    first = slices_of(prepared, tumour)
+    assert slices_of(prepared, tumour) is first
+    darker = {s: image.with_array(np.asarray(image.array) ** 2) for s, image in prepared.images.items()}
+    assert (slices_of(replace(prepared, images=darker), tumour).array != first.array).any()
