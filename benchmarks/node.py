@@ -87,6 +87,7 @@ def kill_once(node: NodeProcess, target: Archive, state: str, number: int) -> tu
     else:
         send(node.port, study)
         wait(lambda: reached(node, state, jobs), pause=0.001)
+        time.sleep(0.0 if state == "sorting" else 0.35 * number)
         node.end(signal.SIGKILL)
         node.start()
     wait(lambda: set(states(node, jobs)) in ({"done"}, {"set aside"}))
@@ -205,11 +206,15 @@ def request(calling: str, called: str) -> bytes:
 
 
 def exchange(port: int, data: bytes, times: int) -> None:
-    """Connect, send, and read until the other side ends or answers; many times."""
-    for _ in range(times):
+    """Connect, send, and read until the other side ends or answers; many times, eight at once."""
+
+    def once(_: int) -> None:
         with suppress(OSError), socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
             connection.sendall(data)
             connection.recv(64)
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(once, range(times)))
 
 
 def half_open(port: int, times: int) -> None:
@@ -281,7 +286,7 @@ def study() -> None:
             began = time.monotonic()
             name = {pacs.add(dcmread(file)) for file in files}.pop()
             pacs.send_to_node(name)
-            wait(lambda: [each.state for each in node.studies()] in (["done"], ["set aside"]), 280, 0.5)
+            wait(lambda: [each.state for each in node.studies()] in (["done"], ["set aside"]), 900, 0.5)
             seconds = time.monotonic() - began
             (found,) = node.studies()
             print(f"{found.state} after {seconds:.0f} s, {found.images} images {found.reason or ''}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -150,6 +152,17 @@ def test_the_note_belongs_to_the_study_and_is_the_same_again(tmp_path: Path) -> 
     ]
     evidence = note.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
     assert evidence.ReferencedSOPSequence[0].ReferencedSOPInstanceUID == source.SOPInstanceUID
+
+
+@pytest.mark.skipif(
+    shutil.which("dciodvfy") is None, reason="dciodvfy is not installed: apt-get install dicom3tools"
+)
+def test_the_note_is_valid_dicom(tmp_path: Path) -> None:
+    mr_instance("noted", 0).save_as(tmp_path / "source.dcm", enforce_file_format=True)
+    write_note(tmp_path / "source.dcm", "no T1", tmp_path / "note.dcm")
+    said = subprocess.run(["dciodvfy", str(tmp_path / "note.dcm")], capture_output=True, text=True).stderr
+    assert "BasicTextSR" in said
+    assert "Error" not in said
 
 
 @pytest.mark.parametrize(
