@@ -124,7 +124,7 @@ class Archive:
         """Listen no more."""
         self._entity.shutdown()
 
-    def wait_for(self, count: int, seconds: float = 20.0) -> dict[str, int]:
+    def wait_for(self, count: int, seconds: float = 60.0) -> dict[str, int]:
         """Wait until so many different objects have come; return how often each did."""
         with self.changed:
             self.changed.wait_for(lambda: len(self.received) >= count, seconds)
@@ -182,7 +182,7 @@ def archive(*, commits: bool = False) -> Iterator[Archive]:
         lent.stop()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 20.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Wait until a condition holds.
 
     Raises:

@@ -13,6 +13,7 @@ import pytest
 from gliotype.errors import InputError, UsageError
 from gliotype.serve.jobs import Job, JobStore, State, Worker, exclusive
 from gliotype.serve.jobs import store as store_module
+from gliotype.serve.jobs import worker as worker_module
 
 
 @pytest.fixture
@@ -198,6 +199,32 @@ def test_idle_workers_sleep(store: JobStore, monkeypatch: pytest.MonkeyPatch) ->
         worker.stop()
         worker.join(5)
     assert before_stopping == ["commit", "predict", "send"]
+
+
+def test_a_worker_survives_a_full_disk(
+    store: JobStore, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def claim(step: str) -> Job | None:
+        if not failed:
+            failed.append(step)
+            raise sqlite3.OperationalError("database or disk is full")
+        return JobStore.claim(store, step)
+
+    def handle(job: Job) -> None:
+        store.finish(job, State.DONE)
+        done.set()
+
+    failed: list[str] = []
+    done = threading.Event()
+    monkeypatch.setattr(worker_module, "PAUSE_S", 0.05)
+    monkeypatch.setattr(store, "claim", claim)
+    store.add("a", "predict")
+    worker = Worker(store, "predict", handle)
+    worker.start()
+    assert done.wait(5)
+    worker.stop()
+    worker.join(5)
+    assert "the queue cannot be used (OperationalError: database or disk is full)" in caplog.text
 
 
 def test_a_worker_survives_a_defect_of_its_handler(store: JobStore, caplog: pytest.LogCaptureFixture) -> None:

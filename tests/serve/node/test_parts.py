@@ -36,7 +36,7 @@ from gliotype.serve.node.settings import (
     parse_target,
     senders_of,
 )
-from gliotype.serve.node.status import node_status, status_lines
+from gliotype.serve.node.status import NodeStatus, StudyStatus, node_status, status_lines
 from gliotype.serve.node.steps import Steps
 from gliotype.serve.node.stow import AUTHORIZATION_VARIABLE, WebDelivery
 from gliotype.serve.node.study import describe
@@ -305,6 +305,11 @@ def test_the_status_in_words(settings: NodeSettings) -> None:
     assert lines[:2] == ["the node does not run", "1 receiving, 1 sending"]
     assert lines[2].startswith("abc-1                        sending            2 images  20")
     assert lines[2].endswith("  next try in 40 s  nobody answers")
+    done = StudyStatus("x", "done", 3)
+    many = NodeStatus(True, {"done": 40}, tuple(replace(done, id=f"x{n}") for n in range(40)))
+    short = list(status_lines(many))
+    assert short[2] == "10 studies that ended earlier are not listed (--json lists them)"
+    assert (len(short), short[3][:4]) == (33, "x10 ")
     assert lines[3] == "def                          receiving          0 images"
 
 

@@ -121,13 +121,12 @@ class JobProcess:
 
     def wait(self) -> Outcome:
         """Wait until the process has ended, end what it left of its group, and say how it went."""
-        os.waitid(os.P_PID, self._process.pid, os.WEXITED | os.WNOWAIT)
+        _, status, usage = os.wait4(self._process.pid, 0)
         with self._guard:
             self._ended = True
             self._signal(signal.SIGKILL)
         for timer in self._timers:
             timer.cancel()
-        _, status, usage = os.wait4(self._process.pid, 0)
         code = self._process.returncode = os.waitstatus_to_exitcode(status)
         return Outcome(
             exit_code=code,
@@ -159,7 +158,7 @@ class JobProcess:
         self._timers[index].start()
 
     def _signal(self, number: signal.Signals) -> None:
-        """Signal the whole group; its leader has not been waited for, so that the number is still its own."""
+        """Signal what is left of the group."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, number)
 

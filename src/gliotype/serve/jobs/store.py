@@ -210,10 +210,13 @@ class JobStore:
             row = self._database.execute(f"SELECT {_COLUMNS} FROM jobs WHERE id = ?", (id,)).fetchone()
         return None if row is None else _job(row)
 
-    def jobs(self) -> tuple[Job, ...]:
-        """Return all jobs, the oldest first."""
+    def jobs(self, prefix: str = "") -> tuple[Job, ...]:
+        """Return all jobs whose id begins with a prefix, the oldest first."""
         with self.changed:
-            rows = self._database.execute(f"SELECT {_COLUMNS} FROM jobs ORDER BY created, id").fetchall()
+            rows = self._database.execute(
+                f"SELECT {_COLUMNS} FROM jobs WHERE substr(id, 1, ?) = ? ORDER BY created, id",
+                (len(prefix), prefix),
+            ).fetchall()
         return tuple(_job(row) for row in rows)
 
     def recover(self) -> tuple[Job, ...]:
@@ -259,10 +262,11 @@ class JobStore:
             self._database.execute("BEGIN IMMEDIATE")
             try:
                 yield self._database
+                self._database.execute("COMMIT")
             except BaseException:
-                self._database.execute("ROLLBACK")
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
                 raise
-            self._database.execute("COMMIT")
             if notify:
                 self.changed.notify_all()
 

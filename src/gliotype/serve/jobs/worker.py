@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
 import traceback
 from collections.abc import Callable
@@ -11,6 +12,9 @@ from gliotype.serve.jobs.store import Job, JobStore, State
 
 MAX_DEFECTS = 3
 """Defects at one step of a job after which it is set aside."""
+
+PAUSE_S = 10.0
+"""Pause before another try where the queue itself cannot be used."""
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -43,19 +47,34 @@ class Worker(threading.Thread):
 
     def run(self) -> None:
         """Work; see `threading.Thread`."""
-        while (job := self._next()) is not None:
+        while not self._stopping:
             try:
-                self._handle(job)
-            except Exception as error:  # noqa: BLE001 - a defect at one job must not end the service
-                # The message of a defect may hold a patient's name; where it arose does not.
-                place = traceback.extract_tb(error.__traceback__)[-1]
-                name = type(error).__name__
-                _LOGGER.error("defect at %s: %s in %s:%s", job.id, name, place.filename, place.lineno)
-                reason = f"this is a bug in Gliotype ({name}): see the log"
-                if job.failures + 1 < MAX_DEFECTS:
-                    self._store.retry(job, reason, back_off_s(job.failures + 1, 60, 3600))
-                else:
-                    self._store.finish(job, State.FAILED, reason)
+                job = self._next()
+                if job is not None:
+                    self._work_on(job)
+            except (sqlite3.Error, OSError) as error:
+                # Such as a full disk: what is running is taken up at the next start at the latest.
+                _LOGGER.error("the queue cannot be used (%s: %s)", type(error).__name__, error)
+                self._pause(PAUSE_S)
+
+    def _work_on(self, job: Job) -> None:
+        try:
+            self._handle(job)
+        except Exception as error:  # noqa: BLE001 - a defect at one job must not end the service
+            # The message of a defect may hold a patient's name; where it arose does not.
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            name = type(error).__name__
+            _LOGGER.error("defect at %s: %s in %s:%s", job.id, name, place.filename, place.lineno)
+            reason = f"this is a bug in Gliotype ({name}): see the log"
+            if job.failures + 1 < MAX_DEFECTS:
+                self._store.retry(job, reason, back_off_s(job.failures + 1, 60, 3600))
+            else:
+                self._store.finish(job, State.FAILED, reason)
+
+    def _pause(self, seconds: float) -> None:
+        """Wait until stopped, at most for a time."""
+        with self._store.changed:
+            self._store.changed.wait_for(lambda: self._stopping, seconds)
 
     def stop(self) -> None:
         """Take no further job; the one at hand is finished by who handles it."""

@@ -129,8 +129,9 @@ class Inbox:
             now = time.monotonic()
             complete = [key for key, study in self._studies.items() if study.latest + self._quiet_s <= now]
             for key in complete:
-                yield self._move(key)
+                job = self._move(key)
                 del self._studies[key]
+                yield job
 
     def seconds_until_complete(self) -> float | None:
         """Seconds until the next study may be complete, 0 or more; None if there is none."""

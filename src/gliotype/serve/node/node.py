@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 import threading
+import time
 from contextlib import ExitStack
 
 from gliotype.atomic_files import output_errors
 from gliotype.serve.jobs import JobStore, Worker, end_orphan, exclusive
+from gliotype.serve.jobs.worker import PAUSE_S
 from gliotype.serve.node.deliver import Delivery, DicomDelivery
 from gliotype.serve.node.inbox import Inbox
 from gliotype.serve.node.receiver import Receiver
@@ -17,7 +20,7 @@ from gliotype.serve.node.steps import COMMIT, PREDICT, SEND, SORT, Steps
 from gliotype.serve.node.stow import WebDelivery
 
 QUEUE = "queue.sqlite"
-_CLEAR_EVERY_S = 60.0
+_CLEAR_EVERY_S, _LOG_EVERY_S = 900.0, 60.0
 _JOIN_S = 30.0
 _LOGGER = logging.getLogger("gliotype.node")
 
@@ -110,13 +113,20 @@ class Node:
 
     def _collect(self) -> None:
         """Enter complete studies into the queue, and delete what is old, until stopped."""
+        clear_at = 0.0
         while not self._stopping.is_set():
-            for job in self._inbox.take_complete():
-                self._store.add(job, SORT)
-            self._steps.clear_old()
-            self._inbox.clear_stale()
-            self._receiver.log_refusals()
+            try:
+                for job in self._inbox.take_complete():
+                    self._store.add(job, SORT)
+                self._receiver.log_refusals()
+                if time.monotonic() >= clear_at:
+                    self._steps.clear_old()
+                    self._inbox.clear_stale()
+                    clear_at = time.monotonic() + _CLEAR_EVERY_S
+                due = self._inbox.seconds_until_complete()
+            except (sqlite3.Error, OSError) as error:
+                _LOGGER.error("the folder of the node cannot be used (%s)", error)
+                due = PAUSE_S
             with self._inbox.changed:
                 if not self._stopping.is_set():
-                    due = self._inbox.seconds_until_complete()
-                    self._inbox.changed.wait(_CLEAR_EVERY_S if due is None else min(due, _CLEAR_EVERY_S))
+                    self._inbox.changed.wait(_LOG_EVERY_S if due is None else min(due, _LOG_EVERY_S))

@@ -14,6 +14,8 @@ from gliotype.serve.jobs.locks import is_locked
 from gliotype.serve.node.inbox import arriving
 from gliotype.serve.node.steps import COMMIT, NOT_PROCESSED, PREDICT, SEND, SORT
 
+MAX_ENDED = 30
+_ENDED = ("done", "note", "not processed", "superseded")
 _WORDS = {
     (SORT, State.WAITING): "waiting",
     (SORT, State.RUNNING): "waiting",
@@ -117,10 +119,16 @@ def _state(job: Job) -> str:
 
 
 def status_lines(status: NodeStatus) -> Iterator[str]:
-    """Put a status into lines of text."""
+    """Put a status into lines of text; of the studies that ended, the last `MAX_ENDED`."""
     yield f"the node {'runs' if status.running else 'does not run'}"
     yield ", ".join(f"{count} {state}" for state, count in status.counts.items()) or "no studies"
+    ended = [study for study in status.studies if study.state in _ENDED]
+    older = set(ended[:-MAX_ENDED])
+    if older:
+        yield f"{len(older)} studies that ended earlier are not listed (--json lists them)"
     for study in status.studies:
+        if study in older:
+            continue
         when = (
             "" if study.changed is None else time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(study.changed))
         )

@@ -122,8 +122,8 @@ class Steps:
         key = key_of(job)
         same = [
             each
-            for each in self._store.jobs()
-            if key_of(each) == key and each.created < job.created and not each.data.get("unprocessed")
+            for each in self._store.jobs(f"{key}-")
+            if each.created < job.created and not each.data.get("unprocessed")
         ]
         return same[-1] if same else None
 
