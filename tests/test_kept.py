@@ -23,7 +23,14 @@ from support.factory import make_result_with_perfusion
 def kept() -> KeptStudy:
     result = make_result_with_perfusion()
     mask = result.tumour.mask
-    tumour = Tumour(result.tumour.labels, "model1", 0.93, (Outline("threshold 0.3", mask[::-1]),), ("odd",))
+    tumour = Tumour(
+        result.tumour.labels,
+        "model1",
+        confidence=0.93,
+        outlines=(Outline("threshold 0.3", mask[::-1]),),
+        agreement={"mirrored": 1 / 7},
+        warnings=("odd",),
+    )
     quality = {"similarity": 1 / 3, "missing": float("nan")}
     prepared = replace(result.prepared, quality=quality)
     return KeptStudy(result.study, prepared, tumour, result.measurements, None, ("exam/a.nii",), "9.9")
@@ -52,6 +59,7 @@ def test_every_value_comes_back_to_the_last_bit(kept: KeptStudy, folder: Path, t
         assert np.array_equal(again.prepared.images[sequence].array, image.array)
         assert np.array_equal(again.prepared.images[sequence].affine, image.affine)
     assert again.study.subject == kept.study.subject
+    assert (again.tumour.agreement, again.tumour.warnings) == ({"mirrored": 1 / 7}, ("odd",))
     assert again.tumour.outlines[0].name == "threshold 0.3"
     assert np.array_equal(again.tumour.outlines[0].mask, kept.tumour.outlines[0].mask)
     assert again.measurements.shape == kept.measurements.shape
