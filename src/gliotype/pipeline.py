@@ -16,10 +16,12 @@ from gliotype.answer.site import read_site
 from gliotype.errors import UsageError
 from gliotype.kept import KeptStudy, load_kept, save_kept
 from gliotype.measure import measure
+from gliotype.mrs import Timing
 from gliotype.paths import as_path, paths_within
 from gliotype.predictors import DEFAULT_PREVALENCE, predict_all, subject_warnings
 from gliotype.prepare import prepare
 from gliotype.read import read_mask, read_study, state_subject
+from gliotype.read.mrs.sequence import parse_timing
 from gliotype.result import Result
 from gliotype.runtime import release_memory, use_threads, weight_hashes
 from gliotype.segment import find_brain, given_tumour, segment
@@ -44,6 +46,7 @@ def predict(
     site: str | Path | None = None,
     study_uid: str | None = None,
     sequences: Mapping[str, Sequence | None] | None = None,
+    mrs_timing: str | None = None,
     mask: str | Path | None = None,
     aif: str | Path | None = None,
     keep: str | Path | None = None,
@@ -66,6 +69,8 @@ def predict(
         study_uid: which study, where `source` holds several.
         sequences: by the name of an image of `source`, as `prediction.json` has it, the sequence as which it is taken,
             whatever identification would say; None for an image that is not to be used.
+        mrs_timing: sequence and echo time of the spectrum in ms, such as ``"press:32+65"``, where its file does not
+            say them rightly.
         mask: tumour mask (NIfTI) to use instead of Model 1's.
         aif: mask (NIfTI, in the space of the DSC series) of the arterial voxels to use instead of those found.
         keep: folder in which the prepared study is kept, for `revise`.
@@ -93,6 +98,7 @@ def predict(
         None if aif is None else as_path(aif),
         study_uid,
         dict(sequences or {}),
+        None if mrs_timing is None else parse_timing(mrs_timing),
     )
     clock = Clock(progress)
     with use_threads(threads) as count:
@@ -112,6 +118,7 @@ class Inputs:
     aif: Path | None
     study_uid: str | None
     sequences: Mapping[str, Sequence | None]
+    mrs_timing: Timing | None
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -183,6 +190,7 @@ def _prepare(inputs: Inputs, subject: str, clock: Clock) -> KeptStudy:
             subject=Subject(subject),
             sequences=inputs.sequences,
             study_uid=inputs.study_uid,
+            mrs_timing=inputs.mrs_timing,
         )
         outline, arteries = (None if file is None else read_mask(file) for file in (inputs.mask, inputs.aif))
     with clock("prepare"):

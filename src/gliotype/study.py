@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from gliotype.dicom_source import DicomSource
 from gliotype.dsc import DscSeries, Perfusion
+from gliotype.mrs import MrsSeries, Spectrum, SpectrumFit
 from gliotype.volume import Box, Grid, Matrix, Volume
 
 
@@ -30,6 +31,7 @@ class Sequence(StrEnum):
     FLAIR = "FLAIR"
     DSC = "DSC"
     ADC = "ADC"
+    MRS = "MRS"
 
     @property
     def word(self) -> str:
@@ -109,13 +111,14 @@ class Image:
 
     Attributes:
         volume: voxels as read (scanner units) with their affine; of an image that is not used, which is
-            not read, NaN on its grid.
+            not read, NaN on its grid; of a spectrum its box, as one voxel.
         sequence: what kind of image it is, or None for something else.
         confidence: 0 to 1, how sure the identification is; 1 when the caller said so.
         reason: one sentence, how the sequence was found out.
         source: path relative to the study, of the file or of the series' first file.
         acquisition: acquisition parameters.
         dicom: the instances from which it was read; None if it was not read, or not from DICOM.
+        spectroscopy: FIDs of a spectrum that is used, None for everything else.
     """
 
     volume: Volume
@@ -125,6 +128,7 @@ class Image:
     source: str
     acquisition: Acquisition = field(default_factory=Acquisition)
     dicom: DicomSource | None = None
+    spectroscopy: MrsSeries | None = None
 
 
 @dataclass(frozen=True)
@@ -193,6 +197,7 @@ class PreparedStudy:
         dsc: the DSC series, ready to measure; None where there is none that can be used.
         adc: the ADC map in 1e-3 mm2/s on its own grid, 0 where it was not measured; None where there is none that can
             be used. Its transform is in `acquired_from_prepared`.
+        mrs: the single-voxel spectrum, ready to fit; None where there is none that can be used.
         warnings: what went less than well, one sentence each.
     """
 
@@ -206,6 +211,7 @@ class PreparedStudy:
     quality: Mapping[str, float] = field(default_factory=dict)
     dsc: DscSeries | None = None
     adc: Volume | None = None
+    mrs: Spectrum | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -312,8 +318,10 @@ class Measurements:
         mismatch: the T2-FLAIR mismatch.
         perfusion: DSC perfusion numbers.
         diffusion: apparent diffusion coefficient of the tumour; empty without a usable ADC map.
+        spectroscopy: 2HG and other metabolites; empty without a usable spectrum.
         units: unit of each number, by name.
         dsc: curves and maps from which the perfusion numbers come, or None.
+        mrs: the fit from which the numbers of spectroscopy come, or None.
         warnings: what could not be measured and why, one sentence each.
     """
 
@@ -323,13 +331,24 @@ class Measurements:
     mismatch: Numbers = field(default_factory=dict)
     perfusion: Numbers = field(default_factory=dict)
     diffusion: Numbers = field(default_factory=dict)
+    spectroscopy: Numbers = field(default_factory=dict)
     units: Mapping[str, str] = field(default_factory=dict)
     dsc: Perfusion | None = None
+    mrs: SpectrumFit | None = None
     warnings: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> float | None:
         """Look a number up by its name, whatever its group."""
-        for group in (self.shape, self.loci, self.signal, self.mismatch, self.perfusion, self.diffusion):
+        groups = (
+            self.shape,
+            self.loci,
+            self.signal,
+            self.mismatch,
+            self.perfusion,
+            self.diffusion,
+            self.spectroscopy,
+        )
+        for group in groups:
             if name in group:
                 return group[name]
         raise KeyError(name)

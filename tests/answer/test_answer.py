@@ -73,6 +73,16 @@ def test_a_method_held_at_0_is_listed_and_moves_nothing() -> None:
     assert found.evidence[-1].contribution == 0.0
 
 
+def test_a_fixed_weight_after_the_others_leaves_the_range_of_studies_without_it_as_it_was() -> None:
+    """The draws of the range must not depend on methods that a patient does not have."""
+    further = replace(MODEL, weights={**MODEL.weights, "mrs": Weight(1.0, 0.0, 1.0, 0.0, 2.3, "literature")})
+    without = said(sd=0.3, age=1.0, radiomics=-2.0)
+    assert answer_from(without, Settings(0.3), further) == answer_from(without, Settings(0.3), MODEL)
+    with_2hg = answer_from(said(sd=0.3, age=1.0, radiomics=-2.0, mrs=2.0), Settings(0.3), further)
+    assert with_2hg.evidence[0].method == "mrs"
+    assert with_2hg.evidence[0].contribution == pytest.approx(2.0)
+
+
 def test_without_evidence_the_prevalence_is_all_that_is_known() -> None:
     found = answer_from(said(), Settings(0.42), MODEL)
     assert (found.call, found.probability, found.interval) == (Call.INDETERMINATE, 0.42, (0.0, 1.0))
@@ -176,7 +186,9 @@ def test_the_same_study_has_the_same_range() -> None:
 
 def test_the_shipped_model_is_sound() -> None:
     model = answer_model()
-    assert model.correlation.shape == (len(model.weights),) * 2
+    varying = len(model.correlation)
+    assert model.correlation.shape == (varying, varying)
+    assert all(weight.sd == 0 for weight in list(model.weights.values())[varying:])
     assert np.linalg.eigvalsh(model.correlation).min() > -1e-6
     assert model.weights["perfusion"].mean == 0.0
     assert model.weights["radiomics"].mean + model.weights["hybrid"].mean <= 1.0 + 1e-3

@@ -12,6 +12,7 @@ import pytest
 
 from gliotype import errors
 from gliotype.result import Call, Result
+from gliotype.simulate import DEMO_SEQUENCES
 from gliotype.study import Sequence
 from support.command_line import Run
 from support.factory import make_no_tumour, make_result
@@ -52,7 +53,7 @@ def test_it_answers_and_says_where_the_files_are(run: Run, pipeline: Pipeline, t
     assert "13 % (range 5 % to 28 %) at a prevalence of 30 %" in out
     assert "Age alone    52 % (95 % interval 46 % to 58 %)" in out
     assert "-1.14  radiomics (log LR -1.90 × weight 0.60)" in out
-    assert "Not in the study: T1c, T2, DSC, ADC." in out
+    assert "Not in the study: T1c, T2, DSC, ADC, MRS." in out
     assert "enhancing tumour 6.8" in out
     assert "Two T1 series were found" in out
     assert "doe" not in out + err
@@ -76,10 +77,11 @@ def test_the_reasons_of_an_indeterminate_call_are_printed(
 
 
 def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_path: Path) -> None:
-    named = {"t1": "a", "t1c": "b", "t2": "c", "flair": "d", "dsc": "e", "adc": "f"}
+    named = {"t1": "a", "t1c": "b", "t2": "c", "flair": "d", "dsc": "e", "adc": "f", "mrs": "g"}
     options = [word for name, file in named.items() for word in (f"--{name}", f"{file}.nii")]
     options += ["--age", "44.5", "--sex", "f", "--id", "007", "--prevalence", "0.6"]
     options += ["--study", "1.2.3", "--mask", "m.nii", "--aif", "arteries.nii", "--threads", "3"]
+    options += ["--mrs-timing", "press:32+65"]
     options += ["--mutant-at", "0.9", "--wildtype-at", "0.1", "--site", "s.json"]
     options += ["--image", "exam/seven=T1c", "--keep", "kept"]
     pipeline.answer = errors.InputError("enough")
@@ -95,6 +97,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_pat
             Sequence.FLAIR: Path("d.nii"),
             Sequence.DSC: Path("e.nii"),
             Sequence.ADC: Path("f.nii"),
+            Sequence.MRS: Path("g.nii"),
         },
         "age": 44.5,
         "sex": "F",
@@ -105,6 +108,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_pat
         "study_uid": "1.2.3",
         "sequences": {"exam/seven": Sequence.T1C},
         "keep": Path("kept"),
+        "mrs_timing": "press:32+65",
         "mask": Path("m.nii"),
         "aif": Path("arteries.nii"),
         "threads": 3,
@@ -227,8 +231,11 @@ def test_brackets_in_names_are_printed_as_they_are(run: Run, pipeline: Pipeline,
 def test_the_demo_simulates_a_study_and_says_so(
     run: Run, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def demo_study(folder: Path, seed: int, patient: str) -> float:
+    written: list[tuple[Sequence, ...]] = []
+
+    def demo_study(folder: Path, seed: int, patient: str, *, sequences: tuple[Sequence, ...]) -> float:
         np.save(folder / f"{patient}.npy", np.zeros(seed))
+        written.append(sequences)
         return 51.0
 
     monkeypatch.setattr("gliotype.simulate.demo_study", demo_study)
@@ -242,3 +249,5 @@ def test_the_demo_simulates_a_study_and_says_so(
     ((source, asked),) = pipeline.asked
     assert source == tmp_path / "study"
     assert (asked["age"], asked["id"]) == (51.0, "simulated-7")
+    assert run("demo", "-o", tmp_path, "--patient", "wildtype", "--seed", 5, "--mrs")[0] == 0
+    assert written == [DEMO_SEQUENCES, (*DEMO_SEQUENCES, Sequence.MRS)]

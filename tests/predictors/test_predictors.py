@@ -108,7 +108,9 @@ def test_without_age_and_measurements_nothing_applies():
     )
     findings, others = predict_all(replace(prepared, images={}), tumour, empty, Subject("a"))
     assert findings == ()
-    assert {each.method for each in others} == {"age", "radiomics", "hybrid", "perfusion", "mismatch", "adc"}
+    assert {each.method for each in others} == {
+        "age", "radiomics", "hybrid", "perfusion", "mismatch", "adc", "mrs",
+    }  # fmt: skip
     assert all(each.reason for each in others)
 
 
@@ -134,6 +136,7 @@ def test_method_without_its_sequences_is_named_with_what_is_missing():
         NotApplicable("perfusion", "it needs a DSC perfusion series"),
         NotApplicable("mismatch", "it needs both T2 and FLAIR; FLAIR is missing"),
         NotApplicable("adc", "it needs an ADC map, or diffusion-weighted images with b-values"),
+        NotApplicable("mrs", "it needs a single-voxel spectrum (MRS) that can be measured"),
     )
 
 

@@ -14,10 +14,14 @@ import pytest
 
 from gliotype.report import write_result
 from gliotype.result import Result
-from support.factory import make_no_tumour, make_result_with_perfusion
+from support.factory import make_no_tumour, make_result_with_perfusion, make_result_with_spectroscopy
 
 LIST = Path(__file__).with_name("expected_outputs.txt")
-RESULTS = {"with perfusion": make_result_with_perfusion, "no tumour": make_no_tumour}
+RESULTS = {
+    "with perfusion": make_result_with_perfusion,
+    "no tumour": make_no_tumour,
+    "with spectroscopy": make_result_with_spectroscopy,
+}
 
 
 def keys(value: object, path: str = "") -> Iterator[str]:

@@ -47,7 +47,8 @@ def test_it_keeps_the_contract(result: Result) -> None:
     }
     assert document["findings"][2]["interval"] is None
     assert document["not_applicable"] == {"perfusion": "the study has no DSC series"}
-    assert set(document["measurements"]) == {"shape", "loci", "signal", "mismatch", "perfusion", "diffusion"}
+    groups = {"shape", "loci", "signal", "mismatch", "perfusion", "diffusion", "spectroscopy"}
+    assert set(document["measurements"]) == groups
     assert len(document["measurements"]["shape"]) == 13
     assert len(document["measurements"]["loci"]) == 6
     assert document["measurements"]["signal"]["flair_mean_over_ring"] is None

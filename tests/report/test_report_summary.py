@@ -94,7 +94,7 @@ def test_what_would_change_the_answer_follows_from_the_values(result: Result) ->
         f"At a prevalence of 50 %, the evidence by itself: {percent(float(expit(logit(0.13) - logit(0.3))))}."
         in changes
     )
-    assert "Not given, but would add evidence: ADC." in changes
+    assert "Not given, but would add evidence: ADC, MRS." in changes
 
 
 def test_after_a_local_calibration_nothing_is_recomputed_from_the_sum(result: Result) -> None:
@@ -118,11 +118,11 @@ def test_what_is_missing_is_listed() -> None:
         replace(result, study=study, prediction=prediction, findings=(Finding("bare", None),))
     )
     assert summary.missing == (
-        "Not in the study: T1c, FLAIR, DSC, ADC, age.",
+        "Not in the study: T1c, FLAIR, DSC, ADC, MRS, age.",
         "Perfusion network not used: the study has no DSC series.",
         "Perfusion network not counted: fixed at 0.",
     )
-    assert summary.changes[-1] == "Not given, but would add evidence: T1c, FLAIR, ADC, age."
+    assert summary.changes[-1] == "Not given, but would add evidence: T1c, FLAIR, ADC, MRS, age."
     assert summary.age_alone == "not known, as no age was given"
 
 

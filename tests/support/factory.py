@@ -11,6 +11,7 @@ from scipy import ndimage
 from conftest import oblique_affine
 from gliotype.dsc import ArterialInput, Attention, Bolus, DscSeries, Perfusion, Region, RegionCurve
 from gliotype.findings import Evidence, Finding, NotApplicable, Reason
+from gliotype.mrs import Curves, MrsSequence, Spectrum, SpectrumFit, Timing
 from gliotype.result import Call, Prediction, Result
 from gliotype.study import (
     Acquisition,
@@ -330,6 +331,40 @@ def make_result_with_perfusion() -> Result:
         measurements=replace(result.measurements, perfusion=numbers, dsc=perfusion),
         findings=(*result.findings, finding),
         not_applicable=(),
+    )
+
+
+def make_spectrum() -> tuple[Spectrum, SpectrumFit]:
+    """A PRESS spectrum of a box in the tumour, and what was measured of it."""
+    affine = np.diag([20.0, 20.0, 20.0, 1.0])
+    affine[:3, 3] = PREPARED.centre + np.array([26.0, 34.0, 12.0])
+    timing = Timing(MrsSequence.PRESS, 97.0, 32.0)
+    fid = np.exp(-0.01 * np.arange(256)).astype(np.complex128)
+    spectrum = Spectrum(fid, None, 0.0005, 127.7, timing, transients=128, voxel=Grid((1, 1, 1), affine))
+    ppm = np.linspace(4.2, 0.5, 200)
+    two_hg = 0.4 * np.exp(-(((ppm - 2.25) / 0.04) ** 2))
+    fitted = two_hg + np.exp(-(((ppm - 3.03) / 0.03) ** 2)) + 0.1
+    curves = Curves(ppm, fitted + 0.02 * np.sin(40 * ppm), fitted, np.full_like(ppm, 0.1), two_hg)
+    numbers = {
+        "2HG": 3.1, "2HG_sd": 0.4, "2HG_over_tCr": 0.6, "water_referenced": 1.0, "spectrum_transients": 128.0,
+        "box_tumour": 93.0, "box_brain": 100.0,
+    }  # fmt: skip
+    measured = SpectrumFit(timing, 127.7, {"2HG": 1.8}, {"2HG": 0.2}, curves, False, 0.045, 24.0, numbers)
+    return spectrum, measured
+
+
+def make_result_with_spectroscopy() -> Result:
+    """The same result with a spectrum in which 2HG was detected."""
+    result = make_result()
+    spectrum, measured = make_spectrum()
+    finding = Finding(
+        "mrs", None, likelihood_ratio=10.0, sequences=(Sequence.MRS,), summary="2HG was detected"
+    )
+    return replace(
+        result,
+        prepared=replace(result.prepared, mrs=spectrum),
+        measurements=replace(result.measurements, spectroscopy=measured.numbers, mrs=measured),
+        findings=(*result.findings, finding),
     )
 
 

@@ -154,7 +154,11 @@ class _Noise:
     ) -> _Noise:
         """Draw `DRAWS` times."""
         order = list(model.weights)
-        correlated = rng.multivariate_normal(np.zeros(len(order)), model.correlation, DRAWS, method="eigh")
+        varying = len(model.correlation)
+        correlated = np.zeros((DRAWS, len(order)))
+        correlated[:, :varying] = rng.multivariate_normal(
+            np.zeros(varying), model.correlation, DRAWS, method="eigh"
+        )
         return cls(
             methods=methods,
             outline=rng.integers(outlines, size=DRAWS),

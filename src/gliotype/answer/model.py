@@ -67,8 +67,8 @@ class AnswerModel:
     """Everything that turns evidence into an answer.
 
     Attributes:
-        weights: by method, in the order of `correlation`.
-        correlation: between the weights, (methods, methods).
+        weights: by method.
+        correlation: between the first of the weights, in their order; the weights after them are fixed.
         hospital_slope_sd: spread between hospitals of the factor by which all evidence counts; its mean is 1.
         hospital_offset_sd: spread between hospitals of the log-odds that are added; their mean is 0.
         thresholds: probabilities at or below which the call is wildtype, and at or above which it is mutant.

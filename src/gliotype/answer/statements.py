@@ -30,11 +30,11 @@ def collect_statements(
         subject: the patient.
 
     Returns:
-        Statements of every method that applies to the drawn outline. Perfusion and diffusion are measured on that
-        outline alone.
+        Statements of every method that applies to the drawn outline. Perfusion, diffusion and 2HG are measured
+        on that outline alone.
     """
     drawn = ask(prepared, tumour, measurements, subject)
-    structural = replace(prepared, dsc=None, adc=None)
+    structural = replace(prepared, dsc=None, adc=None, mrs=None)
 
     def redraw(outline: Outline) -> dict[str, Statement]:
         redrawn = tumour.drawn_as(outline)

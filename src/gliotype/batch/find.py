@@ -21,6 +21,7 @@ FILES = {
     "flair": Sequence.FLAIR,
     "dsc": Sequence.DSC,
     "adc": Sequence.ADC,
+    "mrs": Sequence.MRS,
 }
 """Columns of a table that name a file, and the sequence as which it is taken."""
 

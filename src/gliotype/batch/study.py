@@ -156,7 +156,7 @@ def remove_results(output: Path, job: StudyJob) -> None:
 
 
 def _measurements(measured: Measurements) -> Mapping[str, float | None]:
-    groups = ("shape", "loci", "signal", "mismatch", "perfusion", "diffusion")
+    groups = ("shape", "loci", "signal", "mismatch", "perfusion", "diffusion", "spectroscopy")
     return {
         f"{group}.{name}": value
         for group in groups

@@ -33,6 +33,7 @@ def demo(
             help="Random seed at which the search for a patient of this kind starts.",
         ),
     ] = 0,
+    mrs: Annotated[bool, typer.Option("--mrs", help="Also measure 2HG in a spectrum of the tumour.")] = False,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
@@ -41,7 +42,8 @@ def demo(
     def predicted(progress: Callable[[str], None]) -> Result:
         from gliotype.atomic_files import output_errors
         from gliotype.pipeline import predict as predict_study
-        from gliotype.simulate import DemoPatient, demo_seed, demo_study
+        from gliotype.simulate import DEMO_SEQUENCES, DemoPatient, demo_seed, demo_study
+        from gliotype.study import Sequence
 
         progress("simulate")
         kind = DemoPatient(patient)
@@ -49,7 +51,8 @@ def demo(
         folder = output / "study"
         with output_errors(folder):
             folder.mkdir(parents=True, exist_ok=True)
-            age = demo_study(folder, chosen, kind)
+            sequences = (*DEMO_SEQUENCES, *([Sequence.MRS] if mrs else []))
+            age = demo_study(folder, chosen, kind, sequences=sequences)
         result = predict_study(folder, age=age, id=f"simulated-{chosen}", threads=threads, progress=progress)
         simulated = (
             "This patient is simulated: the answer shows how Gliotype works, and nothing about patients."

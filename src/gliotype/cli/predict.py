@@ -61,6 +61,14 @@ def predict(
         Path | None,
         typer.Option(help="Take this as the ADC map, or compute it from these diffusion-weighted images."),
     ] = None,
+    mrs: Annotated[Path | None, typer.Option(help="Take this as the single-voxel spectrum for 2HG.")] = None,
+    mrs_timing: Annotated[
+        str | None,
+        typer.Option(
+            metavar="TIMING",
+            help="Sequence and echo time of the spectrum in ms, such as press:32+65, slaser:110 or mega:68.",
+        ),
+    ] = None,
     mask: Annotated[
         Path | None,
         typer.Option(help="Tumour mask, drawn on the reference image, to use instead of Model 1's."),
@@ -97,7 +105,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict IDH status from a pre-operative study."""
-    hide_paths_of(study, t1, t1c, t2, flair, dsc, adc, mask, aif)
+    hide_paths_of(study, t1, t1c, t2, flair, dsc, adc, mrs, mask, aif)
 
     def predicted(progress: Callable[[str], None]) -> Result:
         from gliotype.pipeline import predict as predict_study
@@ -110,6 +118,7 @@ def predict(
             Sequence.FLAIR: flair,
             Sequence.DSC: dsc,
             Sequence.ADC: adc,
+            Sequence.MRS: mrs,
         }
         return predict_study(
             study,
@@ -122,6 +131,7 @@ def predict(
             site=site,
             study_uid=study_uid,
             sequences=stated_sequences(image or []),
+            mrs_timing=mrs_timing,
             mask=mask,
             aif=aif,
             keep=keep,
@@ -148,7 +158,7 @@ def stated_sequences(images: list[str]) -> dict[str, Sequence | None]:
     stated: dict[str, Sequence | None] = {}
     for each in images:
         source, _, word = each.rpartition("=")
-        if not source or word.upper() not in (*Sequence, "NONE"):
+        if not source or word.upper() not in (*(set(Sequence) - {Sequence.MRS}), "NONE"):
             raise UsageError(
                 "--image needs the form SOURCE=SEQUENCE, such as exam/t1.nii.gz=T1c or exam/loc.nii.gz=none"
             )

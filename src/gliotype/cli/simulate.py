@@ -37,6 +37,7 @@ def simulate(
         bool, typer.Option("--dsc", help="Add a DSC perfusion series of each patient, and its true CBV.")
     ] = False,
     adc: Annotated[bool, typer.Option("--adc", help="Add an ADC map of each patient.")] = False,
+    mrs: Annotated[bool, typer.Option("--mrs", help="Add a spectrum of each tumour, for 2HG.")] = False,
     label_maps: LabelMaps = None,
 ) -> None:
     """Simulate a cohort of glioma patients in BIDS layout."""
@@ -54,6 +55,7 @@ def simulate(
             progress=progress,
             dsc=dsc,
             adc=adc,
+            mrs=mrs,
         )
     cached = len(cohort.patients) - cohort.made
     there = f", {cached} of them there already" if cached else ""

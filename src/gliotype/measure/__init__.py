@@ -9,6 +9,7 @@ from gliotype.measure.diffusion import DIFFUSION_UNITS, diffusion
 from gliotype.measure.dsc import PERFUSION_UNITS, NoPerfusion, VoxelPerfusion, analyse, perfusion
 from gliotype.measure.loci import LOCI_UNITS, loci
 from gliotype.measure.mismatch import MISMATCH_UNITS, mismatch, subtract_flair
+from gliotype.measure.mrs import SPECTROSCOPY_UNITS, spectroscopy
 from gliotype.measure.shape import SHAPE_UNITS, shape_features
 from gliotype.measure.signal import SIGNAL_UNITS, signal_ratios
 from gliotype.study import Measurements, PreparedStudy, Tumour
@@ -21,6 +22,7 @@ __all__ = [
     "PERFUSION_UNITS",
     "SHAPE_UNITS",
     "SIGNAL_UNITS",
+    "SPECTROSCOPY_UNITS",
     "NoPerfusion",
     "VoxelPerfusion",
     "analyse",
@@ -31,6 +33,7 @@ __all__ = [
     "perfusion",
     "shape_features",
     "signal_ratios",
+    "spectroscopy",
     "subtract_flair",
 ]
 
@@ -40,32 +43,37 @@ ARTERIES_UNUSED = "arteries were given, but there is no DSC series to measure: t
 
 
 def measure(prepared: PreparedStudy, tumour: Tumour, arteries: Volume | None = None) -> Measurements:
-    """Measure shape, location, signal and T2-FLAIR mismatch of the whole tumour, and its perfusion and diffusion.
+    """Measure shape, location, signal and T2-FLAIR mismatch of the whole tumour, its perfusion, diffusion and 2HG.
 
     Args:
-        prepared: images on the 1 mm grid, and the DSC series and the ADC map if there are any.
+        prepared: images on the 1 mm grid, and the DSC series, the ADC map and the spectrum if there are any.
         tumour: label map on the same grid.
         arteries: mask of the arterial input in the space of the DSC series; None to find it.
 
     Returns:
         Every number of `SHAPE_UNITS`, `LOCI_UNITS`, `SIGNAL_UNITS` and `MISMATCH_UNITS`, with a DSC series those of
-        `PERFUSION_UNITS`, and with an ADC map those of `DIFFUSION_UNITS`; None where a number cannot be computed.
-        Definitions in ``docs/reference/measurements.md``.
+        `PERFUSION_UNITS`, with an ADC map those of `DIFFUSION_UNITS`, and with a spectrum those of
+        `SPECTROSCOPY_UNITS`; None where a number cannot be computed. Definitions in ``docs/reference/measurements.md``.
     """
     whole = tumour.labels.with_array(tumour.mask)
     numbers, remarks = diffusion(prepared, tumour)
+    metabolites, fitted, notes = spectroscopy(prepared, tumour)
+    remarks = (*remarks, *notes)
     measurements = Measurements(
         shape=shape_features(whole),
         loci=loci(whole, prepared.mni_from_prepared),
         signal=signal_ratios(prepared, tumour.mask),
         mismatch=mismatch(prepared, tumour),
         diffusion=numbers,
+        spectroscopy=metabolites,
+        mrs=fitted,
         units={
             **SHAPE_UNITS,
             **LOCI_UNITS,
             **SIGNAL_UNITS,
             **MISMATCH_UNITS,
             **(DIFFUSION_UNITS if numbers else {}),
+            **(SPECTROSCOPY_UNITS if metabolites else {}),
         },
         warnings=remarks,
     )

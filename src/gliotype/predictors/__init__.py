@@ -11,6 +11,7 @@ from gliotype.predictors.adc import AdcPredictor
 from gliotype.predictors.age import AgePredictor
 from gliotype.predictors.hybrid import HybridPredictor
 from gliotype.predictors.mismatch import MismatchPredictor
+from gliotype.predictors.mrs import MrsPredictor
 from gliotype.predictors.perfusion import PerfusionPredictor
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs, Predictor
 from gliotype.predictors.radiomics import RadiomicsPredictor
@@ -33,6 +34,7 @@ PREDICTORS: tuple[type[Predictor], ...] = (
     AgePredictor,
     MismatchPredictor,
     AdcPredictor,
+    MrsPredictor,
 )
 """Every method, in the order in which reports list them."""
 

@@ -13,12 +13,14 @@ from gliotype.atlas import atlas
 from gliotype.dsc import DscSeries
 from gliotype.errors import InputError
 from gliotype.masks import box_around
+from gliotype.mrs import Spectrum
 from gliotype.prepare.bias import correct_inhomogeneity
 from gliotype.prepare.brain import BrainFinder, atlas_brain, brain_of
 from gliotype.prepare.diffusion import adc_map
 from gliotype.prepare.dsc import baseline_mean, dsc_series
 from gliotype.prepare.head import is_stripped, shrink, support, zero_background
 from gliotype.prepare.intensity import likely_white, white_matter_level
+from gliotype.prepare.mrs import process
 from gliotype.prepare.register import Alignment, affine, rigid
 from gliotype.prepare.similarity import Pair, RegistrationImage
 from gliotype.runtime import in_parallel
@@ -62,10 +64,10 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
     Returns:
         The images on a 1 mm RAS+ grid that shares the reference image's world space. What went less than well is
         in `PreparedStudy.warnings`, with numbers in `PreparedStudy.quality`. ADC and DSC series stay on their own
-        grids, with their transforms.
+        grids, with their transforms; a spectrum's box stays where its header has it.
     """
     reference = study.reference
-    chosen = study.chosen
+    chosen = {s: image for s, image in study.chosen.items() if image.sequence is not Sequence.MRS}
     views = dict(zip(chosen, in_parallel(_view, (image.volume for image in chosen.values())), strict=True))
     structural = {s: views[s] for s in STRUCTURAL if s in views}
     aligned = _align(views, reference)
@@ -84,6 +86,7 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
     )
     dsc, remarks = _dsc(study, prepared.brain, aligned)
     adc, adc_warnings = _adc(study, prepared.brain, aligned)
+    mrs, mrs_warnings = _mrs(study)
     return replace(
         prepared,
         acquired_from_prepared=aligned.acquired_from_reference,
@@ -92,7 +95,8 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
         quality={**aligned.quality, **prepared.quality},
         dsc=dsc,
         adc=adc,
-        warnings=(*aligned.warnings, *prepared.warnings, *remarks, *adc_warnings),
+        mrs=mrs,
+        warnings=(*aligned.warnings, *prepared.warnings, *remarks, *adc_warnings, *mrs_warnings),
     )
 
 
@@ -116,6 +120,18 @@ def _adc(study: Study, brain: Volume, aligned: _Alignments) -> tuple[Volume | No
         return adc_map(study.chosen[Sequence.ADC], brain, aligned.mni_from_reference, place), ()
     except InputError as error:
         return None, (f"ADC was not measured: {error}.",)
+
+
+def _mrs(study: Study) -> tuple[Spectrum | None, tuple[str, ...]]:
+    """Process the spectrum, if there is one; one that cannot be measured only gives a warning."""
+    if Sequence.MRS not in study.chosen:
+        return None, ()
+    image = study.chosen[Sequence.MRS]
+    try:
+        spectrum = process(image)
+    except InputError as error:
+        return None, (f"2HG was not measured: {error}.",)
+    return spectrum, spectrum.warnings
 
 
 def prepare_registered(

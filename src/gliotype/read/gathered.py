@@ -40,6 +40,7 @@ class Gathered:
         errors: images that could not be read.
         warnings: about identification.
         not_read: what is not an image of the study.
+        spectra: the chosen one first.
     """
 
     source: str
@@ -48,6 +49,7 @@ class Gathered:
     errors: list[InputError] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
     not_read: list[NotRead] = field(default_factory=list)
+    spectra: list[Image] = field(default_factory=list)
 
 
 def make_study(gathered: Gathered, subject: str) -> Study:
@@ -82,7 +84,7 @@ def make_study(gathered: Gathered, subject: str) -> Study:
             age=next((e.age for e in everyone if e.age is not None), None),
             sex=next((e.sex for e in everyone if e.sex), None),
         ),
-        images=(*images, *(_image(candidate, None) for candidate in unused)),
+        images=(*images, *gathered.spectra, *(_image(candidate, None) for candidate in unused)),
         warnings=tuple(dict.fromkeys(warnings)),
         not_read=tuple(gathered.not_read),
         surgery=next(filter(None, surgeries), None),

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from gliotype.errors import InputError, UsageError
+from gliotype.mrs import Timing
 from gliotype.paths import as_path
 from gliotype.read.dicom.series import read_dicom
 from gliotype.read.diffusion import NEEDED, ComputedAdc, computed_adc
@@ -24,6 +25,7 @@ from gliotype.read.identify.choose import Candidate, preference, ranked
 from gliotype.read.identify.context import without_common_evidence
 from gliotype.read.identify.decide import decide_together
 from gliotype.read.losses import entries_not_listed, files_not_read
+from gliotype.read.mrs.find import MrsSource, read_named, read_spectra, separate_spectra
 from gliotype.read.nifti.bids import broken_sidecars, sidecar_for, sidecars_of, stem_of
 from gliotype.read.nifti.image import read_nifti
 from gliotype.read.series import Loaded, Series
@@ -41,6 +43,7 @@ def read_study(
     subject: Subject,
     sequences: Mapping[str, Sequence | None] | None = None,
     study_uid: str | None = None,
+    mrs_timing: Timing | None = None,
 ) -> Study:
     """Read the images of one examination and say which sequence each of them is.
 
@@ -56,6 +59,7 @@ def read_study(
             would say; None for an image that is not to be used.
         study_uid: which study, if `source` holds several: a StudyInstanceUID, or the session or patient
             in the names of NIfTI files.
+        mrs_timing: sequence and echo time of the spectrum, where its file does not say them rightly.
 
     Raises:
         UsageError: several studies and none chosen, the chosen one not there, or nothing given at all.
@@ -69,14 +73,30 @@ def read_study(
         raise UsageError("neither a study nor a file was given: name a folder, a zip, or files such as --t1c")
     with ExitStack() as stack:
         gathered = Gathered(str(source) if source is not None else "the named files")
+        if Sequence.MRS in named:
+            gathered.spectra += read_named(named[Sequence.MRS], mrs_timing)
         for sequence, path in named.items():
-            gathered.used[sequence] = _named(sequence, path, source, stack)
+            if sequence is not Sequence.MRS:
+                gathered.used[sequence] = _named(sequence, path, source, stack)
         if source is not None:
             found = stack.enter_context(open_source(source))
             gathered.not_read += _not_listed(source, found)
             taken = {path.resolve() for path in named.values()}
-            _gather(gathered, _outside(found, taken), study_uid, sequences or {})
+            images, spectra = separate_spectra(_outside(found, taken))
+            stated = dict(sequences or {})
+            excluded = {each.source for each in spectra if stated.get(each.source, each) is None}
+            _gather(gathered, images, study_uid, {s: stated[s] for s in stated if s not in excluded})
+            if Sequence.MRS not in named:
+                _add_spectra(gathered, [each for each in spectra if each.source not in excluded], mrs_timing)
         return state_subject(make_study(gathered, subject.id), subject)
+
+
+def _add_spectra(gathered: Gathered, sources: list[MrsSource], timing: Timing | None) -> None:
+    """Read the spectra of the session whose images are used."""
+    studies = frozenset(c.series.examination.study for c, _ in gathered.used.values()) - {""}
+    chosen = read_spectra(sources, timing, studies)
+    gathered.spectra += chosen.images
+    gathered.warnings += [f"{error}." for error in chosen.errors]
 
 
 def _not_listed(source: Path, found: tuple[Found, ...]) -> list[NotRead]:

@@ -67,7 +67,8 @@ class Panel:
         edges: letters at the left, right, top and bottom edge.
         image: JPEG as a data URI.
         outlines: SVG path by what it outlines, in mm: each sub-region by lower-case label name, the ``brain``, and
-            in a key picture the ``whole`` tumour and the other ``plausible`` outlines in one path.
+            in a key picture the ``whole`` tumour and the other ``plausible`` outlines in one path, and the ``box`` of
+            a spectrum.
         overlay: transparent PNG as a data URI, or None.
     """
 
@@ -335,6 +336,11 @@ def _scaled(saliency: Volume, brain: Volume) -> NDArray[np.float32]:
     inside = np.where(brain.array, saliency.array, 0.0).astype(np.float32)
     largest = np.percentile(np.abs(inside[np.asarray(brain.array, dtype=np.bool_)]), 99.9)
     return cast(NDArray[np.float32], np.clip(inside / max(float(largest), 1e-12), -1.0, 1.0))
+
+
+def trace(mask: NDArray[np.bool_], plane: Plane, index: int) -> str:
+    """Trace a section of a mask as an SVG path."""
+    return _path(section(mask, plane, index))
 
 
 def section(array: NDArray[Any], plane: Plane, index: int) -> NDArray[Any]:

@@ -27,6 +27,7 @@ from gliotype.text import percent
 
 if TYPE_CHECKING:
     from gliotype.report.perfusion import PerfusionPage
+    from gliotype.report.spectroscopy import SpectroscopyPage
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Pictures:
         saliency: the map of reasons, or None.
         difference: T2, FLAIR and their difference, or None.
         perfusion: curves, maps and arteries, or None.
+        spectroscopy: the fitted spectrum and its box, or None.
     """
 
     waterfall: Drawing | None
@@ -70,6 +72,7 @@ class Pictures:
     saliency: Row | None
     difference: DifferencePage | None
     perfusion: PerfusionPage | None
+    spectroscopy: SpectroscopyPage | None
 
 
 def draw_pictures(result: Result, summary: Summary) -> Pictures:
@@ -89,7 +92,17 @@ def draw_pictures(result: Result, summary: Summary) -> Pictures:
         saliency=draw_saliency(scene),
         difference=draw_difference(result, scene, planes),
         perfusion=_draw_perfusion(result, scene),
+        spectroscopy=_draw_spectroscopy(result, scene),
     )
+
+
+def _draw_spectroscopy(result: Result, scene: Scene) -> SpectroscopyPage | None:
+    """Draw the spectrum, if there is any; only then is matplotlib loaded."""
+    if result.measurements.mrs is None:
+        return None
+    from gliotype.report.spectroscopy import draw_spectroscopy
+
+    return draw_spectroscopy(result, scene)
 
 
 def _draw_perfusion(result: Result, scene: Scene) -> PerfusionPage | None:
@@ -168,6 +181,8 @@ def _unmeasured(result: Result) -> list[Sequence]:
         measured.add(Sequence.DSC)
     if result.prepared.adc is not None:
         measured.add(Sequence.ADC)
+    if result.measurements.mrs is not None:
+        measured.add(Sequence.MRS)
     return [sequence for sequence in Sequence if sequence in result.study.chosen and sequence not in measured]
 
 
@@ -183,6 +198,7 @@ def _groups(measurements: Measurements) -> list[Group]:
         "T2-FLAIR mismatch": measurements.mismatch,
         "Perfusion": measurements.perfusion,
         "Diffusion": measurements.diffusion,
+        "Spectroscopy": measurements.spectroscopy,
     }
     return [
         Group(title, tuple((name, value, measurements.units.get(name, "")) for name, value in group.items()))

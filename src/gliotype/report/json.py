@@ -16,6 +16,7 @@ import numpy as np
 from gliotype.dsc import Perfusion
 from gliotype.errors import InputError
 from gliotype.findings import Evidence, Finding
+from gliotype.mrs import SpectrumFit
 from gliotype.result import Call, Prediction, Result
 from gliotype.study import Image
 
@@ -62,9 +63,11 @@ def _document(result: Result, report_seconds: float) -> dict[str, Any]:
             "mismatch": measurements.mismatch,
             "perfusion": measurements.perfusion,
             "diffusion": measurements.diffusion,
+            "spectroscopy": measurements.spectroscopy,
         },
         "units": measurements.units,
         "perfusion": None if measurements.dsc is None else _perfusion(measurements.dsc),
+        "spectroscopy": None if measurements.mrs is None else _spectroscopy(measurements.mrs),
         "tumour": {
             "volume_ml": tumour.volume_ml,
             "regions_ml": tumour.regions_ml,
@@ -157,6 +160,22 @@ def _perfusion(perfusion: Perfusion) -> dict[str, Any]:
         "curves": {
             region: {"relative_signal": curve.relative_signal, "voxels": curve.voxels}
             for region, curve in perfusion.curves.items()
+        },
+    }
+
+
+def _spectroscopy(fitted: SpectrumFit) -> dict[str, Any]:
+    return {
+        "sequence": fitted.timing.sequence,
+        "te_ms": fitted.timing.te_ms,
+        "te1_ms": fitted.timing.te1_ms,
+        "frequency_mhz": fitted.frequency_mhz,
+        "edited": fitted.edited,
+        "amplitudes": fitted.amplitudes,
+        "bounds": fitted.bounds,
+        "curves": {
+            "ppm": fitted.curves.ppm.round(4),
+            **{name: getattr(fitted.curves, name) for name in ("measured", "fitted", "baseline", "two_hg")},
         },
     }
 

@@ -13,7 +13,7 @@ from gliotype.result import Call, Prediction, Result
 from gliotype.study import Sequence
 from gliotype.text import percent
 
-DECISIVE = (Sequence.T1C, Sequence.FLAIR, Sequence.T2, Sequence.ADC)
+DECISIVE = (Sequence.T1C, Sequence.FLAIR, Sequence.T2, Sequence.ADC, Sequence.MRS)
 """Sequences that provide evidence that counts."""
 
 NEGLIGIBLE_LOG_ODDS = 0.05

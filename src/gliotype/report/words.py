@@ -28,6 +28,7 @@ METHOD_WORDS = {
     "hybrid": "hybrid network",
     "mismatch": "T2-FLAIR mismatch",
     "adc": "ADC",
+    "mrs": "2HG spectroscopy",
     "perfusion": "perfusion network",
 }
 

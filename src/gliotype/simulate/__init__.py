@@ -1,5 +1,5 @@
 """Digital patients: anatomy, tumour, tissue, scanner."""
 
-from gliotype.simulate.cohort.demo import DemoPatient, demo_seed, demo_study
+from gliotype.simulate.cohort.demo import DEMO_SEQUENCES, DemoPatient, demo_seed, demo_study
 
-__all__ = ["DemoPatient", "demo_seed", "demo_study"]
+__all__ = ["DEMO_SEQUENCES", "DemoPatient", "demo_seed", "demo_study"]

@@ -12,6 +12,9 @@ from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.glioma import GliomaType, TumourPlan
 from gliotype.study import STRUCTURAL, Sequence
 
+DEMO_SEQUENCES = (*STRUCTURAL, Sequence.DSC)
+"""What is written unless the caller says otherwise."""
+
 
 class DemoPatient(StrEnum):
     """The two kinds of patient that a reader of brain MRI would call typical.
@@ -53,7 +56,7 @@ def demo_study(
     seed: int,
     patient: DemoPatient = DemoPatient.MUTANT,
     *,
-    sequences: tuple[Sequence, ...] = (*STRUCTURAL, Sequence.DSC),
+    sequences: tuple[Sequence, ...] = DEMO_SEQUENCES,
 ) -> float:
     """Write the raw study of one simulated patient.
 

@@ -21,6 +21,7 @@ from gliotype.simulate.head.anatomy import Anatomy
 from gliotype.simulate.head.label_maps import label_map_files, read_label_map
 from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.glioma import GliomaType
+from gliotype.simulate.mrs.series import SimulatedMrs, mrs_series
 from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
 from gliotype.simulate.scanner import draw_protocol
 from gliotype.simulate.tissue import draw_parameters
@@ -94,6 +95,7 @@ class SimulatedPatient:
         truth: what is known, by the columns of `COLUMNS`.
         dsc: the perfusion series, or None.
         adc: the ADC map, or None.
+        mrs: the spectrum, or None.
     """
 
     name: str
@@ -103,6 +105,7 @@ class SimulatedPatient:
     truth: Mapping[str, str | int | float | None]
     dsc: SimulatedDsc | None = None
     adc: SimulatedAdc | None = None
+    mrs: SimulatedMrs | None = None
 
 
 def simulate_patient(
@@ -114,6 +117,7 @@ def simulate_patient(
     spacing_mm: float = 1.0,
     dsc: DscSite | None = None,
     adc: bool = False,
+    mrs: bool = False,
 ) -> SimulatedPatient:
     """Simulate a patient as drawn.
 
@@ -126,6 +130,7 @@ def simulate_patient(
         spacing_mm: of that grid; a raw patient does not use it.
         dsc: where a perfusion series is acquired, in its own oblique space; None for no series.
         adc: whether an ADC map is acquired, in its own oblique space.
+        mrs: whether a spectrum of the tumour is acquired.
     """
     if raw:
         patient = raw_patient(draw.seed, draw.disease, anatomy)
@@ -146,7 +151,9 @@ def simulate_patient(
     lying = drawn_on.image_from_mni
     perfusion = dsc_series(patient, draw.seed, site=dsc, field_t=draw.field_t, lying=lying) if dsc else None
     diffusion = adc_series(patient, draw.seed, field_t=draw.field_t, lying=lying) if adc else None
-    acquired = [*draw.sequences, *([Sequence.DSC] if dsc else []), *([Sequence.ADC] if adc else [])]
+    spectrum = mrs_series(patient, draw.seed, field_t=draw.field_t, lying=lying) if mrs else None
+    further = {Sequence.DSC: dsc is not None, Sequence.ADC: adc, Sequence.MRS: mrs}
+    acquired = [*draw.sequences, *(sequence for sequence, there in further.items() if there)]
     truth = {
         **truth_of(patient, draw.disease),
         "participant_id": name,
@@ -156,6 +163,8 @@ def simulate_patient(
         "field_t": draw.field_t,
         "sequences": " ".join(acquired),
         "adc_ratio": None if diffusion is None or diffusion.ratio is None else round(diffusion.ratio, 3),
+        "two_hg_mm": None if spectrum is None else round(spectrum.two_hg_mm, 2),
+        "box_tumour": None if spectrum is None else round(spectrum.tumour_fraction, 3),
         "truth_space": str(space),
         "seed": draw.seed,
     }
@@ -167,6 +176,7 @@ def simulate_patient(
         {column: truth[column] for column in COLUMNS},
         perfusion,
         diffusion,
+        spectrum,
     )
 
 

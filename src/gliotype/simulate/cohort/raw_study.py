@@ -17,6 +17,7 @@ from gliotype.simulate.head.pose import draw_rigid
 from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.distractors import Distractor
 from gliotype.simulate.lesion.glioma import GliomaType, TumourPlan
+from gliotype.simulate.mrs.series import mrs_series, write_mrs
 from gliotype.simulate.patient import DigitalPatient, acquire, draw_head_and_plan, draw_patient
 from gliotype.simulate.scanner import Protocol, draw_protocol
 from gliotype.simulate.sidecar import write_with_sidecar
@@ -37,6 +38,7 @@ NAMES = {
     Sequence.FLAIR: "AX_FLAIR_dark_fluid",
     Sequence.DSC: "AX_PERFUSION_DSC_EPI",
     Sequence.ADC: "AX_DWI_ADC",
+    Sequence.MRS: "SVS_2HG",
 }
 """File names as an export tool makes them from series descriptions."""
 
@@ -148,13 +150,13 @@ def write_raw_study(
     """Write sequences of a digital patient as a scanner's export: NIfTI with JSON sidecars.
 
     Structural slices are 3 to 6 mm thick; see `raw_images`, `dsc_series` in `gliotype.simulate.dsc` for
-    perfusion and `adc_series` in `gliotype.simulate.diffusion` for ADC.
+    perfusion, `adc_series` in `gliotype.simulate.diffusion` for ADC, and `gliotype.simulate.mrs` for spectra.
 
     Args:
         patient: whom to image.
         folder: for the files; created if missing.
         seed: random seed. A sequence is the same whichever others are written.
-        sequences: which to write: T1, T1C, T2, FLAIR, DSC, ADC.
+        sequences: which to write: T1, T1C, T2, FLAIR, DSC, ADC, MRS.
 
     Returns:
         The NIfTI files.
@@ -173,6 +175,9 @@ def write_raw_study(
     if Sequence.ADC in sequences:
         adc = adc_series(patient, seed, lying=images[Sequence.T1C].image_from_mni)
         files.append(write_adc(adc, folder, NAMES[Sequence.ADC]))
+    if Sequence.MRS in sequences:
+        spectrum = mrs_series(patient, seed, lying=images[Sequence.T1C].image_from_mni)
+        files.append(write_mrs(spectrum, folder, NAMES[Sequence.MRS]))
     return tuple(files)
 
 

@@ -44,6 +44,8 @@ COLUMNS: Mapping[str, Mapping[str, Any]] = {
     "adc_ratio": {
         "Description": "ADC of the solid glioma over that of white matter; n/a without glioma or without an ADC map"
     },
+    "two_hg_mm": {"Description": "2HG in the box of the spectrum; n/a without a spectrum", "Units": "mmol/L"},
+    "box_tumour": {"Description": "Part of that box that is tumour, 0 to 1; n/a without a spectrum"},
     "lobe": {
         "Description": "Structure that holds most of the tumour; n/a where it is in none of them",
         "Levels": {name.lower(): "" for name in LOCI_UNITS},

@@ -36,6 +36,7 @@ from gliotype.simulate.diffusion import write_adc
 from gliotype.simulate.dsc.protocols import find_dsc_site
 from gliotype.simulate.dsc.series import SimulatedDsc, write_dsc, write_true_cbv
 from gliotype.simulate.head.label_maps import label_map_hashes
+from gliotype.simulate.mrs.series import write_mrs
 from gliotype.study import Label, Sequence
 from gliotype.temporary import PREFIX, sweep
 
@@ -48,6 +49,7 @@ SUFFIXES: Mapping[Sequence, str] = {
     Sequence.FLAIR: "FLAIR",
     Sequence.DSC: "dsc",
     Sequence.ADC: "ADC",
+    Sequence.MRS: "svs",
 }
 """How BIDS names each sequence, after the patient's name."""
 
@@ -84,6 +86,7 @@ def write_cohort(
     spacing_mm: float = 1.0,
     dsc: bool = False,
     adc: bool = False,
+    mrs: bool = False,
 ) -> Cohort:
     """Simulate a cohort, or resume one that was interrupted.
 
@@ -103,6 +106,7 @@ def write_cohort(
         spacing_mm: of the common grid; a raw cohort does not use it.
         dsc: whether each patient also has a DSC perfusion series, as the site acquires it, in a space of its own.
         adc: whether each patient also has an ADC map, in a space of its own.
+        mrs: whether each patient also has a spectrum of the tumour.
 
     Raises:
         UsageError: for an unknown site, `n` or `seed` out of range, or a folder that holds something else or a
@@ -129,6 +133,7 @@ def write_cohort(
         "version": __version__,
         **({"dsc": chosen.dsc} if dsc else {}),
         **({"adc": True} if adc else {}),
+        **({"mrs": True} if mrs else {}),
     }
     perfusion_site = find_dsc_site(chosen.dsc) if dsc else None
     check_writable(out)
@@ -150,6 +155,7 @@ def write_cohort(
                 spacing_mm=spacing_mm,
                 dsc=perfusion_site,
                 adc=adc,
+                mrs=mrs,
             )
             _write_patient(out, simulated)
             _write_participants(out)
@@ -224,6 +230,9 @@ def _write_patient(out: Path, patient: SimulatedPatient) -> None:
         if patient.adc is not None:
             (images / "dwi").mkdir()
             write_adc(patient.adc, images / "dwi", f"{patient.name}_{SUFFIXES[Sequence.ADC]}")
+        if patient.mrs is not None:
+            (images / "mrs").mkdir()
+            write_mrs(patient.mrs, images / "mrs", f"{patient.name}_{SUFFIXES[Sequence.MRS]}")
         _write_json(truth / f"{patient.name}_truth.json", patient.truth)
         targets = {truth: out / _TRUTH / patient.name, images: out / patient.name}
         for target in targets.values():
@@ -243,7 +252,7 @@ def _write_perfusion(series: SimulatedDsc, name: str, images: Path, truth: Path)
 
 def _kind(sequence: Sequence) -> str:
     """Folder of a sequence within a patient's, as BIDS sorts them."""
-    return {Sequence.DSC: "perf", Sequence.ADC: "dwi"}.get(sequence, "anat")
+    return {Sequence.DSC: "perf", Sequence.ADC: "dwi", Sequence.MRS: "mrs"}.get(sequence, "anat")
 
 
 def _truth_of_complete(out: Path, name: str) -> dict[str, Any] | None:

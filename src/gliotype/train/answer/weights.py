@@ -70,6 +70,9 @@ PRIORS: Mapping[str, Prior] = MappingProxyType(
             1.0, 0.0, log(5), "from the literature: pooled discrimination, limited to a factor of 5"
         ),
         "perfusion": Prior(0.0, 0.0, 5.0, "fixed at 0: no labelled real perfusion data support it yet"),
+        "mrs": Prior(
+            1.0, 0.0, log(10), "from the literature: published counts of 2HG, limited to a factor of 10"
+        ),
     }
 )
 """Weights before any patient of the fit is seen."""
