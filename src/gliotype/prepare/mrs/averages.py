@@ -120,7 +120,7 @@ def average(fids: Complexes, dwell_s: float, frequency_mhz: float) -> Averaged:
 
 def _block(shown: Complexes) -> int:
     """Decide how many neighbouring transients are averaged before they are aligned."""
-    count = shown.shape[1]
+    count = int(shown.shape[1])
     energy = float(np.mean(np.abs(shown) ** 2))
     noise = float(np.mean(np.abs(shown - shown.mean(axis=1, keepdims=True)) ** 2)) * count / (count - 1)
     snr = float(np.sqrt(max(energy - noise, 0.0) / max(noise, 1e-30) * len(shown) / 8))
