@@ -34,6 +34,8 @@ from gliotype.prepare import study as preparation
 from gliotype.read import geometry
 from gliotype.read.dicom import stack
 from gliotype.read.identify import by_voxels, choose
+from gliotype.serve.node import defaults
+from gliotype.serve.node.settings import NodeLimits
 from gliotype.simulate.dsc import series
 
 ROOT = Path(__file__).parents[1]
@@ -47,6 +49,7 @@ def whole(fraction: float) -> str:
     return f"{100 * fraction:g} %"
 
 
+limits = NodeLimits()
 least_scale, most_scale = register.PLAUSIBLE_SCALES
 least_ml, most_ml = head.BRAIN_VOLUME_ML
 
@@ -132,6 +135,12 @@ QUOTED: dict[str, tuple[str, ...]] = {
     "how-to/input.md": (
         f"refused if a gap exceeds {stack.MAX_GAP_MM:g} mm",
         f"by more than {geometry.MAX_SKEW_MM:g} mm at the far corner",
+    ),
+    "how-to/pacs.md": (
+        f"{limits.associations} associations at a time, {limits.instance_bytes / 1e9:g} GB for an object, "
+        f"{limits.study_bytes / 1e9:g} GB and {limits.study_instances // 1000} 000 objects for a study",
+        f"{limits.pdu_s:g} seconds for a message to come in full; below {limits.free_bytes / 1e9:g} GB of free disk",
+        f"(`--quiet`: {defaults.QUIET_S:g} seconds if not given)",
     ),
     "reference/cli.md": (f"between 0 and 1; {DEFAULT_PREVALENCE:g} if not given",),
 }
