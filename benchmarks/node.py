@@ -40,7 +40,7 @@ from support.orthanc import AET, PROGRAM, free_port, orthanc
 from support.stand_in_predict import result_uids, uid_of
 
 KILLS = ("receiving", "sorting", "predicting", "sending", "committing")
-STUDIES, IMAGES, SIDE = 50, 40, 256
+STUDIES, IMAGES, SIDE = 50, 20, 256
 
 
 @contextmanager
@@ -129,9 +129,9 @@ def load() -> None:
         statuses = [status for each in sent for status in each]
         received = time.monotonic() - began
         receiving = node.memory_mib()
-        wait(lambda: len(target.received) == 4 * STUDIES, 280)
+        wait(lambda: len(target.received) == 4 * STUDIES, 900)
         answered = time.monotonic() - began
-        wait(lambda: all(each.state == "done" for each in node.studies()))
+        wait(lambda: all(each.state == "done" for each in node.studies()), 900)
         megabytes = STUDIES * IMAGES * side_bytes / 1e6
         rows = {
             "studies, images": f"{STUDIES}, {len(statuses)}",
