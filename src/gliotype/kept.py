@@ -104,4 +104,4 @@ def kept_sequences(folder: Path) -> tuple[Sequence, ...]:
 def _without_voxels(image: Image) -> Image:
     """Put NaN, which takes no memory, in the place of the voxels, and leave out the headers, which name the patient."""
     nothing = np.broadcast_to(np.float32(np.nan), image.volume.array.shape)
-    return replace(image, volume=image.volume.with_array(nothing), dicom=None, spectroscopy=None)
+    return replace(image, volume=image.volume.with_array(nothing), dicom=None, spectroscopy=None, b0=None)

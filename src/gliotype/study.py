@@ -16,6 +16,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from gliotype.cest import CestMaps, CestSeries, FieldReference, Saturation
 from gliotype.dicom_source import DicomSource
 from gliotype.dsc import DscSeries, Perfusion
 from gliotype.mrs import MrsSeries, Spectrum, SpectrumFit
@@ -32,6 +33,7 @@ class Sequence(StrEnum):
     DSC = "DSC"
     ADC = "ADC"
     MRS = "MRS"
+    CEST = "CEST"
 
     @property
     def word(self) -> str:
@@ -88,6 +90,7 @@ class Acquisition:
         spin_echo: whether it is a spin echo; False for a gradient echo.
         frame_times_s: time of each frame of a time series, from the first.
         b_values: diffusion weighting of each frame in s/mm2; one value for a single image.
+        saturation: of each frame of a CEST series.
         description: series description or file name, as found.
         study_uid: DICOM StudyInstanceUID.
     """
@@ -101,6 +104,7 @@ class Acquisition:
     spin_echo: bool | None = None
     frame_times_s: tuple[float, ...] | None = None
     b_values: tuple[float, ...] | None = None
+    saturation: Saturation | None = None
     description: str | None = None
     study_uid: str | None = None
 
@@ -119,6 +123,7 @@ class Image:
         acquisition: acquisition parameters.
         dicom: the instances from which it was read; None if it was not read, or not from DICOM.
         spectroscopy: FIDs of a spectrum that is used, None for everything else.
+        b0: of a CEST series that is used, what was acquired to tell the shift of the water resonance; else None.
     """
 
     volume: Volume
@@ -129,6 +134,7 @@ class Image:
     acquisition: Acquisition = field(default_factory=Acquisition)
     dicom: DicomSource | None = None
     spectroscopy: MrsSeries | None = None
+    b0: FieldReference | None = None
 
 
 @dataclass(frozen=True)
@@ -198,6 +204,7 @@ class PreparedStudy:
         adc: the ADC map in 1e-3 mm2/s on its own grid, 0 where it was not measured; None where there is none that can
             be used. Its transform is in `acquired_from_prepared`.
         mrs: the single-voxel spectrum, ready to fit; None where there is none that can be used.
+        cest: Z-spectra, ready to measure; None where there are none that can be used.
         warnings: what went less than well, one sentence each.
     """
 
@@ -212,6 +219,7 @@ class PreparedStudy:
     dsc: DscSeries | None = None
     adc: Volume | None = None
     mrs: Spectrum | None = None
+    cest: CestSeries | None = None
     warnings: tuple[str, ...] = ()
 
     @property
@@ -322,6 +330,8 @@ class Measurements:
         units: unit of each number, by name.
         dsc: curves and maps from which the perfusion numbers come, or None.
         mrs: the fit from which the numbers of spectroscopy come, or None.
+        cest: asymmetry of the Z-spectra; empty without usable ones.
+        cest_maps: maps and spectra from which the CEST numbers come, or None.
         warnings: what could not be measured and why, one sentence each.
     """
 
@@ -335,6 +345,8 @@ class Measurements:
     units: Mapping[str, str] = field(default_factory=dict)
     dsc: Perfusion | None = None
     mrs: SpectrumFit | None = None
+    cest: Numbers = field(default_factory=dict)
+    cest_maps: CestMaps | None = None
     warnings: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> float | None:
@@ -347,6 +359,7 @@ class Measurements:
             self.perfusion,
             self.diffusion,
             self.spectroscopy,
+            self.cest,
         )
         for group in groups:
             if name in group:

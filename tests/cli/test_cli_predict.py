@@ -53,7 +53,7 @@ def test_it_answers_and_says_where_the_files_are(run: Run, pipeline: Pipeline, t
     assert "13 % (range 5 % to 28 %) at a prevalence of 30 %" in out
     assert "Age alone    52 % (95 % interval 46 % to 58 %)" in out
     assert "-1.14  radiomics (log LR -1.90 × weight 0.60)" in out
-    assert "Not in the study: T1c, T2, DSC, ADC, MRS." in out
+    assert "Not in the study: T1c, T2, DSC, ADC, MRS, CEST." in out
     assert "enhancing tumour 6.8" in out
     assert "Two T1 series were found" in out
     assert "doe" not in out + err
@@ -77,7 +77,7 @@ def test_the_reasons_of_an_indeterminate_call_are_printed(
 
 
 def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_path: Path) -> None:
-    named = {"t1": "a", "t1c": "b", "t2": "c", "flair": "d", "dsc": "e", "adc": "f", "mrs": "g"}
+    named = {"t1": "a", "t1c": "b", "t2": "c", "flair": "d", "dsc": "e", "adc": "f", "mrs": "g", "cest": "h"}
     options = [word for name, file in named.items() for word in (f"--{name}", f"{file}.nii")]
     options += ["--age", "44.5", "--sex", "f", "--id", "007", "--prevalence", "0.6"]
     options += ["--study", "1.2.3", "--mask", "m.nii", "--aif", "arteries.nii", "--threads", "3"]
@@ -98,6 +98,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_pat
             Sequence.DSC: Path("e.nii"),
             Sequence.ADC: Path("f.nii"),
             Sequence.MRS: Path("g.nii"),
+            Sequence.CEST: Path("h.nii"),
         },
         "age": 44.5,
         "sex": "F",

@@ -14,13 +14,19 @@ import pytest
 
 from gliotype.report import write_result
 from gliotype.result import Result
-from support.factory import make_no_tumour, make_result_with_perfusion, make_result_with_spectroscopy
+from support.factory import (
+    make_no_tumour,
+    make_result_with_cest,
+    make_result_with_perfusion,
+    make_result_with_spectroscopy,
+)
 
 LIST = Path(__file__).with_name("expected_outputs.txt")
 RESULTS = {
     "with perfusion": make_result_with_perfusion,
     "no tumour": make_no_tumour,
     "with spectroscopy": make_result_with_spectroscopy,
+    "with CEST": make_result_with_cest,
 }
 
 

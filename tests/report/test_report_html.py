@@ -252,13 +252,14 @@ def test_an_outline_alone_has_no_sub_regions(result: Result) -> None:
 
 def test_a_series_from_which_nothing_is_computed_is_listed() -> None:
     measured = make_result_with_perfusion()
-    kinds = (Sequence.DSC, Sequence.ADC)
+    kinds = (Sequence.DSC, Sequence.ADC, Sequence.CEST)
     extra = tuple(replace(measured.study.images[0], sequence=sequence) for sequence in kinds)
     study = replace(measured.study, images=(*measured.study.images, *extra))
     words = "read, but nothing was computed from it"
     text = Page(render_html(replace(measured, study=study))).text
     assert f"ADC {words}" in text
-    assert text.count(words) == 1
+    assert f"CEST {words}" in text
+    assert text.count(words) == 2
     unmeasured = replace(measured, study=study, measurements=replace(measured.measurements, dsc=None))
     text = Page(render_html(unmeasured)).text
     assert f"DSC {words}" in text

@@ -11,7 +11,7 @@ import pytest
 from gliotype.report.json import prediction_json
 from gliotype.result import Result
 from gliotype.study import Measurements
-from support.factory import make_no_tumour, make_result, make_result_with_perfusion
+from support.factory import make_no_tumour, make_result, make_result_with_cest, make_result_with_perfusion
 
 DOCUMENTED = Path(__file__).parents[2] / "docs" / "reference" / "outputs.md"
 
@@ -47,7 +47,7 @@ def test_it_keeps_the_contract(result: Result) -> None:
     }
     assert document["findings"][2]["interval"] is None
     assert document["not_applicable"] == {"perfusion": "the study has no DSC series"}
-    groups = {"shape", "loci", "signal", "mismatch", "perfusion", "diffusion", "spectroscopy"}
+    groups = {"shape", "loci", "signal", "mismatch", "perfusion", "diffusion", "spectroscopy", "cest"}
     assert set(document["measurements"]) == groups
     assert len(document["measurements"]["shape"]) == 13
     assert len(document["measurements"]["loci"]) == 6
@@ -105,6 +105,8 @@ def test_every_field_is_documented(result: Result) -> None:
     fields |= set(document["measurements"]) | set(document["tumour"]) | set(document["seconds"])
     measured = written(make_result_with_perfusion())
     fields |= set(measured["perfusion"]) | set(measured["findings"][-1]["detail"]["attention"])
+    with_cest = written(make_result_with_cest())["cest"]
+    fields |= set(with_cest) | set(with_cest["saturation"]) | set(with_cest["spectra"])
     missing = sorted(field for field in fields if f"`{field}`" not in text)
     assert missing == []
 

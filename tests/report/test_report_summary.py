@@ -118,7 +118,7 @@ def test_what_is_missing_is_listed() -> None:
         replace(result, study=study, prediction=prediction, findings=(Finding("bare", None),))
     )
     assert summary.missing == (
-        "Not in the study: T1c, FLAIR, DSC, ADC, MRS, age.",
+        "Not in the study: T1c, FLAIR, DSC, ADC, MRS, CEST, age.",
         "Perfusion network not used: the study has no DSC series.",
         "Perfusion network not counted: fixed at 0.",
     )

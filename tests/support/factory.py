@@ -6,11 +6,14 @@ from dataclasses import replace
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage
 
 from conftest import oblique_affine
+from gliotype.cest import CestMaps, CestSeries, Saturation
 from gliotype.dsc import ArterialInput, Attention, Bolus, DscSeries, Perfusion, Region, RegionCurve
 from gliotype.findings import Evidence, Finding, NotApplicable, Reason
+from gliotype.measure import CEST_UNITS
 from gliotype.mrs import Curves, MrsSequence, Spectrum, SpectrumFit, Timing
 from gliotype.result import Call, Prediction, Result
 from gliotype.study import (
@@ -365,6 +368,63 @@ def make_result_with_spectroscopy() -> Result:
         prepared=replace(result.prepared, mrs=spectrum),
         measurements=replace(result.measurements, spectroscopy=measured.numbers, mrs=measured),
         findings=(*result.findings, finding),
+    )
+
+
+def make_cest() -> tuple[CestSeries, CestMaps]:
+    """Z-spectra of one oblique slice through the tumour and what was measured of them; the right half is higher."""
+    affine = oblique_affine((3.0, 3.0, 6.0), (4.0, -3.0, 8.0))
+    affine[:3, 3] = PREPARED.centre + np.array([0.0, 0.0, 12.0]) - affine[:3, :3] @ [29.5, 29.5, 0]
+    grid = Grid((60, 60, 1), affine)
+    world = grid.world() - PREPARED.centre
+    tissue = np.linalg.norm(world[..., :2], axis=-1) < 60
+    right = world[..., 0] > 0
+
+    def image(inside: NDArray[np.floating]) -> Volume:
+        return Volume(np.where(tissue, inside, np.nan).astype(np.float32), affine)
+
+    offsets = tuple(np.linspace(-5, 5, 21).tolist())
+    z = 1 - 0.9 / (1 + np.array(offsets) ** 2)
+    series = CestSeries(
+        z=Volume(np.broadcast_to(z, (*grid.shape, 21)).astype(np.float32), affine),
+        offsets_ppm=offsets,
+        tissue=tissue,
+        b0_ppm=image(0.1 * np.ones(grid.shape)),
+        b0_source="the Z-spectra",
+        saturation=Saturation(offsets, b1_ut=2.0, duration_s=2.0),
+        cest_from_prepared=np.eye(4),
+    )
+    asymmetries = np.where(right, 3.0, 1.0)
+    maps = CestMaps(
+        {"mtrasym_3p0": image(asymmetries), "mtrasym_3p5": image(0.8 * asymmetries), "b0": series.b0_ppm},
+        offsets,
+        {"tumour": z - 0.02, "white_matter": z},
+        series.b0_source,
+        series.saturation,
+    )
+    return series, maps
+
+
+def make_result_with_cest() -> Result:
+    """The same result with Z-spectra that were measured."""
+    result = make_result()
+    series, maps = make_cest()
+    numbers: dict[str, float | None] = dict.fromkeys(CEST_UNITS)
+    numbers |= {"mtrasym_3p0_tumour": 2.9, "mtrasym_3p0_white_matter": 1.1, "mtrasym_3p0_percentile": 97.0}
+    image = Image(
+        Volume(np.zeros((60, 60, 1), np.float32), series.z.affine),
+        Sequence.CEST, 0.9, "21 saturation offsets are stated for its 21 frames.", "cest.nii.gz",
+    )  # fmt: skip
+    return replace(
+        result,
+        study=replace(result.study, images=(*result.study.images, image)),
+        prepared=replace(result.prepared, cest=series),
+        measurements=replace(
+            result.measurements,
+            cest=numbers,
+            cest_maps=maps,
+            units={**result.measurements.units, **CEST_UNITS},
+        ),
     )
 
 

@@ -34,7 +34,7 @@ def collect_statements(
         on that outline alone.
     """
     drawn = ask(prepared, tumour, measurements, subject)
-    structural = replace(prepared, dsc=None, adc=None, mrs=None)
+    structural = replace(prepared, dsc=None, adc=None, mrs=None, cest=None)
 
     def redraw(outline: Outline) -> dict[str, Statement]:
         redrawn = tumour.drawn_as(outline)

@@ -69,6 +69,10 @@ def predict(
             help="Sequence and echo time of the spectrum in ms, such as press:32+65, slaser:110 or mega:68.",
         ),
     ] = None,
+    cest: Annotated[
+        Path | None,
+        typer.Option(help="Take this as the Z-spectra of CEST, their saturation offsets stated next to it."),
+    ] = None,
     mask: Annotated[
         Path | None,
         typer.Option(help="Tumour mask, drawn on the reference image, to use instead of Model 1's."),
@@ -81,8 +85,8 @@ def predict(
         list[str] | None,
         typer.Option(
             metavar="SOURCE=SEQUENCE",
-            help="Take the image that prediction.json names SOURCE as T1, T1c, T2, FLAIR, DSC or ADC, or as none; "
-            "may be repeated.",
+            help="Take the image that prediction.json names SOURCE as T1, T1c, T2, FLAIR, DSC, ADC or CEST, or as "
+            "none; may be repeated.",
         ),
     ] = None,
     keep: Annotated[
@@ -105,7 +109,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict IDH status from a pre-operative study."""
-    hide_paths_of(study, t1, t1c, t2, flair, dsc, adc, mrs, mask, aif)
+    hide_paths_of(study, t1, t1c, t2, flair, dsc, adc, mrs, cest, mask, aif)
 
     def predicted(progress: Callable[[str], None]) -> Result:
         from gliotype.pipeline import predict as predict_study
@@ -119,6 +123,7 @@ def predict(
             Sequence.DSC: dsc,
             Sequence.ADC: adc,
             Sequence.MRS: mrs,
+            Sequence.CEST: cest,
         }
         return predict_study(
             study,

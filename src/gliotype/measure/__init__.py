@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gliotype.dsc import Perfusion
+from gliotype.measure.cest import CEST_UNITS, cest
 from gliotype.measure.diffusion import DIFFUSION_UNITS, diffusion
 from gliotype.measure.dsc import PERFUSION_UNITS, NoPerfusion, VoxelPerfusion, analyse, perfusion
 from gliotype.measure.loci import LOCI_UNITS, loci
@@ -16,6 +17,7 @@ from gliotype.study import Measurements, PreparedStudy, Tumour
 from gliotype.volume import Volume
 
 __all__ = [
+    "CEST_UNITS",
     "DIFFUSION_UNITS",
     "LOCI_UNITS",
     "MISMATCH_UNITS",
@@ -26,6 +28,7 @@ __all__ = [
     "NoPerfusion",
     "VoxelPerfusion",
     "analyse",
+    "cest",
     "diffusion",
     "loci",
     "measure",
@@ -43,22 +46,24 @@ ARTERIES_UNUSED = "arteries were given, but there is no DSC series to measure: t
 
 
 def measure(prepared: PreparedStudy, tumour: Tumour, arteries: Volume | None = None) -> Measurements:
-    """Measure shape, location, signal and T2-FLAIR mismatch of the whole tumour, its perfusion, diffusion and 2HG.
+    """Measure shape, location, signal and T2-FLAIR mismatch of the tumour, its perfusion, diffusion, 2HG and CEST.
 
     Args:
-        prepared: images on the 1 mm grid, and the DSC series, the ADC map and the spectrum if there are any.
+        prepared: images on the 1 mm grid, and the DSC series, ADC map, spectrum and Z-spectra that there are.
         tumour: label map on the same grid.
         arteries: mask of the arterial input in the space of the DSC series; None to find it.
 
     Returns:
         Every number of `SHAPE_UNITS`, `LOCI_UNITS`, `SIGNAL_UNITS` and `MISMATCH_UNITS`, with a DSC series those of
-        `PERFUSION_UNITS`, with an ADC map those of `DIFFUSION_UNITS`, and with a spectrum those of
-        `SPECTROSCOPY_UNITS`; None where a number cannot be computed. Definitions in ``docs/reference/measurements.md``.
+        `PERFUSION_UNITS`, with an ADC map those of `DIFFUSION_UNITS`, with a spectrum those of `SPECTROSCOPY_UNITS`,
+        and with Z-spectra those of `CEST_UNITS`; None where a number cannot be computed. Definitions in
+        ``docs/reference/measurements.md``.
     """
     whole = tumour.labels.with_array(tumour.mask)
     numbers, remarks = diffusion(prepared, tumour)
     metabolites, fitted, notes = spectroscopy(prepared, tumour)
-    remarks = (*remarks, *notes)
+    asymmetries, maps, cest_notes = cest(prepared, tumour)
+    remarks = (*remarks, *notes, *cest_notes)
     measurements = Measurements(
         shape=shape_features(whole),
         loci=loci(whole, prepared.mni_from_prepared),
@@ -67,6 +72,8 @@ def measure(prepared: PreparedStudy, tumour: Tumour, arteries: Volume | None = N
         diffusion=numbers,
         spectroscopy=metabolites,
         mrs=fitted,
+        cest=asymmetries,
+        cest_maps=maps,
         units={
             **SHAPE_UNITS,
             **LOCI_UNITS,
@@ -74,6 +81,7 @@ def measure(prepared: PreparedStudy, tumour: Tumour, arteries: Volume | None = N
             **MISMATCH_UNITS,
             **(DIFFUSION_UNITS if numbers else {}),
             **(SPECTROSCOPY_UNITS if metabolites else {}),
+            **(CEST_UNITS if asymmetries else {}),
         },
         warnings=remarks,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cache
 
@@ -10,12 +11,14 @@ import numpy as np
 from scipy import ndimage
 
 from gliotype.atlas import atlas
+from gliotype.cest import CestSeries
 from gliotype.dsc import DscSeries
 from gliotype.errors import InputError
 from gliotype.masks import box_around
 from gliotype.mrs import Spectrum
 from gliotype.prepare.bias import correct_inhomogeneity
 from gliotype.prepare.brain import BrainFinder, atlas_brain, brain_of
+from gliotype.prepare.cest import can_register, cest_series, reference_image
 from gliotype.prepare.diffusion import adc_map
 from gliotype.prepare.dsc import baseline_mean, dsc_series
 from gliotype.prepare.head import is_stripped, shrink, support, zero_background
@@ -63,12 +66,11 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
 
     Returns:
         The images on a 1 mm RAS+ grid that shares the reference image's world space. What went less than well is
-        in `PreparedStudy.warnings`, with numbers in `PreparedStudy.quality`. ADC and DSC series stay on their own
-        grids, with their transforms; a spectrum's box stays where its header has it.
+        in `PreparedStudy.warnings`, with numbers in `PreparedStudy.quality`. ADC, DSC and CEST series stay on their
+        own grids, with their transforms; a spectrum's box stays where its header has it.
     """
     reference = study.reference
-    chosen = {s: image for s, image in study.chosen.items() if image.sequence is not Sequence.MRS}
-    views = dict(zip(chosen, in_parallel(_view, (image.volume for image in chosen.values())), strict=True))
+    views = _views(study)
     structural = {s: views[s] for s in STRUCTURAL if s in views}
     aligned = _align(views, reference)
     grid = prepared_grid(views[reference].volume.grid, aligned.mni_from_reference)
@@ -87,17 +89,38 @@ def prepare(study: Study, find_brain: BrainFinder = atlas_brain) -> PreparedStud
     dsc, remarks = _dsc(study, prepared.brain, aligned)
     adc, adc_warnings = _adc(study, prepared.brain, aligned)
     mrs, mrs_warnings = _mrs(study)
+    cest, cest_warnings = _cest(study, prepared.brain, aligned)
     return replace(
         prepared,
         acquired_from_prepared=aligned.acquired_from_reference,
-        acquired_grids={s: study.chosen[s].volume.grid for s in views},
+        acquired_grids={s: image.volume.grid for s, image in study.chosen.items()},
         reference=reference,
         quality={**aligned.quality, **prepared.quality},
         dsc=dsc,
         adc=adc,
         mrs=mrs,
-        warnings=(*aligned.warnings, *prepared.warnings, *remarks, *adc_warnings, *mrs_warnings),
+        cest=cest,
+        warnings=(
+            *aligned.warnings,
+            *prepared.warnings,
+            *remarks,
+            *adc_warnings,
+            *mrs_warnings,
+            *cest_warnings,
+        ),
     )
+
+
+def _views(study: Study) -> dict[Sequence, _View]:
+    """Make the images of a study ready to register; a CEST series of few slices stays where its header places it."""
+    volumes: dict[Sequence, Volume] = {
+        s: image.volume for s, image in study.chosen.items() if s not in (Sequence.MRS, Sequence.CEST)
+    }
+    cest = study.chosen.get(Sequence.CEST)
+    if cest is not None and can_register(cest.volume.grid):
+        with suppress(InputError):  # why it cannot be used is said when it is prepared
+            volumes[Sequence.CEST] = reference_image(cest)
+    return dict(zip(volumes, in_parallel(_view, volumes.values()), strict=True))
 
 
 def _dsc(study: Study, brain: Volume, aligned: _Alignments) -> tuple[DscSeries | None, tuple[str, ...]]:
@@ -132,6 +155,17 @@ def _mrs(study: Study) -> tuple[Spectrum | None, tuple[str, ...]]:
     except InputError as error:
         return None, (f"2HG was not measured: {error}.",)
     return spectrum, spectrum.warnings
+
+
+def _cest(study: Study, brain: Volume, aligned: _Alignments) -> tuple[CestSeries | None, tuple[str, ...]]:
+    """Make the Z-spectra ready, if there are any; those that cannot be measured only give a warning."""
+    if Sequence.CEST not in study.chosen:
+        return None, ()
+    place = aligned.acquired_from_reference.get(Sequence.CEST, np.eye(4))
+    try:
+        return cest_series(study.chosen[Sequence.CEST], brain, place), ()
+    except InputError as error:
+        return None, (f"CEST was not measured: {error}.",)
 
 
 def prepare_registered(

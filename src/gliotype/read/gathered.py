@@ -151,6 +151,7 @@ def _image(candidate: Candidate, loaded: Loaded | None) -> Image:
         source=series.source,
         acquisition=acquisition,
         dicom=None if loaded is None else loaded.dicom,
+        b0=None if loaded is None else loaded.b0,
     )
 
 

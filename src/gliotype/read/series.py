@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from gliotype.cest import PROTON_MHZ_PER_T, FieldReference
 from gliotype.dicom_source import DicomSource
 from gliotype.errors import InputError
 from gliotype.study import Acquisition
@@ -38,6 +39,8 @@ class SeriesInfo:
         modality: DICOM modality, upper case; ``MR`` where the format does not say.
         pictured: whether it is a picture without a place in the patient (a screen capture).
         label_map: whether the format itself says that it is a segmentation.
+        units: unit of the values, lower case, where a sidecar says it.
+        frequency_mhz: proton frequency of the scanner, where the header states it.
     """
 
     acquisition: Acquisition = field(default_factory=Acquisition)
@@ -56,6 +59,8 @@ class SeriesInfo:
     modality: str = "MR"
     pictured: bool = False
     label_map: bool = False
+    units: str = ""
+    frequency_mhz: float | None = None
 
     @property
     def all_texts(self) -> tuple[tuple[str, str], ...]:
@@ -63,6 +68,12 @@ class SeriesInfo:
         described = tuple(("description", text) for text in self.texts)
         common = (("protocol", self.protocol), ("folder", self.folder))
         return tuple(pair for pair in (("file name", self.name), *described, *common) if pair[1])
+
+    @property
+    def megahertz(self) -> float | None:
+        """Proton frequency of the scanner in MHz: as stated, else by the field strength; None where unknown."""
+        field_t = self.acquisition.field_t
+        return self.frequency_mhz or (None if field_t is None else field_t * PROTON_MHZ_PER_T)
 
     @property
     def derived(self) -> bool:
@@ -100,12 +111,14 @@ class Loaded:
         warnings: what was repaired, one sentence each.
         frame_times_s: seconds of each frame from the first, for a time series.
         dicom: its instances; None where it does not come from DICOM.
+        b0: of Z-spectra, what tells the shift of the water resonance in addition to them.
     """
 
     volume: Volume
     warnings: tuple[str, ...] = ()
     frame_times_s: tuple[float, ...] | None = None
     dicom: DicomSource | None = None
+    b0: FieldReference | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,10 +10,12 @@ from pathlib import Path, PurePosixPath
 from gliotype.errors import InputError, UsageError
 from gliotype.mrs import Timing
 from gliotype.paths import as_path
+from gliotype.read.cest.find import CestOffer, as_named, cest_offer, with_offset_files
+from gliotype.read.cest.offsets import offset_files
 from gliotype.read.dicom.series import read_dicom
 from gliotype.read.diffusion import NEEDED, ComputedAdc, computed_adc
 from gliotype.read.examinations import of_one_examination, refuse_folders_side_by_side
-from gliotype.read.files import Format, Found, open_source
+from gliotype.read.files import Format, Found, open_source, sniff
 from gliotype.read.gathered import Gathered, make_study, state_subject
 from gliotype.read.identify import keywords as words
 from gliotype.read.identify.by_header import (
@@ -112,14 +114,15 @@ def _outside(found: Iterable[Found], taken: set[Path]) -> list[Found]:
     return [f for f in found if not taken.intersection((f.path.resolve(), *f.path.resolve().parents))]
 
 
-def _read_headers(found: list[Found]) -> tuple[list[Series], list[NotRead]]:
+def _read_headers(found: list[Found], *, single_slice: bool = False) -> tuple[list[Series], list[NotRead]]:
     """Read the header of every image file; and list the files that hold no image."""
-    sidecars = sidecars_of(found)
+    sidecars, offsets = sidecars_of(found), offset_files(found)
     nifti = [f for f in found if f.format is Format.NIFTI]
     series, passed_over = read_dicom(f for f in found if f.format is Format.DICOM)
-    series += [read_nifti(f, sidecar_for(f.relative, sidecars)) for f in nifti]
+    series += [read_nifti(f, sidecar_for(f.relative, sidecars), single_slice=single_slice) for f in nifti]
+    series = with_offset_files(series, offsets)
     broken = broken_sidecars(found)
-    used = [s.source for s in broken]
+    used = [*(s.source for s in broken), *offsets]
     used += [name for name in sidecars if any(sidecar_for(f.relative, {name: sidecars[name]}) for f in nifti)]
     return [*series, *broken], [*passed_over, *files_not_read(found, used)]
 
@@ -134,7 +137,8 @@ def _gather(
     everything, not_read = _read_headers(found)
     gathered.not_read += not_read
     series = of_one_examination(everything, study_uid, gathered.source)
-    series = without_common_evidence(series)
+    offer = cest_offer([one for one in series if one.source not in stated])
+    series = without_common_evidence([one for one in series if offer is None or one not in offer.parts])
     candidates = [_usable(Candidate(one, identify(one.info))) for one in series]
     candidates = _take_stated(gathered, candidates, stated)
     gathered.errors += [
@@ -159,6 +163,26 @@ def _gather(
         else:
             _use_first_readable(gathered, sequence, alike, decision.loaded)
     gathered.unused += [c for c in candidates if c.identity.sequence is None]
+    if offer is not None:
+        _add_cest(gathered, offer)
+
+
+def _add_cest(gathered: Gathered, offer: CestOffer) -> None:
+    """Load the Z-spectra of a source, unless the caller named others, and list what belongs to them."""
+    spectra = Candidate(offer.series, Identity(Sequence.CEST, 0.9, offer.reason))
+    if Sequence.CEST in gathered.used:
+        gathered.unused.append(spectra.dismissed("Not used: the caller named the CEST."))
+    else:
+        gathered.warnings += offer.remarks
+        _use_first_readable(gathered, Sequence.CEST, [spectra], {})
+    gathered.unused += _belonging(offer)
+
+
+def _belonging(offer: CestOffer) -> list[Candidate]:
+    """List the images that belong to Z-spectra, apart from the one after which they are named."""
+    reason = f"Not used as an image of its own: it belongs to the Z-spectra of {offer.series.source}."
+    others = [one for one in offer.parts if one.source != offer.series.source]
+    return [Candidate(one, Identity(None, 0.95, reason)) for one in others]
 
 
 def _take_stated(
@@ -177,7 +201,10 @@ def _take_stated(
             continue
         if sequence in gathered.used:
             raise UsageError(f"two images are stated to be the {sequence.word}: state one")
-        candidate = replace(alike[0], identity=Identity(sequence, 1.0, STATED))
+        series = alike[0].series
+        if sequence is Sequence.CEST:
+            series = (cest_offer([series]) or as_named(series)).series
+        candidate = Candidate(series, Identity(sequence, 1.0, STATED))
         _require_frames(source, candidate.series.info.frames, sequence)
         gathered.used[sequence] = (candidate, _loaded(candidate.series))
     return remaining
@@ -228,9 +255,11 @@ def _loaded(series: Series) -> Loaded:
 
 def _named(sequence: Sequence, path: Path, source: Path | None, stack: ExitStack) -> tuple[Candidate, Loaded]:
     """Read the image that the caller named for a sequence; whatever is wrong with it is an error."""
-    listed = [*stack.enter_context(open_source(path)), *_sidecar_beside(path)]
+    cest = sequence is Sequence.CEST
+    beside = _cest_files_beside(path) if cest else _sidecar_beside(path)
+    listed = [*stack.enter_context(open_source(path)), *beside]
     found = [replace(f, relative=_relative(f.path, path, source)) for f in listed]
-    series, _ = _read_headers(found)
+    series, _ = _read_headers(found, single_slice=cest)
     usable = [s for s in series if s.problem is None and s.info.modality == "MR"]
     if not usable:
         problems = [s.problem for s in series if s.problem]
@@ -240,6 +269,8 @@ def _named(sequence: Sequence, path: Path, source: Path | None, stack: ExitStack
             if problems
             else InputError(f"{path} holds {', '.join(sorted(kinds))}, not MR: give MR")
         )
+    if cest:
+        return _named_cest(path, usable, _relative(path, path, source) if path.is_file() else "")
     candidates = [Candidate(one, identify(one.info)) for one in usable]
     fitting = ranked([c for c in candidates if c.identity.sequence is sequence])
     if sequence is Sequence.ADC and not fitting and (computed := computed_adc(usable)):
@@ -256,11 +287,28 @@ def _named(sequence: Sequence, path: Path, source: Path | None, stack: ExitStack
     return Candidate(chosen.series, identity), chosen.series.load()
 
 
+def _named_cest(path: Path, series: list[Series], source: str) -> tuple[Candidate, Loaded]:
+    """Read the Z-spectra that the caller named; `source` is the file itself, or empty for a folder or zip."""
+    offer = cest_offer(series)
+    if offer is None or (source and all(part.source != source for part in offer.parts)):
+        named = [one for one in series if one.source == source or (not source and one.info.frames > 1)]
+        if len(named) != 1:
+            raise UsageError(f"{path} holds {len(series)} images: name the file of the Z-spectra alone")
+        offer = as_named(named[0])
+    _require_frames(str(path), offer.series.info.frames, Sequence.CEST)
+    loaded = offer.series.load()
+    warnings = (*loaded.warnings, *offer.remarks)
+    reason = " ".join(filter(None, (STATED, offer.reason)))
+    return Candidate(offer.series, Identity(Sequence.CEST, 1.0, reason)), replace(loaded, warnings=warnings)
+
+
 def _require_frames(name: str, frames: int, sequence: Sequence) -> None:
-    """Refuse a single image as DSC series, and a time series as anything else."""
-    if (frames > 1) == (sequence is Sequence.DSC):
+    """Refuse a single image as DSC series or Z-spectra, and a series of frames as anything else."""
+    if (frames > 1) == (sequence in (Sequence.DSC, Sequence.CEST)):
         return
     due = "a time series is expected" if sequence is Sequence.DSC else "one 3D image is expected: extract one"
+    if sequence is Sequence.CEST:
+        due = "one frame for each saturation offset is expected"
     if sequence is Sequence.ADC:
         due = f"an ADC map is expected, or diffusion-weighted images with b-values: {NEEDED}"
     raise InputError(f"{name} holds {frames} time point{'s' * (frames > 1)} where {due}")
@@ -274,6 +322,19 @@ def _sidecar_beside(path: Path) -> list[Found]:
         for sidecar in sidecars
         if path.is_file() and sidecar.is_file()
     ]
+
+
+def _cest_files_beside(path: Path) -> list[Found]:
+    """Return what lies next to a file of Z-spectra and belongs to it: offsets, sidecars, M0, a map of the field."""
+    if not path.is_file():
+        return []
+    stem = stem_of(path.name).lower()
+    beside = [
+        one
+        for one in sorted(path.parent.iterdir())
+        if one.is_file() and one != path and one.name.lower().startswith((stem, "offsets"))
+    ]
+    return [Found(one, printable(one.name), sniff(one)) for one in beside]
 
 
 def _relative(file: Path, named: Path, source: Path | None) -> str:

@@ -1,7 +1,7 @@
 """Write a `Result` as files. Knows values, and the way back to the acquired grid (`prepare.to_acquired`).
 
     Result -> prediction.json, tumour.nii.gz, brain.nii.gz, saliency.nii.gz, perfusion_*.nii.gz, adc.nii.gz,
-              report.html, report.pdf, dicom/*.dcm
+              cest_*.nii.gz, report.html, report.pdf, dicom/*.dcm
 
 What the files hold is described in ``docs/reference/outputs.md``.
 """
@@ -22,7 +22,15 @@ from gliotype.paths import as_path
 from gliotype.report.dicom import DICOM_OUTPUTS
 from gliotype.report.html import draw_pictures, render_html
 from gliotype.report.json import prediction_json
-from gliotype.report.nifti import PERFUSION_MAPS, adc_map, perfusion_maps, save_nifti, volumes_as_acquired
+from gliotype.report.nifti import (
+    CEST_MAPS,
+    PERFUSION_MAPS,
+    adc_map,
+    cest_maps,
+    perfusion_maps,
+    save_nifti,
+    volumes_as_acquired,
+)
 from gliotype.report.pdf import render_pdf
 from gliotype.report.summary import summarise
 from gliotype.result import Result
@@ -37,6 +45,7 @@ OUTPUTS = (
     *(f"dicom/{name}" for name in DICOM_OUTPUTS),
     "adc.nii.gz",
     "brain.nii.gz",
+    *(f"cest_{name}.nii.gz" for name in CEST_MAPS),
     *(f"perfusion_{name}.nii.gz" for name in PERFUSION_MAPS),
     "report.html",
     "report.pdf",
@@ -74,7 +83,7 @@ def write_result(
     """
     folder = as_path(folder)
     start = perf_counter()
-    volumes = volumes_as_acquired(result) | perfusion_maps(result) | adc_map(result)
+    volumes = volumes_as_acquired(result) | perfusion_maps(result) | adc_map(result) | cest_maps(result)
     summary = summarise(result)
     pictures = draw_pictures(result, summary)
     page = render_html(result, summary, pictures)

@@ -26,6 +26,7 @@ from gliotype.study import Acquisition, Image, Measurements, Sequence
 from gliotype.text import percent
 
 if TYPE_CHECKING:
+    from gliotype.report.cest import CestPage
     from gliotype.report.perfusion import PerfusionPage
     from gliotype.report.spectroscopy import SpectroscopyPage
 
@@ -63,6 +64,7 @@ class Pictures:
         difference: T2, FLAIR and their difference, or None.
         perfusion: curves, maps and arteries, or None.
         spectroscopy: the fitted spectrum and its box, or None.
+        cest: spectra and maps, or None.
     """
 
     waterfall: Drawing | None
@@ -73,6 +75,7 @@ class Pictures:
     difference: DifferencePage | None
     perfusion: PerfusionPage | None
     spectroscopy: SpectroscopyPage | None
+    cest: CestPage | None
 
 
 def draw_pictures(result: Result, summary: Summary) -> Pictures:
@@ -93,6 +96,7 @@ def draw_pictures(result: Result, summary: Summary) -> Pictures:
         difference=draw_difference(result, scene, planes),
         perfusion=_draw_perfusion(result, scene),
         spectroscopy=_draw_spectroscopy(result, scene),
+        cest=_draw_cest(result, scene),
     )
 
 
@@ -112,6 +116,15 @@ def _draw_perfusion(result: Result, scene: Scene) -> PerfusionPage | None:
     from gliotype.report.perfusion import draw_perfusion
 
     return draw_perfusion(result, scene)
+
+
+def _draw_cest(result: Result, scene: Scene) -> CestPage | None:
+    """Draw the Z-spectra, if any were measured; only then is matplotlib loaded."""
+    if result.measurements.cest_maps is None:
+        return None
+    from gliotype.report.cest import draw_cest
+
+    return draw_cest(result, scene)
 
 
 def render_html(result: Result, summary: Summary | None = None, pictures: Pictures | None = None) -> str:
@@ -183,6 +196,8 @@ def _unmeasured(result: Result) -> list[Sequence]:
         measured.add(Sequence.ADC)
     if result.measurements.mrs is not None:
         measured.add(Sequence.MRS)
+    if result.measurements.cest_maps is not None:
+        measured.add(Sequence.CEST)
     return [sequence for sequence in Sequence if sequence in result.study.chosen and sequence not in measured]
 
 
@@ -199,6 +214,7 @@ def _groups(measurements: Measurements) -> list[Group]:
         "Perfusion": measurements.perfusion,
         "Diffusion": measurements.diffusion,
         "Spectroscopy": measurements.spectroscopy,
+        "CEST": measurements.cest,
     }
     return [
         Group(title, tuple((name, value, measurements.units.get(name, "")) for name, value in group.items()))

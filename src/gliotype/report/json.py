@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from gliotype.cest import CestMaps
 from gliotype.dsc import Perfusion
 from gliotype.errors import InputError
 from gliotype.findings import Evidence, Finding
@@ -64,10 +65,12 @@ def _document(result: Result, report_seconds: float) -> dict[str, Any]:
             "perfusion": measurements.perfusion,
             "diffusion": measurements.diffusion,
             "spectroscopy": measurements.spectroscopy,
+            "cest": measurements.cest,
         },
         "units": measurements.units,
         "perfusion": None if measurements.dsc is None else _perfusion(measurements.dsc),
         "spectroscopy": None if measurements.mrs is None else _spectroscopy(measurements.mrs),
+        "cest": None if measurements.cest_maps is None else _cest(measurements.cest_maps),
         "tumour": {
             "volume_ml": tumour.volume_ml,
             "regions_ml": tumour.regions_ml,
@@ -176,6 +179,20 @@ def _spectroscopy(fitted: SpectrumFit) -> dict[str, Any]:
         "curves": {
             "ppm": fitted.curves.ppm.round(4),
             **{name: getattr(fitted.curves, name) for name in ("measured", "fitted", "baseline", "two_hg")},
+        },
+    }
+
+
+def _cest(maps: CestMaps) -> dict[str, Any]:
+    saturation = maps.saturation
+    return {
+        "offsets_ppm": maps.offsets_ppm,
+        "spectra": maps.spectra,
+        "b0_source": maps.b0_source,
+        "saturation": {
+            "b1_ut": saturation.b1_ut,
+            "duration_s": saturation.duration_s,
+            "duty_cycle": saturation.duty_cycle,
         },
     }
 

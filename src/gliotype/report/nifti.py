@@ -56,6 +56,20 @@ def adc_map(result: Result) -> dict[str, Volume]:
     return {"adc": adc.with_array(np.where(array > 0, array, np.float32(np.nan)))}
 
 
+CEST_MAPS = ("mtrasym_3p0", "mtrasym_3p5", "b0")
+"""Maps of `gliotype.cest.CestMaps` that are written."""
+
+
+def cest_maps(result: Result) -> dict[str, Volume]:
+    """Return the CEST maps, float32 on the grid of the series as it was read; none where nothing was measured.
+
+    Returns:
+        ``cest_mtrasym_3p0`` and its like, NaN where nothing was measured.
+    """
+    measured = result.measurements.cest_maps
+    return {} if measured is None else {f"cest_{name}": measured.maps[name] for name in CEST_MAPS}
+
+
 def saliency_map(result: Result) -> Volume | None:
     """Return the map to show: that of `mapped_finding`."""
     finding = mapped_finding(result)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from gliotype.read.cest.offsets import Offsets
 from gliotype.read.files import Found
 
 
@@ -28,6 +29,8 @@ class Frame:
         time_s: clock time of acquisition in s, or None.
         trigger_ms: trigger time, or None.
         number: acquisition and instance number.
+        offset: saturation offset that a comment states, or None.
+        thickness_mm: of the slice, or None.
         slope: of the stored values.
         intercept: of the stored values.
     """
@@ -45,6 +48,8 @@ class Frame:
     time_s: float | None = None
     trigger_ms: float | None = None
     number: tuple[int, int] = (0, 0)
+    offset: Offsets | None = None
+    thickness_mm: float | None = None
     slope: float = 1.0
     intercept: float = 0.0
 

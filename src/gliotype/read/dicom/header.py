@@ -14,6 +14,7 @@ from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
 from gliotype.errors import InputError
+from gliotype.read.cest.offsets import Offsets, stated_offset
 from gliotype.read.dicom.b_value import PRIVATE_TAGS, private_b_value
 from gliotype.read.dicom.dataset import read_dataset
 from gliotype.read.dicom.frame import Frame
@@ -76,6 +77,9 @@ _KEYWORDS = [
     "InversionTime",
     "FlipAngle",
     "MagneticFieldStrength",
+    "ImagingFrequency",
+    "ImageComments",
+    "SliceThickness",
     "ContrastBolusAgent",
     "ContrastBolusAgentSequence",
     "DiffusionBValue",
@@ -239,9 +243,17 @@ def _frames(dataset: Dataset, found: Found) -> Iterator[Frame]:
                 _integer(dataset.get("AcquisitionNumber")) or 0,
                 _integer(dataset.get("InstanceNumber")) or 0,
             ),
+            offset=_offset(dataset, groups),
+            thickness_mm=_positive(groups.number("PixelMeasuresSequence", "SliceThickness")),
             slope=slope,
             intercept=groups.scale("RescaleIntercept", 0.0),
         )
+
+
+def _offset(dataset: Dataset, groups: _Groups) -> Offsets | None:
+    """Take the saturation offset that a comment on the frame or image states."""
+    comments = (groups.value("FrameContentSequence", "FrameComments"), dataset.get("ImageComments"))
+    return next((found for text in comments if text and (found := stated_offset(str(text)))), None)
 
 
 def _b_value(dataset: Dataset, groups: _Groups) -> float | None:
@@ -343,6 +355,10 @@ def _series_info(dataset: Dataset, found: Found, pictured: bool) -> SeriesInfo:
         modality=_text(dataset, "Modality").upper() or "MR",
         image_type=_values(dataset.get("ImageType")),
         pictured=pictured,
+        frequency_mhz=_positive(
+            groups.number("MRImagingModifierSequence", "TransmitterFrequency")
+            or _number(dataset.get("ImagingFrequency"))
+        ),
     )
 
 

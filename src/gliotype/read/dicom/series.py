@@ -8,7 +8,10 @@ from dataclasses import replace
 
 import numpy as np
 
+from gliotype.cest import Saturation
 from gliotype.errors import InputError
+from gliotype.read.cest.names import names_cest
+from gliotype.read.cest.offsets import Offsets, in_ppm
 from gliotype.read.dicom.frame import Frame
 from gliotype.read.dicom.grouping import group_headers
 from gliotype.read.dicom.header import Header, read_header
@@ -110,6 +113,7 @@ def _picture(files: list[Header]) -> Series:
 def _series(frames: list[Frame], headers: Mapping[str, Header], remark: str) -> Series:
     source = frames[0].found.relative
     file = headers[source]
+    cest = names_cest(file.info) or all(frame.offset is not None for frame in frames)
     stack: Stack | None = None
     problem: InputError | None = None
     try:
@@ -117,7 +121,7 @@ def _series(frames: list[Frame], headers: Mapping[str, Header], remark: str) -> 
             f"{source}: the places of its slices make no image ({{reason}}): export the series again"
         ):
             refuse_oversized(frames, source)
-            stack = build_stack(frames, source)
+            stack = build_stack(frames, source, cest=cest)
     except InputError as error:
         problem = error
     times = stack.times if stack else repeats(frames)
@@ -127,6 +131,7 @@ def _series(frames: list[Frame], headers: Mapping[str, Header], remark: str) -> 
             file.info.acquisition,
             te_ms=frames[0].te_ms,
             b_values=_b_values(frames, times),
+            saturation=None if stack is None else _saturation(stack, file.info.megahertz),
         ),
         image_type=frames[0].image_type,
         max_b_value=max(frame.b_value or 0.0 for frame in frames),
@@ -137,7 +142,7 @@ def _series(frames: list[Frame], headers: Mapping[str, Header], remark: str) -> 
         grid=stack.grid if stack else None,
         info=info,
         examination=file.examination,
-        load=lambda: _load(frames, headers, info.acquisition.tr_ms, remark),
+        load=lambda: _load(frames, headers, info.acquisition.tr_ms, remark, cest=cest),
         problem=problem,
         acquired=(file.number, float(frames[0].number[0])),
         time_s=min((f.time_s for f in frames if f.time_s is not None), default=None),
@@ -153,7 +158,20 @@ def _b_values(frames: list[Frame], times: int) -> tuple[float, ...] | None:
     return None if only is None else (only,) * times
 
 
-def _load(frames: list[Frame], headers: Mapping[str, Header], tr_ms: float | None, remark: str) -> Loaded:
+def _saturation(stack: Stack, megahertz: float | None) -> Saturation | None:
+    """Return the saturation offset of each time point; None where a frame states none."""
+    stated = [{frame.offset for frame in frames} for frames in zip(*stack.frames, strict=True)]
+    offsets = [only for each in stated if len(each) == 1 and (only := next(iter(each))) is not None]
+    units = {offset.unit for offset in offsets if np.isfinite(offset.values[0])}
+    if len(offsets) < len(stated) or len(units) > 1:
+        return None
+    values = tuple(offset.values[0] for offset in offsets)
+    return in_ppm(Offsets(values, next(iter(units), "ppm")), megahertz)
+
+
+def _load(
+    frames: list[Frame], headers: Mapping[str, Header], tr_ms: float | None, remark: str, *, cest: bool
+) -> Loaded:
     """Decode the frames and assemble the image; slices whose file is damaged count as missing."""
     source = frames[0].found.relative
     refuse_more_voxels(source, (*frames[0].size, len(frames)))
@@ -161,7 +179,7 @@ def _load(frames: list[Frame], headers: Mapping[str, Header], tr_ms: float | Non
     readable = [frame for frame in frames if (frame.found.relative, frame.index) in pixels]
     if len(readable) < max(1, (1 - MAX_MISSING) * len(frames)):
         raise errors[0]
-    stack = build_stack(readable, source)
+    stack = build_stack(readable, source, cest=cest)
     slices = [
         np.stack([pixels[frame.found.relative, frame.index] for frame in place], axis=-1)
         for place in stack.frames
@@ -178,7 +196,7 @@ def _load(frames: list[Frame], headers: Mapping[str, Header], tr_ms: float | Non
         remarks.append(f"{source}: it is stored with low values bright (MONOCHROME1) and was inverted.")
     if errors:
         remarks.append(f"{source}: {len(frames) - len(readable)} of its {len(frames)} slices cannot be read.")
-    times, time_warnings = frame_times(stack, source, tr_ms)
+    times, time_warnings = (None, ()) if cest else frame_times(stack, source, tr_ms)
     dicom = None
     with suppress(InputError):
         dicom = dicom_source((place[0] for place in stack.frames), headers)

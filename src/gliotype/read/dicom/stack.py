@@ -71,7 +71,7 @@ def split_images(frames: list[Frame]) -> list[list[Frame]]:
     return images
 
 
-def build_stack(frames: list[Frame], source: str) -> Stack:
+def build_stack(frames: list[Frame], source: str, *, cest: bool = False) -> Stack:
     """Order the frames of one image by their projection on the slice normal, then by time.
 
     Slices whose offsets in their own plane grow steadily (gantry tilt) give a skewed affine.
@@ -79,6 +79,7 @@ def build_stack(frames: list[Frame], source: str) -> Stack:
     Args:
         frames: of one image (see `split_images`).
         source: the name for messages.
+        cest: whether frames differ in saturation offset, not in time: then one slice is enough.
 
     Raises:
         InputError: if there is only one slice, or a time series lacks frames in some slices.
@@ -86,7 +87,9 @@ def build_stack(frames: list[Frame], source: str) -> Stack:
             are not unit vectors at right angles, or no scan of a head has such a geometry.
     """
     _refuse_bad_directions(frames[0], source)
-    slices, remark = _slices_in_time(frames, source)
+    slices, remark = _slices_in_time(frames, source, cest=cest)
+    if cest and len(slices) == 1:
+        return _single_slice(slices[0], source)
     if len(slices) < 2:
         raise InputError(f"{source} is a single slice: give the whole series")
     first, last = slices[0][0], slices[-1][0]
@@ -115,6 +118,20 @@ def build_stack(frames: list[Frame], source: str) -> Stack:
     grid = Grid((columns, rows, count), LPS_FROM_RAS @ affine)
     refuse_implausible(grid, source)
     return Stack(tuple(slices), positions, grid, even, remark)
+
+
+def _single_slice(frames: tuple[Frame, ...], source: str) -> Stack:
+    first = frames[0]
+    if first.thickness_mm is None:
+        raise InputError(f"{source} is a single slice without SliceThickness: export the series again")
+    affine = np.eye(4)
+    affine[:3, 0] = np.array(first.orientation[:3]) * first.spacing[1]
+    affine[:3, 1] = np.array(first.orientation[3:]) * first.spacing[0]
+    affine[:3, 2] = first.normal * first.thickness_mm
+    affine[:3, 3] = first.position
+    grid = Grid((first.size[1], first.size[0], 1), LPS_FROM_RAS @ affine)
+    refuse_implausible(grid, source)
+    return Stack((frames,), np.array([float(first.normal @ first.position)]), grid, even=True)
 
 
 def _refuse_bad_directions(frame: Frame, source: str) -> None:
@@ -178,10 +195,10 @@ def repeats(frames: list[Frame]) -> int:
     return max(map(len, _by_place(frames)))
 
 
-def _slices_in_time(frames: list[Frame], source: str) -> tuple[list[tuple[Frame, ...]], str]:
+def _slices_in_time(frames: list[Frame], source: str, *, cest: bool) -> tuple[list[tuple[Frame, ...]], str]:
     """Order each place's frames in time, as many at each place; say what was left out of images sent twice."""
     places = _by_place(past_midnight(frames))
-    if is_repeated(places):
+    if is_repeated(places) and not cest:
         return match_frames(places, source)
     places = [sorted(place, key=order_in_time) for place in places]
     fewest, most = min(map(len, places)), max(map(len, places))

@@ -23,6 +23,9 @@ QUANTITATIVE_MAP = (
 )
 """Words that name a map of a tissue parameter: never a weighted image, whatever else is said."""
 
+CEST = r"cest|apt ?w|wassr|z ?spectr(?:um|a)"
+"""Words of chemical exchange saturation transfer. Z-spectra are used; maps that were computed of them are not."""
+
 TECHNIQUES: tuple[tuple[str, str], ...] = (
     (
         r"locali[sz]ers?|scouts?|aahead ?scouts?|aahscouts?|aascouts?|surview|3 ?planes?(?: loc)?|(?:3 ?)?plane loc"
@@ -61,7 +64,7 @@ TECHNIQUES: tuple[tuple[str, str], ...] = (
     (r"stir|t2 ?stir", "a STIR image"),
     (r"double ?ir|double inversion(?: recovery)?", "a double inversion recovery image"),
     (r"field ?maps?|fieldmap|gre ?field(?: ?mapping)?|b0 ?maps?|b1 ?maps?|tfl ?b1(?: ?map)?", "a field map"),
-    (r"mt ?on|mt ?off|cest|apt ?w|magneti[sz]ation transfer", "a magnetisation transfer image"),
+    (rf"mt ?on|mt ?off|{CEST}|magneti[sz]ation transfer", "a magnetisation transfer image"),
     (r"e ?adc|exp ?adc|exponential(?: adc| apparent diffusion coefficient)?", "an exponential ADC map"),
     (
         r"fa ?maps?|col ?fa|dti fa|fa dti|dti (?:md|rd)|tensor|eigen ?(?:values?|vectors?)|fractional ani?sotropy"

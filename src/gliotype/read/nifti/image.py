@@ -12,6 +12,8 @@ import numpy as np
 from nibabel.affines import apply_affine
 
 from gliotype.errors import GeometryError, InputError
+from gliotype.read.cest.names import names_cest
+from gliotype.read.cest.offsets import saturation_of
 from gliotype.read.files import Found
 from gliotype.read.geometry import refuse_implausible
 from gliotype.read.header_values import seconds_of_day
@@ -44,11 +46,16 @@ _MAX_DISAGREEMENT_MM = 1.0
 """Between sform and qform, at the corners of the image."""
 
 
-def read_nifti(found: Found, sidecar: Sidecar) -> Series:
+def read_nifti(found: Found, sidecar: Sidecar, *, single_slice: bool = False) -> Series:
     """Read the header of a NIfTI file; one that cannot be read becomes a broken series.
 
     The affine is the sform if its code is above 0, else the qform. Without either, right and left are
     unknown, and the file is refused. Lengths in metres or micrometres are converted to mm.
+
+    Args:
+        found: the file.
+        sidecar: what JSON files say about it.
+        single_slice: whether one slice is enough; it is for Z-spectra, whatever this says.
     """
     sentence = (
         f"{found.relative} is not a readable NIfTI file: it is damaged or something else, "
@@ -56,16 +63,18 @@ def read_nifti(found: Found, sidecar: Sidecar) -> Series:
     )
     try:
         with reading(sentence):
-            return _series(found, sidecar)
+            return _series(found, sidecar, single_slice=single_slice)
     except InputError as error:
         return broken_series(found.relative, error, stem_of(found.relative))
 
 
-def _series(found: Found, sidecar: Sidecar) -> Series:
+def _series(found: Found, sidecar: Sidecar, *, single_slice: bool) -> Series:
     header = read_nifti_header(found)
     shape = _squeezed(header.get_data_shape())
     frames = shape[3] if len(shape) == 4 else 1
-    grid, problem = None, _unusable(found.relative, header, shape)
+    info = _series_info(found, header, sidecar, frames)
+    flat = single_slice or names_cest(info) or info.acquisition.saturation is not None
+    grid, problem = None, _unusable(found.relative, header, shape, flat=flat)
     if problem is None:
         try:
             grid = Grid(shape[:3], _affine(header))  # type: ignore[arg-type]
@@ -81,7 +90,7 @@ def _series(found: Found, sidecar: Sidecar) -> Series:
     return Series(
         source=found.relative,
         grid=grid,
-        info=_series_info(found, header, sidecar, frames),
+        info=info,
         examination=examination_of(found.relative, sidecar),
         load=lambda: _load(found, grid, times, remarks),
         problem=problem,
@@ -95,12 +104,12 @@ def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
     return shape[:3] + tuple(n for n in shape[3:] if n != 1)
 
 
-def _unusable(source: str, header: Any, shape: tuple[int, ...]) -> InputError | None:
-    """Say why the image can be none of ours, or None."""
+def _unusable(source: str, header: Any, shape: tuple[int, ...], *, flat: bool) -> InputError | None:
+    """Say why the image can be none of ours, or None; `flat` where one slice is enough."""
     dtype = header.get_data_dtype()
     if dtype.fields is not None or dtype.kind not in "iuf":
         return InputError(f"{source} holds colours or complex numbers: give the magnitude image")
-    if len(shape) < 3 or min(shape[:3]) < 2:
+    if len(shape) < 3 or min(shape[: 2 if flat else 3]) < 2:
         return InputError(f"{source} is a single slice ({' x '.join(map(str, shape))}): give the whole image")
     if len(shape) > 4:
         return InputError(f"{source} has {len(shape)} axes: give one 3D image, or 4D with time")
@@ -160,7 +169,7 @@ def _series_info(found: Found, header: Any, sidecar: Sidecar, frames: int) -> Se
         acquisition = replace(acquisition, te_ms=te_ms if known else None)
     b_values = _b_values(sidecar, frames)
     return SeriesInfo(
-        acquisition=replace(acquisition, b_values=b_values),
+        acquisition=replace(acquisition, b_values=b_values, saturation=saturation_of(sidecar)),
         name=stem,
         texts=tuple(text for text in texts if text),
         protocol=str(sidecar.get("ProtocolName", "")),
@@ -171,6 +180,8 @@ def _series_info(found: Found, header: Any, sidecar: Sidecar, frames: int) -> Se
         max_b_value=max(b_values or (0.0,)),
         modality=str(sidecar.get("Modality", "MR")).upper(),
         label_map=int(header["intent_code"]) == _INTENT_LABEL,
+        frequency_mhz=number_of(sidecar.get("ImagingFrequency")),
+        units=str(sidecar.get("Units") or "").strip().lower(),
     )
 
 

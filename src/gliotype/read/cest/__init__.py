@@ -1,0 +1,1 @@
+"""Z-spectra among the images of a study: their offsets, and the images that belong together."""
