@@ -66,7 +66,7 @@ $(VENV)/.dev: $(VENV)/bin/python pyproject.toml
 	$(BIN)/pip install --quiet --editable '.[train,dev]'
 	touch $@ $(VENV)/.core
 
-# Real parts for tests, where root can install them by apt: a PACS for the node, a browser for the page. About 15
+# Real parts for tests, where root can install them by apt: a PACS for the node, a browser for the page, a validator of DICOM. About 15
 # seconds each, and no failure if they cannot be had: the tests that need them say so and are skipped.
 $(VENV)/.peers: $(VENV)/bin/python
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
@@ -75,6 +75,7 @@ $(VENV)/.peers: $(VENV)/bin/python
 	    || echo "$$1 cannot be installed here: the tests that need it are skipped"; }; \
 	  [ -x /usr/sbin/Orthanc ] || fetch orthanc orthanc-dicomweb; \
 	  [ -x /usr/bin/chromium ] || fetch chromium; \
+	  [ -x /usr/bin/dciodvfy ] || fetch dicom3tools; \
 	fi
 	touch $@
 
