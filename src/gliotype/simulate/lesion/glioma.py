@@ -7,6 +7,7 @@ roughened by noise.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -283,7 +284,7 @@ def grow(
     time = _efface_sulci(time, edge, tissue, plan.effacement_mm / spacing_mm)
     # The border that an expert draws lies where infiltration becomes visible, not where it is half.
     infiltration = 1 / (1 + np.exp(np.clip((time - edge) * 4 / plan.edge_mm - 1.0, -30, 30)))
-    whole = (infiltration > 1 / (1 + np.e)) & (time < 150)
+    whole = (infiltration > 1 / (1 + math.e)) & (time < 150)
     compartment = _compartments(rng, time / max(edge, 1e-3), whole, spacing_mm, plan)
     infiltration = np.where(compartment == Tissue.OEDEMA, infiltration * plan.conspicuity, infiltration)
     thinning = np.clip(smooth_noise(rng, shape, 6 / spacing_mm), 0.0, 1.5) / 1.5
