@@ -176,12 +176,10 @@ def save(dataset: FileDataset, pixels: np.ndarray, path: Path, transfer_syntax: 
     dataset.SamplesPerPixel, dataset.PhotometricInterpretation = 1, "MONOCHROME2"
     dataset.BitsAllocated, dataset.BitsStored, dataset.HighBit = 16, 16, 15
     dataset.PixelRepresentation = 1
-    if "PixelData" in dataset:
-        del dataset.PixelData
-    dataset.PixelData = np.ascontiguousarray(pixels).tobytes()
+    dataset.add_new("PixelData", "OW", np.ascontiguousarray(pixels).tobytes())
     if transfer_syntax == JPEGLosslessSV1:
         planes = pixels if pixels.ndim == 3 else pixels[np.newaxis]
-        dataset.PixelData = encapsulate([_jpeg_lossless(plane, path) for plane in planes])
+        dataset.add_new("PixelData", "OB", encapsulate([_jpeg_lossless(plane, path) for plane in planes]))
         dataset["PixelData"].is_undefined_length = True
     elif transfer_syntax.is_encapsulated:
         dataset.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
