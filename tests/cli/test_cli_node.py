@@ -85,7 +85,7 @@ def test_a_killed_node_goes_on_where_it_was_and_ends_what_it_left_running(tmp_pa
         node.end(signal.SIGKILL)
         os.kill(orphan, 0)
         node.start()
-        assert int((job / "process.lock").read_text() or 0) != orphan
+        wait(lambda: (job / "process.lock").read_text().strip() not in ("", str(orphan)))
         wait(lambda: [each.state for each in node.studies()] == ["done"])
         expected = result_uids([str(dataset.SOPInstanceUID) for dataset in study])
         assert target.wait_for(4) == dict.fromkeys(expected.values(), 1)
