@@ -144,7 +144,9 @@ def test_an_output_that_cannot_be_written_is_refused_at_once(studies: Studies, t
 
 
 BATCH = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # as from a terminal
 from pathlib import Path
 from gliotype.batch.find import studies_in_folder
 from gliotype.batch.job import BatchSettings

@@ -62,8 +62,9 @@ def start() -> Iterator[Start]:
 
 
 def _as_from_a_terminal() -> None:
-    """Let SIGHUP end the child, also where the tests themselves run under nohup."""
+    """Let SIGHUP and SIGINT end the child, also where the tests run under nohup or in the background of a script."""
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def contents(folder: Path) -> dict[str, bytes]:

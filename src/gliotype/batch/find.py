@@ -36,7 +36,7 @@ def hashed_id(name: str) -> str:
 
     Example:
         >>> hashed_id("Doe_Jane")
-        'study-0e5735ea'
+        'study-05490c79'
     """
     return f"study-{hashlib.sha256(name.encode('utf-8', 'surrogateescape')).hexdigest()[:8]}"
 

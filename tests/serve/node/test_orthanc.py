@@ -35,7 +35,7 @@ def test_results_come_back_to_orthanc_as_they_were_written(
 ) -> None:
     """Also while Orthanc is down for a while, with its storage commitment, and without a loop when it sends again."""
     caplog.set_level("INFO", "gliotype.node")
-    port, place, study = free_port(), tmp_path / "orthanc", mr_study("real", 3)
+    port, place, study = free_port(), tmp_path / "orthanc", mr_study("real", 3, StudyDescription="sleep 10")
     target = DicomTarget(AET, "127.0.0.1", free_port())
     node = start(port=port, target=target, senders=(Sender(AET, "127.0.0.1"),))
     with orthanc(place, node.port, dicom_port=target.port) as pacs:
