@@ -56,7 +56,6 @@ def test_2hg_is_found_measured_and_counted(result: Result, simulated: tuple[Path
     assert numbers["box_tumour"] == pytest.approx(100 * truth.tumour_fraction, abs=25)
     assert numbers["box_brain"] == pytest.approx(100, abs=5)
     assert finding_of(result).sequences == (Sequence.MRS,)
-    assert result.seconds["total" if "total" in result.seconds else "read"] >= 0
 
 
 @pytest.mark.slow
