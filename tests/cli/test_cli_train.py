@@ -37,6 +37,10 @@ def test_without_torch_it_says_what_to_install(
     monkeypatch.setattr(sys, "meta_path", [NoTorch(), *sys.meta_path])
     for name in list(sys.modules):
         if name == "torch" or name.startswith(("gliotype.train", "gliotype.networks", "gliotype.experiment")):
+            # Where the parent is imported anew, its attribute must come back together with the module.
+            parent, _, child = name.rpartition(".")
+            if hasattr(sys.modules.get(parent), child):
+                monkeypatch.setattr(sys.modules[parent], child, sys.modules[name])
             monkeypatch.delitem(sys.modules, name)
     error = run(*command, "-o", str(tmp_path / "run"))
     assert isinstance(error, UsageError)
