@@ -114,6 +114,13 @@ def test_a_heap_is_sorted_by_patient_and_study(tmp_path: Path) -> None:
     largest = next(job for job in jobs if job.source is not None and len(list(job.source.iterdir())) == 10)
     assert len(read_study(largest.source, files={}, subject=Subject("a")).images) == 2
     assert sort_heap(heap, output, lambda words: None)[0] == jobs
+    # A file that is gone leaves its study, and OUT within the heap is not part of it.
+    (heap / "0.dcm").unlink()
+    inside, _ = sort_heap(heap, heap / "out", lambda words: None)
+    assert [job.id for job in sort_heap(heap, heap / "out", lambda words: None)[0]] == [
+        job.id for job in inside
+    ]
+    assert sum(len(list(job.source.iterdir())) for job in inside if job.source is not None) == 19
 
 
 def test_jobs_and_settings_travel_as_plain_values(tmp_path: Path) -> None:

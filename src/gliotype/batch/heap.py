@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from pydicom import dcmread
@@ -26,7 +26,7 @@ def sort_heap(heap: Path, output: Path, progress: Callable[[str], None]) -> tupl
 
     Args:
         heap: the folder.
-        output: folder of the results, in which `SORTED` is made anew.
+        output: folder of the results, absolute; `SORTED` in it is brought up to date, also while a shard reads it.
         progress: called with how many files were read so far.
 
     Returns:
@@ -38,7 +38,7 @@ def sort_heap(heap: Path, output: Path, progress: Callable[[str], None]) -> tupl
     studies: dict[tuple[str, str], list[Path]] = {}
     others = read = 0
     for folder, folders, files in os.walk(heap.absolute()):
-        folders.sort()
+        folders[:] = sorted(name for name in folders if Path(folder, name) != output)
         for name in sorted(files):
             file = Path(folder, name)
             key = _study_of(file)
@@ -51,7 +51,6 @@ def sort_heap(heap: Path, output: Path, progress: Callable[[str], None]) -> tupl
                 studies.setdefault(key, []).append(file)
     if not studies:
         raise InputError("no file of the heap is DICOM: name a folder of studies, or a table")
-    shutil.rmtree(output / SORTED, ignore_errors=True)
     jobs = [_linked(output / SORTED, key, files) for key, files in studies.items()]
     return tuple(sorted(jobs, key=lambda job: job.id)), others
 
@@ -79,13 +78,22 @@ def _linked(folder: Path, key: tuple[str, str], files: list[Path]) -> StudyJob:
     study_id = hashed_id("\0".join(key))
     own = folder / study_id
     try:
-        own.mkdir(parents=True)
-        for file in files:
-            mark = hashlib.sha256(os.fsencode(file)).hexdigest()[:16]
-            (own / f"{mark}{file.suffix.lower() if file.suffix.lower() == '.dcm' else ''}").symlink_to(file)
+        own.mkdir(parents=True, exist_ok=True)
+        links = {_link_name(file): file for file in files}
+        for name, file in links.items():
+            with suppress(FileExistsError):
+                (own / name).symlink_to(file)
+        for entry in own.iterdir():
+            if entry.name not in links:
+                entry.unlink(missing_ok=True)
     except OSError as error:
         raise InputError(
             f"cannot link the files of a study within OUT ({error.strerror}): "
             "choose a folder whose file system has links"
         ) from error
     return StudyJob(study_id, study_id, own)
+
+
+def _link_name(file: Path) -> str:
+    mark = hashlib.sha256(os.fsencode(file)).hexdigest()[:16]
+    return f"{mark}.dcm" if file.suffix.lower() == ".dcm" else mark
