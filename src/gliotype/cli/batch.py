@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -25,6 +26,12 @@ if TYPE_CHECKING:
 
 SOME_FAILED = 6
 """Exit code where some studies failed and all others are done."""
+
+FINISHING = b"\nfinishing the studies that are running; Ctrl-C once more ends them\n"
+"""What the first Ctrl-C says."""
+
+STDERR = 2
+"""File descriptor of stderr."""
 
 
 class Retry(StrEnum):
@@ -200,7 +207,7 @@ def run(
     from gliotype.batch.run import run_batch
 
     console = _console()
-    with finishing_in_order(executor, console), show_batch(console) as show:
+    with finishing_in_order(executor), show_batch(console) as show:
 
         def progress(tally: Tally, record: Record, kept: bool) -> None:
             show(tally, record, kept)
@@ -221,7 +228,7 @@ def run(
 
 
 @contextmanager
-def finishing_in_order(executor: Executor, console: Console) -> Iterator[None]:
+def finishing_in_order(executor: Executor) -> Iterator[None]:
     """At the first Ctrl-C begin no further study, at the second end at once."""
     asked: list[bool] = []
     before = signal.getsignal(signal.SIGINT)
@@ -230,7 +237,8 @@ def finishing_in_order(executor: Executor, console: Console) -> Iterator[None]:
         if not asked:
             asked.append(True)
             executor.finish()
-            console.print("finishing the studies that are running; Ctrl-C once more ends them")
+            # The signal may come while a line is printed or a module imported: rich would do either once more.
+            os.write(STDERR, FINISHING)
             return
         executor.stop()
         if callable(before):
