@@ -26,6 +26,7 @@ from gliotype.segment.model1 import (
     run_network,
 )
 from gliotype.segment.outlines import draw_looks, plausible_outlines
+from gliotype.segment.regions import refine_regions
 from gliotype.study import Label, Outline, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Box, Grid, Matrix, Volume
 
@@ -109,20 +110,23 @@ def segment(prepared: PreparedStudy) -> Tumour:
     """Find the tumour and its sub-regions with Model 1.
 
     Of the candidates (`find_candidates`) those are tumour that `select_candidates` accepts; their voxels take the most
-    probable sub-region of all sequences together. When none is left, no tumour was found.
+    probable sub-region of all sequences together, and `refine_regions` draws enhancing tumour again. When none is left,
+    no tumour was found.
     """
     box = _brain_box(prepared)
     inner = prepared.cropped(box)
     candidates = find_candidates(inner)
     selection = select_candidates(candidates, candidate_model())
-    labels = np.where(selection.mask, candidates.regions.argmax(axis=0) + 1, 0).astype(np.uint8)
+    images = {s: np.asarray(image.array) for s, image in inner.images.items()}
+    most_probable = np.where(selection.mask, candidates.regions.argmax(axis=0) + 1, 0).astype(np.uint8)
+    labels = refine_regions(most_probable, images, prepared.grid.spacing[0])
     confidence = float(candidates.whole[selection.mask].mean()) if selection.mask.any() else None
     blind = () if any(s in prepared.images for s in FLUID_BRIGHT) else (NOT_FLUID_BRIGHT,)
     drawn = np.asarray(labels > 0)
     looks = draw_looks(
         drawn,
         views=candidates.views,
-        images={s: np.asarray(image.array) for s, image in inner.images.items()},
+        images=images,
         brain=np.asarray(inner.brain.array, dtype=np.bool_),
         spacing_mm=prepared.grid.spacing[0],
         threshold=WHOLE_THRESHOLD,
