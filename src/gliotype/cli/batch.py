@@ -28,7 +28,7 @@ SOME_FAILED = 6
 """Exit code where some studies failed and all others are done."""
 
 FINISHING = b"\nfinishing the studies that are running; Ctrl-C once more ends them\n"
-"""What the first Ctrl-C says."""
+"""Printed at the first Ctrl-C."""
 
 STDERR = 2
 """File descriptor of stderr."""
@@ -237,7 +237,7 @@ def finishing_in_order(executor: Executor) -> Iterator[None]:
         if not asked:
             asked.append(True)
             executor.finish()
-            # The signal may come while a line is printed or a module imported: rich would do either once more.
+            # Printing through rich is not safe here: the signal may have interrupted a print or an import.
             os.write(STDERR, FINISHING)
             return
         executor.stop()

@@ -1,8 +1,8 @@
 """Enhancing tumour within the outline, voxel by voxel from T1 before and after contrast agent.
 
 Model 1 looks at a grid of 2 mm and misses small or thin enhancement. Where a study has both T1 and T1c, both scaled
-to normal-appearing white matter, the difference shows at 1 mm what took up contrast agent. The outline of the whole
-tumour stays as it is.
+to normal-appearing white matter, the difference shows at 1 mm what took up contrast agent: enhancing tumour, and
+vessels within the outline, which it cannot tell apart. The outline of the whole tumour stays as it is.
 """
 
 from __future__ import annotations
