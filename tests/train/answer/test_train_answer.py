@@ -157,6 +157,24 @@ def test_each_patient_is_left_out_of_the_weights() -> None:
     assert probability[mutant].min() > probability[~mutant].max()
 
 
+def test_a_patient_of_two_cohorts_counts_once_by_the_fullest_record_whatever_the_order() -> None:
+    models = load_models("radiomics.json")
+    once = records()
+    bare = [
+        replace(
+            record,
+            cohort="a",
+            outlines=(OutlineRecord("as drawn", {"Flatness": 0.9}, {"hybrid": (9.0, 0.5)}),),
+        )
+        for record in once
+    ]
+    twice = leave_one_out(bare + once, models)
+    reverse = leave_one_out(once + bare, models)
+    alone = [each.prediction.probability for each in leave_one_out(once, models)]
+    assert [each.prediction.probability for each in twice[12:]] == alone
+    assert [each.prediction.probability for each in reverse[:12]] == alone
+
+
 def test_patients_of_one_class_are_refused(tmp_path: Path) -> None:
     mutants = [record for record in records() if record.mutant]
     with pytest.raises(InputError, match="one class"):
@@ -179,6 +197,8 @@ def test_everything_is_refitted_and_its_card_written(shared_data: Path, tmp_path
     card = (tmp_path / "answer.md").read_text()
     assert "| radiomics |" in card
     assert "| T1C_inner_p95_over_tissue | 12 |" in card
+    again = fit_answer(records()[::-1], shared_data / "tables", tmp_path / "again", resamples=20)
+    assert [file.read_bytes() for file in again] == [file.read_bytes() for file in files]
 
 
 def bids(folder: Path, made: list[PatientRecord]) -> Path:

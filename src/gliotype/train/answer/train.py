@@ -122,7 +122,7 @@ def fit_answer(
     """Refit `radiomics` and `age` for found outlines, update the weights, and write weights and cards.
 
     Args:
-        records: labelled patients with found outlines; some with an expert's mask.
+        records: labelled patients with found outlines, in any order; some with an expert's mask.
         tables: folder of the public tables on which `radiomics` and `age` are fitted.
         out: folder to write to.
         progress: called with each step.
@@ -136,6 +136,7 @@ def fit_answer(
     """
     check_writable(out)
     out.mkdir(parents=True, exist_ok=True)
+    records = sorted(records, key=lambda record: (record.cohort, record.patient))
     found = [record for record in records if record.outlines]
     if len({record.mutant for record in found}) < 2:
         raise InputError("the patients are of one class: give mutants and wildtypes")
@@ -174,14 +175,22 @@ def leave_one_out(records: list[PatientRecord], models: tuple[LogisticModel, ...
 
 
 def _posterior(records: list[PatientRecord], models: tuple[LogisticModel, ...]) -> Posterior:
-    """Update the weights on distinct patients: of one in several cohorts the first record counts."""
-    distinct = list({record.patient: record for record in reversed(records)}.values())
+    """Update the weights on distinct patients."""
+    distinct = _distinct(records)
     cohorts = sorted({record.cohort for record in distinct})
     return update_weights(
         evidence_matrix([record.statements(models) for record in distinct]),
         np.array([record.mutant for record in distinct]),
         np.array([cohorts.index(record.cohort) for record in distinct]),
     )
+
+
+def _distinct(records: list[PatientRecord]) -> list[PatientRecord]:
+    """Of a patient in several cohorts, keep the record with the most numbers, and of equal ones the first."""
+    distinct: dict[str, PatientRecord] = {}
+    for record in sorted(records, key=lambda record: len(record.outlines[0].numbers), reverse=True):
+        distinct.setdefault(record.patient, record)
+    return list(distinct.values())
 
 
 def _document(posterior: Posterior, records: list[PatientRecord]) -> dict[str, Any]:
