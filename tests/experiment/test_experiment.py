@@ -94,7 +94,7 @@ class Synthetic:
     def identities(self, subject: str) -> frozenset[str]:
         return frozenset({subject})
 
-    def example(self, subject: str) -> Example:
+    def example(self, subject: str, inputs: frozenset[str] = frozenset()) -> Example:
         i = int(subject[-3:])
         rng = np.random.default_rng(i)
         numbers = rng.normal(size=20)
@@ -265,7 +265,7 @@ def test_a_cohort_of_one_class_is_refused(tmp_path: Path) -> None:
 class Unreadable(Synthetic):
     """Patients whose images cannot be read."""
 
-    def example(self, subject: str) -> Example:
+    def example(self, subject: str, inputs: frozenset[str] = frozenset()) -> Example:
         raise InputError(f"the image of {subject} is damaged: copy it again")
 
 
@@ -281,7 +281,7 @@ def test_a_patient_that_cannot_be_read_is_named_and_ends_the_run(tmp_path: Path)
 class Defective(Synthetic):
     """Patients on whom the software fails; and one whose process is killed."""
 
-    def example(self, subject: str) -> Example:
+    def example(self, subject: str, inputs: frozenset[str] = frozenset()) -> Example:
         if subject.startswith("killed"):
             os._exit(9)
         raise ZeroDivisionError("by zero")

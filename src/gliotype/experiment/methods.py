@@ -4,34 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Protocol as TypingProtocol
-
-import numpy as np
-from numpy.typing import NDArray
 
 from gliotype.experiment.protocol import FULL, FUSION, Protocol
+from gliotype.train.common.method import TrainedMethod
 from gliotype.train.data.examples import Example
 from gliotype.train.model2.fit import load_or_train_model
 from gliotype.train.model2.forest_fusion import fit_fusion
 from gliotype.train.model2.model import ALL_PARTS, Model2, Recipe
-
-
-class TrainedMethod(TypingProtocol):
-    """A trained method with a threshold that was fixed on the tuning patients."""
-
-    @property
-    def threshold(self) -> float:
-        """Probability, at `prevalence`, at or above which mutant is called."""
-        ...
-
-    @property
-    def prevalence(self) -> float:
-        """Prevalence of IDH mutation among the tuning patients."""
-        ...
-
-    def probabilities(self, examples: list[Example], prevalence: float) -> NDArray[np.float64]:
-        """Return probabilities at a prevalence, NaN where no tumour was found."""
-        ...
 
 
 def train_model(

@@ -16,9 +16,9 @@ from gliotype.evaluate.metrics import Metrics, evaluate
 from gliotype.evaluate.roc import auroc
 from gliotype.evaluate.table import Labels, Patients, Predictions, join
 from gliotype.evaluate.write import write_evaluation
-from gliotype.experiment.methods import TrainedMethod
 from gliotype.experiment.tables import Row
 from gliotype.tables import cell
+from gliotype.train.common.method import TrainedMethod
 from gliotype.train.data.examples import Example
 
 PROBABILITY_DIGITS, AGE_DIGITS = 6, 1

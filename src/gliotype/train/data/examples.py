@@ -31,9 +31,14 @@ from gliotype.segment import segment
 from gliotype.study import PreparedStudy, Subject
 from gliotype.train.common.cache_key import cache_key
 from gliotype.train.common.workers import workers
+from gliotype.train.data.inputs import make_inputs
 
 MODEL1 = ("model1.onnx", "model1.json")
 """The weights by which the tumour is found."""
+
+NO_INPUTS: frozenset[str] = frozenset()
+
+_INPUT = "input-"
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +54,8 @@ class Example:
         found: whether Model 1 found a tumour.
         dice: of the whole tumour with the true mask, or NaN without one.
         strata: what else is known, by name.
+        inputs: further arrays that were asked for, by name (`gliotype.train.data.inputs.INPUTS`); none where no
+            tumour was found.
     """
 
     subject: str
@@ -59,6 +66,7 @@ class Example:
     found: bool
     dice: float
     strata: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, NDArray[np.generic]] = field(default_factory=dict)
 
 
 class Patients(Protocol):
@@ -95,8 +103,8 @@ class Patients(Protocol):
         """Return all names, each written one way, under which a patient may be met elsewhere."""
         ...
 
-    def example(self, subject: str) -> Example:
-        """Make the example of a patient."""
+    def example(self, subject: str, inputs: frozenset[str] = NO_INPUTS) -> Example:
+        """Make the example of a patient, with further arrays of `inputs`."""
         ...
 
 
@@ -106,6 +114,7 @@ def example_of(
     mutant: bool,
     strata: Mapping[str, str],
     truth: Callable[[PreparedStudy], NDArray[np.bool_]] | None = None,
+    inputs: frozenset[str] = NO_INPUTS,
 ) -> Example:
     """Turn a prepared study into an example, with the tumour that Model 1 finds.
 
@@ -115,13 +124,18 @@ def example_of(
         mutant: whether IDH-mutant.
         strata: what else is known.
         truth: gives the true whole tumour on the prepared grid, if it is known.
+        inputs: names of further arrays.
     """
     tumour = segment(prepared)
+    true_mask = None if truth is None else truth(prepared)
+    further: dict[str, NDArray[np.generic]] = {}
     slices = np.zeros((len(OFFSETS_MM), len(IMAGES) + 1, SIZE, SIZE), np.float32)
     numbers = np.full(len(NUMBERS), np.nan)
     if tumour.found:
         slices = slices_of(prepared, tumour).array
-        numbers = numbers_of(measure(prepared, tumour), subject)
+        measurements = measure(prepared, tumour)
+        numbers = numbers_of(measurements, subject)
+        further = make_inputs(inputs, prepared, tumour, measurements, true_mask)
     return Example(
         subject.id,
         mutant,
@@ -129,15 +143,16 @@ def example_of(
         slices.astype(np.float16),
         numbers,
         tumour.found,
-        np.nan if truth is None else dice(tumour.mask, truth(prepared)),
+        np.nan if true_mask is None else dice(tumour.mask, true_mask),
         dict(strata),
+        further,
     )
 
 
-def folder_of(patients: Patients, cache: Path) -> Path:
+def folder_of(patients: Patients, cache: Path, inputs: frozenset[str] = NO_INPUTS) -> Path:
     """Return the cache folder of a source, named after everything that its examples depend on."""
     model1 = [checked_weights(name)[1] for name in MODEL1]
-    settings = {**patients.settings, "model1": model1, "version": __version__}
+    settings = {**patients.settings, "model1": model1, "version": __version__, "inputs": sorted(inputs)}
     return cache / cache_key(settings)
 
 
@@ -151,6 +166,7 @@ def make_examples(
     cache: Path,
     *,
     subjects: Iterable[str] | None = None,
+    inputs: frozenset[str] = NO_INPUTS,
     jobs: int = 1,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[Example]:
@@ -160,6 +176,7 @@ def make_examples(
         patients: the source.
         cache: folder of all cached examples; safe to delete.
         subjects: which of the source's patients; all when None.
+        inputs: names of further arrays: those of all methods that will read the examples.
         jobs: patients at the same time.
         progress: called with a line of progress.
 
@@ -172,12 +189,12 @@ def make_examples(
         GliotypeError: if a process has ended.
     """
     names = patients.subjects if subjects is None else tuple(subjects)
-    folder = folder_of(patients, cache)
+    folder = folder_of(patients, cache, inputs)
     missing = [name for name in names if not _file(patients, name, folder).exists()]
     if missing:
         began = time.monotonic()
         with workers(jobs) as pool:
-            made = {pool.submit(_make, patients, name, folder): name for name in missing}
+            made = {pool.submit(_make, patients, name, inputs, folder): name for name in missing}
             try:
                 for done, future in enumerate(as_completed(made), start=1):
                     _check_made(future, made[future])
@@ -210,8 +227,8 @@ def _read_cached(patients: Patients, subject: str, folder: Path) -> Example:
     return replace(example, strata={**example.strata, **patients.strata(subject)})
 
 
-def _make(patients: Patients, subject: str, folder: Path) -> None:
-    write_example(patients.example(subject), _file(patients, subject, folder))
+def _make(patients: Patients, subject: str, inputs: frozenset[str], folder: Path) -> None:
+    write_example(patients.example(subject, inputs), _file(patients, subject, folder))
 
 
 def _file(patients: Patients, subject: str, folder: Path) -> Path:
@@ -221,6 +238,7 @@ def _file(patients: Patients, subject: str, folder: Path) -> Path:
 def write_example(example: Example, file: Path) -> None:
     """Write an example, replaced at once when complete."""
     about = {"subject": example.subject, "strata": dict(example.strata)}
+    further: dict[str, Any] = {f"{_INPUT}{name}": array for name, array in example.inputs.items()}
     with atomic_write(file) as aside:
         np.savez_compressed(
             aside,
@@ -228,6 +246,7 @@ def write_example(example: Example, file: Path) -> None:
             numbers=example.numbers,
             about=json.dumps(about),
             scalars=np.array([example.mutant, example.age, example.found, example.dice]),
+            **further,
         )
 
 
@@ -249,4 +268,5 @@ def read_example(file: Path) -> Example:
             bool(found),
             dice,
             about["strata"],
+            {name.removeprefix(_INPUT): arrays[name] for name in arrays.files if name.startswith(_INPUT)},
         )

@@ -18,7 +18,7 @@ from gliotype.prepare import prepare
 from gliotype.read import read_mask, read_study
 from gliotype.segment import find_brain
 from gliotype.study import PreparedStudy
-from gliotype.train.data.examples import Example, example_of
+from gliotype.train.data.examples import NO_INPUTS, Example, example_of
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ class FolderPatients:
             own = f"{own} with images of {sizes} bytes"
         return frozenset({own, *map(canonical, patient.aliases)})
 
-    def example(self, subject: str) -> Example:
+    def example(self, subject: str, inputs: frozenset[str] = NO_INPUTS) -> Example:
         """Read and prepare a patient and find the tumour."""
         patient = self.members[subject]
         study = read_study(None, files=patient.files, subject=patient.subject)
@@ -74,7 +74,7 @@ class FolderPatients:
         mask = patient.mask
         strata = {**patient.strata, "sequences": " ".join(sorted(patient.files))}
         truth = None if mask is None else lambda to: _true_mask(mask, to)
-        return example_of(prepared, study.subject, patient.mutant, strata, truth)
+        return example_of(prepared, study.subject, patient.mutant, strata, truth, inputs)
 
 
 def _true_mask(file: Path, prepared: PreparedStudy) -> NDArray[np.bool_]:

@@ -18,7 +18,7 @@ from gliotype.simulate.cohort.sites import Site, find_site
 from gliotype.simulate.head.label_maps import label_map_hashes
 from gliotype.study import PreparedStudy, Sequence, Subject
 from gliotype.train.data.anatomies import read_anatomies
-from gliotype.train.data.examples import Example, example_of
+from gliotype.train.data.examples import NO_INPUTS, Example, example_of
 from gliotype.volume import Volume
 
 SPACING_MM = 1.5
@@ -113,7 +113,7 @@ class SimulatedPatients:
         anatomy = heads[int(draw.head * len(heads))]
         return simulate_patient(subject, draw, anatomy, raw=False, spacing_mm=SPACING_MM)
 
-    def example(self, subject: str) -> Example:
+    def example(self, subject: str, inputs: frozenset[str] = NO_INPUTS) -> Example:
         """Simulate a patient and make the example, with the brain and the tumour that Model 1 finds."""
         member = self.member(subject)
         images: dict[Sequence, Volume] = {s: image.volume for s, image in member.images.items()}
@@ -128,6 +128,7 @@ class SimulatedPatients:
             member.truth["idh"] == "mutant",
             {name: str(member.truth[name]) for name in STRATA},
             truth,
+            inputs,
         )
 
 
