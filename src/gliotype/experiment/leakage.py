@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gliotype.errors import InputError
-from gliotype.experiment.protocol import Protocol
+from gliotype.experiment.protocol import CROSS_VALIDATION, Protocol
 from gliotype.train.data.examples import Patients
 
 BRATS_SOURCES = ("tcga-", "ucsf-pdgm-", "upenn-gbm-")
@@ -27,10 +27,12 @@ def refuse_leakage(
             names lacks the table of their other names.
     """
     names = {
-        name: {subject: sources[protocol.sets[name].cohort].identities(subject) for subject in subjects}
+        name: {subject: sources[protocol.all_sets[name].cohort].identities(subject) for subject in subjects}
         for name, subjects in chosen.items()
     }
     _refuse_unknown_twins(names)
+    if CROSS_VALIDATION in names:
+        _refuse_twins(names[CROSS_VALIDATION])
     seen: dict[str, tuple[str, str]] = {}
     twice: dict[str, str] = {}
     for name, patients in names.items():
@@ -45,6 +47,18 @@ def refuse_leakage(
             f"{len(twice)} patients are in two sets ({examples}): leave them out of one, or give simulated cohorts "
             "seeds of their own, since a model that has seen a patient is not tested on it"
         )
+
+
+def _refuse_twins(patients: Mapping[str, frozenset[str]]) -> None:
+    """Refuse two patients with a name in common among those who are divided into folds."""
+    seen: dict[str, str] = {}
+    for subject, identities in patients.items():
+        for identity in identities:
+            if (other := seen.setdefault(identity, subject)) != subject:
+                raise InputError(
+                    f"{other} and {subject} are the same patient (both are {identity}), so that one fold may learn what "
+                    "another tests: leave one of them out of the cohort"
+                )
 
 
 def _refuse_unknown_twins(names: Mapping[str, Mapping[str, frozenset[str]]]) -> None:

@@ -30,7 +30,10 @@ FULL = "hybrid"
 FUSION = "forest and image (2019)"
 """Name of the hybrid's first form."""
 
-Metric = Literal["accuracy", "auroc", "auprc", "dice"]
+CROSS_VALIDATION = "cross-validation"
+"""Name of the set of all patients who are divided into folds; each is tested by a training without him or her."""
+
+Metric = Literal["accuracy", "sensitivity", "specificity", "auroc", "auprc", "dice"]
 """Metrics of a test set that a paper may have published."""
 
 Part = Literal["image", "T1C", "T2", "FLAIR", "outline", "shape", "loci", "age"]
@@ -98,6 +101,26 @@ class SetSettings(_Strict):
     where: dict[str, str] = Field(default_factory=dict)
 
 
+class CrossValidationSettings(_Strict):
+    """How a cohort is divided into folds; see `gliotype.experiment.splits`.
+
+    `leave_out` names a column, such as ``site``: its values are the folds, and each is tested once.
+    """
+
+    cohort: str
+    folds: int = Field(default=3, ge=3, le=100)
+    repeats: int = Field(default=1, ge=1, le=100)
+    leave_out: str | None = None
+    patients: int | None = Field(default=None, gt=0, le=1_000_000)
+    where: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _one_way(self) -> CrossValidationSettings:
+        if self.leave_out is not None and (idle := sorted({"folds", "repeats"} & self.model_fields_set)):
+            raise ValueError(f"{', '.join(idle)}: has no meaning with leave_out, whose values are the folds")
+        return self
+
+
 class ModelSettings(_Strict):
     """How Model 2 is trained; see `gliotype.train.model2.model.Recipe`.
 
@@ -120,7 +143,9 @@ class Protocol(_Strict):
         note: one sentence on what the numbers show and what they do not.
         seed: random seed of splits and training.
         cohorts: cohorts by name.
-        sets: sets by name, in the order of the tables.
+        sets: sets by name, in the order of the tables; with `cross_validation` they are external tests.
+        cross_validation: the cohort that is divided into folds, or None where `sets` says who trains and tunes.
+        learning_curve: numbers of training patients with which the methods are trained again.
         model: how Model 2 is trained.
         ablations: parts that each further model uses, by name.
         published: published values by set and metric, printed next to the results.
@@ -130,29 +155,41 @@ class Protocol(_Strict):
     note: str
     seed: int = Field(default=1, ge=0, le=MAX_SEED)
     cohorts: dict[str, CohortSettings] = Field(min_length=1)
-    sets: dict[str, SetSettings] = Field(min_length=3)
+    sets: dict[str, SetSettings] = Field(default_factory=dict)
+    cross_validation: CrossValidationSettings | None = None
+    learning_curve: tuple[Annotated[int, Field(ge=4, le=1_000_000)], ...] = ()
     model: ModelSettings = ModelSettings()
     ablations: dict[str, tuple[Part, ...]] = Field(default_factory=dict)
     published: dict[str, dict[Metric, Annotated[float, Field(ge=0, le=1)]]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _sets_fit(self) -> Protocol:
-        for name, chosen in self.sets.items():
+        for name, chosen in self.all_sets.items():
             if chosen.cohort not in self.cohorts:
-                raise ValueError(f"sets.{name}: there is no cohort {chosen.cohort!r}")
+                where = name if name == CROSS_VALIDATION else f"sets.{name}"
+                raise ValueError(f"{where}: there is no cohort {chosen.cohort!r}")
+        folds = self.cross_validation is not None
         for role in ("training", "tuning"):
-            if sum(chosen.role == role for chosen in self.sets.values()) != 1:
-                raise ValueError(f"exactly one set needs the role {role}")
+            if len(self.named(role)) != (0 if folds else 1):
+                raise ValueError(
+                    f"with cross_validation no set has the role {role}: the folds have it"
+                    if folds
+                    else f"exactly one set needs the role {role}, unless there is cross_validation"
+                )
         if self.model.fusion is not None and self.ablations.get(self.model.fusion) != ("image",):
             raise ValueError(f"model.fusion: no ablation {self.model.fusion!r} has the image alone")
-        if not self.named("test"):
+        if not self.tests:
             raise ValueError("at least one set needs the role test")
-        if unknown := sorted(self.published.keys() - set(self.named("test"))):
+        if unknown := sorted(self.published.keys() - set(self.tests)):
             raise ValueError(f"published: there is no test set {', '.join(unknown)}")
         return self
 
     @model_validator(mode="after")
     def _names_fit(self) -> Protocol:
+        if CROSS_VALIDATION in self.sets:
+            raise ValueError(
+                f"sets: {CROSS_VALIDATION!r} is the name of the patients who are divided into folds"
+            )
         for name in (*self.sets, *self.ablations):
             if not _FILE_NAME.fullmatch(name):
                 raise ValueError(
@@ -169,6 +206,20 @@ class Protocol(_Strict):
     def named(self, role: str) -> tuple[str, ...]:
         """Return the names of the sets of a role."""
         return tuple(name for name, chosen in self.sets.items() if chosen.role == role)
+
+    @property
+    def all_sets(self) -> dict[str, SetSettings]:
+        """The sets by name; first, where there are folds, that of all patients who are divided into them."""
+        folds = self.cross_validation
+        if folds is None:
+            return self.sets
+        everybody = SetSettings(cohort=folds.cohort, role="test", patients=folds.patients, where=folds.where)
+        return {CROSS_VALIDATION: everybody, **self.sets}
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """Names of the sets that have results."""
+        return tuple(name for name, chosen in self.all_sets.items() if chosen.role == "test")
 
 
 def read_protocol(file: str | Path, label_maps: Path | None = None) -> Protocol:
