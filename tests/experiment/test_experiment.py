@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,8 @@ from gliotype.errors import GliotypeError, InputError
 from gliotype.experiment import run as engine
 from gliotype.experiment.leakage import refuse_leakage
 from gliotype.experiment.protocol import read_protocol
-from gliotype.experiment.run import run_experiment, split
+from gliotype.experiment.run import run_experiment
+from gliotype.experiment.splits import draw_sets
 from gliotype.simulate.cohort.write import write_cohort
 from gliotype.study import Sequence, Subject
 from gliotype.train.data.examples import Example, make_examples
@@ -27,6 +27,7 @@ from gliotype.train.data.on_disk import FolderPatients
 from gliotype.train.data.simulated import Scanner, SimulatedPatients
 from gliotype.train.model2.model import Recipe
 from gliotype.train.model2.train import hold_out, train_on_cohort
+from support.experiments import Synthetic, synthetic_source
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
@@ -70,41 +71,6 @@ auroc = 0.96
 """
 
 
-@dataclass(frozen=True)
-class Synthetic:
-    """Patients made of random numbers, with an age that tells."""
-
-    name: str
-    n: int
-    settings: Mapping[str, Any] = ()  # type: ignore[assignment]
-
-    @property
-    def subjects(self) -> tuple[str, ...]:
-        return tuple(f"{self.name}-{i:03d}" for i in range(self.n))
-
-    def mutant(self, subject: str) -> bool:
-        return int(subject[-3:]) % 2 == 0
-
-    def strata(self, subject: str) -> Mapping[str, str]:
-        return {"grade": str(2 + int(subject[-3:]) % 3)}
-
-    def key(self, subject: str) -> str:
-        return subject
-
-    def identities(self, subject: str) -> frozenset[str]:
-        return frozenset({subject})
-
-    def example(self, subject: str, inputs: frozenset[str] = frozenset()) -> Example:
-        i = int(subject[-3:])
-        rng = np.random.default_rng(i)
-        numbers = rng.normal(size=20)
-        numbers[-1] = 40 + 20 * (i % 2) + rng.normal(0, 12)
-        slices = rng.normal(0, 0.2, (5, 4, 128, 128)).astype(np.float16)
-        return Example(
-            subject, self.mutant(subject), numbers[-1], slices, numbers, i != 3, 0.7, self.strata(subject)
-        )
-
-
 @pytest.fixture
 def in_this_process() -> Iterator[None]:
     with one_process():
@@ -113,10 +79,7 @@ def in_this_process() -> Iterator[None]:
 
 @pytest.fixture
 def protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    def source(cohort: Any, out: Path) -> Synthetic:
-        return Synthetic(cohort.simulated, cohort.patients, {"name": cohort.simulated})
-
-    monkeypatch.setattr(engine, "_source", source)
+    monkeypatch.setattr(engine, "source_of", synthetic_source)
     file = tmp_path / "protocol.toml"
     file.write_text(PROTOCOL)
     return file
@@ -124,7 +87,18 @@ def protocol(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("in_this_process")
-def test_a_study_writes_its_tables_and_goes_on_after_a_kill(protocol: Path, tmp_path: Path) -> None:
+def test_an_experiment_trains_ablates_and_exports_model_2(protocol: Path, tmp_path: Path) -> None:
+    small = PROTOCOL
+    for old, new in (
+        ("= 10", "= 6"),
+        ("= 20", "= 8"),
+        ("= 40", "= 20"),
+        ("= 12", "= 6"),
+        ("epochs = 2", "epochs = 1"),
+    ):
+        assert old in PROTOCOL
+        small = small.replace(old, new)
+    protocol.write_text(small)
     out = tmp_path / "out"
     outcome = run_experiment(read_protocol(protocol), out)
     assert [(row.set_name, row.model) for row in outcome.rows] == [
@@ -139,8 +113,8 @@ def test_a_study_writes_its_tables_and_goes_on_after_a_kill(protocol: Path, tmp_
     ]
     for name in ("results.md", "results.csv", "labels/internal.csv", "predictions/external/age alone.csv"):
         assert (out / name).is_file()
-    assert (out / "evaluation" / "external" / "report.html").is_file()
-    assert "| internal | auroc |" in outcome.markdown
+    assert (out / "evaluation" / "external" / "hybrid" / "report.html").is_file()
+    assert "| internal | hybrid | auroc |" in outcome.markdown
     assert "0.960" in outcome.markdown
     assert "age alone, no model" in outcome.markdown
     assert not list(out.rglob(".gliotype-*"))
@@ -149,17 +123,19 @@ def test_a_study_writes_its_tables_and_goes_on_after_a_kill(protocol: Path, tmp_
     lines: list[str] = []
     again = run_experiment(read_protocol(protocol), out, progress=lines.append)
     assert again.markdown == outcome.markdown
-    assert not any(line.startswith(("example ", "network ")) for line in lines), "nothing is made twice"
+    assert not any(line.startswith(("example ", "network ", "train ")) for line in lines), (
+        "nothing is made twice"
+    )
 
 
 def test_sets_of_one_cohort_share_no_patient(protocol: Path) -> None:
     read = read_protocol(protocol)
-    sources = {name: engine._source(cohort, Path()) for name, cohort in read.cohorts.items()}
-    sets = split(read, sources)
+    sources = {name: synthetic_source(cohort, Path()) for name, cohort in read.cohorts.items()}
+    sets = draw_sets(read, sources)
     assert [len(sets[name]) for name in ("training", "tuning", "internal", "external")] == [20, 10, 10, 12]
     home = [*sets["training"], *sets["tuning"], *sets["internal"]]
     assert len(set(home)) == 40
-    assert sets == split(read, sources), "the same seed, the same split"
+    assert sets == draw_sets(read, sources), "the same seed, the same split"
 
 
 def test_too_few_patients_are_named(protocol: Path) -> None:
@@ -186,13 +162,21 @@ def test_too_few_patients_are_named(protocol: Path) -> None:
         ('"age alone" = ["age"]', '"a/b" = ["age"]', "becomes that of a file"),
         ('"age alone" = ["age"]', '"age alone" = []', "'age alone' uses nothing"),
         ("[published.internal]", "[published.intern]", "there is no test set intern"),
-        ("auroc = 0.96", "AUROC = 0.96", "published.internal.AUROC"),
-        ("auroc = 0.96", "auroc = 96", "published.internal.auroc"),
+        ("auroc = 0.96", "AUROC = 0.96", r"published.internal.hybrid.AUROC"),
+        ("auroc = 0.96", "auroc = 96", r"published.internal.hybrid.auroc"),
         ('"1.5" = 1.0', '"1.5T" = 1.0', "scanner.field_t"),
         ('"1.5" = 1.0', '"1.5" = 0.7, "3.0" = 0.5', "add up to 1"),
         ("[3.0, 6.0]", "[6.0, 3.0]", "thinnest and the thickest"),
         ('simulated = "tcia"', 'path = "x"', "patients, scanner, seed: has no meaning with path"),
         ("seed = 1", 'seed = 1\nlayout = "bids"', "layout: has no meaning with simulated"),
+        ("[cohorts.home]", 'methods = ["hybrid", "magic"]\n[cohorts.home]', "there is no 'magic'"),
+        ("[cohorts.home]", 'methods = ["age"]\n[cohorts.home]', "are of the method hybrid"),
+        ("[cohorts.home]", 'methods = ["hybrid", "hybrid"]\n[cohorts.home]', "hybrid is there twice"),
+        ("[cohorts.home]", "methods = []\n[cohorts.home]", "methods"),
+        ("[model]", "[parameters.age]\nseed = 2\n[model]", "parameters.age: methods does not name it"),
+        ("[model]", "[parameters.hybrid]\nepochs = 2\n[model]", "parameters.hybrid: there is no epochs"),
+        ("auroc = 0.96", "age.auroc = 0.96", "published.internal: methods does not name age"),
+        ("[model]", "[cross_validation]\ncohort = 'home'\n[model]", "no set has the role training"),
     ],
 )
 def test_a_wrong_protocol_is_told_where(protocol: Path, old: str, new: str, complaint: str) -> None:
@@ -331,8 +315,10 @@ def test_a_set_of_one_class_is_refused_before_an_image_is_read(
         return OneClass(cohort.simulated, cohort.patients, {"name": cohort.simulated})
 
     read = read_protocol(protocol)
-    chosen = split(read, {name: engine._source(cohort, tmp_path) for name, cohort in read.cohorts.items()})
-    monkeypatch.setattr(engine, "_source", source)
+    chosen = draw_sets(
+        read, {name: synthetic_source(cohort, tmp_path) for name, cohort in read.cohorts.items()}
+    )
+    monkeypatch.setattr(engine, "source_of", source)
     with pytest.raises(InputError, match=f"the set {role} are 0 mutant and 10 wildtype"):
         run_experiment(read, tmp_path / "out")
     assert not (tmp_path / "out").exists()
@@ -341,11 +327,11 @@ def test_a_set_of_one_class_is_refused_before_an_image_is_read(
 def test_a_set_may_take_the_patients_of_a_value(protocol: Path) -> None:
     protocol.write_text(PROTOCOL.replace('cohort = "abroad"', 'cohort = "abroad"\nwhere = { grade = "4" }'))
     read = read_protocol(protocol)
-    sources = {name: engine._source(cohort, Path()) for name, cohort in read.cohorts.items()}
-    assert {sources["abroad"].strata(s)["grade"] for s in split(read, sources)["external"]} == {"4"}
+    sources = {name: synthetic_source(cohort, Path()) for name, cohort in read.cohorts.items()}
+    assert {sources["abroad"].strata(s)["grade"] for s in draw_sets(read, sources)["external"]} == {"4"}
     protocol.write_text(PROTOCOL.replace('cohort = "abroad"', 'cohort = "abroad"\nwhere = { town = "x" }'))
     with pytest.raises(InputError, match="the set external is empty"):
-        split(read_protocol(protocol), sources)
+        draw_sets(read_protocol(protocol), sources)
 
 
 def folder(monkeypatch: pytest.MonkeyPatch, **names: tuple[str, ...]) -> FolderPatients:

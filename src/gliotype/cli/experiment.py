@@ -10,7 +10,7 @@ import typer
 
 def experiment(
     protocol: Annotated[
-        Path, typer.Argument(metavar="PROTOCOL", help="TOML file: cohorts, sets, ablations.")
+        Path, typer.Argument(metavar="PROTOCOL", help="TOML file: cohorts, sets or folds, methods.")
     ],
     *,
     output: Annotated[
@@ -27,7 +27,7 @@ def experiment(
     ] = None,
     jobs: Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")] = 1,
 ) -> None:
-    """Train Model 2 on cohorts, test it on others, and ablate it."""
+    """Train methods on cohorts, test them on others, and compare them."""
     from gliotype.cli.show import extra, show_progress
 
     with extra("train"):

@@ -20,7 +20,7 @@ class AtThreshold:
     """The decisions at a threshold: mutant is called where the probability is the threshold or above.
 
     Attributes:
-        threshold: probability.
+        threshold: probability; the mean where each patient has his or her own.
         true_positives: mutants called mutant.
         false_positives: wildtypes called mutant.
         true_negatives: wildtypes called wildtype.
@@ -78,13 +78,19 @@ def mean_of(values: Floats) -> Estimate:
     return around(float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values))))
 
 
-def at_threshold(mutant: Bools, score: Floats, threshold: float) -> AtThreshold:
-    """Count the decisions at a threshold, and their proportions."""
+def at_threshold(mutant: Bools, score: Floats, threshold: float | Floats) -> AtThreshold:
+    """Count the decisions at a threshold, and their proportions.
+
+    Args:
+        mutant: whether each patient is IDH-mutant, (n,); both classes must occur.
+        score: probabilities, (n,).
+        threshold: of all patients, or (n,) of each.
+    """
     called = score >= threshold
     tp, fp = int((called & mutant).sum()), int((called & ~mutant).sum())
     fn, tn = int((~called & mutant).sum()), int((~called & ~mutant).sum())
     return AtThreshold(
-        threshold=threshold,
+        threshold=float(np.mean(threshold)),
         true_positives=tp,
         false_positives=fp,
         true_negatives=tn,

@@ -125,7 +125,7 @@ def evaluate(
     patients: Patients,
     other: Patients | None = None,
     *,
-    threshold: float = THRESHOLD,
+    threshold: float | Floats = THRESHOLD,
     resamples: int = RESAMPLES,
 ) -> Metrics:
     """Measure predictions against the truth.
@@ -133,7 +133,8 @@ def evaluate(
     Args:
         patients: predictions joined to labels; two of each class at least.
         other: other predictions, joined to the same labels, to compare with.
-        threshold: probability at or above which mutant is called; choose it on other patients than these.
+        threshold: probability at or above which mutant is called, of all patients or of each (n,); choose it on other
+            patients than these.
         resamples: of the bootstrap of the calibration curve.
 
     Raises:

@@ -56,8 +56,8 @@ def _refuse_twins(patients: Mapping[str, frozenset[str]]) -> None:
         for identity in identities:
             if (other := seen.setdefault(identity, subject)) != subject:
                 raise InputError(
-                    f"{other} and {subject} are the same patient (both are {identity}), so that one fold may learn what "
-                    "another tests: leave one of them out of the cohort"
+                    f"{other} and {subject} are the same patient (both are {identity}), so that one fold may learn "
+                    "what another tests: leave one of them out with exclude"
                 )
 
 

@@ -1,65 +1,88 @@
-"""The methods that an experiment compares: the model with all parts, its ablations, and the forest of 2019."""
+"""The models that an experiment compares: its methods, the ablations of Model 2, and the forest of 2019."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from dataclasses import asdict, dataclass, fields
+from typing import Any
 
-from gliotype.experiment.protocol import FULL, FUSION, Protocol
-from gliotype.train.common.method import TrainedMethod
-from gliotype.train.data.examples import Example
-from gliotype.train.model2.fit import load_or_train_model
-from gliotype.train.model2.forest_fusion import fit_fusion
-from gliotype.train.model2.model import ALL_PARTS, Model2, Recipe
+from pydantic import TypeAdapter
+
+from gliotype.experiment.protocol import FUSION, Protocol
+from gliotype.experiment.registry import METHODS
+from gliotype.train.common.method import Method
+from gliotype.train.model2.method import ForestMethod, HybridMethod
+from gliotype.train.model2.model import ALL_PARTS, Recipe
 
 
-def train_model(
-    protocol: Protocol,
-    sets: Mapping[str, list[Example]],
-    folder: Path,
-    progress: Callable[[str], None],
-) -> Model2:
-    """Train the model with all parts, or load it if an earlier run has trained it.
+@dataclass(frozen=True)
+class Model:
+    """A method with its parameters, as it stands in the tables.
 
-    Args:
-        protocol: names the training and the tuning set.
-        sets: their examples by name.
-        folder: of the trained networks.
-        progress: called with a line of progress.
+    Attributes:
+        label: its name there.
+        method: how it is trained.
+        ablation: whether it is only there to be compared with the whole model.
     """
-    progress(f"train {FULL}")
-    return _train(protocol, sets, folder, progress, ALL_PARTS, protocol.model.members)
+
+    label: str
+    method: Method
+    ablation: bool = False
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All that its training depends on, besides patients and version, as plain values."""
+        return {"method": self.method.name, "parameters": _plain(asdict(self.method))}  # type: ignore[call-overload]
 
 
-def train_ablations(
-    protocol: Protocol,
-    sets: Mapping[str, list[Example]],
-    folder: Path,
-    progress: Callable[[str], None],
-) -> dict[str, TrainedMethod]:
-    """Train every ablation, and the forest if the protocol asks for it; see `train_model`."""
+def models_of(protocol: Protocol) -> tuple[Model, ...]:
+    """List the models of a protocol in the order of the tables; the first is that which others are compared with."""
     settings = protocol.model
-    models: dict[str, Model2] = {}
-    for label, parts in protocol.ablations.items():
-        progress(f"train {label}")
-        models[label] = _train(protocol, sets, folder, progress, frozenset(parts), settings.ablation_members)
-    if settings.fusion is None:
-        return {**models}
-    training, tuning = (sets[protocol.named(role)[0]] for role in ("training", "tuning"))
-    return {**models, FUSION: fit_fusion(training, tuning, models[settings.fusion], protocol.seed)}
+    methods = [Model(name, _method(protocol, name)) for name in protocol.methods]
+    ablations = [
+        Model(
+            label, HybridMethod(_recipe(protocol, frozenset(parts), settings.ablation_members)), ablation=True
+        )
+        for label, parts in protocol.ablations.items()
+    ]
+    if settings.fusion is not None:
+        ablations.append(Model(FUSION, _forest(protocol), ablation=True))
+    return (*methods, *ablations)
 
 
-def _train(
-    protocol: Protocol,
-    sets: Mapping[str, list[Example]],
-    folder: Path,
-    progress: Callable[[str], None],
-    parts: frozenset[str],
-    members: int,
-) -> Model2:
+def _method(protocol: Protocol, name: str) -> Method:
+    kind = METHODS[name]
+    if kind is HybridMethod:
+        return HybridMethod(_recipe(protocol, ALL_PARTS, protocol.model.members))
+    if kind is ForestMethod:
+        return _forest(protocol)
+    given = protocol.parameters.get(name, {})
+    if any(field.name == "seed" for field in fields(kind)):  # type: ignore[arg-type]
+        given = {"seed": protocol.seed, **given}
+    method: Method = TypeAdapter(kind).validate_python(given)
+    return method
+
+
+def _forest(protocol: Protocol) -> ForestMethod:
+    return ForestMethod(_recipe(protocol, frozenset({"image"}), protocol.model.ablation_members))
+
+
+def _recipe(protocol: Protocol, parts: frozenset[str], members: int) -> Recipe:
     settings = protocol.model
-    recipe = Recipe(
+    return Recipe(
         parts, members, epochs=settings.epochs, learning_rate=settings.learning_rate, seed=protocol.seed
     )
-    training, tuning = (sets[protocol.named(role)[0]] for role in ("training", "tuning"))
-    return load_or_train_model(recipe, training, tuning, folder, progress)
+
+
+def _plain(value: Any) -> Any:
+    """Turn parameters into what JSON can hold; sets in a fixed order."""
+    match value:
+        case dict():
+            return {str(key): _plain(item) for key, item in value.items()}
+        case set() | frozenset():
+            return sorted(map(_plain, value))
+        case list() | tuple():
+            return [_plain(item) for item in value]
+        case None | bool() | int() | float() | str():
+            return value
+        case _:
+            return str(value)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 import tomllib
+from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, cast
 
 from pydantic import (
     AliasChoices,
@@ -13,19 +14,21 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
+    TypeAdapter,
     ValidationError,
     model_validator,
 )
 
 from gliotype.cohorts import LAYOUTS
 from gliotype.errors import InputError
+from gliotype.experiment.registry import METHODS
 from gliotype.paths import as_path
 from gliotype.seeds import MAX_SEED
 from gliotype.simulate.cohort.sites import SITES
 from gliotype.tables import read_text_file
 
 FULL = "hybrid"
-"""Name of the model with all parts."""
+"""Name of Model 2 with all parts, whose ablations leave some out."""
 
 FUSION = "forest and image (2019)"
 """Name of the hybrid's first form."""
@@ -73,6 +76,7 @@ class CohortSettings(_Strict):
     scanner: ScannerSettings | None = None
     path: Path | None = None
     layout: str = "bids"
+    exclude: tuple[str, ...] = ()
 
     @model_validator(mode="after")
     def _one_source(self) -> CohortSettings:
@@ -138,6 +142,8 @@ class ModelSettings(_Strict):
 class Protocol(_Strict):
     """The protocol of an experiment.
 
+    `published` is written by set and metric for the first method, and by set, method and metric for any.
+
     Attributes:
         title: title of the report.
         note: one sentence on what the numbers show and what they do not.
@@ -146,9 +152,11 @@ class Protocol(_Strict):
         sets: sets by name, in the order of the tables; with `cross_validation` they are external tests.
         cross_validation: the cohort that is divided into folds, or None where `sets` says who trains and tunes.
         learning_curve: numbers of training patients with which the methods are trained again.
+        methods: names in `gliotype.experiment.registry.METHODS`; the first is the one that others are compared with.
+        parameters: of methods other than those of Model 2, by method and parameter.
         model: how Model 2 is trained.
-        ablations: parts that each further model uses, by name.
-        published: published values by set and metric, printed next to the results.
+        ablations: parts of Model 2 that each further model uses, by name.
+        published: published values by set, method and metric, printed next to the results.
     """
 
     title: str
@@ -158,15 +166,62 @@ class Protocol(_Strict):
     sets: dict[str, SetSettings] = Field(default_factory=dict)
     cross_validation: CrossValidationSettings | None = None
     learning_curve: tuple[Annotated[int, Field(ge=4, le=1_000_000)], ...] = ()
+    methods: tuple[str, ...] = Field(default=(FULL,), min_length=1)
+    parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     model: ModelSettings = ModelSettings()
     ablations: dict[str, tuple[Part, ...]] = Field(default_factory=dict)
-    published: dict[str, dict[Metric, Annotated[float, Field(ge=0, le=1)]]] = Field(default_factory=dict)
+    published: dict[str, dict[str, dict[Metric, Annotated[float, Field(ge=0, le=1)]]]] = Field(
+        default_factory=dict
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _published_of_the_first(cls, given: Any) -> Any:
+        """Move published values without a method to the first method."""
+        published, methods = given.get("published"), given.get("methods", [FULL])
+        if not isinstance(published, dict) or not isinstance(methods, list) or not methods:
+            return given
+        whole: dict[str, Any] = {}
+        for name, values in published.items():
+            if isinstance(values, dict):
+                own = {key: value for key, value in values.items() if not isinstance(value, dict)}
+                others = {key: value for key, value in values.items() if isinstance(value, dict)}
+                whole[name] = {**others, **({methods[0]: own | others.get(methods[0], {})} if own else {})}
+            else:
+                whole[name] = values
+        return {**given, "published": whole}
+
+    @model_validator(mode="after")
+    def _methods_fit(self) -> Protocol:
+        for name in self.methods:
+            if name not in METHODS:
+                raise ValueError(f"methods: there is no {name[:40]!r}: choose from {', '.join(METHODS)}")
+        if twice := sorted({name for name in self.methods if self.methods.count(name) > 1}):
+            raise ValueError(f"methods: {', '.join(twice)} is there twice")
+        if FULL not in self.methods and (self.ablations or self.model.fusion):
+            raise ValueError(f"ablations and model.fusion are of the method {FULL}: add it to methods")
+        for name, values in self.parameters.items():
+            if name not in self.methods:
+                raise ValueError(f"parameters.{name}: methods does not name it")
+            known = sorted(field.name for field in fields(cast(Any, METHODS[name])) if field.name != "recipe")
+            if unknown := sorted(values.keys() - set(known)):
+                raise ValueError(
+                    f"parameters.{name}: there is no {', '.join(unknown)}; "
+                    + (f"it has {', '.join(known)}" if known else "it has none (see model)")
+                )
+            try:
+                TypeAdapter(METHODS[name]).validate_python(values)
+            except ValidationError as error:
+                (first, *_) = error.errors()
+                where = ".".join(map(str, first["loc"]))
+                raise ValueError(f"parameters.{name}.{where}: {first['msg']}") from error
+        return self
 
     @model_validator(mode="after")
     def _sets_fit(self) -> Protocol:
         for name, chosen in self.all_sets.items():
             if chosen.cohort not in self.cohorts:
-                where = name if name == CROSS_VALIDATION else f"sets.{name}"
+                where = "cross_validation" if name == CROSS_VALIDATION else f"sets.{name}"
                 raise ValueError(f"{where}: there is no cohort {chosen.cohort!r}")
         folds = self.cross_validation is not None
         for role in ("training", "tuning"):
@@ -182,6 +237,9 @@ class Protocol(_Strict):
             raise ValueError("at least one set needs the role test")
         if unknown := sorted(self.published.keys() - set(self.tests)):
             raise ValueError(f"published: there is no test set {', '.join(unknown)}")
+        for name, methods in self.published.items():
+            if unknown := sorted(methods.keys() - set(self.methods)):
+                raise ValueError(f"published.{name}: methods does not name {', '.join(unknown)}")
         return self
 
     @model_validator(mode="after")
@@ -197,7 +255,7 @@ class Protocol(_Strict):
                     "digits, blanks and _ . , ( ) + - alone, 100 at most"
                 )
         for name, parts in self.ablations.items():
-            if name in (FULL, FUSION):
+            if name in (FUSION, *METHODS):
                 raise ValueError(f"ablations: {name!r} is the name of another model")
             if not parts:
                 raise ValueError(f"ablations: {name!r} uses nothing")

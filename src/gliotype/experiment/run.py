@@ -1,4 +1,4 @@
-"""The experiment engine: splits, examples, training, tuning, tests, ablations and tables, as a protocol specifies.
+"""The experiment engine: sets, examples, trainings, tests and tables, as a protocol specifies.
 
 Every step saves its result in the folder of the experiment, so that one that was killed resumes where it stopped.
 """
@@ -6,27 +6,32 @@ Every step saves its result in the folder of the experiment, so that one that wa
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
-
 from gliotype._version import __version__
-from gliotype.atomic_files import check_writable, write_text
-from gliotype.errors import InputError
-from gliotype.evaluate.table import check_both_classes
+from gliotype.atomic_files import check_writable
+from gliotype.experiment.cohorts import ExampleStore, check_excluded, source_of
 from gliotype.experiment.leakage import refuse_leakage
-from gliotype.experiment.methods import train_ablations, train_model
-from gliotype.experiment.protocol import FULL, CohortSettings, Protocol
-from gliotype.experiment.score import score_ablation, score_model, write_csv, write_labels
-from gliotype.experiment.tables import Row, experiment_markdown
+from gliotype.experiment.methods import Model, models_of
+from gliotype.experiment.predictions import Answer, by_model, combine, list_answers
+from gliotype.experiment.protocol import CohortSettings, Protocol
+from gliotype.experiment.registry import inputs_of
+from gliotype.experiment.score import Scored, compare_models, score, score_split
+from gliotype.experiment.splits import Split, draw_sets, make_splits
+from gliotype.experiment.tables import Results, Row, experiment_markdown, tests_markdown
+from gliotype.experiment.training import Training, fit, run_training
+from gliotype.experiment.write import (
+    write_answers,
+    write_evaluations,
+    write_labels,
+    write_predictions,
+    write_results,
+    write_splits,
+)
 from gliotype.paths import as_path
 from gliotype.train.data.anatomies import align_label_maps
-from gliotype.train.data.examples import Example, Patients, check_found, make_examples
-from gliotype.train.data.on_disk import FolderPatients
-from gliotype.train.data.simulated import Scanner, SimulatedPatients
-from gliotype.train.model2.export import write_weight
-from gliotype.train.model2.model import Model2
+from gliotype.train.data.examples import Example, check_found
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,6 +47,9 @@ class Outcome:
     markdown: str
 
 
+Sets = Mapping[str, list[Example]]
+
+
 def run_experiment(
     protocol: Protocol, out: str | Path, *, jobs: int = 1, progress: Callable[[str], None] = lambda line: None
 ) -> Outcome:
@@ -49,45 +57,106 @@ def run_experiment(
 
     Args:
         protocol: what to run.
-        out: folder of the experiment; examples in ``cache`` and networks in ``models`` are reused.
+        out: folder of the experiment; examples in ``cache``, networks in ``models`` and answers in ``answers`` are
+            reused.
         jobs: patients prepared at the same time.
         progress: called with a line of progress.
 
     Returns:
-        The tables, which are also written as ``results.md`` and ``results.csv``; the evaluation of the model
-        with all parts on each test set lies in ``evaluation/SET``.
+        The tables, which are also written as ``results.md`` and as CSV; the evaluation of each method on each test
+        set lies in ``evaluation/SET/METHOD``.
 
     Raises:
-        InputError: if a cohort cannot be read, a set is empty or of one class, or a patient is in two sets;
-            all of this is checked before an image is read.
+        InputError: if a cohort cannot be read, a set is empty or of one class, there are fewer patients than folds, or
+            a patient is in two sets; all of this is checked before an image is read.
         OutputError: if the folder cannot be written.
     """
     out = as_path(out)
     check_writable(out)
-    sources = {name: _source(cohort, out) for name, cohort in protocol.cohorts.items()}
-    names = split(protocol, sources)
-    refuse_leakage(protocol, sources, names)
-    for name, subjects in names.items():
-        source = sources[protocol.sets[name].cohort]
-        check_both_classes(map(source.mutant, subjects), f"of the set {name}")
+    sources = {name: source_of(cohort, out) for name, cohort in protocol.cohorts.items()}
+    check_excluded(protocol, sources)
+    chosen = draw_sets(protocol, sources)
+    refuse_leakage(protocol, sources, chosen)
+    splits = make_splits(protocol, sources, chosen)
+    models = models_of(protocol)
     _align_label_maps(protocol, out, progress)
+    of_set = {name: sources[settings.cohort] for name, settings in protocol.all_sets.items()}
+    store = ExampleStore(of_set, out / "cache", inputs_of([model.method for model in models]))
     sets = {}
-    for name, settings in protocol.sets.items():
+    for name, subjects in chosen.items():
         progress(f"examples of {name}")
-        source = sources[settings.cohort]
-        sets[name] = make_examples(source, out / "cache", subjects=names[name], jobs=jobs, progress=progress)
+        sets[name] = store.make(name, subjects, jobs, progress)
         check_found(f"the set {name}", sets[name])
-    model = train_model(protocol, sets, out / "models", progress)
-    ablations = train_ablations(protocol, sets, out / "models", progress)
-    rows = []
-    for name in protocol.named("test"):
+    sets = {name: sets[name] for name in protocol.all_sets}
+    trainings = trainings_of(protocol, models, splits)
+    answers = list(list_answers((each, run_training(each, store, out, progress)) for each in trainings))
+    results, scored = measure_models(protocol, models, sets, answers)
+    markdown = experiment_markdown(protocol, results, sets)
+    write_splits(splits, out)
+    _write_tests(protocol, sets, answers, out)
+    write_evaluations(scored, out)
+    write_results(results, scored, markdown, out)
+    if len(splits) == 1:
+        _export(protocol, models, splits[0], store, tests_markdown(protocol, results), out)
+    return Outcome(results.rows, markdown)
+
+
+def trainings_of(
+    protocol: Protocol, models: tuple[Model, ...], splits: tuple[Split, ...]
+) -> tuple[Training, ...]:
+    """List all trainings: every model on every split, and the methods on the sizes of the learning curve.
+
+    A size that a split does not have is left out.
+    """
+    whole = [Training(model, split) for split in splits for model in models]
+    curve = [
+        Training(model, split, size, protocol.seed)
+        for size in protocol.learning_curve
+        for split in splits
+        for model in models
+        if not model.ablation and size < len(split.training)
+    ]
+    return (*whole, *curve)
+
+
+def measure_models(
+    protocol: Protocol, models: tuple[Model, ...], sets: Sets, answers: list[Answer]
+) -> tuple[Results, list[Scored]]:
+    """Measure every model on every test set: all trainings together, each alone, and along the learning curve."""
+    groups = by_model(answers)
+    scored = [
+        score(
+            test, model.label, sets[test], combine(groups[test, model.label, None]), ablation=model.ablation
+        )
+        for test in protocol.tests
+        for model in models
+    ]
+    by_split, curve = [], []
+    for (test, label, size), group in groups.items():
+        if size is not None:
+            tested = [e for e in sets[test] if e.subject in {answer.subject for answer in group}]
+            row = score(test, label, tested, combine(group), ablation=True).row
+            curve.append(replace(row, size=size))
+        elif len(names := dict.fromkeys(answer.split for answer in group)) > 1:
+            by_split += [
+                score_split(test, label, name, sets[test], combine(a for a in group if a.split == name))
+                for name in names
+            ]
+    pairs = {
+        test: compare_models([each for each in scored if each.row.set_name == test])
+        for test in protocol.tests
+    }
+    return Results(tuple(each.row for each in scored), tuple(by_split), tuple(curve), pairs), scored
+
+
+def _write_tests(protocol: Protocol, sets: Sets, answers: list[Answer], out: Path) -> None:
+    """Write the labels and predictions of every test set, and the answer of each training."""
+    for name in protocol.tests:
         write_labels(name, sets[name], out)
-        rows.append(score_model(name, FULL, sets[name], model, out))
-        rows += [score_ablation(name, label, sets[name], method, out) for label, method in ablations.items()]
-    markdown = experiment_markdown(protocol, rows, sets)
-    _write_tables(rows, markdown, out)
-    _write_weight(protocol, model, sets, markdown, out)
-    return Outcome(tuple(rows), markdown)
+    for (test, label, size), group in by_model(answers).items():
+        if size is None:
+            write_predictions(test, label, combine(group), out)
+    write_answers(answers, out)
 
 
 def _align_label_maps(protocol: Protocol, out: Path, progress: Callable[[str], None]) -> None:
@@ -98,19 +167,21 @@ def _align_label_maps(protocol: Protocol, out: Path, progress: Callable[[str], N
             align_label_maps(folder, out)
 
 
-def _write_weight(
-    protocol: Protocol, model: Model2, sets: Mapping[str, list[Example]], markdown: str, out: Path
+def _export(
+    protocol: Protocol, models: tuple[Model, ...], split: Split, store: ExampleStore, results: str, out: Path
 ) -> None:
-    """Write the model with all parts, with the tables of its tests on its card."""
+    """Write the weights of the methods whose predictors read some, with the tables of their tests on their cards."""
     (training,) = protocol.named("training")
     cohort = protocol.cohorts[protocol.sets[training].cohort]
-    write_weight(
-        model,
-        out / "weights",
-        training=sets[training],
-        data={"protocol": protocol.title, "note": protocol.note, **_provenance(cohort)},
-        results=markdown.partition("## The model with all parts")[2].strip(),
-    )
+    for model in models:
+        if not model.ablation:
+            model.method.export(
+                fit(Training(model, split), store, out),
+                out / "weights",
+                training=store.read(split.training),
+                data={"protocol": protocol.title, "note": protocol.note, **_provenance(cohort)},
+                results=results,
+            )
 
 
 def _provenance(cohort: CohortSettings) -> dict[str, str]:
@@ -122,59 +193,3 @@ def _provenance(cohort: CohortSettings) -> dict[str, str]:
         "simulator": f"that of Gliotype {__version__}",
         "heads": heads,
     }
-
-
-def _source(cohort: CohortSettings, out: Path) -> Patients:
-    if cohort.path is not None:
-        return FolderPatients(cohort.path, cohort.layout)
-    assert cohort.simulated is not None
-    assert cohort.patients is not None
-    scanner = (
-        None
-        if cohort.scanner is None
-        else Scanner(
-            tuple((float(t), fraction) for t, fraction in cohort.scanner.field_t.items()),
-            cohort.scanner.thickness_mm,
-            cohort.scanner.missing,
-        )
-    )
-    return SimulatedPatients(cohort.simulated, cohort.patients, cohort.seed, scanner, cohort.label_maps, out)
-
-
-def split(protocol: Protocol, sources: Mapping[str, Patients]) -> dict[str, tuple[str, ...]]:
-    """Draw the patients of each set, patient by patient, without overlap between sets that share a cohort.
-
-    Sets with `where` take their patients by value (a site, say); the others divide the rest in a random order.
-
-    Raises:
-        InputError: if a cohort has too few patients.
-    """
-    rng = np.random.default_rng(protocol.seed)
-    chosen: dict[str, tuple[str, ...]] = {}
-    for cohort, source in sources.items():
-        left = [source.subjects[i] for i in rng.permutation(len(source.subjects))]
-        of_cohort = {name: s for name, s in protocol.sets.items() if s.cohort == cohort}
-        for name, settings in sorted(of_cohort.items(), key=lambda item: not item[1].where):
-            able = [s for s in left if settings.where.items() <= source.strata(s).items()]
-            if settings.patients is not None and len(able) < settings.patients:
-                raise InputError(
-                    f"the set {name} asks for {settings.patients} patients, but {len(able)} of the cohort {cohort} are "
-                    "left: ask for fewer, or add patients"
-                )
-            taken = able[: settings.patients]
-            if not taken:
-                raise InputError(f"the set {name} is empty: change its cohort or where")
-            chosen[name] = tuple(sorted(taken))
-            left = [subject for subject in left if subject not in set(taken)]
-    return chosen
-
-
-def _write_tables(rows: list[Row], markdown: str, out: Path) -> None:
-    header = list(Row.__dataclass_fields__)
-    lines = [header, *([_text(getattr(row, key)) for key in header] for row in rows)]
-    write_csv(out / "results.csv", lines)
-    write_text(out / "results.md", markdown)
-
-
-def _text(value: object) -> str:
-    return "" if value is None else f"{value:.4f}" if isinstance(value, float) else str(value)

@@ -1,116 +1,147 @@
-"""Test trained methods on the patients of a set: predictions, labels, and their lines of the tables."""
+"""Measure the predictions of an experiment: a line of the tables for each model and test set."""
 
 from __future__ import annotations
 
-import csv
-import io
 import math
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
-from gliotype.atomic_files import write_text
-from gliotype.evaluate.figures import draw_figures
+from gliotype.evaluate.decisions import at_threshold
 from gliotype.evaluate.metrics import Metrics, evaluate
+from gliotype.evaluate.pairs import Pair, compare_every_pair
 from gliotype.evaluate.roc import auroc
-from gliotype.evaluate.table import Labels, Patients, Predictions, join
-from gliotype.evaluate.write import write_evaluation
+from gliotype.evaluate.table import Labels, Patients, Predictions, has_both_classes, join
+from gliotype.experiment.predictions import Prediction
 from gliotype.experiment.tables import Row
-from gliotype.tables import cell
-from gliotype.train.common.method import TrainedMethod
 from gliotype.train.data.examples import Example
 
-PROBABILITY_DIGITS, AGE_DIGITS = 6, 1
-"""Probabilities and ages are rounded to so many digits, in the files and in every metric."""
+AGE_DIGITS = 1
+"""Ages are rounded to so many digits, in the files and in every metric."""
+
+AGE_ALONE = "age alone, no model"
+"""Name of the score among the pairs that is the age itself, the younger the likelier mutant."""
 
 
-def score_model(name: str, label: str, examples: list[Example], model: TrainedMethod, out: Path) -> Row:
-    """Evaluate the model with all parts on a set, and write its predictions and the whole evaluation.
+@dataclass(frozen=True, eq=False)
+class Scored:
+    """A model on a test set.
+
+    Attributes:
+        row: its line of the tables.
+        patients: predictions joined to labels; None where no patient has one.
+        metrics: the whole evaluation; None of an ablation, or where no patient has a prediction.
+    """
+
+    row: Row
+    patients: Patients | None
+    metrics: Metrics | None
+
+
+def score(
+    test: str,
+    label: str,
+    examples: list[Example],
+    predictions: Mapping[str, Prediction],
+    *,
+    ablation: bool = False,
+) -> Scored:
+    """Measure a model on a test set.
+
+    A no-call is scored as the prevalence to which the other probabilities refer, that of the tuning patients.
 
     Args:
-        name: of the set.
+        test: name of the set.
         label: of the model.
         examples: the patients of the set.
-        model: to test.
-        out: folder of the experiment.
+        predictions: by patient.
+        ablation: measure the AUROC alone.
     """
-    patients = _predict(name, label, examples, model, out)
-    metrics = evaluate(patients, threshold=model.threshold)
-    write_evaluation(metrics, draw_figures(patients, None, metrics), out / "evaluation" / name)
-    return _full_row(name, label, examples, metrics)
-
-
-def score_ablation(name: str, label: str, examples: list[Example], model: TrainedMethod, out: Path) -> Row:
-    """Measure the AUROC of an ablation on a set, and write its predictions; see `score_model`."""
-    patients = _predict(name, label, examples, model, out)
-    return Row(
-        set_name=name,
+    counts = Row(
+        set_name=test,
         model=label,
-        n=len(patients.mutant),
-        mutants=int(patients.mutant.sum()),
-        no_calls=int(patients.no_call.sum()),
-        auroc=auroc(patients.mutant, patients.score),
+        n=len(examples),
+        mutants=sum(e.mutant for e in examples),
+        no_calls=sum(each.probability is None for each in predictions.values()),
+    )
+    if counts.no_calls == counts.n:
+        return Scored(counts, None, None)
+    patients = _join(test, label, examples, predictions)
+    if ablation:
+        return Scored(replace(counts, auroc=auroc(patients.mutant, patients.score)), patients, None)
+    thresholds = np.array([predictions[subject].threshold for subject in patients.subjects])
+    metrics = evaluate(patients, threshold=thresholds)
+    return Scored(_full_row(counts, examples, metrics), patients, metrics)
+
+
+def score_split(
+    test: str, label: str, split: str, examples: list[Example], predictions: Mapping[str, Prediction]
+) -> Row:
+    """Measure one training on the patients whom it tests; what a class is too small for is None."""
+    tested = [e for e in examples if e.subject in predictions]
+    given = [predictions[e.subject] for e in tested]
+    mutant = np.array([e.mutant for e in tested], dtype=np.bool_)
+    values = np.array([each.prevalence if each.probability is None else each.probability for each in given])
+    row = Row(
+        set_name=test,
+        model=label,
+        split=split,
+        n=len(tested),
+        mutants=int(mutant.sum()),
+        no_calls=sum(each.probability is None for each in given),
+        dice=_mean_dice(tested),
+    )
+    if not has_both_classes(mutant):
+        return row
+    decisions = at_threshold(mutant, values, np.array([each.threshold for each in given]))
+    return replace(
+        row,
+        accuracy=decisions.accuracy,
+        sensitivity=decisions.sensitivity,
+        specificity=decisions.specificity,
+        auroc=auroc(mutant, values),
     )
 
 
-def write_labels(name: str, examples: list[Example], out: Path) -> None:
-    """Write what is known of a set's patients, as ``gliotype evaluate`` reads it."""
-    labels = _labels(name, examples)
-    lines = [["subject", "idh", "age", *labels.columns]]
-    for subject, mutant in labels.mutant.items():
-        age = f"{labels.age[subject]:.{AGE_DIGITS}f}" if subject in labels.age else ""
-        lines.append([subject, str(int(mutant)), age, *(text[subject] for text in labels.columns.values())])
-    write_csv(out / "labels" / labels.name, lines)
+def compare_models(scored: list[Scored]) -> tuple[Pair, ...]:
+    """Compare every pair of models on a test set, and each with age alone; Holm's correction is over all of them.
+
+    Args:
+        scored: every model on the same set.
+    """
+    found = [each for each in scored if each.patients is not None]
+    if not found:
+        return ()
+    first = found[0].patients
+    assert first is not None
+    scores = {each.row.model: each.patients.score for each in found if each.patients is not None}
+    return compare_every_pair(first.mutant, {**scores, AGE_ALONE: -first.age})
 
 
-def write_csv(file: Path, lines: list[list[str]]) -> None:
-    """Write a table, replaced at once when complete."""
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([cell(field) for field in line] for line in lines)
-    write_text(file, text.getvalue())
-
-
-def _predict(name: str, label: str, examples: list[Example], model: TrainedMethod, out: Path) -> Patients:
-    """Write a method's predictions of a set, and join them with the labels."""
-    probabilities = model.probabilities(examples, model.prevalence)
-    predictions = Predictions(f"{label}.csv", _rounded_probabilities(examples, probabilities))
-    lines = [["subject", "probability"]]
-    lines += [
-        [subject, "" if p is None else f"{p:.{PROBABILITY_DIGITS}f}"]
-        for subject, p in predictions.probability.items()
-    ]
-    write_csv(out / "predictions" / name / predictions.name, lines)
-    return join(predictions, _labels(name, examples), prevalence=model.prevalence)
-
-
-def _rounded_probabilities(
-    examples: list[Example], probabilities: NDArray[np.float64]
-) -> dict[str, float | None]:
-    return {
-        e.subject: None if math.isnan(p) else round(p, PROBABILITY_DIGITS)
-        for e, p in zip(examples, probabilities.tolist(), strict=True)
-    }
-
-
-def _labels(name: str, examples: list[Example]) -> Labels:
+def labels_of(test: str, examples: list[Example]) -> Labels:
+    """Gather what is known of a set's patients."""
     columns = sorted({column for example in examples for column in example.strata})
     return Labels(
-        f"{name}.csv",
+        f"{test}.csv",
         {e.subject: e.mutant for e in examples},
         {e.subject: round(float(e.age), AGE_DIGITS) for e in examples if not math.isnan(e.age)},
         {column: {e.subject: e.strata.get(column, "").strip() for e in examples} for column in columns},
     )
 
 
-def _full_row(name: str, label: str, examples: list[Example], metrics: Metrics) -> Row:
-    dices = [example.dice for example in examples if not np.isnan(example.dice)]
-    return Row(
-        set_name=name,
-        model=label,
-        n=metrics.n,
-        mutants=metrics.mutants,
-        no_calls=metrics.no_calls,
+def _join(test: str, label: str, examples: list[Example], predictions: Mapping[str, Prediction]) -> Patients:
+    given = Predictions(
+        f"{label}.csv",
+        {subject: each.probability for subject, each in predictions.items()},
+        {subject: each.prevalence for subject, each in predictions.items()},
+    )
+    return join(given, labels_of(test, examples))
+
+
+def _full_row(counts: Row, examples: list[Example], metrics: Metrics) -> Row:
+    return replace(
+        counts,
         accuracy=metrics.at_threshold.accuracy,
         sensitivity=metrics.at_threshold.sensitivity,
         specificity=metrics.at_threshold.specificity,
@@ -120,5 +151,10 @@ def _full_row(name: str, label: str, examples: list[Example], metrics: Metrics) 
         slope=metrics.calibration.slope,
         age=None if metrics.age_alone is None else metrics.age_alone.other_auroc,
         minus_age=None if metrics.age_alone is None else metrics.age_alone.difference.difference,
-        dice=float(np.mean(dices)) if dices else None,
+        dice=_mean_dice(examples),
     )
+
+
+def _mean_dice(examples: list[Example]) -> float | None:
+    dices = [example.dice for example in examples if not math.isnan(example.dice)]
+    return float(np.mean(dices)) if dices else None

@@ -50,7 +50,9 @@ def draw_sets(protocol: Protocol, sources: Mapping[str, Patients]) -> dict[str, 
     rng = np.random.default_rng(protocol.seed)
     chosen: dict[str, tuple[str, ...]] = {}
     for cohort, source in sources.items():
-        left = [source.subjects[i] for i in rng.permutation(len(source.subjects))]
+        excluded = protocol.cohorts[cohort].exclude
+        order = rng.permutation(len(source.subjects))
+        left = [subject for i in order if (subject := source.subjects[i]) not in excluded]
         of_cohort = {name: s for name, s in protocol.all_sets.items() if s.cohort == cohort}
         for name, settings in sorted(of_cohort.items(), key=lambda item: not item[1].where):
             able = [s for s in left if settings.where.items() <= source.strata(s).items()]
@@ -121,8 +123,8 @@ def deal_folds(mutant: Mapping[str, bool], folds: int, seed: int) -> tuple[tuple
     ]
     if min(map(len, classes)) < 2 * folds:
         raise InputError(
-            f"{len(classes[0])} mutant and {len(classes[1])} wildtype patients are too few for {folds} folds: each fold "
-            f"needs two of each class, so make fewer folds or have {2 * folds} of each class"
+            f"{len(classes[0])} mutant and {len(classes[1])} wildtype patients are too few for {folds} folds: each "
+            f"fold needs two of each class, so make fewer folds or have {2 * folds} of each class"
         )
     rng = np.random.default_rng(seed)
     in_order = [names[i] for names in classes for i in rng.permutation(len(names))]

@@ -2,39 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import get_args
 
 import numpy as np
 
+from gliotype.evaluate.pairs import Pair
 from gliotype.evaluate.roc import Estimate
+from gliotype.evaluate.write import estimate_words, p_words
 from gliotype.experiment.protocol import Metric, Protocol
 from gliotype.train.data.examples import Example
+
+MAX_PAIRS = 28
+"""A set with more pairs of models than this lists those of the first model; ``pairs.csv`` has all."""
 
 
 @dataclass(frozen=True)
 class Row:
-    """One method on one test set; its threshold was fixed on the tuning set.
+    """One model on one test set; its threshold was fixed on the tuning patients.
 
     Of an ablation only `n`, `mutants`, `no_calls` and `auroc` are measured.
 
     Attributes:
         set_name: of the test set.
-        model: name of the model or ablation.
+        model: name of the method or ablation.
         n: number of patients.
         mutants: number of them with an IDH mutation.
-        no_calls: patients in whom no tumour was found; they are scored at the model's prevalence.
+        no_calls: patients without a probability, such as those in whom no tumour was found; they are scored at the
+            prevalence of the tuning patients.
         accuracy: at the threshold.
         sensitivity: for IDH mutation, at the threshold.
         specificity: at the threshold.
-        auroc: with DeLong's interval.
+        auroc: with the logit interval of DeLong's variance.
         auprc: average precision.
         brier: Brier score.
         slope: calibration slope, None where it is unbounded.
         age: AUROC of age alone.
         minus_age: AUROC minus that of age alone, with the paired interval.
         dice: mean Dice of the whole tumour with the true masks.
+        split: the training that is measured alone; empty for all of them together.
+        size: number of training patients of a point of a learning curve; None for all.
     """
 
     set_name: str
@@ -52,46 +60,80 @@ class Row:
     age: Estimate | None = None
     minus_age: Estimate | None = None
     dice: float | None = None
+    split: str = ""
+    size: int | None = None
 
 
-def experiment_markdown(protocol: Protocol, rows: list[Row], sets: Mapping[str, list[Example]]) -> str:
-    """Write the tables of an experiment: sets, tests and ablations.
+@dataclass(frozen=True)
+class Results:
+    """The numbers of an experiment.
+
+    Attributes:
+        rows: one per test set and model.
+        by_split: the same for each training alone; empty where there is one.
+        learning_curve: the same for each number of training patients.
+        pairs: comparisons by test set.
+    """
+
+    rows: tuple[Row, ...]
+    by_split: tuple[Row, ...] = ()
+    learning_curve: tuple[Row, ...] = ()
+    pairs: Mapping[str, tuple[Pair, ...]] = field(default_factory=dict)
+
+
+def experiment_markdown(protocol: Protocol, results: Results, sets: Mapping[str, list[Example]]) -> str:
+    """Write the tables of an experiment: sets, tests, ablations, trainings, learning curve and pairs.
 
     Args:
         protocol: of the experiment.
-        rows: one per test set and model; the first model is the one with all parts.
+        results: its numbers.
         sets: the examples of every set.
     """
-    first = rows[0].model
-    parts = [f"# {protocol.title}", protocol.note, "## Sets", *_sets(protocol, sets)]
-    parts += ["## The model with all parts", *_tests([row for row in rows if row.model == first], protocol)]
-    if len({row.model for row in rows}) > 1:
-        parts += ["## Ablation", "AUROC (95 % interval).", *_ablation(rows, first)]
+    parts = [f"# {protocol.title}", protocol.note, "## Sets", sets_table(protocol, sets)]
+    parts += ["## Tests", tests_markdown(protocol, results)]
+    if protocol.ablations or protocol.model.fusion is not None:
+        parts += ["## Ablation", "AUROC (95 % interval).", _ablation(protocol, results.rows)]
+    if results.by_split:
+        parts += ["## Trainings", _SPREAD, _spread(results.by_split)]
+    if results.learning_curve:
+        parts += ["## Learning curve", "AUROC (95 % interval).", _curve(results.learning_curve)]
+    for name, pairs in results.pairs.items():
+        if pairs:
+            parts += [f"## Pairs on {name}", _PAIRED, _pairs(pairs)]
     return "\n\n".join(parts) + "\n"
 
 
-def _sets(protocol: Protocol, sets: Mapping[str, list[Example]]) -> list[str]:
-    lines = ["| set | role | patients | IDH-mutant | mean age | no tumour found | Dice of whole tumour |"]
-    lines += ["| --- | --- | --- | --- | --- | --- | --- |"]
-    for name, examples in sets.items():
-        ages = [e.age for e in examples if not np.isnan(e.age)]
-        dices = [e.dice for e in examples if not np.isnan(e.dice)]
-        age = f"{np.mean(ages):.1f}" if ages else "–"
-        dice = f"{np.mean(dices):.3f}" if dices else "–"
-        mutants = sum(e.mutant for e in examples)
-        lost = sum(not e.found for e in examples)
-        lines.append(
-            f"| {name} | {protocol.sets[name].role} | {len(examples)} | {mutants} | {age} | {lost} | {dice} |"
-        )
-    return ["\n".join(lines)]
+SPREAD_METRICS = ("accuracy", "sensitivity", "specificity", "auroc", "dice")
+"""Metrics of which mean and SD over the trainings are written."""
+
+TESTS_HEADER = (
+    "set",
+    "method",
+    "n",
+    "no calls",
+    "accuracy",
+    "sensitivity",
+    "specificity",
+    "AUROC",
+    "AUPRC",
+    "Brier",
+    "calibration slope",
+    "age alone, AUROC",
+    "minus age alone",
+)
+SETS_HEADER = ("set", "role", "patients", "IDH-mutant", "mean age", "no tumour found", "Dice of whole tumour")
+
+_SPREAD = "Mean ± SD (lowest to highest) over the trainings, each tested on its own patients."
+_PAIRED = (
+    "First minus second AUROC on the patients who have both (paired DeLong); the adjusted p is Holm's for all pairs of "
+    "the set."
+)
 
 
-def _tests(rows: list[Row], protocol: Protocol) -> list[str]:
-    lines = [
-        "| set | n | accuracy | sensitivity | specificity | AUROC | AUPRC | Brier | calibration slope "
-        "| age alone, AUROC | minus age alone |",
-        "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |",
-    ]
+def tests_markdown(protocol: Protocol, results: Results) -> str:
+    """Write the table of all methods and sets, and below it the published numbers, if there are any."""
+    rows = [row for row in results.rows if row.model in protocol.methods]
+    lines = []
     for row in rows:
         estimates = (
             row.accuracy,
@@ -104,35 +146,123 @@ def _tests(rows: list[Row], protocol: Protocol) -> list[str]:
             row.age,
             row.minus_age,
         )
-        cells = [row.set_name, str(row.n), *(_words(each) for each in estimates)]
-        lines.append(f"| {' | '.join(cells)} |")
-    tables = ["\n".join(lines)]
-    if protocol.published:
-        published_lines = ["| set | metric | here | published |", "| --- | --- | --- | --- |"]
-        for row in rows:
-            for metric in get_args(Metric):
-                published = protocol.published.get(row.set_name, {}).get(metric)
-                if published is not None:
-                    here = getattr(row, metric)
-                    value = here.value if isinstance(here, Estimate) else here
-                    published_lines.append(
-                        f"| {row.set_name} | {metric} | {'–' if value is None else f'{value:.3f}'} | {published:.3f} |"
-                    )
-        tables.append("\n".join(published_lines))
-    return tables
+        lines.append([row.set_name, row.model, row.n, row.no_calls, *map(_words, estimates)])
+    published = [
+        [row.set_name, row.model, metric, _number(getattr(row, metric)), f"{value:.3f}"]
+        for row in rows
+        for metric in get_args(Metric)
+        if (value := protocol.published.get(row.set_name, {}).get(row.model, {}).get(metric)) is not None
+    ]
+    tables = [_table(TESTS_HEADER, lines)]
+    if published:
+        tables.append(_table(["set", "method", "metric", "here", "published"], published))
+    return "\n\n".join(tables)
 
 
-def _ablation(rows: list[Row], first: str) -> list[str]:
+def sets_table(protocol: Protocol, sets: Mapping[str, list[Example]]) -> str:
+    """Write who is in each set."""
+    lines = []
+    for name, examples in sets.items():
+        ages = [e.age for e in examples if not np.isnan(e.age)]
+        dices = [e.dice for e in examples if not np.isnan(e.dice)]
+        lines.append(
+            [
+                name,
+                "folds" if protocol.sets.get(name) is None else protocol.sets[name].role,
+                len(examples),
+                sum(e.mutant for e in examples),
+                f"{np.mean(ages):.1f}" if ages else "–",
+                sum(not e.found for e in examples),
+                f"{np.mean(dices):.3f}" if dices else "–",
+            ]
+        )
+    return _table(SETS_HEADER, lines)
+
+
+def _ablation(protocol: Protocol, rows: Iterable[Row]) -> str:
+    rows = [row for row in rows if row.model not in protocol.methods[1:]]
+    ages = [_words(row.age) for row in rows if row.model == protocol.methods[0]]
     names = list(dict.fromkeys(row.set_name for row in rows))
-    lines = [f"| model | {' | '.join(names)} |", f"| --- |{' --- |' * len(names)}"]
-    for model in dict.fromkeys(row.model for row in rows):
-        cells = [
-            _words(row.auroc) for name in names for row in rows if (row.set_name, row.model) == (name, model)
+    lines = [
+        [model, *(_words(_find(rows, model, name)) for name in names)]
+        for model in dict.fromkeys(row.model for row in rows)
+    ]
+    return _table(["model", *names], [*lines, ["age alone, no model", *ages]])
+
+
+def _curve(rows: Iterable[Row]) -> str:
+    rows = list(rows)
+    sizes = sorted({row.size for row in rows if row.size is not None})
+    lines = [
+        [name, model, *(_words(_find(rows, model, name, size)) for size in sizes)]
+        for name, model in dict.fromkeys((row.set_name, row.model) for row in rows)
+    ]
+    return _table(["set", "method", *(f"{size} patients" for size in sizes)], lines)
+
+
+def _find(rows: Iterable[Row], model: str, name: str, size: int | None = None) -> Estimate | None:
+    return next((r.auroc for r in rows if (r.model, r.set_name, r.size) == (model, name, size)), None)
+
+
+def _spread(rows: Iterable[Row]) -> str:
+    rows = list(rows)
+    lines = []
+    for name, model in dict.fromkeys((row.set_name, row.model) for row in rows):
+        own = [row for row in rows if (row.set_name, row.model) == (name, model)]
+        columns = [[_value(getattr(row, metric)) for row in own] for metric in SPREAD_METRICS]
+        lines.append([name, model, len(own), *map(mean_and_spread, columns)])
+    return _table(
+        ["set", "model", "trainings", "accuracy", "sensitivity", "specificity", "AUROC", "Dice"], lines
+    )
+
+
+def mean_and_spread(values: Iterable[float | None]) -> str:
+    """Write mean, SD and range of numbers, without those that are None.
+
+    Example:
+        >>> mean_and_spread([0.9, 1.0, 0.8, None])
+        '0.900 ± 0.100 (0.800 to 1.000)'
+    """
+    known = [value for value in values if value is not None]
+    if len(known) < 2:
+        return _number(known[0]) if known else "–"
+    return f"{np.mean(known):.3f} ± {np.std(known, ddof=1):.3f} ({min(known):.3f} to {max(known):.3f})"
+
+
+def _pairs(pairs: tuple[Pair, ...]) -> str:
+    first = pairs[0].first
+    shown = pairs if len(pairs) <= MAX_PAIRS else [pair for pair in pairs if pair.first == first]
+    lines = [
+        [
+            pair.first,
+            pair.second,
+            pair.n,
+            pair.mutants,
+            estimate_words(pair.comparison.difference, "+.3f"),
+            p_words(pair.comparison.p_value),
+            p_words(pair.adjusted_p),
         ]
-        lines.append(f"| {model} | {' | '.join(cells)} |")
-    ages = [_words(row.age) for name in names for row in rows if (row.set_name, row.model) == (name, first)]
-    lines.append(f"| age alone, no model | {' | '.join(ages)} |")
-    return ["\n".join(lines)]
+        for pair in shown
+    ]
+    table = _table(
+        ["first", "second", "n", "IDH-mutant", "difference (95 % interval)", "p", "adjusted p"], lines
+    )
+    left = len(pairs) - len(shown)
+    return f"{table}\n\nThe other {left} pairs are in `pairs.csv`." if left else table
+
+
+def _table(header: Sequence[str], lines: Iterable[Iterable[object]]) -> str:
+    rows: list[Iterable[object]] = [header, ["---"] * len(header), *lines]
+    return "\n".join(f"| {' | '.join(map(str, row))} |" for row in rows)
+
+
+def _value(value: Estimate | float | None) -> float | None:
+    return value.value if isinstance(value, Estimate) else value
+
+
+def _number(value: Estimate | float | None) -> str:
+    number = _value(value)
+    return "–" if number is None else f"{number:.3f}"
 
 
 def _words(estimate: Estimate | None) -> str:

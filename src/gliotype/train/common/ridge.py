@@ -116,7 +116,15 @@ def fit_model(
 
 
 def choose_penalty(standardised: Floats, mutant: Labels, seed: int, folds: int = 5) -> float:
-    """Return the penalty with the smallest log-loss in cross-validation."""
+    """Return the penalty with the smallest log-loss in cross-validation.
+
+    Args:
+        standardised: (patients, features).
+        mutant: outcome; two of each class at least.
+        seed: of the folds.
+        folds: how many; no more than the smaller class has patients.
+    """
+    folds = min(folds, int(mutant.sum()), int((~mutant).sum()))
     losses = np.zeros(len(PENALTIES))
     split = StratifiedKFold(folds, shuffle=True, random_state=seed)
     for train, test in split.split(standardised, mutant):

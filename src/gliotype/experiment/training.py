@@ -1,0 +1,141 @@
+"""One training of an experiment with its tests: a model on a split, whose answers are cached.
+
+A training depends on nothing but its patients, its parameters and its version, and computes in one thread, so that its
+answers are the same wherever and whenever it runs.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from threadpoolctl import threadpool_limits
+
+from gliotype._version import __version__
+from gliotype.atomic_files import reading_cached, write_text
+from gliotype.experiment.cohorts import ExampleStore
+from gliotype.experiment.methods import Model
+from gliotype.experiment.splits import Member, Split, nested_subset
+from gliotype.train.common.cache_key import cache_key
+from gliotype.train.common.method import Progress, TrainedMethod, no_progress
+from gliotype.train.common.threads import one_thread
+from gliotype.train.data.examples import check_found
+
+
+@dataclass(frozen=True, eq=False)
+class Training:
+    """A model to be trained on a split and tested.
+
+    Attributes:
+        model: what is trained.
+        split: its patients.
+        size: number of training patients for a learning curve; all of them when None.
+        seed: of the choice of these patients.
+    """
+
+    model: Model
+    split: Split
+    size: int | None = None
+    seed: int = 1
+
+    @property
+    def name(self) -> str:
+        """Say which training this is, for progress and errors."""
+        where = f", {self.split.name}" if self.split.name else ""
+        return f"{self.model.label}{where}{'' if self.size is None else f', {self.size} patients'}"
+
+    def patients(self, store: ExampleStore) -> tuple[Member, ...]:
+        """List the patients that it learns from."""
+        if self.size is None:
+            return self.split.training
+        mutant = {member: store.sources[member[0]].mutant(member[1]) for member in self.split.training}
+        return nested_subset(mutant, self.size, self.seed)
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a trained model says of the test patients.
+
+    Attributes:
+        trained_on: number of training patients.
+        threshold: probability at or above which mutant is called, fixed on the tuning patients.
+        prevalence: of IDH mutation among the tuning patients, to which the probabilities refer.
+        probabilities: by test set, in the order of the split; None for a no-call.
+    """
+
+    trained_on: int
+    threshold: float
+    prevalence: float
+    probabilities: Mapping[str, tuple[float | None, ...]]
+
+
+def answers_file(training: Training, store: ExampleStore, out: Path) -> Path:
+    """Name the file of a training's answers after everything that they depend on."""
+    split = training.split
+    key = cache_key(
+        {
+            **training.model.settings,
+            "version": __version__,
+            "training": store.keys(training.patients(store)),
+            "tuning": store.keys(split.tuning),
+            "tests": {name: store.keys(members) for name, members in split.tests.items()},
+        }
+    )
+    return out / "answers" / f"{key}.json"
+
+
+def run_training(
+    training: Training, store: ExampleStore, out: Path, progress: Progress = no_progress
+) -> Answers:
+    """Train a model on a split and let it answer for the test patients, or read the answers given before.
+
+    Args:
+        training: what to train.
+        store: examples of all patients, made before.
+        out: folder of the experiment.
+        progress: called with a line of progress.
+
+    Raises:
+        InputError: if a tumour was found in too few patients of a class.
+    """
+    file = answers_file(training, store, out)
+    if file.exists():
+        return _read(file)
+    progress(f"train {training.name}")
+    with one_thread(), threadpool_limits(1):
+        trained = fit(training, store, out, progress)
+        probabilities = {
+            name: trained.probabilities(store.read(members), trained.prevalence).tolist()
+            for name, members in training.split.tests.items()
+        }
+    answers = Answers(
+        len(training.patients(store)),
+        float(trained.threshold),
+        float(trained.prevalence),
+        {name: tuple(None if math.isnan(p) else p for p in values) for name, values in probabilities.items()},
+    )
+    write_text(file, json.dumps(asdict(answers), allow_nan=False) + "\n")
+    return answers
+
+
+def fit(
+    training: Training, store: ExampleStore, out: Path, progress: Progress = no_progress
+) -> TrainedMethod:
+    """Train a model on a split, or load what was trained before; see `run_training`."""
+    split = training.split
+    learned, tuning = store.read(training.patients(store)), store.read(split.tuning)
+    where = f" in {split.name}" if split.name else ""
+    check_found(f"training{where}", learned)
+    check_found(f"tuning{where}", tuning)
+    trained: TrainedMethod = training.model.method.fit(learned, tuning, out / "models", progress)
+    return trained
+
+
+def _read(file: Path) -> Answers:
+    with reading_cached(file):
+        found = json.loads(file.read_text(encoding="utf-8"))
+        probabilities = {name: tuple(values) for name, values in found["probabilities"].items()}
+        return Answers(found["trained_on"], found["threshold"], found["prevalence"], probabilities)

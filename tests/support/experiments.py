@@ -1,0 +1,69 @@
+"""Patients of an experiment made of random numbers, so that no image has to be simulated or prepared."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from gliotype.train.data.examples import Example
+from gliotype.train.data.inputs import RADIOMICS
+
+
+@dataclass(frozen=True)
+class Synthetic:
+    """Patients made of random numbers, with an age that tells; every second one is mutant, and no tumour is found in
+    the fourth."""
+
+    name: str
+    n: int
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def subjects(self) -> tuple[str, ...]:
+        return tuple(f"{self.name}-{i:03d}" for i in range(self.n))
+
+    def mutant(self, subject: str) -> bool:
+        return int(subject[-3:]) % 2 == 0
+
+    def strata(self, subject: str) -> Mapping[str, str]:
+        i = int(subject[-3:])
+        return {"grade": str(2 + i % 3), "site": ("north", "south", "west")[i % 5 // 2]}
+
+    def key(self, subject: str) -> str:
+        return subject
+
+    def identities(self, subject: str) -> frozenset[str]:
+        return frozenset({subject})
+
+    def example(self, subject: str, inputs: frozenset[str] = frozenset()) -> Example:
+        i = int(subject[-3:])
+        rng = np.random.default_rng(i)
+        numbers = rng.normal(size=20)
+        numbers[-1] = 40 + 20 * (i % 2) + rng.normal(0, 12)
+        slices = np.zeros((5, 4, 128, 128), np.float16)
+        slices[..., 50:70, 60:75] = rng.normal(0, 0.2, (5, 4, 20, 15))
+        arrays = {
+            "radiomics": rng.normal(i % 2, 2.0, len(RADIOMICS)),
+            "mismatch": np.array([-0.3]),
+            "adc": np.array([np.nan]),
+        }
+        return Example(
+            subject,
+            self.mutant(subject),
+            numbers[-1],
+            slices,
+            numbers,
+            i != 3,
+            0.7,
+            self.strata(subject),
+            {name: arrays[name] for name in inputs} if i != 3 else {},
+        )
+
+
+def synthetic_source(cohort: Any, out: Path) -> Synthetic:
+    """Take the place of `gliotype.experiment.cohorts.source_of`."""
+    return Synthetic(cohort.simulated, cohort.patients, {"name": cohort.simulated})
