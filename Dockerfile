@@ -5,6 +5,7 @@ FROM python:3.12-slim AS build
 WORKDIR /build
 COPY pyproject.toml README.md LICENSE NOTICE ./
 COPY src ./src
+COPY protocols ./protocols
 RUN python -m venv /opt/gliotype && /opt/gliotype/bin/pip install --no-cache-dir .
 
 FROM python:3.12-slim

@@ -10,7 +10,11 @@ import typer
 
 def experiment(
     protocol: Annotated[
-        Path, typer.Argument(metavar="PROTOCOL", help="TOML file: cohorts, sets or folds, methods.")
+        Path,
+        typer.Argument(
+            metavar="PROTOCOL",
+            help="TOML file (cohorts, sets or folds, methods), or the name of a shipped one.",
+        ),
     ],
     *,
     output: Annotated[

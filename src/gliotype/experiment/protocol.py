@@ -46,6 +46,17 @@ Part = Literal["image", "T1C", "T2", "FLAIR", "outline", "shape", "loci", "age"]
 _FILE_NAME = re.compile(r"[^\W_][\w .,()+-]{0,99}(?<![ .])")
 
 
+def _shipped() -> Path:
+    """Return the folder of the shipped protocols, in an installed package or in the repository."""
+    here = Path(__file__).resolve()
+    installed = here.parent / "protocols"
+    return installed if installed.is_dir() else here.parents[3] / "protocols"
+
+
+SHIPPED = _shipped()
+"""Protocols that can be run by their names."""
+
+
 class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -96,13 +107,24 @@ class CohortSettings(_Strict):
         return self
 
 
+def _check_mutants(patients: int | None, mutants: int | None) -> None:
+    if mutants is not None and (patients is None or mutants > patients - 2):
+        raise ValueError("mutants needs patients, their number with two wildtypes at least")
+
+
 class SetSettings(_Strict):
-    """Who is in a set: patients of a cohort, `patients` of them, those with the values of `where`."""
+    """Who is in a set: patients of a cohort, `patients` of them, `mutants` of these, with the values of `where`."""
 
     cohort: str
     role: Literal["training", "tuning", "test"]
     patients: int | None = Field(default=None, gt=0, le=1_000_000)
+    mutants: int | None = Field(default=None, ge=2, le=1_000_000)
     where: dict[str, str] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _some_wildtype(self) -> SetSettings:
+        _check_mutants(self.patients, self.mutants)
+        return self
 
 
 class CrossValidationSettings(_Strict):
@@ -116,12 +138,14 @@ class CrossValidationSettings(_Strict):
     repeats: int = Field(default=1, ge=1, le=100)
     leave_out: str | None = None
     patients: int | None = Field(default=None, gt=0, le=1_000_000)
+    mutants: int | None = Field(default=None, ge=2, le=1_000_000)
     where: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_way(self) -> CrossValidationSettings:
         if self.leave_out is not None and (idle := sorted({"folds", "repeats"} & self.model_fields_set)):
             raise ValueError(f"{', '.join(idle)}: has no meaning with leave_out, whose values are the folds")
+        _check_mutants(self.patients, self.mutants)
         return self
 
 
@@ -271,7 +295,13 @@ class Protocol(_Strict):
         folds = self.cross_validation
         if folds is None:
             return self.sets
-        everybody = SetSettings(cohort=folds.cohort, role="test", patients=folds.patients, where=folds.where)
+        everybody = SetSettings(
+            cohort=folds.cohort,
+            role="test",
+            patients=folds.patients,
+            mutants=folds.mutants,
+            where=folds.where,
+        )
         return {CROSS_VALIDATION: everybody, **self.sets}
 
     @property
@@ -280,18 +310,32 @@ class Protocol(_Strict):
         return tuple(name for name, chosen in self.all_sets.items() if chosen.role == "test")
 
 
+def find_protocol(given: str | Path) -> Path:
+    """Return the file of a protocol: that of the path, or the shipped one of the name, such as ``choi2021``.
+
+    Example:
+        >>> find_protocol("choi2021").name
+        'choi2021.toml'
+    """
+    given = as_path(given)
+    if given.name != str(given) or given.exists():
+        return given
+    shipped = SHIPPED / f"{given.stem}.toml"
+    return shipped if shipped.is_file() else given
+
+
 def read_protocol(file: str | Path, label_maps: Path | None = None) -> Protocol:
     """Read and check a protocol; its paths are relative to the file.
 
     Args:
-        file: TOML.
+        file: TOML, or the name of a shipped protocol.
         label_maps: folder of whole-head label maps for the simulated cohorts that name none; these use the shipped
             template when None.
 
     Raises:
         InputError: if the file is missing, is not TOML, or holds unknown keys or values; it names each.
     """
-    file = as_path(file)
+    file = find_protocol(file)
     try:
         protocol = Protocol.model_validate(tomllib.loads(read_text_file(file, "TOML")))
     except ValidationError as error:

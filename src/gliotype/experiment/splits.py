@@ -13,7 +13,7 @@ import numpy as np
 
 from gliotype.errors import InputError
 from gliotype.evaluate.table import check_both_classes
-from gliotype.experiment.protocol import CROSS_VALIDATION, Protocol
+from gliotype.experiment.protocol import CROSS_VALIDATION, Protocol, SetSettings
 from gliotype.train.data.examples import Patients
 from gliotype.train.model2.train import hold_out
 
@@ -61,12 +61,32 @@ def draw_sets(protocol: Protocol, sources: Mapping[str, Patients]) -> dict[str, 
                     f"the set {name} asks for {settings.patients} patients, but {len(able)} of the cohort {cohort} are "
                     "left: ask for fewer, or add patients"
                 )
-            taken = able[: settings.patients]
+            taken = (
+                able[: settings.patients]
+                if settings.mutants is None
+                else _by_class(name, settings, source, able)
+            )
             if not taken:
                 raise InputError(f"the set {name} is empty: change its cohort or where")
             chosen[name] = tuple(sorted(taken))
             left = [subject for subject in left if subject not in set(taken)]
     return chosen
+
+
+def _by_class(name: str, settings: SetSettings, source: Patients, able: list[str]) -> list[str]:
+    """Take the patients of a set that states how many are mutant."""
+    assert settings.patients is not None
+    assert settings.mutants is not None
+    taken = []
+    for wanted, status in ((settings.mutants, True), (settings.patients - settings.mutants, False)):
+        of_class = [subject for subject in able if source.mutant(subject) is status]
+        if len(of_class) < wanted:
+            raise InputError(
+                f"the set {name} asks for {wanted} {'mutant' if status else 'wildtype'} patients, but {len(of_class)} "
+                f"of the cohort {settings.cohort} are left: ask for fewer, or add patients"
+            )
+        taken += of_class[:wanted]
+    return taken
 
 
 def make_splits(

@@ -122,6 +122,12 @@ SITES: Mapping[str, Site] = MappingProxyType(
                 _ages((62.2, 12.3), (54.7, 12.6), (38.8, 11.1), (45.9, 12.8)),
             ),
             Site(
+                "tcga-lgg",
+                "402 of 487 IDH-mutant as in TCGA-LGG, codeletion and ages as there; no glioblastoma.",
+                _mix(402 / 487, 109 / (109 + 260), 1.0),
+                _ages((62.2, 12.3), (54.7, 12.6), (38.8, 11.1), (45.9, 12.8)),
+            ),
+            Site(
                 "ucsf",
                 "Mix and ages of UCSF-PDGM v5 (501 patients, 103 of them IDH-mutant).",
                 _mix(103 / 501, 13 / 103, 24 / 398),

@@ -1,0 +1,77 @@
+"""The shipped protocols: each fits the registry and its cohorts, and runs in a reduced form."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gliotype.errors import InputError
+from gliotype.experiment.cohorts import check_excluded, source_of
+from gliotype.experiment.leakage import refuse_leakage
+from gliotype.experiment.methods import models_of
+from gliotype.experiment.protocol import CROSS_VALIDATION, SHIPPED, Protocol, find_protocol, read_protocol
+from gliotype.experiment.run import trainings_of
+from gliotype.experiment.splits import draw_sets, make_splits
+
+NAMES = sorted(file.stem for file in SHIPPED.glob("*.toml"))
+
+
+def sources_of(protocol: Protocol) -> dict[str, Any]:
+    return {name: source_of(cohort, Path()) for name, cohort in protocol.cohorts.items()}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_protocol_fits_its_cohorts(name: str) -> None:
+    protocol = read_protocol(name)
+    sources = sources_of(protocol)
+    check_excluded(protocol, sources)
+    chosen = draw_sets(protocol, sources)
+    refuse_leakage(protocol, sources, chosen)
+    splits = make_splits(protocol, sources, chosen)
+    trainings = trainings_of(protocol, models_of(protocol), splits)
+    assert len({training.name for training in trainings}) == len(trainings)
+    assert "simulated" in protocol.title, "its tables are no evidence about patients"
+    assert all(cohort.label_maps is None for cohort in protocol.cohorts.values()), "it runs out of the box"
+    for size in protocol.learning_curve:
+        assert all(size < len(split.training) for split in splits)
+
+
+def test_the_sizes_are_those_of_the_papers() -> None:
+    choi2021, mismatch2018 = (read_protocol(name) for name in ("choi2021", "mismatch2018"))
+    sizes = [choi2021.sets[name].patients for name in ("training", "tuning", "internal")]
+    assert sizes == [596, 131, 129]
+    assert [choi2021.cohorts[name].patients for name in ("snuh", "tcia")] == [107, 203]
+    assert mismatch2018.cohorts["lower-grade"].patients == 154
+
+
+def test_a_protocol_is_found_by_name_unless_there_is_such_a_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert find_protocol("choi2021") == find_protocol("choi2021.toml") == SHIPPED / "choi2021.toml"
+    (tmp_path / "choi2021.toml").write_text("mine")
+    assert find_protocol("choi2021.toml") == Path("choi2021.toml")
+    with pytest.raises(InputError, match=r"cannot read nothing\.toml"):
+        read_protocol("nothing.toml")
+    with pytest.raises(InputError, match=r"cannot read choi2021\.toml"):
+        read_protocol(tmp_path / "elsewhere" / "choi2021.toml")
+
+
+def test_a_set_may_state_how_many_are_mutant(tmp_path: Path) -> None:
+    text = (SHIPPED / "mismatch2018.toml").read_text()
+    file = tmp_path / "p.toml"
+    file.write_text(text.replace("folds = 3", "folds = 3\npatients = 60\nmutants = 40"))
+    protocol = read_protocol(file)
+    sources = sources_of(protocol)
+    chosen = draw_sets(protocol, sources)[CROSS_VALIDATION]
+    assert len(chosen) == 60
+    assert sum(sources["lower-grade"].mutant(subject) for subject in chosen) == 40
+    file.write_text(text.replace("folds = 3", "folds = 3\npatients = 60\nmutants = 10"))
+    few = read_protocol(file)
+    with pytest.raises(InputError, match=r"asks for 50 wildtype patients, but \d+ of the cohort lower-grade"):
+        draw_sets(few, sources)
+    file.write_text(text.replace("folds = 3", "folds = 3\nmutants = 10"))
+    with pytest.raises(InputError, match="mutants needs patients"):
+        read_protocol(file)
