@@ -41,7 +41,7 @@ from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.distractors import Distractor
 from gliotype.simulate.lesion.glioma import GliomaType, TumourMap
 from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
-from gliotype.simulate.scanner import draw_protocol
+from gliotype.simulate.scanner import draw_protocols
 from gliotype.simulate.tissue import PARENCHYMA, Tissue, draw_parameters
 from gliotype.study import (
     STRUCTURAL,
@@ -130,7 +130,7 @@ def head(group: str, seed: int, anatomies: Path | None) -> dict[Sequence, Volume
     if group == "post-operative":
         cavity = resection(rng, patient.healthy, SIMULATED_MM)
         patient = DigitalPatient(grid, patient.healthy, cavity, None, patient.age)
-    protocols = {s: draw_protocol(rng, s, thickness_mm=float(rng.uniform(1.0, 5.0))) for s in STRUCTURAL}
+    protocols = draw_protocols(rng, STRUCTURAL, (1.0, 5.0))
     parameters = draw_parameters(rng, float(rng.choice([1.5, 3.0])))
     fine = prepared_grid(grid, np.eye(4))
     arrays = acquire(rng, patient, parameters, protocols)

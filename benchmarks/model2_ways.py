@@ -33,7 +33,7 @@ from gliotype.segment import find_brain, segment
 from gliotype.simulate.cohort.raw_study import NAMES, raw_patient, scanner_units, write_raw_study
 from gliotype.simulate.cohort.sites import SITES, draw_disease
 from gliotype.simulate.patient import acquire
-from gliotype.simulate.scanner import draw_protocol
+from gliotype.simulate.scanner import draw_protocols
 from gliotype.simulate.tissue import draw_parameters
 from gliotype.study import STRUCTURAL, Measurements, PreparedStudy, Subject, Tumour
 from gliotype.volume import Grid, Volume
@@ -102,7 +102,7 @@ def both_ways(seed: int) -> Pair:
     disease = draw_disease(rng, SITES["severance"])
     patient = raw_patient(seed, disease)
     subject = Subject("patient", patient.age)
-    protocols = {s: draw_protocol(rng, s, thickness_mm=float(rng.uniform(3, 6))) for s in STRUCTURAL}
+    protocols = draw_protocols(rng, STRUCTURAL, (3.0, 6.0))
     arrays = acquire(rng, patient, draw_parameters(rng, 3.0), protocols)
     images = {
         s: Volume(scanner_units(a, float(np.quantile(a, 0.995))), patient.grid.affine)

@@ -39,7 +39,7 @@ from gliotype.simulate.cohort.sites import SITES, draw_disease, draw_site_age
 from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
-from gliotype.simulate.scanner import Protocol, draw_protocol
+from gliotype.simulate.scanner import Protocol, draw_protocols
 from gliotype.simulate.tissue import draw_parameters
 from gliotype.study import STRUCTURAL, Image, Sequence, Study, Subject, Tumour
 from gliotype.train.answer.records import PatientRecord, read_record, record_prepared, write_record
@@ -67,7 +67,7 @@ class Hospital:
     def protocols(self) -> dict[Sequence, Protocol]:
         """One protocol for each sequence, FLAIR before contrast agent."""
         rng = np.random.default_rng([self.seed, 21])
-        drawn = {s: draw_protocol(rng, s, thickness_mm=self.thickness_mm) for s in STRUCTURAL}
+        drawn = draw_protocols(rng, STRUCTURAL, (self.thickness_mm, self.thickness_mm))
         return {s: replace(p, slice_axis=2, contrast=s is Sequence.T1C) for s, p in drawn.items()}
 
 

@@ -35,7 +35,7 @@ from gliotype.segment.model1 import CHANNELS, GRID
 from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.simulate.patient import SEVERANCE_MIX, DigitalPatient, acquire, draw_patient
-from gliotype.simulate.scanner import draw_protocol, inversion_recovery, spin_echo
+from gliotype.simulate.scanner import draw_protocols, inversion_recovery, spin_echo
 from gliotype.simulate.tissue import Tissue, draw_parameters
 from gliotype.study import STRUCTURAL, PreparedStudy, Tumour
 from gliotype.train.model1.cases import simulate_case
@@ -121,7 +121,7 @@ def simulate(seed: int) -> tuple[DigitalPatient, PreparedStudy]:
     glioma = list(SEVERANCE_MIX)[rng.choice(len(SEVERANCE_MIX), p=list(SEVERANCE_MIX.values()))]
     grid = GRID.bounding(SPACING_MM)
     patient = draw_patient(rng, template_anatomy(), grid, glioma)
-    protocols = {s: draw_protocol(rng, s, thickness_mm=float(rng.uniform(1.0, 5.0))) for s in STRUCTURAL}
+    protocols = draw_protocols(rng, STRUCTURAL, (1.0, 5.0))
     parameters = draw_parameters(rng, 1.5 if rng.random() < 0.3 else 3.0)
     white = patient.healthy == Tissue.WHITE_MATTER
     if patient.tumour is not None:

@@ -8,13 +8,18 @@ import pytest
 from gliotype.simulate.scanner import (
     degrade,
     draw_protocol,
+    draw_protocols,
     inversion_recovery,
+    null_inversion_ms,
+    same_session,
+    signals,
     slice_blur,
     spin_echo,
     spoiled_gradient_echo,
+    white_matter_signal,
 )
-from gliotype.simulate.tissue import N_CODES, TISSUES, Tissue, draw_parameters
-from gliotype.study import Sequence
+from gliotype.simulate.tissue import FREE_FLUID, N_CODES, TISSUES, Tissue, draw_parameters
+from gliotype.study import STRUCTURAL, Sequence
 
 # PD, T1, T2 -> T1w signal (600/12), T2w over white matter (4500/100), FLAIR over white matter (10000/2500/120):
 # worked by hand from the signal equations.
@@ -64,20 +69,22 @@ def test_every_tissue_has_parameters_and_contrast_agent_only_shortens_t1() -> No
 
 def test_low_field_shortens_t1_and_keeps_t2() -> None:
     high, low = (draw_parameters(np.random.default_rng(3), field) for field in (3.0, 1.5))
-    tissues = list(Tissue)
+    tissues = [tissue for tissue in Tissue if tissue not in FREE_FLUID]
     assert (low.t1_ms[tissues] < high.t1_ms[tissues]).all()
+    np.testing.assert_array_equal(low.t1_ms[list(FREE_FLUID)], high.t1_ms[list(FREE_FLUID)])
     np.testing.assert_array_equal(low.t2_ms, high.t2_ms)
 
 
 def test_thick_slices_blur_across_and_keep_detail_within() -> None:
     rng = np.random.default_rng(0)
     image = rng.standard_normal((32, 32, 32)).astype(np.float32)
-    protocol = replace(draw_protocol(rng, Sequence.T2, thickness_mm=6.0), slice_axis=2, in_plane_mm=1.0)
-    blurred = slice_blur(image, 1.0, protocol, 0.3)
+    drawn = draw_protocol(rng, Sequence.T2, thickness_mm=6.0)
+    protocol = replace(drawn, slice_axis=2, in_plane_mm=1.0, first_slice=0.3)
+    blurred = slice_blur(image, 1.0, protocol)
     across, within = (float(np.abs(np.diff(blurred, axis=axis)).mean()) for axis in (2, 0))
     assert blurred.shape == image.shape
     assert across < 0.5 * within
-    assert float(slice_blur(np.ones_like(image), 1.0, protocol, 0.3).std()) == pytest.approx(0, abs=1e-5)
+    assert float(slice_blur(np.ones_like(image), 1.0, protocol).std()) == pytest.approx(0, abs=1e-5)
 
 
 def _degraded(image: np.ndarray, **changes: float) -> np.ndarray:
@@ -105,3 +112,43 @@ def test_motion_leaves_ghosts_along_the_phase_axis() -> None:
     far[14:26] = 0
     assert far.max() > 0.1
     assert far[:, :14].max() < 1e-3
+
+
+@pytest.mark.parametrize("field_t", [1.5, 3.0])
+@pytest.mark.parametrize("spread", [0.0, 0.08], ids=["hospital", "training"])
+@pytest.mark.parametrize("fluid", [Tissue.VENTRICLE, Tissue.CSF])
+def test_flair_nulls_fluid_at_both_fields(field_t: float, spread: float, fluid: Tissue) -> None:
+    rng, over_white = np.random.default_rng(11), []
+    for _ in range(300):
+        signal = signals(draw_parameters(rng, field_t, spread), draw_protocol(rng, Sequence.FLAIR))
+        over_white.append(float(signal[fluid]) / white_matter_signal(signal))
+    assert np.mean(np.array(over_white) > 0.5) <= 0.01
+    assert np.median(over_white) < 0.2
+
+
+def test_the_null_is_where_fluid_gives_no_signal() -> None:
+    pd, t1, t2 = (np.array([value], np.float32) for value in (1.0, 4300.0, 1500.0))
+    for tr in (7000.0, 9000.0, 11000.0):
+        assert float(inversion_recovery(pd, t1, t2, tr, 120.0, null_inversion_ms(tr))[0]) < 1e-5
+
+
+def test_t1_and_t1c_share_protocol_and_coil_in_most_studies() -> None:
+    rng = np.random.default_rng(5)
+    studies = [draw_protocols(rng, STRUCTURAL, (2.0, 6.0)) for _ in range(200)]
+    pairs = [(drawn[Sequence.T1], drawn[Sequence.T1C]) for drawn in studies]
+    paired = [pair for pair in pairs if same_session(*pair)]
+    assert 0.7 < len(paired) / len(pairs) < 0.9
+    for before, after in paired:
+        assert after.contrast
+        assert not before.contrast
+        assert replace(after, sequence=Sequence.T1, contrast=False, ghost=before.ghost) == before
+    for drawn in studies:
+        assert not same_session(drawn[Sequence.T1], drawn[Sequence.T2])
+
+
+def test_sequences_of_one_coil_have_the_same_bias_field() -> None:
+    flat = np.ones((40, 40, 16))
+    one, same, other = (_degraded(flat, bias=0.2, coil=coil) for coil in (1, 1, 2))
+    np.testing.assert_allclose(one, same, rtol=1e-6)
+    assert one.std() > 0.02
+    assert np.corrcoef(one.ravel(), other.ravel())[0, 1] < 0.9

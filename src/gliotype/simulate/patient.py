@@ -22,7 +22,7 @@ from gliotype.simulate.scanner import (
     texture_field,
     white_matter_signal,
 )
-from gliotype.simulate.tissue import Tissue, TissueParameters
+from gliotype.simulate.tissue import N_CODES, Tissue, TissueParameters
 from gliotype.study import Sequence
 from gliotype.volume import Grid
 
@@ -163,6 +163,9 @@ def acquire(
 ) -> dict[Sequence, Field]:
     """Acquire images of a digital patient on its own grid.
 
+    Sequences of the same session (`gliotype.simulate.scanner.same_session`) share inhomogeneity, texture and the extra
+    factors on their tissues' signals.
+
     Args:
         rng: source of randomness.
         patient: whom to image.
@@ -178,14 +181,32 @@ def acquire(
     infiltration = nothing.astype(np.float32) if patient.tumour is None else patient.tumour.infiltration
     code = np.where(infiltration > 0.3, compartment, patient.healthy)
     texture = texture_field(rng, parameters, code, spacing)
-    images = {}
+    takes_up = parameters.t1_gd_ms < 0.7 * parameters.t1_ms
+    images: dict[Sequence, Field] = {}
+    drawn: dict[int, _Look] = {}
     for sequence, protocol in protocols.items():
-        signal = signals(parameters, protocol)
-        spread = np.where(np.arange(signal.size) >= Tissue.WM_LESION, lesion_spread, contrast_spread)
-        signal = signal * np.exp(spread * rng.standard_normal(signal.shape)).astype(np.float32)
-        own = 0.5 * texture_field(rng, parameters, code, spacing)
-        image = ideal_image(
-            signal, patient.healthy, compartment, infiltration, texture * rng.choice([-1, 1]) + own
-        )
+        spread = np.where(np.arange(N_CODES) >= Tissue.WM_LESION, lesion_spread, contrast_spread)
+        factor = np.exp(spread * rng.standard_normal(N_CODES)).astype(np.float32)
+        sign = np.float32(rng.choice([-1, 1]))
+        look = _Look(factor, sign * texture + 0.5 * texture_field(rng, parameters, code, spacing))
+        first = drawn.setdefault(protocol.coil, look)  # the same session shows a tissue in the same way
+        painted = first.texture
+        if protocol.contrast and first is not look:
+            painted = np.where(takes_up[code], look.texture, first.texture)
+        signal = signals(parameters, protocol) * first.factor
+        image = ideal_image(signal, patient.healthy, compartment, infiltration, painted)
         images[sequence] = degrade(rng, image, spacing, white_matter_signal(signal), protocol)
     return images
+
+
+@dataclass(frozen=True, eq=False)
+class _Look:
+    """How one session's images of a kind deviate from the signal equations.
+
+    Attributes:
+        factor: on the signal of each tissue code.
+        texture: relative deviation of signal per voxel.
+    """
+
+    factor: Field
+    texture: Field

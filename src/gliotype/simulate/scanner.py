@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -89,6 +91,8 @@ class Protocol:
         gamma: exponent of a monotone distortion of the grey scale, 1 for none.
         ghost: strength of the copies of the head that motion leaves along the phase axis, 0 to 1.
         kept_k_space: fraction of k-space along the phase axis that is sampled; less than 1 leaves Gibbs ringing.
+        coil: random seed of the coil's inhomogeneity; sequences with the same seed have the same bias field.
+        first_slice: 0 to 1, where within a slice distance the first slice lies.
     """
 
     sequence: Sequence
@@ -106,12 +110,31 @@ class Protocol:
     gamma: float
     ghost: float = 0.0
     kept_k_space: float = 1.0
+    coil: int = 0
+    first_slice: float = 0.0
+
+
+FLUID_T1_MS = 4300.0
+"""T1 of cerebrospinal fluid, the same at 1.5 and 3 T."""
+
+INVERSION_ERROR_MS = 50.0
+"""Standard deviation of a FLAIR's inversion time around the null of fluid."""
+
+
+def null_inversion_ms(tr_ms: float, t1_ms: float = FLUID_T1_MS) -> float:
+    """Compute the inversion time at which a tissue gives no signal: ``T1 ln(2 / (1 + exp(-TR/T1)))``.
+
+    Example:
+        >>> round(null_inversion_ms(9000.0))
+        2480
+    """
+    return t1_ms * math.log(2 / (1 + math.exp(-tr_ms / t1_ms)))
 
 
 def draw_protocol(
     rng: np.random.Generator, sequence: Sequence, *, thickness_mm: float | None = None
 ) -> Protocol:
-    """Draw a protocol as hospitals run them: FLAIR with TR 8-11 s, TI 2.1-2.8 s, TE 90-150 ms, and so on.
+    """Draw a protocol as hospitals run them: FLAIR with TR 7-11 s, TE 85-155 ms, a TI that nulls fluid, and so on.
 
     Args:
         rng: source of randomness.
@@ -122,7 +145,8 @@ def draw_protocol(
     tr, te, ti, flip, technique = 0.0, 10.0, 0.0, 90.0, "SE"
     if sequence is Sequence.FLAIR:
         technique, tr, te = "IR", rng.uniform(7000, 11000), rng.uniform(85, 155)
-        ti = 0.24 * tr + rng.uniform(-150, 300)
+        error = INVERSION_ERROR_MS * rng.standard_normal()
+        ti = null_inversion_ms(tr) + float(np.clip(error, -2 * INVERSION_ERROR_MS, 2 * INVERSION_ERROR_MS))
     elif sequence is Sequence.T2:
         tr, te = rng.uniform(2500, 6500), rng.uniform(75, 125)
     else:
@@ -151,7 +175,58 @@ def draw_protocol(
         gamma=1.0,
         ghost=float(rng.uniform(0.0, 0.08)) if rng.random() < 0.3 else 0.0,
         kept_k_space=float(rng.uniform(0.7, 1.0)),
+        coil=int(rng.integers(2**32)),
+        first_slice=float(rng.random()),
     )
+
+
+PAIRED_FRACTION = 0.8
+"""Proportion of studies whose T1c repeats the T1 of the same session; a design value."""
+
+
+def pair_post_contrast(
+    rng: np.random.Generator, protocols: Mapping[Sequence, Protocol]
+) -> dict[Sequence, Protocol]:
+    """Let T1c repeat T1 in most studies, as scanners acquire them, and leave the two independent in the others.
+
+    A repeated T1 has the same technique, timing, slices, coil and noise; only contrast agent and motion are T1c's own.
+
+    Args:
+        rng: source of randomness.
+        protocols: one per sequence, drawn independently.
+    """
+    protocols = dict(protocols)
+    paired = rng.random() < PAIRED_FRACTION
+    if paired and Sequence.T1 in protocols and Sequence.T1C in protocols:
+        own = protocols[Sequence.T1C]
+        protocols[Sequence.T1C] = replace(
+            protocols[Sequence.T1], sequence=Sequence.T1C, contrast=True, ghost=own.ghost
+        )
+    return protocols
+
+
+def draw_protocols(
+    rng: np.random.Generator, sequences: Iterable[Sequence], thickness_mm: tuple[float, float]
+) -> dict[Sequence, Protocol]:
+    """Draw the protocols of one study, T1 and T1c paired as in `pair_post_contrast`.
+
+    Args:
+        rng: source of randomness.
+        sequences: which the study has.
+        thickness_mm: range of slice thickness.
+
+    Example:
+        >>> drawn = draw_protocols(np.random.default_rng(1), [Sequence.T1, Sequence.T1C], (3.0, 6.0))
+        >>> same_session(drawn[Sequence.T1], drawn[Sequence.T1C])
+        True
+    """
+    drawn = {s: draw_protocol(rng, s, thickness_mm=float(rng.uniform(*thickness_mm))) for s in sequences}
+    return pair_post_contrast(rng, drawn)
+
+
+def same_session(one: Protocol, other: Protocol) -> bool:
+    """Tell whether two sequences were acquired one after the other with the same coil."""
+    return one.coil == other.coil
 
 
 def signals(tissue: TissueParameters, protocol: Protocol) -> Field:
@@ -189,14 +264,13 @@ def ideal_image(
     return np.asarray(image * (1 + texture), dtype=np.float32)
 
 
-def slice_blur(image: Field, spacing_mm: float, protocol: Protocol, phase: float) -> Field:
+def slice_blur(image: Field, spacing_mm: float, protocol: Protocol) -> Field:
     """Average over the slice profile, take one value per slice, and interpolate back to the grid.
 
     Args:
         image: on an isotropic grid.
         spacing_mm: of that grid.
-        protocol: gives slice thickness, axis and in-plane resolution.
-        phase: 0 to 1, where within a slice distance the first slice lies.
+        protocol: gives slice thickness, axis, first slice and in-plane resolution.
     """
     step = protocol.thickness_mm / spacing_mm
     in_plane = max(0.42 * protocol.in_plane_mm / spacing_mm, 0.55)
@@ -206,7 +280,7 @@ def slice_blur(image: Field, spacing_mm: float, protocol: Protocol, phase: float
     if step <= 1.2:
         return np.asarray(image, dtype=np.float32)
     size = image.shape[protocol.slice_axis]
-    centres = np.arange(phase * step, size, step)
+    centres = np.arange(protocol.first_slice * step, size, step)
     low = np.clip(np.floor(centres).astype(int), 0, size - 1)
     part = (centres - low).astype(np.float32)
     moved = np.moveaxis(image, protocol.slice_axis, 0)
@@ -218,13 +292,18 @@ def slice_blur(image: Field, spacing_mm: float, protocol: Protocol, phase: float
     return np.ascontiguousarray(np.moveaxis(back, 0, protocol.slice_axis), dtype=np.float32)
 
 
+def coil_inhomogeneity(protocol: Protocol, shape: tuple[int, ...], spacing_mm: float) -> Field:
+    """Compute the bias field of a protocol's coil on a grid: a factor on the signal, about 1."""
+    rng = np.random.default_rng(protocol.coil)
+    return np.asarray(np.exp(protocol.bias * smooth_noise(rng, shape, rng.uniform(50, 110) / spacing_mm)))
+
+
 def degrade(
     rng: np.random.Generator, image: Field, spacing_mm: float, white_matter: float, protocol: Protocol
 ) -> Field:
     """Add what the scanner adds: coil inhomogeneity, ringing, ghosts, slices, Rician noise, a distorted grey scale."""
-    bias = np.exp(protocol.bias * smooth_noise(rng, image.shape, rng.uniform(50, 110) / spacing_mm))
-    image = _sample_k_space(rng, image * bias, protocol)
-    image = slice_blur(image, spacing_mm, protocol, float(rng.random()))
+    image = _sample_k_space(rng, image * coil_inhomogeneity(protocol, image.shape, spacing_mm), protocol)
+    image = slice_blur(image, spacing_mm, protocol)
     sigma = protocol.noise * white_matter
     real = image + sigma * rng.standard_normal(image.shape, dtype=np.float32)
     image = np.hypot(real, sigma * rng.standard_normal(image.shape, dtype=np.float32))

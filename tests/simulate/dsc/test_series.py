@@ -24,7 +24,7 @@ from gliotype.simulate.tissue import Tissue
 from gliotype.study import STRUCTURAL, Label, Sequence
 from gliotype.volume import Volume
 
-SEED = 8
+SEED = 9
 SHORT = replace(DSC_SITES["snuh"], frames=(40, 40))
 SPARSE = replace(SHORT, tr_s=(5.0, 5.0), frames=(11, 11))
 """Of as few frames as last long enough, for what does not look at the bolus."""

@@ -23,7 +23,7 @@ from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.simulate.mrs.series import SimulatedMrs, mrs_series
 from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
-from gliotype.simulate.scanner import draw_protocol
+from gliotype.simulate.scanner import draw_protocols
 from gliotype.simulate.tissue import draw_parameters
 from gliotype.study import STRUCTURAL, Sequence
 from gliotype.volume import Grid, Volume
@@ -183,9 +183,7 @@ def simulate_patient(
 def _registered_images(patient: DigitalPatient, draw: PatientParameters) -> dict[Sequence, SimulatedImage]:
     """Acquire images on the patient's own grid, each with the blur of its slices."""
     rng = np.random.default_rng([draw.seed, 2])
-    protocols = {
-        s: draw_protocol(rng, s, thickness_mm=float(rng.uniform(*draw.thickness_mm))) for s in STRUCTURAL
-    }
+    protocols = draw_protocols(rng, STRUCTURAL, draw.thickness_mm)
     parameters = draw_parameters(rng, draw.field_t)
     arrays = acquire(rng, patient, parameters, {s: protocols[s] for s in draw.sequences})
     return {

@@ -19,7 +19,7 @@ from gliotype.simulate.lesion.distractors import Distractor
 from gliotype.simulate.lesion.glioma import GliomaType, TumourPlan
 from gliotype.simulate.mrs.series import mrs_series, write_mrs
 from gliotype.simulate.patient import DigitalPatient, acquire, draw_head_and_plan, draw_patient
-from gliotype.simulate.scanner import Protocol, draw_protocol
+from gliotype.simulate.scanner import Protocol, draw_protocol, pair_post_contrast, same_session
 from gliotype.simulate.sidecar import write_with_sidecar
 from gliotype.simulate.tissue import draw_parameters
 from gliotype.study import STRUCTURAL, Sequence
@@ -93,6 +93,8 @@ def raw_images(
 ) -> dict[Sequence, SimulatedImage]:
     """Acquire a digital patient who lies obliquely in the scanner and moves a little between sequences.
 
+    A T1c of the same session as T1 has the slices of T1, and the patient moves less between the two.
+
     Args:
         patient: whom to image.
         seed: random seed.
@@ -101,14 +103,19 @@ def raw_images(
         thickness_mm: range of slice thickness.
     """
     rng = np.random.default_rng([seed, 2])
-    protocols = {s: hospital_protocol(rng, s, thickness_mm) for s in STRUCTURAL}
+    protocols = pair_post_contrast(rng, {s: hospital_protocol(rng, s, thickness_mm) for s in STRUCTURAL})
     fine = {s: replace(protocols[s], thickness_mm=SPACING_MM, in_plane_mm=0.8) for s in sequences}
     acquired = acquire(rng, patient, draw_parameters(rng, field_t), fine)
     lying = draw_rigid(rng, turn_deg=6.0, shift_mm=12.0)
-    images = {}
+    images: dict[Sequence, SimulatedImage] = {}
     for sequence, array in acquired.items():
-        scanner_from_mni = draw_rigid(rng, turn_deg=0.7, shift_mm=1.0) @ lying
-        grid = _slab(patient.grid, scanner_from_mni, protocols[sequence].thickness_mm, rng)
+        before = images.get(Sequence.T1)
+        if before is not None and same_session(before.protocol, protocols[sequence]):
+            scanner_from_mni = draw_rigid(rng, turn_deg=0.2, shift_mm=0.3) @ before.image_from_mni
+            grid = before.volume.grid
+        else:
+            scanner_from_mni = draw_rigid(rng, turn_deg=0.7, shift_mm=1.0) @ lying
+            grid = _slab(patient.grid, scanner_from_mni, protocols[sequence].thickness_mm, rng)
         image = Volume(array, patient.grid.affine).resample(grid, np.linalg.inv(scanner_from_mni))
         volume = image.with_array(scanner_units(np.asarray(image.array), float(np.quantile(array, 0.995))))
         images[sequence] = SimulatedImage(volume, protocols[sequence], field_t, scanner_from_mni)

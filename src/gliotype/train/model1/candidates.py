@@ -30,7 +30,7 @@ from gliotype.simulate.head.label_maps import label_map_hashes
 from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
-from gliotype.simulate.scanner import draw_protocol
+from gliotype.simulate.scanner import draw_protocols, pair_post_contrast
 from gliotype.simulate.tissue import draw_parameters
 from gliotype.study import STRUCTURAL, PreparedStudy, Sequence
 from gliotype.train.common.ridge import choose_penalty, mean_auroc, out_of_fold_log_odds, ridge_logistic
@@ -116,12 +116,11 @@ def _images(rng: np.random.Generator, patient: DigitalPatient) -> dict[Sequence,
     field_t = 3.0 if rng.random() < 0.6 else 1.5
     as_raw = rng.random() < 0.5
     thickness_mm = (3.0, 6.0) if as_raw else (1.0, 6.0)
-    protocols = {
-        s: hospital_protocol(rng, s, thickness_mm)
-        if as_raw
-        else draw_protocol(rng, s, thickness_mm=float(rng.uniform(*thickness_mm)))
-        for s in STRUCTURAL
-    }
+    if as_raw:
+        raw = {s: hospital_protocol(rng, s, thickness_mm) for s in STRUCTURAL}
+        protocols = pair_post_contrast(rng, raw)
+    else:
+        protocols = draw_protocols(rng, STRUCTURAL, thickness_mm)
     arrays = acquire(rng, patient, draw_parameters(rng, field_t), {s: protocols[s] for s in names})
     return {s: Volume(array.astype(np.float32), GRID.affine) for s, array in arrays.items()}
 

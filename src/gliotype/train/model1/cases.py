@@ -14,7 +14,7 @@ from gliotype.simulate.head.anatomy import Anatomy
 from gliotype.simulate.lesion.distractors import Distractor
 from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.simulate.patient import acquire, draw_patient
-from gliotype.simulate.scanner import Protocol, draw_protocol
+from gliotype.simulate.scanner import Protocol, draw_protocol, pair_post_contrast, same_session
 from gliotype.simulate.tissue import draw_parameters
 from gliotype.study import Sequence
 
@@ -76,7 +76,8 @@ def simulate_case(rng: np.random.Generator, anatomies: tuple[Anatomy, ...]) -> G
     patient = draw_patient(rng, anatomy, GRID, disease, reshape_scale=0.08)
     parameters = draw_parameters(rng, 1.5 if rng.random() < 0.4 else 3.0, spread=0.08)
     thick = None if rng.random() < 0.3 else float(rng.choice([2.0, rng.uniform(3, 7)]))
-    protocols = {s: _wild_protocol(rng, s, thick) for s in CHANNELS}
+    protocols = pair_post_contrast(rng, {s: _wild_protocol(rng, s, thick) for s in CHANNELS})
+    paired = same_session(protocols[Sequence.T1], protocols[Sequence.T1C])
     images = acquire(
         rng,
         patient,
@@ -85,10 +86,14 @@ def simulate_case(rng: np.random.Generator, anatomies: tuple[Anatomy, ...]) -> G
         contrast_spread=float(rng.uniform(0.0, 0.12)),
         lesion_spread=float(rng.uniform(0.0, 0.25)),
     )
-    stack = np.stack([_shade_surface(rng, images[s], patient.brain) for s in CHANNELS])
+    shades = {s: _surface_shade(rng, patient.brain) for s in CHANNELS}
+    if paired:
+        shades[Sequence.T1C] = shades[Sequence.T1]
+    stack = np.stack([images[s] * shades[s] for s in CHANNELS])
     if rng.random() < 0.5:  # imperfect registration between sequences
-        for channel in stack[1:]:
-            channel[:] = ndimage.shift(channel, rng.uniform(-0.8, 0.8, 3), order=1, mode="nearest")
+        for sequence, channel in zip(CHANNELS[1:], stack[1:], strict=True):
+            most = 0.2 if paired and sequence is Sequence.T1C else 0.8  # voxels
+            channel[:] = ndimage.shift(channel, rng.uniform(-most, most, 3), order=1, mode="nearest")
     stack /= np.quantile(stack[:, ::4, ::4, ::4], 0.99, axis=(1, 2, 3))[:, None, None, None] + 1e-6
     labels = patient.brain.astype(np.uint8)
     if patient.tumour is not None:
@@ -101,21 +106,19 @@ def _surface(brain: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.argwhere(brain & ~ndimage.binary_erosion(brain))
 
 
-def _shade_surface(
-    rng: np.random.Generator, image: NDArray[np.float32], brain: NDArray[np.bool_]
-) -> NDArray[np.float32]:
-    """Brighten or darken some spots at the brain's surface, as air in the sinuses and surface coils do."""
+def _surface_shade(rng: np.random.Generator, brain: NDArray[np.bool_]) -> NDArray[np.float32]:
+    """Draw a factor that brightens or darkens spots at the brain's surface, as air and surface coils do; mostly 1."""
     if rng.random() < 0.85:
-        return image
+        return np.ones(brain.shape, np.float32)
     surface = _surface(brain)
-    field = np.zeros(image.shape, np.float32)
+    field = np.zeros(brain.shape, np.float32)
     for centre in surface[rng.integers(len(surface), size=int(rng.integers(1, 3)))]:
         width = rng.uniform(8.0, 20.0) / GRID.spacing[0]
         away = [
-            np.exp(-0.5 * ((np.arange(n) - c) / width) ** 2) for n, c in zip(image.shape, centre, strict=True)
+            np.exp(-0.5 * ((np.arange(n) - c) / width) ** 2) for n, c in zip(brain.shape, centre, strict=True)
         ]
         field += rng.uniform(-0.3, 0.3) * np.einsum("i,j,k->ijk", *away).astype(np.float32)
-    return np.asarray(image * np.exp(field), dtype=np.float32)
+    return np.asarray(np.exp(field), dtype=np.float32)
 
 
 def _add_skull_leftovers(rng: np.random.Generator, brain_region: NDArray[np.bool_]) -> NDArray[np.bool_]:
