@@ -50,6 +50,7 @@ age.auroc = 0.86
 def synthetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setattr(engine, "source_of", synthetic_source)
     monkeypatch.setattr(engine, "write_evaluations", lambda scored, out: None)
+    monkeypatch.setattr(engine, "write_report", lambda experiment, out: None)
     monkeypatch.setattr("gliotype.experiment.score.evaluate", partial(evaluate, resamples=5))
     with one_process():
         yield

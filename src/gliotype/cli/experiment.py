@@ -40,4 +40,4 @@ def experiment(
     with show_progress() as progress:
         outcome = run_experiment(read_protocol(protocol, label_maps), output, jobs=jobs, progress=progress)
     typer.echo(outcome.markdown)
-    typer.echo(f"Written      {output / 'results.md'}, {output / 'results.csv'}, {output / 'evaluation'}")
+    typer.echo(f"Written      {output / 'report.html'}, {output / 'results.md'}, {output / 'evaluation'}")

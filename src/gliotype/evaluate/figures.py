@@ -44,7 +44,7 @@ Paired = tuple[Bools, Floats, Floats]
 
 
 def _roc(patients: Patients, theirs: Paired | None, metrics: Metrics) -> str:
-    figure, axes = _square("1 - specificity", "sensitivity")
+    figure, axes = square("1 - specificity", "sensitivity")
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
     _curve(axes, patients.mutant, patients.score, MINE, f"predictions {metrics.auroc.value:.3f}")
     decisions = metrics.at_threshold
@@ -63,7 +63,7 @@ def _roc(patients: Patients, theirs: Paired | None, metrics: Metrics) -> str:
         label = _other_label("age alone", metrics.age_alone)
         _curve(axes, patients.mutant[known], -patients.age[known], SOFT, label)
     axes.legend(title="AUROC", loc="lower right", frameon=False)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _curve(axes: Axes, mutant: Bools, score: Floats, colour: str, label: str) -> None:
@@ -72,7 +72,7 @@ def _curve(axes: Axes, mutant: Bools, score: Floats, colour: str, label: str) ->
 
 
 def _precision_recall(patients: Patients, theirs: Paired | None, metrics: Metrics) -> str:
-    figure, axes = _square("recall (sensitivity)", "precision (positive predictive value)")
+    figure, axes = square("recall (sensitivity)", "precision (positive predictive value)")
     axes.axhline(metrics.prevalence.value, color=SOFT, linewidth=0.8, label="chance")
     for mutant, score, colour, label in (
         (patients.mutant, patients.score, MINE, f"predictions {metrics.average_precision.value:.3f}"),
@@ -81,7 +81,7 @@ def _precision_recall(patients: Patients, theirs: Paired | None, metrics: Metric
         precision, recall, _ = precision_recall_curve(mutant, score)
         axes.plot(recall, precision, drawstyle="steps-post", color=colour, label=label)
     axes.legend(title="average precision", loc="lower left", frameon=False)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _other_label(name: str, comparison: ScoreComparison) -> str:
@@ -89,7 +89,7 @@ def _other_label(name: str, comparison: ScoreComparison) -> str:
 
 
 def _calibration(patients: Patients, metrics: Metrics) -> str:
-    figure, axes = _square("predicted probability", "proportion of mutants, smoothed, 95 % band")
+    figure, axes = square("predicted probability", "proportion of mutants, smoothed, 95 % band")
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
     curve = metrics.calibration.curve
     predicted, observed = [point.predicted for point in curve], [point.observed for point in curve]
@@ -100,11 +100,11 @@ def _calibration(patients: Patients, metrics: Metrics) -> str:
     _spread(axes, patients.score[patients.mutant], MINE, "mutant")
     _spread(axes, patients.score[~patients.mutant], OTHER, "wildtype")
     axes.legend(title="spread, each to its peak", loc="upper left", frameon=False)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _reliability(metrics: Metrics) -> str:
-    figure, axes = _square("mean predicted probability of a bin", "proportion of mutants, 95 % interval")
+    figure, axes = square("mean predicted probability of a bin", "proportion of mutants, 95 % interval")
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
     bins = metrics.calibration.reliability
     observed = [each.observed for each in bins]
@@ -119,7 +119,7 @@ def _reliability(metrics: Metrics) -> str:
     for each in bins:
         point = (each.mean_probability, each.observed.value)
         axes.annotate(f"{each.n}", point, (4, 4), textcoords="offset points", fontsize=7, color=SOFT)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _spread(axes: Axes, score: Floats, colour: str, label: str) -> None:
@@ -129,7 +129,7 @@ def _spread(axes: Axes, score: Floats, colour: str, label: str) -> None:
 
 
 def _decision_curve(patients: Patients, theirs: Paired | None) -> str:
-    figure, axes = _square("threshold probability", "net benefit per patient")
+    figure, axes = square("threshold probability", "net benefit per patient")
     mutant = patients.mutant
     everybody = [treat_all(mutant, threshold).value for threshold in CURVE_THRESHOLDS]
     axes.plot(CURVE_THRESHOLDS, everybody, "--", color=SOFT, label="all as mutant")
@@ -143,7 +143,7 @@ def _decision_curve(patients: Patients, theirs: Paired | None) -> str:
         _benefit(axes, mutant[known], alone, SOFT, "age alone, fitted here")
     axes.set(xlim=(0, 0.85), ylim=(DOWN_TO, max(0.1, 1.4 * float(mutant.mean()))))
     axes.legend(loc="upper right", frameon=False)
-    return _svg(figure)
+    return svg(figure)
 
 
 def _benefit(axes: Axes, mutant: Bools, score: Floats, colour: str, label: str) -> None:
@@ -151,15 +151,16 @@ def _benefit(axes: Axes, mutant: Bools, score: Floats, colour: str, label: str) 
     axes.plot(CURVE_THRESHOLDS, values, color=colour, label=label)
 
 
-def _square(across: str, up: str) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(4.4, 4.2), layout="constrained")
+def square(across: str, up: str, inches: float = 4.4) -> tuple[Figure, Axes]:
+    """Make a figure of a width whose axes show proportions, named by what they are."""
+    figure = Figure(figsize=(inches, inches - 0.2), layout="constrained")
     axes = figure.subplots()
     axes.set(xlabel=across, ylabel=up, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
 
 
-def _svg(figure: Figure) -> str:
+def svg(figure: Figure) -> str:
     """Write a figure as SVG, without a date and with names that do not change from run to run."""
     buffer = io.StringIO()
     with rc_context({"svg.hashsalt": "gliotype"}):

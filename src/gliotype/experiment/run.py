@@ -17,6 +17,7 @@ from gliotype.experiment.methods import Model, models_of
 from gliotype.experiment.predictions import Answer, by_model, combine, list_answers
 from gliotype.experiment.protocol import CohortSettings, Protocol
 from gliotype.experiment.registry import inputs_of
+from gliotype.experiment.report.html import Experiment, write_report
 from gliotype.experiment.score import Scored, compare_models, score, score_split
 from gliotype.experiment.splits import Split, draw_sets, make_splits
 from gliotype.experiment.tables import Results, Row, experiment_markdown, tests_markdown
@@ -63,8 +64,8 @@ def run_experiment(
         progress: called with a line of progress.
 
     Returns:
-        The tables, which are also written as ``results.md`` and as CSV; the evaluation of each method on each test
-        set lies in ``evaluation/SET/METHOD``.
+        The tables, which are also written as ``results.md``, as CSV and as ``report.html``; the evaluation of each
+        method on each test set lies in ``evaluation/SET/METHOD``.
 
     Raises:
         InputError: if a cohort cannot be read, a set is empty or of one class, there are fewer patients than folds, or
@@ -96,6 +97,7 @@ def run_experiment(
     _write_tests(protocol, sets, answers, out)
     write_evaluations(scored, out)
     write_results(results, scored, markdown, out)
+    write_report(Experiment(protocol, models, sources, splits, sets, results, tuple(scored)), out)
     if len(splits) == 1:
         _export(protocol, models, splits[0], store, tests_markdown(protocol, results), out)
     return Outcome(results.rows, markdown)

@@ -32,11 +32,13 @@ class Scored:
         row: its line of the tables.
         patients: predictions joined to labels; None where no patient has one.
         metrics: the whole evaluation; None of an ablation, or where no patient has a prediction.
+        wrong: patients who were called wrongly, or had no call.
     """
 
     row: Row
     patients: Patients | None
     metrics: Metrics | None
+    wrong: frozenset[str] = frozenset()
 
 
 def score(
@@ -72,7 +74,12 @@ def score(
         return Scored(replace(counts, auroc=auroc(patients.mutant, patients.score)), patients, None)
     thresholds = np.array([predictions[subject].threshold for subject in patients.subjects])
     metrics = evaluate(patients, threshold=thresholds)
-    return Scored(_full_row(counts, examples, metrics), patients, metrics)
+    wrong = {
+        e.subject
+        for e in examples
+        if predictions[e.subject].probability is None or predictions[e.subject].called_mutant != e.mutant
+    }
+    return Scored(_full_row(counts, examples, metrics), patients, metrics, frozenset(wrong))
 
 
 def score_split(

@@ -1,0 +1,1 @@
+"""The report of an experiment as one HTML page, and all that it draws and lists as CSV."""
