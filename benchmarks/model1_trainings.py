@@ -41,8 +41,8 @@ from gliotype.study import Sequence, Subject
 from gliotype.train.common.workers import workers
 from gliotype.train.data.anatomies import read_anatomies
 from gliotype.train.model1.cases import GridPatient, augment, simulate_case
-from gliotype.train.model1.learner import Learner
-from gliotype.train.model1.loss import CLASS_WEIGHTS, Loss, loss
+from gliotype.train.common.learner import Learner, Loss
+from gliotype.train.model1.loss import CLASS_WEIGHTS, loss, whole_tumour_dice
 from gliotype.train.model1.train import Recipe, learning_rate
 from gliotype.volume import Volume
 

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
-
-Loss = Callable[[Tensor, Tensor], Tensor]
-"""Maps logits (n, 5, i, j, k) and labels (n, i, j, k) to a scalar."""
 
 CLASS_WEIGHTS = (0.5, 0.5, 3.0, 3.0, 3.0)
 """Weight of each class in the cross-entropy; tumour is rare."""

@@ -21,9 +21,10 @@ from gliotype.networks.export import export_onnx, read_onnx_weights
 from gliotype.networks.unet import model1
 from gliotype.segment.model1 import CHANNELS, GRID, expected_brain_region
 from gliotype.simulate.head.label_maps import label_map_hashes
+from gliotype.train.common.learner import Learner
 from gliotype.train.data.anatomies import align_label_maps
 from gliotype.train.model1.cases import augment
-from gliotype.train.model1.learner import Learner
+from gliotype.train.model1.loss import loss, whole_tumour_dice
 from gliotype.train.model1.stream import stream
 from gliotype.train.model1.training_log import Entry, read_entries, write_entries, write_figure
 
@@ -177,7 +178,7 @@ def _begin(recipe: Recipe, device: torch.device) -> Learner:
     network = model1()
     if recipe.start is not None:
         network.load_state_dict(read_onnx_weights(recipe.start))
-    return Learner.of(network, recipe.average, device)
+    return Learner.of(network, recipe.average, device, loss, whole_tumour_dice)
 
 
 def _progress_line(entries: list[Entry], steps: int) -> str:

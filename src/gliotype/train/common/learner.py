@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +12,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from gliotype.atomic_files import atomic_write, reading_cached
 from gliotype.train.common.autocast import autocast
-from gliotype.train.model1.loss import Loss, loss, whole_tumour_dice
+
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+"""Maps logits (n, classes, i, j, k) and labels (n, i, j, k) to a scalar."""
+
+Score = Callable[[Tensor, Tensor], float]
+"""Maps the same to a number by which a training is watched."""
 
 
 @dataclass(eq=False)
@@ -19,21 +26,23 @@ class Learner:
     """What a run carries from step to step.
 
     Attributes:
-        network: maps inputs (n, channels, i, j, k) to logits (n, 5, i, j, k).
+        network: maps inputs (n, channels, i, j, k) to logits (n, classes, i, j, k).
         average: running average of its weights.
         optimiser: of its weights.
         loss: what it lowers.
+        score: by which it is watched.
         step: steps taken so far.
     """
 
     network: nn.Module
     average: AveragedModel
     optimiser: torch.optim.Optimizer
-    loss: Loss = loss
+    loss: Loss
+    score: Score
     step: int = 0
 
     @classmethod
-    def of(cls, network: nn.Module, decay: float, device: torch.device, loss: Loss = loss) -> Learner:
+    def of(cls, network: nn.Module, decay: float, device: torch.device, loss: Loss, score: Score) -> Learner:
         """Make a network ready to learn.
 
         Args:
@@ -41,10 +50,11 @@ class Learner:
             decay: of the running average.
             device: where to compute.
             loss: to be lowered.
+            score: by which the training is watched.
         """
         network = network.to(device).to(memory_format=torch.channels_last_3d)  # type: ignore[call-overload]
         average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay))
-        return cls(network, average, torch.optim.AdamW(network.parameters(), weight_decay=1e-3), loss)
+        return cls(network, average, torch.optim.AdamW(network.parameters(), weight_decay=1e-3), loss, score)
 
     def resume(self, checkpoint: Path) -> None:
         """Resume from a checkpoint, if there is one."""
@@ -63,7 +73,7 @@ class Learner:
             torch.save({**parts, "step": self.step}, aside)
 
     def learn(self, x: Tensor, y: Tensor, rate: float) -> tuple[float, float]:
-        """Take one optimiser step at a learning rate; return loss and whole-tumour Dice before it."""
+        """Take one optimiser step at a learning rate; return loss and score before it."""
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         with autocast(x.device):
@@ -75,4 +85,4 @@ class Learner:
         self.optimiser.step()
         self.average.update_parameters(self.network)
         self.step += 1
-        return float(value.detach()), whole_tumour_dice(logits.detach(), y)
+        return float(value.detach()), self.score(logits.detach(), y)

@@ -1,0 +1,1 @@
+"""Train T2-net and TS-net."""
