@@ -38,10 +38,10 @@ from gliotype.segment import find_brain, model1
 from gliotype.segment.tumour import strip_to_network_grid
 from gliotype.simulate.head.label_maps import label_map_hashes
 from gliotype.study import Sequence, Subject
+from gliotype.train.common.learner import Learner, Loss
 from gliotype.train.common.workers import workers
 from gliotype.train.data.anatomies import read_anatomies
 from gliotype.train.model1.cases import GridPatient, augment, simulate_case
-from gliotype.train.common.learner import Learner, Loss
 from gliotype.train.model1.loss import CLASS_WEIGHTS, loss, whole_tumour_dice
 from gliotype.train.model1.train import Recipe, learning_rate
 from gliotype.volume import Volume
@@ -226,7 +226,7 @@ def train(run: Run, name: str, seed: int) -> tuple[nn.Module, float]:
     torch.manual_seed(seed)
     steps = round(run.steps * choice.length)
     recipe = Recipe(None, steps=steps, warm_up=50)
-    learner = Learner.of(OnAnotherGrid(choice), 0.98, torch.device("cpu"), choice.loss)
+    learner = Learner.of(OnAnotherGrid(choice), 0.98, torch.device("cpu"), choice.loss, whole_tumour_dice)
     learner.resume(run.checkpoint(name, seed))
     began, first = time.process_time(), learner.step
     while learner.step < steps:

@@ -13,10 +13,13 @@ from gliotype.errors import UsageError
 from gliotype.train.common.method import Method
 from gliotype.train.model2.method import ForestMethod, HybridMethod
 from gliotype.train.table.method import AdcMethod, AgeMethod, MismatchMethod, RadiomicsMethod
+from gliotype.train.voxelwise.method import T2NetMethod, TSNetMethod
 
 _ALL: tuple[type[Method], ...] = (
     HybridMethod,
     ForestMethod,
+    T2NetMethod,
+    TSNetMethod,
     RadiomicsMethod,
     AgeMethod,
     MismatchMethod,

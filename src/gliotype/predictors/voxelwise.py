@@ -1,23 +1,34 @@
-"""What T2-net and TS-net share between training and use: the grid, the patches, and the vote of the voxels.
+"""T2-net and TS-net: the class of every voxel, and the vote of the voxels.
 
 After Bangalore Yogananda 2020 (Neuro-Oncology 22:402): a network gives each voxel the probabilities of background,
 IDH-mutant tumour and IDH-wildtype tumour. Both tumour classes together are the tumour (dual-volume fusion), small
 components are dropped, and the remaining voxels vote.
+
+As published, patches cover the whole brain; here they cover the tumour that was found and `MARGIN` voxels around it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from gliotype.findings import Finding, NotApplicable, Reason, Statement
+from gliotype.masks import box_around
+from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
+from gliotype.predictors.trained import TrainedEnsemble, load_ensemble
 from gliotype.runtime import Network
 from gliotype.segment.model1 import GRID, scale
-from gliotype.study import Sequence
-from gliotype.volume import Box
+from gliotype.segment.tumour import strip_to_network_grid
+from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
+from gliotype.text import percent
+from gliotype.volume import Box, Volume
 
 PATCH = 32
 """Voxels of a patch along each axis."""
@@ -31,6 +42,14 @@ TS_NET: tuple[Sequence, ...] = (Sequence.T2, Sequence.FLAIR, Sequence.T1C)
 
 MIN_RELATIVE_SIZE = 0.1
 """A further component must hold this fraction of the largest one's voxels."""
+
+MARGIN = 8
+"""Voxels of 2 mm around the found tumour that the patches cover, too."""
+
+LIMITS = (
+    "Trained on simulated patients only, and of no weight in the answer. The share of votes is calibrated on "
+    "simulated patients; it has no interval."
+)
 
 Images = NDArray[np.float32]
 Probabilities = NDArray[np.float32]
@@ -74,10 +93,8 @@ def patch_boxes(shape: tuple[int, ...], around: Box, step: int) -> Iterator[Box]
         first = min(max(part.start - (PATCH - (part.stop - part.start)) // 2, 0), part.start, last)
         end = min(max(part.stop - PATCH, first), last)
         starts.append(sorted({*range(first, end, step), end}))
-    for i in starts[0]:
-        for j in starts[1]:
-            for k in starts[2]:
-                yield tuple(slice(n, n + PATCH) for n in (i, j, k))
+    for i, j, k in product(*starts):
+        yield slice(i, i + PATCH), slice(j, j + PATCH), slice(k, k + PATCH)
 
 
 def class_probabilities(network: Network, images: Images, around: Box, step: int) -> Probabilities:
@@ -134,7 +151,9 @@ class Vote:
             >>> Vote(np.ones((2, 2, 1), bool), 3, 1).log_odds == np.log(4 / 2)
             True
         """
-        return float(np.log((self.mutant + 1) / (self.wildtype + 1))) if self.share is not None else float("nan")
+        return (
+            float(np.log((self.mutant + 1) / (self.wildtype + 1))) if self.share is not None else float("nan")
+        )
 
     @property
     def call(self) -> str | None:
@@ -158,3 +177,119 @@ def count_votes(probabilities: Probabilities) -> Vote:
     for_mutant = tumour & (probabilities[1] > probabilities[2])
     for_wildtype = tumour & (probabilities[2] > probabilities[1])
     return Vote(tumour, int(for_mutant.sum()), int(for_wildtype.sum()))
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What the file of a network's numbers holds besides the calibration.
+
+    Attributes:
+        step: voxels between neighbouring patches.
+    """
+
+    step: int
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Parameters:
+        """Read the content of ``t2net.json`` or ``tsnet.json``."""
+        return cls(int(document["step"]))
+
+
+@cache
+def load_model(name: str) -> TrainedEnsemble[Parameters]:
+    """Load ``t2net`` or ``tsnet``.
+
+    Raises:
+        WeightsError: if a file of its weights is missing or damaged.
+    """
+    return load_ensemble(name, Parameters.from_json)
+
+
+def tumour_probabilities(
+    name: str, sequences: tuple[Sequence, ...], prepared: PreparedStudy, tumour: Tumour
+) -> Probabilities:
+    """Run a network around the tumour.
+
+    Args:
+        name: ``t2net`` or ``tsnet``.
+        sequences: what it sees.
+        prepared: with at least one of them.
+        tumour: not empty.
+
+    Returns:
+        Probabilities of `CLASSES` on `gliotype.segment.model1.GRID`, (3, i, j, k); background elsewhere.
+    """
+    images, brain = strip_to_network_grid(prepared)
+    to_grid = np.linalg.inv(prepared.mni_from_prepared)
+    found = tumour.labels.with_array(tumour.mask.astype(np.float32)).resample(GRID, to_grid)
+    here = np.asarray(found.array) > min(0.5, float(np.asarray(found.array).max()) / 2)
+    model = load_model(name)
+    scaled = scaled_images(images, brain, sequences)
+    return class_probabilities(model.network, scaled, box_around(here, MARGIN), model.parameters.step)
+
+
+class T2NetPredictor:
+    """T2-net: the vote of the voxels on T2 alone."""
+
+    name: ClassVar[str] = "t2net"
+    needs: ClassVar[Needs] = Needs((frozenset(T2_NET),))
+    sequences: ClassVar[tuple[Sequence, ...]] = T2_NET
+
+    def __init__(self, prevalence: float = DEFAULT_PREVALENCE) -> None:
+        self.prevalence = prevalence
+
+    def predict(
+        self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
+    ) -> Finding | NotApplicable:
+        """Give the probability from the vote; a tie, and a map without tumour, are no call."""
+        used = tuple(s for s in self.sequences if s in prepared.images)
+        if not used:
+            return NotApplicable(self.name, f"it needs {self.needs}")
+        probabilities = tumour_probabilities(self.name, self.sequences, prepared, tumour)
+        vote = count_votes(probabilities)
+        if vote.share is None:
+            return NotApplicable(self.name, "it sees no tumour where one was found")
+        if vote.call is None:
+            return NotApplicable(self.name, "as many voxels vote for IDH-mutant as for IDH-wildtype")
+        calibration = load_model(self.name).calibration
+        log_odds = np.array([vote.log_odds])
+        return Finding(
+            method=self.name,
+            probability=float(calibration.probability(log_odds, self.prevalence)[0]),
+            sequences=used,
+            reasons=(
+                Reason(
+                    "share_of_votes",
+                    100 * vote.share,
+                    "%",
+                    float(calibration(log_odds)[0]),
+                    f"{vote.mutant + vote.wildtype} voxels of 2 mm vote",
+                ),
+            ),
+            limits=LIMITS,
+            summary=(
+                f"On {' and '.join(s.word for s in used)}, {percent(vote.share)} of the voxels of the tumour that the "
+                "network sees vote for IDH-mutant."
+            ),
+            map=_vote_map(probabilities, vote, prepared),
+        )
+
+    def statement(
+        self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
+    ) -> Statement | None:
+        """Add nothing to the answer: no labelled real patients support a weight yet."""
+        return None
+
+
+class TSNetPredictor(T2NetPredictor):
+    """TS-net: the vote of the voxels on T2, FLAIR and T1c, or some of them."""
+
+    name: ClassVar[str] = "tsnet"
+    needs: ClassVar[Needs] = Needs(tuple(frozenset({s}) for s in TS_NET))
+    sequences: ClassVar[tuple[Sequence, ...]] = TS_NET
+
+
+def _vote_map(probabilities: Probabilities, vote: Vote, prepared: PreparedStudy) -> Volume:
+    """Map on the prepared grid how much more probable mutant is than wildtype where voxels vote; 0 elsewhere."""
+    difference = np.where(vote.tumour, probabilities[1] - probabilities[2], 0).astype(np.float32)
+    return Volume(difference, GRID.affine).resample(prepared.grid, prepared.mni_from_prepared)

@@ -13,7 +13,6 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from gliotype.atomic_files import atomic_write, reading_cached
 from gliotype.train.common.autocast import autocast
 
-
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Maps logits (n, classes, i, j, k) and labels (n, i, j, k) to a scalar."""
 

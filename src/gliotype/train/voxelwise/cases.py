@@ -44,9 +44,14 @@ def pack(images: NDArray[np.float32], tumour: NDArray[np.bool_], brain: NDArray[
     Returns:
         (4, i, j, k) with at least `PATCH` voxels along each axis; the tumour comes last.
     """
-    bytes_ = np.round((np.clip(images, *CLIP) - CLIP[0]) * STEPS_PER_UNIT).astype(np.uint8)
+    whole_numbers = np.round((np.clip(images, *CLIP) - CLIP[0]) * STEPS_PER_UNIT).astype(np.uint8)
     box = _at_least_a_patch(box_around(brain | tumour), tumour.shape)
-    return np.concatenate([bytes_[(slice(None), *box)], tumour[box][None].astype(np.uint8)])
+    return np.concatenate([whole_numbers[(slice(None), *box)], tumour[box][None].astype(np.uint8)])
+
+
+def packed_of(example: Example) -> Packed:
+    """Return the array that `pack` made of a patient."""
+    return np.asarray(example.inputs[VOXELS], dtype=np.uint8)
 
 
 def unpack(packed: Packed) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
@@ -64,12 +69,17 @@ def unpack(packed: Packed) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
 
 def _at_least_a_patch(box: Box, shape: tuple[int, ...]) -> Box:
     """Widen a box to `PATCH` voxels along each axis, within the grid."""
-    wide = []
-    for part, size in zip(box, shape, strict=True):
-        missing = max(PATCH - (part.stop - part.start), 0)
-        start = min(max(part.start - missing // 2, 0), size - max(PATCH, part.stop - part.start))
-        wide.append(slice(start, max(start + PATCH, part.stop)))
-    return tuple(wide)
+    i, j, k = (
+        _widened(part, PATCH, size) if part.stop - part.start < PATCH else part
+        for part, size in zip(box, shape, strict=True)
+    )
+    return i, j, k
+
+
+def _widened(part: slice, length: int, size: int) -> slice:
+    """Widen a slice evenly to a length, within 0 and a size."""
+    start = int(np.clip((part.start + part.stop - length) // 2, 0, size - length))
+    return slice(start, start + length)
 
 
 CASE_MIX: Mapping[GliomaType, float] = {

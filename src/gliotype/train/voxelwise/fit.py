@@ -29,7 +29,7 @@ from gliotype.train.common.autocast import autocast
 from gliotype.train.common.calibration import fit_calibration, youden_threshold
 from gliotype.train.common.learner import Learner
 from gliotype.train.data.examples import Example
-from gliotype.train.voxelwise.cases import VOXELS, unpack
+from gliotype.train.voxelwise.cases import VOXELS, packed_of, unpack
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str], None]
@@ -80,8 +80,10 @@ def loss(logits: Tensor, labels: Tensor) -> Tensor:
     """
     entropy = nn.functional.cross_entropy(logits, labels, torch.tensor(CLASS_WEIGHTS, device=logits.device))
     p, t = logits.softmax(dim=1), nn.functional.one_hot(labels, len(CLASSES)).movedim(-1, 1).float()
-    return entropy + _dice_loss(1 - p[:, 0], 1 - t[:, 0]) + 0.5 * (
-        _dice_loss(p[:, 1], t[:, 1]) + _dice_loss(p[:, 2], t[:, 2])
+    return (
+        entropy
+        + _dice_loss(1 - p[:, 0], 1 - t[:, 0])
+        + 0.5 * (_dice_loss(p[:, 1], t[:, 1]) + _dice_loss(p[:, 2], t[:, 2]))
     )
 
 
@@ -106,7 +108,7 @@ def draw_patch(
     Returns:
         Images (sequences, 32, 32, 32) and labels, numbers of `CLASSES`, (32, 32, 32).
     """
-    packed = example.inputs[VOXELS]
+    packed = packed_of(example)
     shape = packed.shape[1:]
     where = np.argwhere(packed[-1] > 0) if rng.random() < 2 / 3 else np.empty((0, 3), int)
     middle = (
@@ -158,10 +160,11 @@ class VoxelwiseModel:
 
     def vote(self, example: Example) -> Vote:
         """Let the voxels of the whole brain vote, as published."""
-        images, _ = unpack(example.inputs[VOXELS])
+        images, _ = unpack(packed_of(example))
         chosen = images[[TS_NET.index(s) for s in self.recipe.sequences]]
-        everywhere = tuple(slice(0, n) for n in chosen.shape[1:])
-        return count_votes(class_probabilities(as_network(self.network), chosen, everywhere, self.recipe.step))
+        i, j, k = (slice(0, n) for n in chosen.shape[1:])
+        network = as_network(self.network)
+        return count_votes(class_probabilities(network, chosen, (i, j, k), self.recipe.step))
 
     def log_odds(self, examples: list[Example]) -> Floats:
         """Return the vote's log-odds (n,) before calibration; NaN where there is no vote."""
@@ -218,7 +221,9 @@ def train(recipe: Recipe, training: list[Example], folder: Path, progress: Progr
         patients = [by_class[n % 2][rng.integers(len(by_class[n % 2]))] for n in range(recipe.batch)]
         patches = [draw_patch(rng, each, recipe) for each in patients]
         x, y = (torch.from_numpy(np.stack(arrays)).to(device) for arrays in zip(*patches, strict=True))
-        value, score = learner.learn(x.to(memory_format=torch.channels_last_3d), y, rate(recipe, learner.step))
+        value, score = learner.learn(
+            x.to(memory_format=torch.channels_last_3d), y, rate(recipe, learner.step)
+        )
         losses.append(value)
         scores.append(score)
         if learner.step % 100 == 0 or learner.step == recipe.steps:
@@ -235,8 +240,10 @@ def train(recipe: Recipe, training: list[Example], folder: Path, progress: Progr
 
 def rate(recipe: Recipe, step: int) -> float:
     """Rate at a step: a linear warm-up, then a cosine down to a hundredth."""
-    return recipe.learning_rate * min(1.0, (step + 1) / WARM_UP) * (
-        0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * step / recipe.steps)))
+    return (
+        recipe.learning_rate
+        * min(1.0, (step + 1) / WARM_UP)
+        * (0.01 + 0.99 * 0.5 * (1 + float(np.cos(np.pi * step / recipe.steps))))
     )
 
 
