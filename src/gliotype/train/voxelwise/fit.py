@@ -37,9 +37,6 @@ Progress = Callable[[str], None]
 CLASS_WEIGHTS = (0.4, 1.0, 1.0)
 """Weight of each class in the cross-entropy; background is common."""
 
-AVERAGE_DECAY = 0.995
-"""Decay of the running average of the weights, which is what is kept."""
-
 WARM_UP = 100
 """Steps of the linear warm-up."""
 
@@ -56,6 +53,7 @@ class Recipe:
         batch: patches a step, half of them of mutants.
         learning_rate: peak, lowered to a hundredth by a cosine.
         drop_sequence: probability with which a sequence is left out of a patch, never all.
+        average: decay of the running average of the weights, which is what is kept.
         step: voxels between neighbouring patches when patients are scored; 8 is the published overlap of 75 %.
         seed: random seed.
     """
@@ -67,6 +65,7 @@ class Recipe:
     batch: int = 4
     learning_rate: float = 1.5e-3
     drop_sequence: float = 0.25
+    average: float = 0.995
     step: int = 16
     seed: int = 1
 
@@ -210,7 +209,7 @@ def train(recipe: Recipe, training: list[Example], folder: Path, progress: Progr
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(recipe.seed)
     network = DenseUNet3d(len(recipe.sequences), len(CLASSES), growth=recipe.growth, layers=recipe.layers)
-    learner = Learner.of(network, AVERAGE_DECAY, device, loss, accuracy)
+    learner = Learner.of(network, recipe.average, device, loss, accuracy)
     checkpoint = folder / "checkpoint.pt"
     learner.resume(checkpoint)
     rng = np.random.default_rng([recipe.seed, learner.step])
