@@ -14,9 +14,11 @@ from gliotype.predictors.voxelwise import PATCH, T2_NET, TS_NET, scaled_images
 from gliotype.segment.model1 import GRID
 from gliotype.study import Sequence
 from gliotype.train.data.examples import Example, read_example, write_example
-from gliotype.train.voxelwise.cases import VOXELS, GridPatients, pack, packed_of, unpack
-from gliotype.train.voxelwise.fit import Recipe, VoxelwiseModel, accuracy, draw_patch, fit, loss
+from gliotype.train.data.voxels import VOXELS, pack, unpack, voxels_of
+from gliotype.train.voxelwise.cases import GridPatients
+from gliotype.train.voxelwise.fit import Recipe, VoxelwiseModel, accuracy, draw_patch, fit, loss, packed_of
 from gliotype.train.voxelwise.method import T2NetMethod, TSNetMethod
+from support.factory import make_result
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
@@ -172,3 +174,15 @@ def test_both_methods_train_their_own_sequences() -> None:
     assert T2NetMethod().sequences == T2_NET
     assert TSNetMethod().sequences == TS_NET
     assert TSNetMethod().name == "tsnet"
+
+
+def test_a_prepared_study_becomes_images_and_tumour_on_the_grid() -> None:
+    result = make_result()
+    mask = result.tumour.mask
+    packed = voxels_of(result.prepared, mask)
+    images, tumour = unpack(packed)
+    to_mni = abs(float(np.linalg.det(result.prepared.mni_from_prepared[:3, :3])))
+    expected_ml = mask.sum() * result.prepared.grid.voxel_ml * to_mni
+    assert tumour.sum() * GRID.voxel_ml == pytest.approx(expected_ml, rel=0.15)
+    there = [s in result.prepared.images for s in TS_NET]
+    assert [bool(image.any()) for image in images] == there

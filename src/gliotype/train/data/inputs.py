@@ -13,6 +13,7 @@ from gliotype.predictors.adc import AdcPredictor
 from gliotype.predictors.mismatch import MismatchPredictor
 from gliotype.predictors.radiomics import PARTS
 from gliotype.study import Measurements, PreparedStudy, Subject, Tumour
+from gliotype.train.data.voxels import VOXELS, voxels_of
 
 Mask = NDArray[np.bool_]
 InputMaker = Callable[[PreparedStudy, Tumour, Measurements, Mask | None], NDArray[np.generic]]
@@ -42,11 +43,19 @@ def _statement_of(predictor: type[Predictor]) -> InputMaker:
     return make
 
 
+def _voxels(
+    prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, truth: Mask | None
+) -> NDArray[np.generic]:
+    """Pack the images on the grid of T2-net and TS-net, with the true tumour, or else with the one that was found."""
+    return voxels_of(prepared, tumour.mask if truth is None else truth)
+
+
 INPUTS: Mapping[str, InputMaker] = MappingProxyType(
     {
         "radiomics": _radiomics,
         "mismatch": _statement_of(MismatchPredictor),
         "adc": _statement_of(AdcPredictor),
+        VOXELS: _voxels,
     }
 )
 """The arrays by name."""

@@ -29,7 +29,7 @@ from gliotype.train.common.autocast import autocast
 from gliotype.train.common.calibration import fit_calibration, youden_threshold
 from gliotype.train.common.learner import Learner
 from gliotype.train.data.examples import Example
-from gliotype.train.voxelwise.cases import VOXELS, packed_of, unpack
+from gliotype.train.data.voxels import VOXELS, Packed, unpack
 
 Floats = NDArray[np.float64]
 Progress = Callable[[str], None]
@@ -68,6 +68,11 @@ class Recipe:
     average: float = 0.995
     step: int = 16
     seed: int = 1
+
+
+def packed_of(example: Example) -> Packed:
+    """Return images and tumour of a patient as `gliotype.train.data.voxels.pack` packed them."""
+    return np.asarray(example.inputs[VOXELS], dtype=np.uint8)
 
 
 def loss(logits: Tensor, labels: Tensor) -> Tensor:

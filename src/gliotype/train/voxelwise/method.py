@@ -18,7 +18,7 @@ from gliotype.predictors.voxelwise import PATCH, T2_NET, TS_NET, T2NetPredictor,
 from gliotype.study import Sequence as ImageSequence
 from gliotype.train.common.method import Progress, no_progress
 from gliotype.train.data.examples import Example
-from gliotype.train.voxelwise.cases import VOXELS
+from gliotype.train.data.voxels import VOXELS
 from gliotype.train.voxelwise.fit import Recipe, VoxelwiseModel, fit
 
 
