@@ -49,11 +49,12 @@ def small_study(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @contextmanager
 def one_process() -> Iterator[None]:
     """Make examples within the block in a thread of this process, for starting another costs seconds."""
+    from gliotype.experiment import workers
     from gliotype.train.data import examples
     from gliotype.train.perfusion import examples as curves
 
     with pytest.MonkeyPatch.context() as patch:
-        for module in (examples, curves):
+        for module in (examples, curves, workers):
             patch.setattr(module, "workers", ThreadPoolExecutor)
         yield
 

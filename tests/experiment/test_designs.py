@@ -239,6 +239,7 @@ def test_a_method_that_applies_to_nobody_has_no_numbers(tmp_path: Path) -> None:
     rows = [row for row in outcome.rows if row.model == "adc"]
     assert [(row.no_calls, row.auroc) for row in rows] == [(40, None), (12, None)]
     assert "adc" not in {p["first"] for p in table(tmp_path / "out" / "pairs.csv")}
+    assert {r["accuracy"] for r in table(tmp_path / "out" / "trainings.csv") if r["model"] == "adc"} == {""}
 
 
 def test_a_killed_experiment_resumes_with_the_same_numbers(

@@ -254,12 +254,12 @@ class Unreadable(Synthetic):
 
 
 @pytest.mark.usefixtures("in_this_process")
-def test_a_patient_that_cannot_be_read_is_named_and_ends_the_run(tmp_path: Path) -> None:
-    source = Unreadable("bad", 3, {"name": "bad"})
-    with pytest.raises(
-        InputError, match=r"the patient bad-00\d cannot be prepared: the image of bad-00\d is"
-    ):
-        make_examples(source, tmp_path)
+def test_patients_who_cannot_be_read_are_named(tmp_path: Path) -> None:
+    one, three = (Unreadable("bad", n, {"name": "bad"}) for n in (1, 3))
+    with pytest.raises(InputError, match=r"the patient bad-000 cannot be prepared: the image of bad-000 is"):
+        make_examples(one, tmp_path)
+    with pytest.raises(InputError, match=r"3 patients cannot be prepared: bad-000 \(the image of bad-000 is"):
+        make_examples(three, tmp_path)
 
 
 class Defective(Synthetic):

@@ -63,7 +63,7 @@ class Cluster:
         left = {job.id: job for job in jobs}
         wait_s = CONNECT_S
         while left and not self._finish.is_set():
-            with _connected(self._address, wait_s, self._stop) as client:
+            with connected(self._address, wait_s, self._stop) as client:
                 for outcome in self._feed(client, left, settings):
                     del left[outcome[0].id]
                     yield outcome
@@ -133,8 +133,17 @@ def _failure(job: StudyJob, future: Any, settings: BatchSettings) -> Iterator[Ou
 
 
 @contextmanager
-def _connected(address: str, wait_s: float, stop: threading.Event) -> Iterator[Any]:
-    """Connect to a scheduler, which may only just be starting."""
+def connected(address: str, wait_s: float, stop: threading.Event) -> Iterator[Any]:
+    """Connect to a scheduler, which may only just be starting.
+
+    Args:
+        address: of the scheduler.
+        wait_s: how long it is waited for.
+        stop: set to wait no longer.
+
+    Raises:
+        UsageError: if it does not answer.
+    """
     distributed = importlib.import_module("distributed")
 
     end = time.monotonic() + wait_s

@@ -29,7 +29,13 @@ def experiment(
             help="Whole-head label maps (FreeSurfer label numbers) to use instead of the shipped template.",
         ),
     ] = None,
-    jobs: Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")] = 1,
+    jobs: Annotated[
+        int, typer.Option(min=1, help="Patients prepared, and models trained, at the same time.")
+    ] = 1,
+    scheduler: Annotated[
+        str | None,
+        typer.Option(metavar="ADDRESS", help="Do both on the workers of this Dask scheduler."),
+    ] = None,
 ) -> None:
     """Train methods on cohorts, test them on others, and compare them."""
     from gliotype.cli.show import extra, show_progress
@@ -37,7 +43,12 @@ def experiment(
     with extra("train"):
         from gliotype.experiment.protocol import read_protocol
         from gliotype.experiment.run import run_experiment
+    if scheduler is not None:
+        with extra("batch"):
+            import distributed  # noqa: F401
     with show_progress() as progress:
-        outcome = run_experiment(read_protocol(protocol, label_maps), output, jobs=jobs, progress=progress)
+        outcome = run_experiment(
+            read_protocol(protocol, label_maps), output, jobs=jobs, scheduler=scheduler, progress=progress
+        )
     typer.echo(outcome.markdown)
     typer.echo(f"Written      {output / 'report.html'}, {output / 'results.md'}, {output / 'evaluation'}")

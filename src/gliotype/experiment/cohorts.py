@@ -11,7 +11,7 @@ from gliotype.errors import InputError
 from gliotype.experiment.protocol import CohortSettings, Protocol
 from gliotype.experiment.splits import Member
 from gliotype.train.common.method import Progress, no_progress
-from gliotype.train.data.examples import Example, Patients, folder_of, make_examples
+from gliotype.train.data.examples import Example, Patients, Pool, folder_of, make_examples
 from gliotype.train.data.on_disk import FolderPatients
 from gliotype.train.data.simulated import Scanner, SimulatedPatients
 
@@ -66,18 +66,19 @@ class ExampleStore:
     cache: Path
     inputs: frozenset[str]
     _read: dict[Member, Example] = field(default_factory=dict, repr=False)
+    _keys: dict[Member, str] = field(default_factory=dict, repr=False)
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_read": {}}
 
     def make(
-        self, name: str, subjects: Iterable[str], jobs: int = 1, progress: Progress = no_progress
+        self, name: str, subjects: Iterable[str], pool: Pool | None = None, progress: Progress = no_progress
     ) -> list[Example]:
         """Make the examples of a set, or read those made before; see `make_examples`."""
         subjects = tuple(subjects)
         missing = [subject for subject in subjects if (name, subject) not in self._read]
         made = make_examples(
-            self.sources[name], self.cache, subjects=missing, inputs=self.inputs, jobs=jobs, progress=progress
+            self.sources[name], self.cache, subjects=missing, inputs=self.inputs, pool=pool, progress=progress
         )
         self._read.update({(name, example.subject): example for example in made})
         return [self._read[name, subject] for subject in subjects]
@@ -92,8 +93,12 @@ class ExampleStore:
     def keys(self, members: Iterable[Member]) -> list[str]:
         """Name everything that each patient's example depends on."""
         members = tuple(members)
+        unknown = [member for member in members if member not in self._keys]
         folders = {
             name: folder_of(self.sources[name], self.cache, self.inputs).name
-            for name in dict.fromkeys(name for name, _ in members)
+            for name in dict.fromkeys(name for name, _ in unknown)
         }
-        return [f"{folders[name]} {self.sources[name].key(subject)}" for name, subject in members]
+        self._keys |= {
+            (name, subject): f"{folders[name]} {self.sources[name].key(subject)}" for name, subject in unknown
+        }
+        return [self._keys[member] for member in members]

@@ -21,9 +21,11 @@ from gliotype.experiment.report.html import Experiment, write_report
 from gliotype.experiment.score import Scored, compare_models, score, score_split
 from gliotype.experiment.splits import Split, draw_sets, make_splits
 from gliotype.experiment.tables import Results, Row, experiment_markdown, tests_markdown
-from gliotype.experiment.training import Training, fit, run_training
+from gliotype.experiment.training import Training, fit, run_trainings
+from gliotype.experiment.workers import pool_of
 from gliotype.experiment.write import (
     write_answers,
+    write_csv,
     write_evaluations,
     write_labels,
     write_predictions,
@@ -32,7 +34,7 @@ from gliotype.experiment.write import (
 )
 from gliotype.paths import as_path
 from gliotype.train.data.anatomies import align_label_maps
-from gliotype.train.data.examples import Example, check_found
+from gliotype.train.data.examples import Example, FailedPatientsError, Pool, check_found
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +54,12 @@ Sets = Mapping[str, list[Example]]
 
 
 def run_experiment(
-    protocol: Protocol, out: str | Path, *, jobs: int = 1, progress: Callable[[str], None] = lambda line: None
+    protocol: Protocol,
+    out: str | Path,
+    *,
+    jobs: int = 1,
+    scheduler: str | None = None,
+    progress: Callable[[str], None] = lambda line: None,
 ) -> Outcome:
     """Run an experiment, or resume one that was interrupted.
 
@@ -60,7 +67,8 @@ def run_experiment(
         protocol: what to run.
         out: folder of the experiment; examples in ``cache``, networks in ``models`` and answers in ``answers`` are
             reused.
-        jobs: patients prepared at the same time.
+        jobs: patients prepared, and models trained, at the same time on this machine.
+        scheduler: address of a Dask scheduler whose workers do so instead. The results are the same.
         progress: called with a line of progress.
 
     Returns:
@@ -70,8 +78,11 @@ def run_experiment(
     Raises:
         InputError: if a cohort cannot be read, a set is empty or of one class, there are fewer patients than folds, or
             a patient is in two sets; all of this is checked before an image is read.
+        FailedPatientsError: if patients cannot be prepared, when all others are; ``failed.csv`` lists them.
+        UsageError: if the scheduler does not answer.
         OutputError: if the folder cannot be written.
     """
+    pool = pool_of(jobs, scheduler)
     out = as_path(out)
     check_writable(out)
     sources = {name: source_of(cohort, out) for name, cohort in protocol.cohorts.items()}
@@ -83,14 +94,11 @@ def run_experiment(
     _align_label_maps(protocol, out, progress)
     of_set = {name: sources[settings.cohort] for name, settings in protocol.all_sets.items()}
     store = ExampleStore(of_set, out / "cache", inputs_of([model.method for model in models]))
-    sets = {}
-    for name, subjects in chosen.items():
-        progress(f"examples of {name}")
-        sets[name] = store.make(name, subjects, jobs, progress)
-        check_found(f"the set {name}", sets[name])
-    sets = {name: sets[name] for name in protocol.all_sets}
+    sets = _make_sets(protocol, store, chosen, pool, progress)
     trainings = trainings_of(protocol, models, splits)
-    answers = list(list_answers((each, run_training(each, store, out, progress)) for each in trainings))
+    elsewhere = None if jobs == 1 and scheduler is None else pool
+    done = run_trainings(trainings, store, out, elsewhere, progress)
+    answers = list(list_answers(zip(trainings, done, strict=True)))
     results, scored = measure_models(protocol, models, sets, answers)
     markdown = experiment_markdown(protocol, results, sets)
     write_splits(splits, out)
@@ -101,6 +109,32 @@ def run_experiment(
     if len(splits) == 1:
         _export(protocol, models, splits[0], store, tests_markdown(protocol, results), out)
     return Outcome(results.rows, markdown)
+
+
+def _make_sets(
+    protocol: Protocol,
+    store: ExampleStore,
+    chosen: Mapping[str, tuple[str, ...]],
+    pool: Pool,
+    progress: Callable[[str], None],
+) -> dict[str, list[Example]]:
+    """Make the examples of every set, and list the patients who fail in ``failed.csv``."""
+    table = store.cache.parent / "failed.csv"
+    table.unlink(missing_ok=True)
+    sets: dict[str, list[Example]] = {}
+    failed: dict[tuple[str, str], str] = {}
+    for name in protocol.all_sets:
+        progress(f"examples of {name}")
+        try:
+            sets[name] = store.make(name, chosen[name], pool, progress)
+        except FailedPatientsError as error:
+            failed |= {(name, subject): why for subject, why in error.reasons.items()}
+    if failed:
+        write_csv(table, [["set", "subject", "reason"], *([*who, why] for who, why in failed.items())])
+        raise FailedPatientsError({subject: why for (_, subject), why in failed.items()})
+    for name, examples in sets.items():
+        check_found(f"the set {name}", examples)
+    return sets
 
 
 def trainings_of(

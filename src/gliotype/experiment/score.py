@@ -99,7 +99,7 @@ def score_split(
         no_calls=sum(each.probability is None for each in given),
         dice=_mean_dice(tested),
     )
-    if not has_both_classes(mutant):
+    if not has_both_classes(mutant) or row.no_calls == row.n:
         return row
     decisions = at_threshold(mutant, values, np.array([each.threshold for each in given]))
     return replace(

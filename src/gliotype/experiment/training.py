@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -16,13 +19,14 @@ from threadpoolctl import threadpool_limits
 
 from gliotype._version import __version__
 from gliotype.atomic_files import reading_cached, write_text
+from gliotype.errors import GliotypeError
 from gliotype.experiment.cohorts import ExampleStore
 from gliotype.experiment.methods import Model
 from gliotype.experiment.splits import Member, Split, nested_subset
 from gliotype.train.common.cache_key import cache_key
 from gliotype.train.common.method import Progress, TrainedMethod, no_progress
 from gliotype.train.common.threads import one_thread
-from gliotype.train.data.examples import check_found
+from gliotype.train.data.examples import Pool, check_found
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,6 +91,58 @@ def answers_file(training: Training, store: ExampleStore, out: Path) -> Path:
     return out / "answers" / f"{key}.json"
 
 
+def run_trainings(
+    trainings: Sequence[Training],
+    store: ExampleStore,
+    out: Path,
+    pool: Pool | None = None,
+    progress: Progress = no_progress,
+) -> list[Answers]:
+    """Run trainings one after the other, or on the workers of a pool; those that have run are read.
+
+    Args:
+        trainings: what to train.
+        store: examples of all patients, made before.
+        out: folder of the experiment.
+        pool: lends the workers; None to train here.
+        progress: called with a line of progress.
+
+    Returns:
+        The answers, in order; the same ones wherever the trainings run.
+
+    Raises:
+        GliotypeError: if a training fails; those that are done are kept.
+    """
+    missing = [each for each in trainings if not answers_file(each, store, out).exists()]
+    began = time.monotonic()
+
+    def tell(done: int, training: Training) -> None:
+        left = (time.monotonic() - began) / done * (len(missing) - done) / 60
+        progress(f"training {done} of {len(missing)} done ({training.name}), {left:.0f} min left")
+
+    if pool is None:
+        for done, training in enumerate(missing, start=1):
+            progress(f"train {training.name}")
+            run_training(training, store, out, progress)
+            tell(done, training)
+    elif missing:
+        with pool() as executor:
+            running = {executor.submit(run_training, each, store, out): each for each in missing}
+            try:
+                for done, future in enumerate(as_completed(running), start=1):
+                    future.result()
+                    tell(done, running[future])
+            except BrokenProcessPool as error:
+                raise GliotypeError(
+                    "a process that trains has ended, perhaps because memory ran out: run again with fewer --jobs to "
+                    "resume"
+                ) from error
+            finally:
+                for future in running:
+                    future.cancel()
+    return [run_training(each, store, out) for each in trainings]
+
+
 def run_training(
     training: Training, store: ExampleStore, out: Path, progress: Progress = no_progress
 ) -> Answers:
@@ -104,7 +160,6 @@ def run_training(
     file = answers_file(training, store, out)
     if file.exists():
         return _read(file)
-    progress(f"train {training.name}")
     with one_thread(), threadpool_limits(1):
         trained = fit(training, store, out, progress)
         probabilities = {

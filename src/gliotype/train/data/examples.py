@@ -10,8 +10,9 @@ import hashlib
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future, as_completed
+from concurrent.futures import Executor, Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,7 +22,7 @@ from numpy.typing import NDArray
 
 from gliotype._version import __version__
 from gliotype.atomic_files import atomic_write, reading_cached
-from gliotype.errors import GliotypeError, InputError
+from gliotype.errors import GliotypeError, InputError, OutputError
 from gliotype.evaluate.table import check_both_classes
 from gliotype.masks import dice
 from gliotype.measure import measure
@@ -39,6 +40,22 @@ MODEL1 = ("model1.onnx", "model1.json")
 NO_INPUTS: frozenset[str] = frozenset()
 
 _INPUT = "input-"
+
+Pool = Callable[[], AbstractContextManager[Executor]]
+"""Lends workers that make patients in parallel."""
+
+
+class FailedPatientsError(InputError):
+    """Patients could not be prepared; `reasons` says why, by name."""
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        self.reasons = dict(reasons)
+        if len(reasons) == 1:
+            ((name, why),) = reasons.items()
+            super().__init__(f"the patient {name} cannot be prepared: {why}")
+            return
+        listed = "; ".join(f"{name} ({why})" for name, why in list(reasons.items())[:5])
+        super().__init__(f"{len(reasons)} patients cannot be prepared: {listed}")
 
 
 @dataclass(frozen=True, eq=False)
@@ -168,6 +185,7 @@ def make_examples(
     subjects: Iterable[str] | None = None,
     inputs: frozenset[str] = NO_INPUTS,
     jobs: int = 1,
+    pool: Pool | None = None,
     progress: Callable[[str], None] = lambda line: None,
 ) -> list[Example]:
     """Make the examples of a source, or read those that were made before.
@@ -177,15 +195,16 @@ def make_examples(
         cache: folder of all cached examples; safe to delete.
         subjects: which of the source's patients; all when None.
         inputs: names of further arrays: those of all methods that will read the examples.
-        jobs: patients at the same time.
+        jobs: patients at the same time, on this machine.
+        pool: lends the workers to use instead.
         progress: called with a line of progress.
 
     Returns:
         One example per subject, in order.
 
     Raises:
-        InputError: if a patient cannot be read or prepared; it names the patient, and those begun are finished and
-            cached.
+        FailedPatientsError: if patients cannot be read or prepared, when all others are made and cached.
+        OutputError: if an example cannot be written.
         GliotypeError: if a process has ended.
     """
     names = patients.subjects if subjects is None else tuple(subjects)
@@ -193,21 +212,26 @@ def make_examples(
     missing = [name for name in names if not _file(patients, name, folder).exists()]
     if missing:
         began = time.monotonic()
-        with workers(jobs) as pool:
-            made = {pool.submit(_make, patients, name, inputs, folder): name for name in missing}
+        failed: dict[str, str] = {}
+        with workers(jobs) if pool is None else pool() as executor:
+            made = {executor.submit(_make, patients, name, inputs, folder): name for name in missing}
             try:
                 for done, future in enumerate(as_completed(made), start=1):
-                    _check_made(future, made[future])
+                    if (why := _check_made(future, made[future])) is not None:
+                        failed[made[future]] = why
                     left = (time.monotonic() - began) / done * (len(missing) - done) / 60
                     progress(f"example {done} of {len(missing)}, {left:.0f} min left")
             except BaseException:
-                pool.shutdown(cancel_futures=True)
+                for future in made:
+                    future.cancel()
                 raise
+        if failed:
+            raise FailedPatientsError({name: failed[name] for name in missing if name in failed})
     return [_read_cached(patients, name, folder) for name in names]
 
 
-def _check_made(future: Future[None], subject: str) -> None:
-    """Raise a readable error if an example could not be made."""
+def _check_made(future: Future[None], subject: str) -> str | None:
+    """Return why a patient could not be prepared, None for one who was; raise what ends the whole run."""
     try:
         future.result()
     except BrokenProcessPool as error:
@@ -215,10 +239,13 @@ def _check_made(future: Future[None], subject: str) -> None:
             "a process that prepares patients has ended, perhaps because memory ran out: run again with fewer "
             "--jobs to resume"
         ) from error
+    except OutputError:
+        raise
     except GliotypeError as error:
-        raise InputError(f"the patient {subject} cannot be prepared: {error}") from error
+        return str(error)
     except Exception as error:
         raise RuntimeError(f"the patient {subject}: {type(error).__name__}: {error}") from error
+    return None
 
 
 def _read_cached(patients: Patients, subject: str, folder: Path) -> Example:
