@@ -25,8 +25,9 @@ from gliotype.study import Sequence, Subject
 from gliotype.train.data.examples import Example, make_examples
 from gliotype.train.data.on_disk import FolderPatients
 from gliotype.train.data.simulated import Scanner, SimulatedPatients
+from gliotype.train.model2.method import HybridMethod
 from gliotype.train.model2.model import Recipe
-from gliotype.train.model2.train import hold_out, train_on_cohort
+from gliotype.train.on_patients import hold_out, train_on_patients
 from support.experiments import Synthetic, synthetic_source
 
 pytestmark = pytest.mark.filterwarnings(
@@ -232,7 +233,7 @@ def test_a_missing_protocol_is_named(tmp_path: Path) -> None:
 def test_a_cohort_trains_a_weight_with_its_card(tmp_path: Path) -> None:
     patients = Synthetic("mine", 40, {"name": "mine"})
     recipe = Recipe(members=1, epochs=1)
-    files = train_on_cohort(patients, recipe, tmp_path / "run", name="mine")
+    files = train_on_patients(HybridMethod(recipe), patients, tmp_path / "run", data={"cohort": "mine"})
     assert all(file.is_file() for file in files)
     assert "32 patients, 16 of them IDH-mutant" in (tmp_path / "run" / "model2.md").read_text()
 
@@ -242,7 +243,7 @@ def test_a_cohort_of_one_class_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         InputError, match="4 mutant and 3 wildtype patients: at least four of each are needed"
     ):
-        train_on_cohort(few, Recipe(), tmp_path / "run", name="few")
+        train_on_patients(HybridMethod(), few, tmp_path / "run", data={})
     assert not (tmp_path / "run").exists(), "found out before an image is read"
 
 

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from gliotype.cli.options import EnsembleSize, LabelMaps, Layout, RunFolder, Seed, Tables
 from gliotype.cli.renamed import accept_old_names
+
+if TYPE_CHECKING:
+    from gliotype.train.common.method import Method
+    from gliotype.train.data.examples import Patients
+
+OwnCohort = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="COHORT", help="Folder of patients with known IDH status; simulated ones if not given."
+    ),
+]
+SimulatedNumber = Annotated[int, typer.Option(min=40, help="Simulated patients, where no cohort is given.")]
+VoxelwiseSteps = Annotated[int, typer.Option(min=1, help="Optimiser steps.")]
+Growth = Annotated[int, typer.Option(min=1, help="Channels that each layer of a dense block adds.")]
+Layers = Annotated[int, typer.Option(min=1, help="Layers of a dense block.")]
+PatientJobs = Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")]
 
 train = typer.Typer(
     name="train",
@@ -72,16 +89,96 @@ def model2(
     jobs: Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")] = 1,
 ) -> None:
     """Train Model 2, which predicts IDH status, on a cohort of your own."""
-    from gliotype.cli.show import extra, show_progress
+    from gliotype.cli.show import extra
 
     with extra("train"):
         from gliotype.train.data.on_disk import FolderPatients
+        from gliotype.train.model2.method import HybridMethod
         from gliotype.train.model2.model import Recipe
-        from gliotype.train.model2.train import train_on_cohort
-    patients = FolderPatients(cohort, layout)
-    recipe = Recipe(members=ensemble_size, epochs=epochs, seed=seed)
+    method = HybridMethod(Recipe(members=ensemble_size, epochs=epochs, seed=seed))
+    _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs)
+
+
+@train.command()
+def t2net(
+    *,
+    run: RunFolder,
+    cohort: OwnCohort = None,
+    layout: Layout = "bids",
+    patients: SimulatedNumber = 820,
+    label_maps: LabelMaps = None,
+    steps: VoxelwiseSteps = 4000,
+    growth: Growth = 12,
+    layers: Layers = 3,
+    seed: Seed = 1,
+    jobs: PatientJobs = 1,
+) -> None:
+    """Train T2-net, which predicts IDH status voxel by voxel from T2 alone."""
+    size = (steps, growth, layers)
+    _train_voxelwise("t2net", size, run, cohort, layout, patients, label_maps, seed, jobs)
+
+
+@train.command()
+def tsnet(
+    *,
+    run: RunFolder,
+    cohort: OwnCohort = None,
+    layout: Layout = "bids",
+    patients: SimulatedNumber = 820,
+    label_maps: LabelMaps = None,
+    steps: VoxelwiseSteps = 4000,
+    growth: Growth = 12,
+    layers: Layers = 3,
+    seed: Seed = 1,
+    jobs: PatientJobs = 1,
+) -> None:
+    """Train TS-net, which predicts IDH status voxel by voxel from T2, FLAIR and T1c, or some of them."""
+    size = (steps, growth, layers)
+    _train_voxelwise("tsnet", size, run, cohort, layout, patients, label_maps, seed, jobs)
+
+
+def _train_voxelwise(
+    name: str,
+    size: tuple[int, int, int],
+    run: Path,
+    cohort: Path | None,
+    layout: str,
+    patients: int,
+    label_maps: Path | None,
+    seed: int,
+    jobs: int,
+) -> None:
+    """Train T2-net or TS-net on a cohort on disk, or on simulated patients where none is given."""
+    from gliotype.cli.show import extra
+
+    with extra("train"):
+        from gliotype.train.data.on_disk import FolderPatients
+        from gliotype.train.voxelwise.cases import GridPatients
+        from gliotype.train.voxelwise.fit import Recipe
+        from gliotype.train.voxelwise.method import T2NetMethod, TSNetMethod
+    steps, growth, layers = size
+    recipe = Recipe(steps=steps, growth=growth, layers=layers, seed=seed)
+    method = {each.name: each for each in (T2NetMethod, TSNetMethod)}[name](recipe)
+    if cohort is not None:
+        _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs)
+    else:
+        about = {"cohort": f"simulated on the network's grid, seed {seed}", "licence": "none: simulated"}
+        _train_and_list(method, GridPatients(patients, seed, label_maps, run), run, about, seed, jobs)
+
+
+def _about(cohort: Path) -> dict[str, str]:
+    return {"cohort": cohort.name, "licence": "that of the cohort"}
+
+
+def _train_and_list(
+    method: Method, patients: Patients, run: Path, about: Mapping[str, str], seed: int, jobs: int
+) -> None:
+    """Train a method on patients and list the files."""
+    from gliotype.cli.show import show_progress
+    from gliotype.train.on_patients import train_on_patients
+
     with show_progress() as progress:
-        files = train_on_cohort(patients, recipe, run, name=cohort.name, jobs=jobs, progress=progress)
+        files = train_on_patients(method, patients, run, data=about, seed=seed, jobs=jobs, progress=progress)
     for file in files:
         typer.echo(f"Written      {file}")
 

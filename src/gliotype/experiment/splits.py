@@ -15,7 +15,7 @@ from gliotype.errors import InputError
 from gliotype.evaluate.table import check_both_classes
 from gliotype.experiment.protocol import CROSS_VALIDATION, Protocol, SetSettings
 from gliotype.train.data.examples import Patients
-from gliotype.train.model2.train import hold_out
+from gliotype.train.on_patients import hold_out
 
 Member = tuple[str, str]
 """A patient: the set to which he or she belongs, and the name in its cohort."""

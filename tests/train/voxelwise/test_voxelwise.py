@@ -96,7 +96,7 @@ def test_the_weight_says_the_same_as_the_network(model: VoxelwiseModel, tmp_path
     import openvino
 
     files = T2NetMethod().export(
-        model, tmp_path, training=patients(8), data={"description": "phantoms", "licence": "none"}, results=""
+        model, tmp_path, training=patients(8), data={"cohort": "phantoms"}, results=""
     )
     assert {file.name for file in files} == {"t2net.onnx", "t2net.json", "t2net.md"}
     batch = np.random.default_rng(0).normal(0, 1, (1, 1, PATCH, PATCH, PATCH)).astype(np.float32)

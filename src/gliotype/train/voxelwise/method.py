@@ -91,7 +91,7 @@ def write_weight(
         "step": recipe.step,
         "patients": len(training),
         "mutants": mutants,
-        **data,
+        "data": dict(data),
     }
     names = [f"{name}.{ending}" for ending in ("onnx", "json", "md")]
     with atomic_write_set(folder, names) as aside:
@@ -106,6 +106,7 @@ def _card(
     name: str, model: VoxelwiseModel, patients: int, mutants: int, data: Mapping[str, str], results: str
 ) -> str:
     recipe = model.recipe
+    listed = "\n".join(f"- {key}: {value}" for key, value in data.items())
     title, seen = {
         "t2net": ("T2-net", "T2 alone"),
         "tsnet": ("TS-net", "T2, FLAIR and T1c, or some of them"),
@@ -130,8 +131,11 @@ Patches have 32 voxels along each axis, on a grid of 2 mm in MNI152 orientation 
 grid has 1 mm.
 ONNX, weights in half precision.
 
-**Training.** {patients} patients ({mutants} mutant): {data.get("description", "")}.
-{recipe.steps} steps of {recipe.batch} patches, half of them of mutants, two thirds at tumour.
+**Data.** {patients} patients, {mutants} of them IDH-mutant.
+
+{listed}
+
+**Training.** {recipe.steps} steps of {recipe.batch} patches, half of them of mutants, two thirds at tumour.
 AdamW, peak rate {recipe.learning_rate:g}, cosine, running average of the weights.
 Patches are flipped along each axis, blurred, rescaled and given noise{dropped}.
 The published training had about 300,000 patches a fold.
@@ -142,7 +146,5 @@ The logit of the share, calibrated on tuning patients (slope {model.calibration.
 {model.calibration.offset:.3f}), is the log likelihood ratio.
 A tie, or a map without tumour, is no call, and never wildtype.
 
-{results}
-
-**Licence of the data.** {data.get("licence", "")}
+**Results.** {results}
 """

@@ -1,8 +1,8 @@
-"""Train Model 2 on a cohort on disk."""
+"""Train a method on labelled patients, from a cohort on disk or simulated, and write its weights."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,56 +10,56 @@ import numpy as np
 from gliotype.atomic_files import check_writable
 from gliotype.errors import InputError
 from gliotype.evaluate.roc import auroc
+from gliotype.train.common.method import Method
 from gliotype.train.data.examples import Patients, check_found, make_examples
-from gliotype.train.model2.export import write_weight
-from gliotype.train.model2.fit import load_or_train_model
-from gliotype.train.model2.model import Recipe
 
 TUNING_FRACTION = 0.18
 """Fraction of the patients held out for calibration and threshold; as in Choi 2021 (131 of 727)."""
 
 
-def train_on_cohort(
+def train_on_patients(
+    method: Method,
     patients: Patients,
-    recipe: Recipe,
     run: Path,
     *,
-    name: str,
+    data: Mapping[str, str],
+    seed: int = 1,
     jobs: int = 1,
     progress: Callable[[str], None] = lambda line: None,
 ) -> tuple[Path, ...]:
-    """Train on the patients of a cohort, or resume a run that was interrupted.
+    """Train a method on labelled patients, or resume a run that was interrupted.
 
     Args:
-        patients: labelled patients.
-        recipe: how.
+        method: with its parameters.
+        patients: labelled.
         run: folder of the run; examples and networks are cached in it.
-        name: of the cohort, for the card.
+        data: what the patients are, and under which ``licence``, for the card.
+        seed: of the draw of the tuning patients.
         jobs: patients prepared at the same time.
         progress: called with a line of progress.
 
     Returns:
-        Network, card and numbers.
+        The weights and their card.
 
     Raises:
         InputError: if there are too few patients of a class, or one cannot be read.
         OutputError: if the folder cannot be written.
     """
     check_writable(run)
-    parts = hold_out([patients.mutant(subject) for subject in patients.subjects], recipe.seed)
-    examples = make_examples(patients, run / "cache", jobs=jobs, progress=progress)
+    parts = hold_out([patients.mutant(subject) for subject in patients.subjects], seed)
+    examples = make_examples(patients, run / "cache", inputs=method.inputs, jobs=jobs, progress=progress)
     training, tuning = ([examples[index] for index in indices] for indices in parts)
     check_found("training", training)
     check_found("tuning", tuning)
-    model = load_or_train_model(recipe, training, tuning, run / "models", progress)
-    found = [e for e in tuning if e.found]
-    estimate = auroc([e.mutant for e in found], model.probabilities(found, 0.5))
+    trained = method.fit(training, tuning, run / "models", progress)
+    probability = trained.probabilities(tuning, 0.5)
+    called = np.isfinite(probability)
+    mutant = np.array([each.mutant for each in tuning])
     results = (
-        f"On the {len(found)} tuning patients (used for calibration and threshold, so optimistic): "
-        f"AUROC {estimate}."
+        f"On the {int(called.sum())} tuning patients with a call, of {len(tuning)} (used for calibration and "
+        f"threshold, so optimistic): AUROC {auroc(mutant[called], probability[called])}."
     )
-    data = {"cohort": name, "licence": "that of the cohort"}
-    return write_weight(model, run, training=training, data=data, results=results)
+    return method.export(trained, run, training=training, data=data, results=results)
 
 
 def hold_out(mutant: Sequence[bool], seed: int) -> tuple[list[int], list[int]]:
