@@ -86,7 +86,7 @@ class Outcome:
 
 
 def made(group: str, seed: int, anatomies: Path | None) -> Outcome:
-    """Make a head and judge it, on one thread."""
+    """Make a head and run the gate on it, on one thread."""
     with use_threads(1):
         images, tumour = (
             without_anatomy(group, seed) if group in BLANK else (head(group, seed, anatomies), None)
@@ -227,7 +227,7 @@ def line_of(outcome: Outcome) -> str:
 
 
 def print_table(rows: list[Outcome]) -> None:
-    """Print the shares of each kind with Wilson's 95 % intervals."""
+    """Print the proportions of each kind with Wilson's 95 % intervals."""
     print(
         "\nSimulated heads.\n| group | n | no tumour | stopped by the gate | otherwise indeterminate | definite |"
     )

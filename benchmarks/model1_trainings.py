@@ -262,7 +262,7 @@ def probability(network: nn.Module, stack: NDArray[np.float32]) -> NDArray[np.fl
     return np.asarray((straight + mirrored[::-1]) / 2, dtype=np.float32)
 
 
-def judge(
+def evaluate(
     run: Run, network: nn.Module, patients: Iterable[Case], seconds: float, scaling: model1.Scaling
 ) -> Row:
     """Choose the threshold on simulated patients, and judge by it."""
@@ -306,7 +306,7 @@ def compare(run: Run, patients: list[Case], seed_and_name: tuple[int, str]) -> N
     if run.result(name, seed).exists():
         return
     network, seconds = train(run, name, seed)
-    row = judge(run, network, patients, seconds, CHOICES[name].scale)
+    row = evaluate(run, network, patients, seconds, CHOICES[name].scale)
     write_text(run.result(name, seed), json.dumps(asdict(row), indent=1))
 
 

@@ -123,11 +123,11 @@ def unpacked(server: Server, name: str, content: bytes) -> tuple[int, str]:
     return outcome(server, case)
 
 
-def climbing_zip() -> bytes:
+def escaping_zip() -> bytes:
     """Make a zip with a member that leads outside."""
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as archive:
-        archive.writestr("../../climbed.nii", b"x")
+        archive.writestr("../../escaped.nii", b"x")
     return packed.getvalue()
 
 
@@ -180,7 +180,7 @@ def attacks(server: Server) -> list[tuple[str, Callable[[], tuple[int, str]], se
         ("JSON that is none", lambda: server.call("POST", "/api/cases", b"{"), {400}),
         ("60 half-open connections, then a request", lambda: half_open(server), {200}),
         ("zip bomb, 2 MB to 2 GB", lambda: unpacked(server, "bomb.zip", bomb()), {400}),
-        ("zip with ../../", lambda: unpacked(server, "climb.zip", climbing_zip()), {400}),
+        ("zip with ../../", lambda: unpacked(server, "escape.zip", escaping_zip()), {400}),
         ("no image", lambda: unpacked(server, "notes.txt", b"text"), {400}),
         (f"GET {read[1]} as the page, {own}", with_({}), {200}),
     ]

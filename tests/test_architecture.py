@@ -18,7 +18,7 @@ FLOORS = (
     {"_version", "errors", "text"},
     {"volume", "weights", "temporary", "paths", "tables", "seeds", "locks"},
     {"masks", "atomic_files", "archive", "runtime", "plotting"},
-    {"cest", "dicom_source", "dsc", "mrs", "study", "findings", "result", "kept"},
+    {"cest", "dicom_source", "dsc", "mrs", "study", "findings", "result", "cached_study"},
     {"atlas"},
     {"read", "prepare", "segment", "measure", "report"},
     {"predictors", "explain"},

@@ -226,3 +226,72 @@ def test_the_lock_file_has_what_the_project_asks_for_and_torch_only_with_an_extr
             wanted |= {dependency["name"] for dependency in dependencies} - reached
     assert "numpy" in reached
     assert not {name for name in reached if name == "torch" or name.startswith(("nvidia", "cuda"))}
+
+
+ABANDONED_NAMES = (
+    r"\b(staging|levelled|brought_brain|kind_said|expect_whole|written_(whole|together))\b",
+    r"\b(?<!ImageDraw\.)\b(Side|Freedom|Doubter|Verdict|Draw|Heads|Look|Said|Many)\b(?=[(:\[])",
+    r"\bSequence as Many\b",
+    r"\b(def|class) (opened|evened|straightened|matched|stacked|separated|decoded|resting|moments|words|entries)\b",
+    r"\b(def|class) (shares|cautions|kept|member|told|shown|digest|record|precision|suspect|judge)\b",
+    r"\b(def|class) (look|climb|doubts|tell|note|cut|convinced)\b",
+    r"\b_?climb\w*\(|\bfreedom: |\btold_\w+|\b(load|save)_kept\b|\bKept[A-Z]\w*|\bkept_(image|labels|brain|study)\b",
+    r"\b(staging|weight|kept)\.py\b",
+)
+"""Names that gave way to the field's terms, with the definitions and calls by which they would come back."""
+
+ABANDONED_PROSE = (
+    r"\bbesides?\b",
+    r"\b(is|are|was|were|been|be|not) told\b",
+    r"\bgo(es)? on\b",
+    r"\bfor want of\b",
+    r"\bfrom which on\b",
+    r"\bof everything random\b",
+    r"\bis no (folder|file)\b",
+    r"\bmend(s|ed|ing)?\b",
+    r"\bto part\b",
+    r"\bkept (study|studies)\b",
+)
+"""Phrases that a native writer does not use, or uses for something else."""
+
+
+def sources() -> list[Path]:
+    """Every text of the repository that somebody reads, this file aside."""
+    found = [path for end in ("py", "md", "toml", "js", "j2") for path in ROOT.glob(f"*/**/*.{end}")]
+    top = [*ROOT.glob("*.md"), ROOT / "mkdocs.yml", ROOT / "Makefile", ROOT / "pyproject.toml"]
+    others = {".venv", "build", "site-packages", "shared"}
+    return [
+        path
+        for path in (*found, *top)
+        if path != Path(__file__) and not others & set(path.relative_to(ROOT).parts)
+    ]
+
+
+def test_abandoned_words_stay_out() -> None:
+    """Names with their case, prose without; a word may still have its everyday meaning where no pattern finds it."""
+    names = re.compile("|".join(ABANDONED_NAMES))
+    prose = re.compile("|".join(ABANDONED_PROSE), re.IGNORECASE)
+    found = [
+        f"{path.relative_to(ROOT)}:{number}: {line.strip()[:80]}"
+        for path in sources()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1)
+        if names.search(line) or prose.search(line)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "from gliotype.kept import load_kept",
+        "class KeptStudy:",
+        "def told(self) -> str:",
+        "A node beside the PACS",
+        "what the node is told",
+        "it goes on where it stopped",
+        "threshold from which on it counts",
+    ],
+)
+def test_an_abandoned_word_would_be_found(line: str) -> None:
+    prose = re.compile("|".join(ABANDONED_PROSE), re.IGNORECASE)
+    assert re.search("|".join(ABANDONED_NAMES), line) or prose.search(line)

@@ -221,7 +221,7 @@ def photograph_page(path: Path) -> None:
         case = CaseFolder(Path(name)).add(f"simulated-{seed}", Settings())
         age = demo_study(case.study, seed, DemoPatient.MUTANT)
         case.state(Settings(age=age))
-        result = gliotype.predict(case.study, age=age, id=case.id, keep=case.kept)
+        result = gliotype.predict(case.study, age=age, id=case.id, keep=case.cache)
         gliotype.write_result(result, case.results)
         command = [sys.executable, "-m", "gliotype", "serve", "-o", name, "--port", "0", "--no-open"]
         server = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)

@@ -193,16 +193,16 @@ def refuse_other_settings(
     differing = [key for key in {**asked, **found} if found.get(key) != asked.get(key)]
     if differing:
         raise UsageError(
-            f"{folder} holds {what} with {_settings_words(found, differing)}, and this call asks for "
-            f"{_settings_words(asked, differing)}: repeat those settings to resume it, or choose another folder"
+            f"{folder} holds {what} with {_describe_settings(found, differing)}, and this call asks for "
+            f"{_describe_settings(asked, differing)}: repeat those settings to resume it, or choose another folder"
         )
 
 
-def _settings_words(settings: Mapping[str, object], keys: list[str]) -> str:
-    def words(value: object) -> str:
+def _describe_settings(settings: Mapping[str, object], keys: list[str]) -> str:
+    def describe(value: object) -> str:
         return f"{len(value)} label maps" if isinstance(value, dict) else str(value)
 
-    return ", ".join(f"{key} {words(settings.get(key))}" for key in keys)
+    return ", ".join(f"{key} {describe(settings.get(key))}" for key in keys)
 
 
 def check_writable(folder: Path, names: Sequence[str] = ()) -> None:

@@ -13,8 +13,8 @@ from pathlib import Path
 from gliotype._version import __version__
 from gliotype.answer import Settings, answer
 from gliotype.answer.site import read_site
+from gliotype.cached_study import CachedStudy, load_cached, save_cached
 from gliotype.errors import UsageError
-from gliotype.kept import KeptStudy, load_kept, save_kept
 from gliotype.measure import measure
 from gliotype.mrs import Timing
 from gliotype.paths import as_path, paths_within
@@ -73,7 +73,7 @@ def predict(
             say them rightly.
         mask: tumour mask (NIfTI) to use instead of Model 1's.
         aif: mask (NIfTI, in the space of the DSC series) of the arterial voxels to use instead of those found.
-        keep: folder in which the prepared study is kept, for `revise`.
+        keep: folder in which the prepared study is cached, for `revise`.
         threads: how many to compute on; as many as this process has cores if None.
         progress: called with the name of each stage as it starts.
 
@@ -102,10 +102,10 @@ def predict(
     )
     clock = Clock(progress)
     with use_threads(threads) as count:
-        kept = _prepare(inputs, subject.id, clock)
+        cached = _prepare(inputs, subject.id, clock)
         if keep is not None:
-            save_kept(kept, as_path(keep))
-        return _answer(kept, subject, Settings(prevalence, thresholds, calibration), count, clock)
+            save_cached(cached, as_path(keep))
+        return _answer(cached, subject, Settings(prevalence, thresholds, calibration), count, clock)
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class Inputs:
 
 
 def revise(
-    kept: str | Path,
+    cached: str | Path,
     *,
     age: float | None = None,
     sex: str | None = None,
@@ -141,25 +141,25 @@ def revise(
     threads: int | None = None,
     progress: Callable[[str], None] | None = None,
 ) -> Result:
-    """Answer again from a kept study, with another age, sex, prevalence or outline; nothing is prepared again.
+    """Answer again from a cached study, with another age, sex, prevalence or outline; nothing is prepared again.
 
     The result is that of `predict` with the same arguments, seconds aside.
 
     Args:
-        kept: folder that `predict` was given as `keep`.
+        cached: folder that `predict` was given as `keep`.
         age: years; None for that of the headers.
         sex: ``"M"`` or ``"F"``; None for that of the headers.
-        id: the caller's name for the case; None for the one of the kept study.
+        id: the caller's name for the case; None for that of the cached study.
         prevalence: see `predict`.
         thresholds: see `predict`.
         site: see `predict`.
-        mask: tumour mask (NIfTI) to use and to measure instead of the kept one.
+        mask: tumour mask (NIfTI) to use and measure instead of the cached one.
         threads: see `predict`.
         progress: called with the name of each stage as it starts.
 
     Raises:
         UsageError: if an argument is out of range.
-        InputError: if the folder holds no kept study of this version, or the mask cannot be used.
+        InputError: if the folder holds no cached study of this version, or the mask cannot be used.
     """
     calibration = None if site is None else read_site(as_path(site))
     if prevalence is None:
@@ -168,7 +168,7 @@ def revise(
     clock = Clock(progress)
     with use_threads(threads) as count:
         with clock("read"):
-            found = load_kept(as_path(kept), __version__)
+            found = load_cached(as_path(cached), __version__)
             outline = None if mask is None else read_mask(as_path(mask))
         clock.seconds |= {"prepare": 0.0, "segment": 0.0, "measure": 0.0}
         if outline is not None:
@@ -181,7 +181,7 @@ def revise(
         return _answer(found, subject, Settings(prevalence, thresholds, calibration), count, clock)
 
 
-def _prepare(inputs: Inputs, subject: str, clock: Clock) -> KeptStudy:
+def _prepare(inputs: Inputs, subject: str, clock: Clock) -> CachedStudy:
     """Do all that depends on the images alone."""
     with clock("read"):
         study = read_study(
@@ -199,13 +199,13 @@ def _prepare(inputs: Inputs, subject: str, clock: Clock) -> KeptStudy:
         tumour = segment(prepared) if outline is None else given_tumour(outline, prepared)
     with clock("measure"):
         measurements = measure(prepared, tumour, arteries)
-    return KeptStudy(study, prepared, tumour, measurements, arteries, inputs.paths, __version__)
+    return CachedStudy(study, prepared, tumour, measurements, arteries, inputs.paths, __version__)
 
 
-def _answer(kept: KeptStudy, subject: Subject, settings: Settings, threads: int, clock: Clock) -> Result:
+def _answer(cached: CachedStudy, subject: Subject, settings: Settings, threads: int, clock: Clock) -> Result:
     """Do all that depends on the subject and the settings."""
-    study, prepared, tumour = state_subject(kept.study, subject), kept.prepared, kept.tumour
-    measurements = kept.measurements
+    study, prepared, tumour = state_subject(cached.study, subject), cached.prepared, cached.tumour
+    measurements = cached.measurements
     with clock("predict"):
         findings, not_applicable = predict_all(
             prepared, tumour, measurements, study.subject, settings.prevalence
@@ -231,7 +231,7 @@ def _answer(kept: KeptStudy, subject: Subject, settings: Settings, threads: int,
         versions=_versions(),
         weights=weight_hashes(),
         threads=threads,
-        paths=kept.paths,
+        paths=cached.paths,
     )
 
 

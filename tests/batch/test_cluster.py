@@ -97,12 +97,12 @@ def test_a_lost_worker_costs_no_study(studies: Studies, start: Start, tmp_path: 
             end(workers[0])
 
     tally = run_batch(jobs, BatchSettings(tmp_path / "out"), Cluster(address, COMMAND), progress=lose_one)
-    # What the lost worker had recorded and not told of yet counts as predicted before.
+    # What the lost worker had recorded and not yet reported counts as predicted before.
     assert (tally.done + tally.kept, tally.failed) == (6, 2)
     records = {record.id: record for record in read_records(tmp_path / "out")}
     assert len(records) == 8
     assert "SIGKILL" in (records["u"].error or "")
-    # Only what the lost worker was at, or had not told of yet, is predicted twice.
+    # Only what the lost worker was at, or had not yet reported, is predicted twice.
     assert len(predicted(tmp_path)) <= 6 + 1
     assert set(predicted(tmp_path)) == {f"s{number}" for number in range(6)}
 

@@ -83,7 +83,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_pat
     options += ["--study", "1.2.3", "--mask", "m.nii", "--aif", "arteries.nii", "--threads", "3"]
     options += ["--mrs-timing", "press:32+65"]
     options += ["--mutant-at", "0.9", "--wildtype-at", "0.1", "--site", "s.json"]
-    options += ["--image", "exam/seven=T1c", "--keep", "kept"]
+    options += ["--image", "exam/seven=T1c", "--keep", "cache"]
     pipeline.answer = errors.InputError("enough")
     assert run("predict", "study.zip", *options, "-o", tmp_path)[0] == 3
     ((source, asked),) = pipeline.asked
@@ -108,7 +108,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_pat
         "site": Path("s.json"),
         "study_uid": "1.2.3",
         "sequences": {"exam/seven": Sequence.T1C},
-        "keep": Path("kept"),
+        "keep": Path("cache"),
         "mrs_timing": "press:32+65",
         "mask": Path("m.nii"),
         "aif": Path("arteries.nii"),

@@ -1,4 +1,4 @@
-"""MTRasym of a tumour against the simulated truth: in one slice, shifted, noisy, and beside the tumour."""
+"""MTRasym of a tumour against the simulated truth: in one slice, shifted, noisy, and next to the tumour."""
 
 from __future__ import annotations
 

@@ -75,16 +75,16 @@ def test_a_clock_that_jitters_loses_no_frames(folder: Path) -> None:
     assert any("unsteady about a repetition time of 1.5 s" in text for text in study.warnings)
 
 
-@pytest.mark.parametrize("told_by", ["clock", "temporal position", "instance number"])
+@pytest.mark.parametrize("ordered_by", ["clock", "temporal position", "instance number"])
 @pytest.mark.parametrize("kept_slices", [1, pytest.param(4, marks=pytest.mark.slow)])
-def test_an_unfinished_last_frame_is_left_out(folder: Path, told_by: str, kept_slices: int) -> None:
+def test_an_unfinished_last_frame_is_left_out(folder: Path, ordered_by: str, kept_slices: int) -> None:
     for number, file in enumerate(write(folder, REGULAR)):
         k, t = divmod(number, FRAMES)
         dataset = pydicom.dcmread(file)
         dataset.InstanceNumber = t * SHAPE[2] + k + 1
-        if told_by != "clock":
+        if ordered_by != "clock":
             del dataset.ContentTime
-        if told_by == "temporal position":
+        if ordered_by == "temporal position":
             dataset.TemporalPositionIdentifier = t + 1
         dataset.save_as(file)
         if t == FRAMES - 1 and k >= kept_slices:

@@ -58,14 +58,14 @@ def test_picture_outline_and_place_agree_and_are_not_flipped(spotted: Result, pl
     assert brightest(panel)[1] < height / 2
     brain = np.argwhere(spotted.prepared.brain.array)
     off = SPOT[plane.axis] - (brain.min(axis=0) + brain.max(axis=0))[plane.axis] / 2
-    assert scene.place(plane, index) == f"{plane.directions[0]} {round(off)} mm"
+    assert scene.slice_position(plane, index) == f"{plane.directions[0]} {round(off)} mm"
 
 
 def test_a_slice_on_the_other_side_is_named_so(spotted: Result) -> None:
     scene = look_at(spotted)
     middle = round(float(scene.middle[0]))
-    assert scene.place(SAGITTAL, middle - 20).startswith("L ")
-    assert scene.place(SAGITTAL, middle + 20).startswith("R ")
+    assert scene.slice_position(SAGITTAL, middle - 20).startswith("L ")
+    assert scene.slice_position(SAGITTAL, middle + 20).startswith("R ")
 
 
 def test_the_map_lies_over_what_it_is_about(spotted: Result) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 from starlette.testclient import TestClient
 
 from gliotype._version import __version__
-from gliotype.kept import KeptStudy, save_kept
+from gliotype.cached_study import CachedStudy, save_cached
 from gliotype.report import write_result
 from gliotype.serve.web.app import make_app
 from gliotype.serve.web.cases import PRIVATE, CaseFolder
@@ -29,7 +29,7 @@ STAND_IN = '''
 import json, shutil, sys, time
 from pathlib import Path
 
-results, kept, *arguments = sys.argv[1:]
+results, cached, *arguments = sys.argv[1:]
 Path("arguments.json").write_text(json.dumps(arguments))
 if arguments[0] == "dicom":
     if list(Path(arguments[3]).glob("no-dicom.nii")):
@@ -52,7 +52,7 @@ if "keep" in stated:
     target.mkdir(exist_ok=True)
     (target / "values.json").unlink(missing_ok=True)
     for name in ("arrays.zip", "values.json"):
-        shutil.copy(Path(kept, name), target / name)
+        shutil.copy(Path(cached, name), target / name)
 document = json.loads(Path(results, "prediction.json").read_text())
 document |= {"subject": stated["id"]} | ({"age": float(stated["age"])} if "age" in stated else {})
 (out / "aside.json").write_text(json.dumps(document))
@@ -63,27 +63,27 @@ print("report", file=sys.stderr, flush=True)
 
 @dataclass(frozen=True)
 class Prepared:
-    """Results and the kept study of one synthetic case, and the command that passes them off as its own."""
+    """Results and the cached study of one synthetic case, and the command that passes them off as its own."""
 
     results: Path
-    kept: Path
+    cached: Path
     script: Path
 
     @property
     def command(self) -> tuple[str, ...]:
         """Stands in for ``python -m gliotype``."""
-        return (sys.executable, str(self.script), str(self.results), str(self.kept))
+        return (sys.executable, str(self.script), str(self.results), str(self.cached))
 
 
 def prepare_case(folder: Path) -> Prepared:
     """Make what the stand-in hands out."""
     result = make_result_with_perfusion()
-    prepared = Prepared(folder / "results", folder / "kept", folder / "stand_in.py")
+    prepared = Prepared(folder / "results", folder / "cached", folder / "stand_in.py")
     write_result(result, prepared.results)
-    kept = KeptStudy(
+    cached = CachedStudy(
         result.study, result.prepared, result.tumour, result.measurements, None, result.paths, __version__
     )
-    save_kept(kept, prepared.kept)
+    save_cached(cached, prepared.cached)
     prepared.script.write_text(STAND_IN, encoding="utf-8")
     return prepared
 

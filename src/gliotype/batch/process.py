@@ -34,7 +34,7 @@ _STEP_S = 0.5
 
 
 class Stopped(Exception):  # noqa: N818 - nothing went wrong
-    """The batch was told to stop at once."""
+    """The batch was asked to stop at once."""
 
 
 @dataclass(frozen=True)

@@ -149,7 +149,7 @@ def find_studies(studies: Path, output: Path, *, sort: bool, use_names: bool) ->
     found, left_out = studies_in_folder(studies, but=output, named=use_names)
     if left_out:
         console.print(
-            f"{len(left_out)} files beside the studies are not used: only folders and zips are studies"
+            f"{len(left_out)} files next to the studies are ignored: only folders and zips are studies"
         )
     if not use_names:
         console.print(

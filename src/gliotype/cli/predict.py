@@ -91,7 +91,9 @@ def predict(
     ] = None,
     keep: Annotated[
         Path | None,
-        typer.Option(metavar="KEPT", help="Folder in which to keep the prepared study for gliotype revise."),
+        typer.Option(
+            metavar="CACHE", help="Folder in which to cache the prepared study for gliotype revise."
+        ),
     ] = None,
     labelmap: Annotated[
         bool,

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 
 def revise(
-    kept: Annotated[
-        Path, typer.Argument(metavar="KEPT", help="Folder that gliotype predict --keep has written.")
+    cached: Annotated[
+        Path, typer.Argument(metavar="CACHE", help="Folder written by gliotype predict --keep.")
     ],
     *,
     output: Output,
@@ -50,13 +50,13 @@ def revise(
     as_json: AsJson = False,
 ) -> None:
     """Answer again, in seconds, with another age, sex, prevalence or outline."""
-    hide_paths_of(kept, mask)
+    hide_paths_of(cached, mask)
 
     def revised(progress: Callable[[str], None]) -> Result:
         from gliotype.pipeline import revise as revise_study
 
         return revise_study(
-            kept,
+            cached,
             age=age,
             sex=None if sex is None else sex.value,
             id=subject,

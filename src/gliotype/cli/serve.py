@@ -29,10 +29,10 @@ def serve(
     with extra("web"):
         from gliotype.serve.web.server import serve as serve_page
 
-    def opened(address: str) -> None:
+    def on_ready(address: str) -> None:
         typer.echo(f"Open {address}", err=True)
         typer.echo("Only this machine can reach it. Press Ctrl-C to stop.", err=True)
         if not no_open:
             typer.launch(address)
 
-    serve_page(output, port=port, opened=opened)
+    serve_page(output, port=port, on_ready=on_ready)

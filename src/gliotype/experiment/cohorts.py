@@ -59,7 +59,7 @@ class ExampleStore:
     Attributes:
         sources: patients by set.
         cache: folder of all cached examples.
-        inputs: arrays that the methods ask for, besides those of every example.
+        inputs: arrays that the methods ask for in addition to those of every example.
     """
 
     sources: Mapping[str, Patients]

@@ -30,7 +30,7 @@ class Model:
 
     @property
     def settings(self) -> dict[str, Any]:
-        """All that its training depends on, besides patients and version, as plain values."""
+        """All that its training depends on other than patients and version, as plain values."""
         return {"method": self.method.name, "parameters": _plain(asdict(self.method))}  # type: ignore[call-overload]
 
 

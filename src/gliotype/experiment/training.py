@@ -116,7 +116,7 @@ def run_trainings(
     missing = [each for each in trainings if not answers_file(each, store, out).exists()]
     began = time.monotonic()
 
-    def tell(done: int, training: Training) -> None:
+    def report(done: int, training: Training) -> None:
         left = (time.monotonic() - began) / done * (len(missing) - done) / 60
         progress(f"training {done} of {len(missing)} done ({training.name}), {left:.0f} min left")
 
@@ -124,14 +124,14 @@ def run_trainings(
         for done, training in enumerate(missing, start=1):
             progress(f"train {training.name}")
             run_training(training, store, out, progress)
-            tell(done, training)
+            report(done, training)
     elif missing:
         with pool() as executor:
             running = {executor.submit(run_training, each, store, out): each for each in missing}
             try:
                 for done, future in enumerate(as_completed(running), start=1):
                     future.result()
-                    tell(done, running[future])
+                    report(done, running[future])
             except BrokenProcessPool as error:
                 raise GliotypeError(
                     "a process that trains has ended, perhaps because memory ran out: run again with fewer --jobs to "

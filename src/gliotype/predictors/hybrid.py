@@ -35,7 +35,7 @@ LIMITS = (
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
-    """What the file ``model2.json`` holds besides the calibration.
+    """What the file ``model2.json`` holds other than the calibration.
 
     Attributes:
         numbers: names, in order.

@@ -2,7 +2,8 @@
 
 The metabolite is the product of the mutant enzyme. A measurement counts only if it was made with one of the sequences
 that were optimised for 2HG, of a box that holds enough of a tumour of enough volume, and with enough quality. At short
-echo times 2HG cannot be told from glutamate and glutamine: a routine series reports an AUC of 0.51 (Kume 2026, n = 90).
+echo times 2HG is indistinguishable from glutamate and glutamine: a routine series reports an AUC of 0.51 (Kume 2026,
+n = 90).
 """
 
 from __future__ import annotations
@@ -66,7 +67,7 @@ MOST_FWHM_PPM = 0.10
 LEAST_SNR = 10.0
 
 DETECTED_MM = 1.0
-"""Concentration from which on 2HG counts as detected (Choi C 2016)."""
+"""Concentration at or above which 2HG counts as detected (Choi C 2016)."""
 
 DETECTED_BOUND_PERCENT = 30.0
 """Cramer-Rao bound up to which it does."""

@@ -37,7 +37,7 @@ SHOWN = ("whole_nrcbv_mean", "whole_nrcbv_p95", "whole_psr", "whole_k2")
 
 @dataclass(frozen=True, eq=False)
 class Parameters:
-    """What the file ``perfusion.json`` holds besides the calibration.
+    """What the file ``perfusion.json`` holds other than the calibration.
 
     Attributes:
         average: mean input of the training patients, (channels, points); it replaces an occluded phase.

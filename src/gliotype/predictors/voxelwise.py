@@ -181,7 +181,7 @@ def count_votes(probabilities: Probabilities) -> Vote:
 
 @dataclass(frozen=True)
 class Parameters:
-    """What the file of a network's numbers holds besides the calibration.
+    """What the file of a network's numbers holds other than the calibration.
 
     Attributes:
         step: voxels between neighbouring patches.

@@ -82,7 +82,7 @@ def affine(pairs: Sequence[Pair]) -> Alignment:
     Starts put the tops of the heads and their widths together, with the patient nodding by up to 40
     degrees, lying up to 45 mm higher or lower (slices may not reach the top), and stretched along the
     body by up to 45 % (slice distances may be wrong). The similarity of all pairs together ranks them;
-    the most similar pair alone is climbed in the end. Where the result is doubtful, quarter turns are
+    the most similar pair alone is optimised in the end. Where the result is doubtful, quarter turns are
     tried as well.
 
     Args:
@@ -110,13 +110,13 @@ def affine(pairs: Sequence[Pair]) -> Alignment:
 def _optimise_until_trusted(
     pairs: Sequence[Pair],
     rounds: Iterable[Sequence[Start]],
-    freedom: TransformModel,
+    model: TransformModel,
     quality_issues: QualityCheck,
 ) -> Alignment:
     """Work through rounds of starts until a result raises no doubt; return the least doubtful."""
     results: list[Alignment] = []
     for starts in rounds:
-        results.append(_check_quality(pairs, optimise(pairs, starts, freedom), quality_issues))
+        results.append(_check_quality(pairs, optimise(pairs, starts, model), quality_issues))
         if not results[-1].quality_issues:
             break
     return min(results, key=lambda result: (len(result.quality_issues), -result.similarity))

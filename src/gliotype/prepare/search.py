@@ -1,7 +1,7 @@
 """Find the transform at which two images, or several pairs of them, are most similar.
 
 Starts are ranked, the best few are searched from without gradients on a coarse level, and the best two
-of these are climbed on finer levels by gradient descent on Mattes' mutual information (Mattes 2003,
+of these are optimised on finer levels by gradient descent on Mattes' mutual information (Mattes 2003,
 SimpleITK). ITK adds up that metric in the order in which its threads end, so that two runs differ in
 the last bits; therefore it runs on one thread, with seeded sampling.
 """
@@ -32,8 +32,8 @@ STEPS_MM = {1: (1.5, 0.05), 2: (0.5, 0.02)}
 ITERATIONS = 30
 STAGES = ((24, 80), (6, 250))
 """Number of starts, and of evaluations for each: many starts briefly, few thoroughly."""
-CLIMBED = 2
-"""Number of starts that are climbed along the gradient, on the whole image and on its focus."""
+OPTIMISED = 2
+"""Number of starts that are optimised by gradient descent, on the whole image and on its focus."""
 
 Point = NDArray[np.float64]
 LPS_SIGNS = np.array([-1.0, -1.0, 1.0])
@@ -55,13 +55,13 @@ class TransformModel:
     searched: int
 
 
-def optimise(pairs: Sequence[Pair], starts: Sequence[Start], freedom: TransformModel) -> Start:
+def optimise(pairs: Sequence[Pair], starts: Sequence[Start], model: TransformModel) -> Start:
     """Find the transform of highest similarity.
 
     Args:
-        pairs: their mean similarity decides; the most similar pair is climbed.
+        pairs: their mean similarity decides; the most similar pair is optimised.
         starts: transforms from the world of the first pair's fixed image to the moving world.
-        freedom: what may change.
+        model: what may change.
 
     Returns:
         The transform reached, under the name of its start.
@@ -71,24 +71,24 @@ def optimise(pairs: Sequence[Pair], starts: Sequence[Start], freedom: TransformM
     found = _apart(pairs, starts, STAGES[0][0], 10.0, coarse)
     for count, evaluations in STAGES:
         found = [
-            Start(s.name, _search(coarse, s.moving_from_fixed, middle, freedom, evaluations))
+            Start(s.name, _search(coarse, s.moving_from_fixed, middle, model, evaluations))
             for s in _apart(pairs, found, count, 5.0, coarse)
         ]
 
-    def climb(todo: tuple[Start, bool]) -> Start:
+    def optimise_start(todo: tuple[Start, bool]) -> Start:
         start, focused = todo
-        return Start(start.name, _climb(pairs, start.moving_from_fixed, middle, freedom, 1, focused=focused))
+        return Start(start.name, _descend(pairs, start.moving_from_fixed, middle, model, 1, focused=focused))
 
-    climbed = in_parallel(
-        climb,
+    optimised = in_parallel(
+        optimise_start,
         [
             (start, focused)
             for focused in _views(pairs)
-            for start in _apart(pairs, found, CLIMBED, 3.0, partial(joint, pairs, level=1, focused=focused))
+            for start in _apart(pairs, found, OPTIMISED, 3.0, partial(joint, pairs, level=1, focused=focused))
         ],
     )
-    best = max(climbed, key=lambda s: joint(pairs, s.moving_from_fixed, 1, focused=True))
-    return Start(best.name, _climb(pairs, best.moving_from_fixed, middle, freedom, 2, focused=True))
+    best = max(optimised, key=lambda s: joint(pairs, s.moving_from_fixed, 1, focused=True))
+    return Start(best.name, _descend(pairs, best.moving_from_fixed, middle, model, 2, focused=True))
 
 
 def _views(pairs: Sequence[Pair]) -> tuple[bool, ...]:
@@ -124,7 +124,7 @@ def _apart(
 
 
 def _search(
-    similarity: CoarseSimilarity, start: Matrix, middle: Point, freedom: TransformModel, evaluations: int
+    similarity: CoarseSimilarity, start: Matrix, middle: Point, model: TransformModel, evaluations: int
 ) -> Matrix:
     """Improve a start without gradients (Powell 1964)."""
 
@@ -138,7 +138,7 @@ def _search(
 
     found = minimize(
         lambda p: -similarity(apply_steps(p)),
-        np.zeros(freedom.searched),
+        np.zeros(model.searched),
         method="Powell",
         options={"maxfev": evaluations, "xtol": 0.02, "ftol": 1e-3},
     )
@@ -161,8 +161,8 @@ def rotation(turn: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.eye(3) + sine * cross + cosine * (cross @ cross))
 
 
-def _climb(
-    pairs: Sequence[Pair], start: Matrix, middle: Point, freedom: TransformModel, level: int, *, focused: bool
+def _descend(
+    pairs: Sequence[Pair], start: Matrix, middle: Point, model: TransformModel, level: int, *, focused: bool
 ) -> Matrix:
     """Maximise Mattes mutual information of the most similar pair at one level.
 
@@ -170,7 +170,7 @@ def _climb(
     """
     pair = max(pairs, key=lambda p: p.similarity(start, level))
     around = pair.fixed.around[level]
-    transform = freedom.transform(start, middle)
+    transform = model.transform(start, middle)
     method = sitk.ImageRegistrationMethod()
     method.SetMetricAsMattesMutualInformation(BINS)
     method.SetMetricFixedMask(around.to_sitk())

@@ -256,8 +256,8 @@ def _loaded(series: Series) -> Loaded:
 def _named(sequence: Sequence, path: Path, source: Path | None, stack: ExitStack) -> tuple[Candidate, Loaded]:
     """Read the image that the caller named for a sequence; whatever is wrong with it is an error."""
     cest = sequence is Sequence.CEST
-    beside = _cest_files_beside(path) if cest else _sidecar_beside(path)
-    listed = [*stack.enter_context(open_source(path)), *beside]
+    neighbours = _cest_files_next_to(path) if cest else _sidecar_of(path)
+    listed = [*stack.enter_context(open_source(path)), *neighbours]
     found = [replace(f, relative=_relative(f.path, path, source)) for f in listed]
     series, _ = _read_headers(found, single_slice=cest)
     usable = [s for s in series if s.problem is None and s.info.modality == "MR"]
@@ -314,7 +314,7 @@ def _require_frames(name: str, frames: int, sequence: Sequence) -> None:
     raise InputError(f"{name} holds {frames} time point{'s' * (frames > 1)} where {due}")
 
 
-def _sidecar_beside(path: Path) -> list[Found]:
+def _sidecar_of(path: Path) -> list[Found]:
     """Return the JSON file and the list of b-values that belong to a NIfTI file, as far as they are there."""
     sidecars = [path.with_name(f"{stem_of(path.name)}{ending}") for ending in (".json", ".bval")]
     return [
@@ -324,17 +324,17 @@ def _sidecar_beside(path: Path) -> list[Found]:
     ]
 
 
-def _cest_files_beside(path: Path) -> list[Found]:
+def _cest_files_next_to(path: Path) -> list[Found]:
     """Return what lies next to a file of Z-spectra and belongs to it: offsets, sidecars, M0, a map of the field."""
     if not path.is_file():
         return []
     stem = stem_of(path.name).lower()
-    beside = [
+    neighbours = [
         one
         for one in sorted(path.parent.iterdir())
         if one.is_file() and one != path and one.name.lower().startswith((stem, "offsets"))
     ]
-    return [Found(one, printable(one.name), sniff(one)) for one in beside]
+    return [Found(one, printable(one.name), sniff(one)) for one in neighbours]
 
 
 def _relative(file: Path, named: Path, source: Path | None) -> str:

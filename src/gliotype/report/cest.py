@@ -135,7 +135,7 @@ def _draw_maps(maps: CestMaps, series: CestSeries, prepared: PreparedStudy, scen
     panels = [scene.panel(AXIAL, index, scene.reference, scene.reference.word)]
     for name, (title, limit) in SHOWN.items():
         panels.append(coloured_panel(scene, AXIAL, index, title, _coloured(moved[name], limit)))
-    return Row(f"Axial, {scene.place(AXIAL, index)}", tuple(panels))
+    return Row(f"Axial, {scene.slice_position(AXIAL, index)}", tuple(panels))
 
 
 def _coloured(values: NDArray[np.float32], limit: float) -> NDArray[np.uint8]:

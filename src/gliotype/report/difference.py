@@ -52,7 +52,9 @@ def draw_difference(result: Result, scene: Scene, planes: tuple[Row, ...]) -> Di
     t2 = replace(drawn[Sequence.T2], title="T2", outlines=traced)
     flair = replace(drawn[Sequence.FLAIR], title="FLAIR", outlines=traced)
     graded = Panel("T2 minus FLAIR", t2.size_mm, AXIAL.edges, _coloured(shown, brain), traced)
-    return DifferencePage(Row(f"Axial, {scene.place(AXIAL, index)}", (t2, flair, graded)), draw_legend())
+    return DifferencePage(
+        Row(f"Axial, {scene.slice_position(AXIAL, index)}", (t2, flair, graded)), draw_legend()
+    )
 
 
 def grade(difference: NDArray[np.float32]) -> NDArray[np.intp]:

@@ -144,7 +144,7 @@ class Scene:
         """Index of the axial slice where the tumour (else the brain) is largest."""
         return next(index for plane, index in self.largest_sections() if plane is AXIAL)
 
-    def place(self, plane: Plane, index: int) -> str:
+    def slice_position(self, plane: Plane, index: int) -> str:
         """Say how far from the middle of the brain a slice lies: ``"S 12 mm"``."""
         position = round(index - float(self.middle[plane.axis]))
         return f"{plane.directions[position < 0]} {abs(position)} mm"
@@ -230,7 +230,7 @@ def draw_planes(scene: Scene) -> tuple[Row, ...]:
     for plane, index in scene.largest_sections():
         traced = scene.outlines(plane, index)
         panels = (scene.panel(plane, index, each, each.word, outlines=traced) for each in scene.images)
-        rows.append(Row(f"{plane.name.capitalize()}, {scene.place(plane, index)}", tuple(panels)))
+        rows.append(Row(f"{plane.name.capitalize()}, {scene.slice_position(plane, index)}", tuple(panels)))
     return tuple(rows)
 
 
@@ -253,7 +253,9 @@ def key_pictures(scene: Scene, planes: tuple[Row, ...]) -> Row:
     shown = [sequence for sequence in STRUCTURAL if sequence in drawn][:KEY_PICTURES]
     panels = (replace(drawn[each], title=each.word, outlines=traced) for each in shown)
     others = f". Thick: the outline; thin: {len(scene.plausible)} other plausible ones"
-    return Row(f"Axial, {scene.place(AXIAL, index)}{others if scene.plausible else ''}", tuple(panels))
+    return Row(
+        f"Axial, {scene.slice_position(AXIAL, index)}{others if scene.plausible else ''}", tuple(panels)
+    )
 
 
 def coloured_panel(scene: Scene, plane: Plane, index: int, title: str, colours: NDArray[np.uint8]) -> Panel:
@@ -278,7 +280,11 @@ def draw_saliency(scene: Scene) -> Row | None:
 def _three_planes(scene: Scene, sequence: Sequence, *, salient: bool = False) -> Row:
     panels = tuple(
         scene.panel(
-            plane, index, sequence, f"{plane.name.capitalize()}, {scene.place(plane, index)}", salient=salient
+            plane,
+            index,
+            sequence,
+            f"{plane.name.capitalize()}, {scene.slice_position(plane, index)}",
+            salient=salient,
         )
         for plane, index in scene.largest_sections()
     )
@@ -304,7 +310,10 @@ def draw_strips(scene: Scene) -> tuple[Row, ...]:
     return tuple(
         Row(
             sequence.word,
-            tuple(close.panel(AXIAL, k, sequence, close.place(AXIAL, k), outlines=traced[k]) for k in slices),
+            tuple(
+                close.panel(AXIAL, k, sequence, close.slice_position(AXIAL, k), outlines=traced[k])
+                for k in slices
+            ),
         )
         for sequence in shown
         if sequence is not None

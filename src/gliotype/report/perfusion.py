@@ -180,7 +180,7 @@ def _draw_maps(perfusion: Perfusion, series: DscSeries, prepared: PreparedStudy,
             values = np.asarray(moved.array, dtype=np.float32)[scene.box]
             colours = _coloured(values, shown)
             panels.append(coloured_panel(scene, AXIAL, index, shown.title, colours))
-    return Row(f"Axial, {scene.place(AXIAL, index)}", tuple(panels))
+    return Row(f"Axial, {scene.slice_position(AXIAL, index)}", tuple(panels))
 
 
 def _coloured(values: NDArray[np.float32], shown: Shown) -> NDArray[np.uint8]:

@@ -116,6 +116,6 @@ def _draw_box(voxel: Grid, prepared: PreparedStudy, scene: Scene) -> Row | None:
 
 
 def _panel(scene: Scene, plane: Plane, index: int, inside: NDArray[np.bool_]) -> Panel:
-    title = f"{plane.name.capitalize()}, {scene.place(plane, index)}"
+    title = f"{plane.name.capitalize()}, {scene.slice_position(plane, index)}"
     panel = scene.panel(plane, index, scene.reference, title)
     return replace(panel, outlines={**panel.outlines, "box": trace(inside, plane, index)})

@@ -2,7 +2,7 @@
 
 Each step of the train has a constant amplitude, and the magnetisation of all pools is propagated through it by the
 exact matrix exponential. The pools' values at 3 T (`WHITE_MATTER`, `TUMOUR`) are round design values near those of the
-literature; what is measured on these spectra verifies the software and tells nothing about patients.
+literature; what is measured on these spectra verifies the software and is no evidence about patients.
 """
 
 from __future__ import annotations

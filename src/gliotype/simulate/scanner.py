@@ -225,7 +225,7 @@ def draw_protocols(
 
 
 def same_session(one: Protocol, other: Protocol) -> bool:
-    """Tell whether two sequences were acquired one after the other with the same coil."""
+    """Whether two sequences were acquired one after the other with the same coil."""
     return one.coil == other.coil
 
 

@@ -1,4 +1,4 @@
-"""DICOM results on disk: beside those of a prediction, made afterwards, and what happens where they cannot be made."""
+"""DICOM results on disk: next to those of a prediction, made afterwards, and what happens where they cannot be made."""
 
 from __future__ import annotations
 

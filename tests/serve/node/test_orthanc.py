@@ -1,4 +1,4 @@
-"""The node beside a real PACS: a study goes out from Orthanc, and the results are found there under the same study."""
+"""The node with a real PACS: a study goes out from Orthanc, and the results are found there under the same study."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from support.web import Page, Prepared, open_page, prepare_case
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
-    """Results and the kept study of a synthetic case."""
+    """Results and the cached study of a synthetic case."""
     return prepare_case(tmp_path_factory.mktemp("prepared"))
 
 

@@ -13,7 +13,7 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from gliotype.kept import kept_brain, kept_labels
+from gliotype.cached_study import cached_brain, cached_labels
 from gliotype.serve.jobs import JobProcess, JobStore, Limits
 from gliotype.serve.web.cases import CaseFolder, Settings
 from gliotype.study import Label
@@ -47,10 +47,10 @@ def test_a_study_goes_through_the_command_and_its_results_lie_where_the_command_
     assert (found["prediction"]["subject"], found["prediction"]["age"]) == ("case-12", 44)
     assert arguments(page, case) == [
         *("predict", str(page.private / case / "study"), "-o", str(page.root / case), "--id=case-12"),
-        *(f"--keep={page.private / case / 'kept'}", "--age=44.0", "--sex=F", "--prevalence=0.4"),
+        *(f"--keep={page.private / case / 'cache'}", "--age=44.0", "--sex=F", "--prevalence=0.4"),
     ]
     assert (page.root / case / "prediction.json").is_file()
-    assert not {"kept", "study", "case.json"} & {file.name for file in (page.root / case).iterdir()}
+    assert not {"cache", "study", "case.json"} & {file.name for file in (page.root / case).iterdir()}
     assert stat.S_IMODE(page.private.stat().st_mode) == 0o700
 
 
@@ -101,9 +101,9 @@ def test_another_age_is_answered_from_what_was_kept(page: Page) -> None:
     case = page.predicted(STUDY, age=44)
     assert page.client.post(f"/api/cases/{case}/revise", json={"age": 61.5, "sex": "M"}).status_code == 202
     found = page.wait(case)
-    kept = str(page.private / case / "kept")
+    cache = str(page.private / case / "cache")
     out = str(page.root / case)
-    assert arguments(page, case) == ["revise", kept, "-o", out, f"--id={case}", "--age=61.5", "--sex=M"]
+    assert arguments(page, case) == ["revise", cache, "-o", out, f"--id={case}", "--age=61.5", "--sex=M"]
     assert found["settings"] == {"age": 61.5, "sex": "M", "prevalence": None, "sequences": {}}
     assert found["prediction"]["age"] == 61.5
 
@@ -190,7 +190,7 @@ def test_cases_of_the_command_line_are_in_the_history(page: Page, prepared: Prep
         False,
     )
     refused = page.client.post("/api/cases/by%20hand%20(1)/revise", json={"age": 4})
-    assert "were not kept" in refused.json()["error"]
+    assert "were not cached" in refused.json()["error"]
     assert page.client.get("/api/cases/by%20hand%20(1)/files/report.pdf").content.startswith(b"%PDF")
     assert page.client.get("/api/cases/by%20hand%20(1)/volumes/T1C.nii").status_code == 404
 
@@ -200,14 +200,14 @@ def test_the_viewer_gets_sequences_maps_and_outline_on_one_grid(page: Page, prep
     names = page.get(f"/api/cases/{case}")["volumes"]
     assert names["sequences"] == ["T1", "T1C", "T2", "FLAIR"]
     assert set(names["maps"]) == {"perfusion_k2", "perfusion_rcbv"}
-    brain = np.asarray(kept_brain(prepared.kept).array)
+    brain = np.asarray(cached_brain(prepared.cached).array)
     for name in (*names["sequences"], *names["maps"], "outline"):
         response = page.client.get(f"/api/cases/{case}/volumes/{name}.nii")
         shown = volume(response.content)
         assert shown.grid.same_as(PREPARED)
         assert np.isfinite(np.asarray(shown.array)).all()
     outline = volume(page.client.get(f"/api/cases/{case}/volumes/outline.nii").content)
-    np.testing.assert_array_equal(outline.array, kept_labels(prepared.kept).array)
+    np.testing.assert_array_equal(outline.array, cached_labels(prepared.cached).array)
     white = volume(page.client.get(f"/api/cases/{case}/volumes/T1C.nii").content)
     header = nib.Nifti1Image.from_bytes(page.client.get(f"/api/cases/{case}/volumes/T1C.nii").content).header
     assert 1.0 < float(header["cal_max"]) < 2.5, "white matter is 1"

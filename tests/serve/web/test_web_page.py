@@ -41,7 +41,7 @@ class Browser:
     errors: list[str]
 
     @property
-    def shown(self) -> dict[str, str]:
+    def viewer_state(self) -> dict[str, str]:
         """What the viewer says that it shows."""
         found = self.page.evaluate("({...document.getElementById('picture').dataset})")
         assert isinstance(found, dict)
@@ -128,8 +128,8 @@ def test_upload_and_answer(browser: Browser, case: str) -> None:
 def test_the_viewer_shows_the_largest_section_on_the_right_side(browser: Browser, case: str) -> None:
     labels = tissues()[2]
     level = int((labels > 0).sum(axis=(0, 1)).argmax())
-    assert int(browser.shown["slice"]) == level
-    assert browser.shown["sequence"] == "T1"
+    assert int(browser.viewer_state["slice"]) == level
+    assert browser.viewer_state["sequence"] == "T1"
     browser.page.keyboard.press("v")
     assert browser.page.is_checked("#view-axial")
     picture = browser.picture()
@@ -147,10 +147,10 @@ def test_outline_sequence_and_map_are_switched_by_keys(browser: Browser, case: s
     contour = contour_pixels(browser.picture(), (255, 110, 64))
     assert contour > 20
     page.keyboard.press("c")
-    assert browser.shown["outline"] == "outline filled"
+    assert browser.viewer_state["outline"] == "outline filled"
     filled = browser.picture()
     page.keyboard.press("o")
-    assert browser.shown["outline"] == "outline hidden"
+    assert browser.viewer_state["outline"] == "outline hidden"
     hidden = browser.picture()
     assert contour_pixels(hidden, (255, 110, 64)) < contour / 10
     assert np.abs(filled - hidden).max(axis=-1).astype(bool).mean() > 0.02
@@ -165,10 +165,10 @@ def test_outline_sequence_and_map_are_switched_by_keys(browser: Browser, case: s
     assert "white matter" in page.inner_text(".map-legend") or "/s" in page.inner_text(".map-legend")
     page.select_option("#map", "")
     page.focus("#picture")
-    before = int(browser.shown["slice"])
+    before = int(browser.viewer_state["slice"])
     page.keyboard.press("ArrowUp")
     page.keyboard.press("PageDown")
-    assert int(browser.shown["slice"]) == before - 4
+    assert int(browser.viewer_state["slice"]) == before - 4
     assert f"slice {before - 3} of {PREPARED.shape[2]}" in page.get_attribute("#picture", "aria-label")
 
 
@@ -253,9 +253,9 @@ def test_the_keyboard_alone_is_enough(browser: Browser, case: str) -> None:
     assert page.get_attribute("#tab-report", "aria-selected") == "true"
     page.keyboard.press("ArrowLeft")
     tab_to("#picture")
-    slice_before = int(browser.shown["slice"])
+    slice_before = int(browser.viewer_state["slice"])
     page.keyboard.press("ArrowDown")
-    assert int(browser.shown["slice"]) == slice_before - 1
+    assert int(browser.viewer_state["slice"]) == slice_before - 1
     tab_to("#edit")
     page.keyboard.press("Enter")
     page.keyboard.press("Shift+Tab")

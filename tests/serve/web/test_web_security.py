@@ -1,4 +1,4 @@
-"""Only the page of this start may use the server: every other request is refused, and the service goes on."""
+"""Only the page of this start may use the server: every other request is refused, and the service continues."""
 
 from __future__ import annotations
 

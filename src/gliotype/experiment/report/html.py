@@ -72,7 +72,7 @@ class Experiment:
 
 
 def write_report(experiment: Experiment, out: Path) -> Path:
-    """Write ``report.html`` and, as CSV, what it shows besides the results.
+    """Write ``report.html`` and, as CSV, what else it shows.
 
     Raises:
         OutputError: if a file cannot be written.

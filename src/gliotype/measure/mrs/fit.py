@@ -225,9 +225,9 @@ class _Problem:
         inside = slice(int(within[0]), int(within[-1]) + 1)
         measured = spectrum[inside] / noise
         bend = max(BEND * float(np.abs(measured).max()), 0.05)
-        cut = Basis(basis.names, basis.fids[:, :points], basis.metabolites)
+        shortened = Basis(basis.names, basis.fids[:, :points], basis.metabolites)
         return cls(
-            basis=cut,
+            basis=shortened,
             time_s=np.asarray(dwell_s * np.arange(points), dtype=np.float64),
             hertz=(ppm[inside] - WATER_PPM) * frequency_mhz,
             ppm=ppm[inside],

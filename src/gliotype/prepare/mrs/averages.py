@@ -21,7 +21,7 @@ MOST_HZ = 20.0
 """No transient is moved farther."""
 
 ENOUGH_SNR = 4.0
-"""Of the singlets in a transient, from which on its own shift is used; below, neighbours are averaged first."""
+"""Of the singlets in a transient, at or above which its own shift is used; below, neighbours are averaged first."""
 
 LONGEST_BLOCK = 16
 OUTLYING = 5.0

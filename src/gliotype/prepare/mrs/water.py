@@ -12,7 +12,7 @@ WATER_RANGE_PPM = (4.35, 5.1)
 HANKEL_POINTS, HANKEL_COLUMNS = 768, 256
 COMPONENTS = 20
 TRUSTED = 0.03
-"""Part of its first magnitude down to which the phase of water is followed; later it goes on as a straight line."""
+"""Part of its first magnitude down to which the phase of water is followed; a straight line continues it."""
 
 
 def without_water(fid: Complexes, dwell_s: float, frequency_mhz: float) -> Complexes:
@@ -57,7 +57,7 @@ def water_amplitude(water: Complexes, dwell_s: float) -> float:
 def eddy_phase(water: Complexes, water_dwell_s: float, points: int, dwell_s: float) -> np.ndarray:
     """Return the phase over time that eddy currents and the frequency of water cause (Klose 1990), (points,).
 
-    Where the water has decayed its phase is noise; it goes on there as a straight line.
+    Where the water has decayed its phase is noise; there it is extrapolated as a straight line.
     """
     time = water_dwell_s * np.arange(len(water))
     strength = np.abs(water)

@@ -127,7 +127,7 @@ def _kind(one: Found) -> str | None:
 
 
 def named_spectra(path: Path) -> list[MrsSource]:
-    """List the spectra of a file or folder that the caller names; what lies beside a file is its water or sidecar.
+    """List the spectra of a file or folder that the caller names; files next to it are its water reference or sidecar.
 
     Raises:
         InputError: if there is no spectrum.
@@ -323,13 +323,13 @@ def read_named(path: Path, given: Timing | None) -> tuple[Image, ...]:
         return choose_spectrum([convert(path, printable(path.name))], given, named=True)
     files = [source.read() for source in sources]
     if not path.is_dir():
-        beside = [one for one in named_spectra(path.parent) if one.found.path != path]
-        files += [file for one in beside if (file := _if_water(one)) is not None]
+        neighbours = [one for one in named_spectra(path.parent) if one.found.path != path]
+        files += [file for one in neighbours if (file := _if_water(one)) is not None]
     return choose_spectrum(files, given, named=True)
 
 
 def _if_water(source: MrsSource) -> MrsFile | None:
-    """Read a file beside a named one if it is the water of it."""
+    """Read a file next to a named one if it is its water reference."""
     try:
         file = source.read()
     except InputError:

@@ -28,7 +28,7 @@ NOT_MEASURED = float(np.finfo(np.float32).min)
 """Stored, and declared as padding, where nothing was measured."""
 
 _ENOUGH = 1_000_000
-"""Values that tell the range of all."""
+"""Values that represent the range of all."""
 
 
 @dataclass(frozen=True)

@@ -196,18 +196,18 @@ def _write(
 ) -> Dataset:
     segments = list(segments)
     slices, references = as_classic(source)
-    kept = np.flatnonzero(np.any([segment.mask.any(axis=(1, 2)) for segment in segments], axis=0))
+    used = np.flatnonzero(np.any([segment.mask.any(axis=(1, 2)) for segment in segments], axis=0))
     pixels: NDArray[np.uint8]
     if labelmap:
-        pixels = np.zeros((len(kept), *source.frames[0].size), np.uint8)
+        pixels = np.zeros((len(used), *source.frames[0].size), np.uint8)
         for n, segment in enumerate(segments, start=1):
-            pixels[segment.mask[kept]] = n
+            pixels[segment.mask[used]] = n
     else:
-        pixels = np.stack([segment.mask[kept] for segment in segments], axis=-1).astype(np.uint8)
+        pixels = np.stack([segment.mask[used] for segment in segments], axis=-1).astype(np.uint8)
     names = "-".join(segment.kind.name for segment in segments)
     kind = f"{'labelmap' if labelmap else 'binary'} {names}"
     dataset = Segmentation(
-        source_images=[slices[n] for n in kept],
+        source_images=[slices[n] for n in used],
         pixel_array=pixels,
         segmentation_type=SegmentationTypeValues.LABELMAP if labelmap else SegmentationTypeValues.BINARY,
         segment_descriptions=[

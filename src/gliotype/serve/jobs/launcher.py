@@ -1,7 +1,7 @@
 """Start a command in a file: ``python -I -S launcher.py DESCRIPTOR MEMORY COMMAND...``.
 
 It limits its own memory, writes its process id into the locked file that it inherited as DESCRIPTOR, and becomes
-COMMAND, which goes on holding the lock. `gliotype.serve.jobs.process` runs it by its path, so that it starts in a few
+COMMAND, which then holds the lock. `gliotype.serve.jobs.process` runs it by its path, so that it starts in a few
 milliseconds; nothing imports it.
 """
 

@@ -157,7 +157,7 @@ class JobStore:
     def advance(
         self, job: Job, step: str, data: Mapping[str, Any] | None = None, delay_s: float = 0.0
     ) -> bool:
-        """Let a running job go on to another step; `data` replaces its values if given.
+        """Move a running job to another step; `data` replaces its values if given.
 
         This method and those below return False, and do nothing, if the job is not running (any more).
         """

@@ -1,5 +1,5 @@
-"""A DICOM node beside the PACS: it receives studies, lets `gliotype predict` answer them, and sends the results back.
+"""A DICOM node next to the PACS: it receives studies, runs `gliotype predict` on them, and sends the results back.
 
-It needs the extra ``node`` (pynetdicom). `Node` is the service; `settings` says what it is told, `rules` which studies
-it processes, and `status` what it is doing. See ``docs/how-to/pacs.md``.
+It needs the extra ``node`` (pynetdicom). `Node` is the service; `settings` is its configuration, `rules` choose the
+studies to process, and `status` reports what it is doing. See ``docs/how-to/pacs.md``.
 """

@@ -1,4 +1,4 @@
-"""What a node does if it is not told otherwise; the help of the command line shows it."""
+"""Defaults of a node's settings; the command line's help shows them."""
 
 from __future__ import annotations
 

@@ -126,7 +126,7 @@ class DicomDelivery:
         self._reports.end()
         for association in associations:
             association.abort()
-            # Who waits for an answer of the target is not told of the abort by pynetdicom.
+            # pynetdicom does not notify a thread that waits for the target's response of an abort.
             association.dimse.msg_queue.put((None, None))
 
     def _entity(self) -> AE:

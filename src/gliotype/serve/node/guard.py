@@ -84,7 +84,7 @@ class GuardedSocket(socket.socket):
         with suppress(OSError):
             super().shutdown(how)
 
-    def cut(self) -> None:
+    def disconnect(self) -> None:
         """End the connection at once, whatever is still to be sent or read."""
         self.is_cut = True
         with suppress(OSError):
@@ -107,7 +107,7 @@ class GuardedServer(ThreadedAssociationServer):
     request_queue_size = 64
 
     def verify_request(self, request: Any, client_address: Any) -> bool:
-        """Whether a connection may go on to negotiate an association; see `socketserver.BaseServer`."""
+        """Whether a connection may negotiate an association; see `socketserver.BaseServer`."""
         if self.addresses and client_address[0] not in self.addresses:
             self.refused("its address may not connect")
             return False
@@ -117,14 +117,14 @@ class GuardedServer(ThreadedAssociationServer):
             return False
         silent = self._silent()
         if len(silent) >= self.limits.associations:
-            silent[0].cut()
+            silent[0].disconnect()
             self.refused("a connection asked for nothing")
         return True
 
     def cut_silent(self) -> None:
         """End all connections that have asked for nothing yet, which pynetdicom does not do in good order."""
         for each in self._silent():
-            each.cut()
+            each.disconnect()
 
     def _silent(self) -> list[GuardedSocket]:
         """Connections that have asked for nothing yet, the oldest first."""
@@ -205,10 +205,10 @@ def watch_sizes(
             connection.on_disk += len(value)
             if connection.on_disk // MAX_PDU_BYTES > before and not has_room():
                 refused("the disk is full")
-                connection.cut()
+                connection.disconnect()
         if connection.in_memory > MAX_IN_MEMORY_BYTES or connection.on_disk > limits.instance_bytes:
             refused("an object or command is too large")
-            connection.cut()
+            connection.disconnect()
         if is_last:
             connection.in_memory = 0
             connection.on_disk *= is_command

@@ -188,7 +188,7 @@ class Receiver:
             header = _read_header(event.dataset_path)
             study, instance = str(header.StudyInstanceUID), str(header.SOPInstanceUID)
             kind = str(header.SOPClassUID)
-        except Exception:  # noqa: BLE001 - pydicom raises all kinds of errors at damaged data, and the sender is told
+        except Exception:  # noqa: BLE001 - damaged data makes pydicom raise errors of any kind; the status reports them
             self._refusals.add("an object cannot be read")
             return NOT_UNDERSTOOD
         if (

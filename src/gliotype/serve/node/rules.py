@@ -17,7 +17,7 @@ _RULE = {"name", "senders", "descriptions", "ages", "process", "prevalence", "si
 
 @dataclass(frozen=True)
 class Options:
-    """What `gliotype predict` is told beside the study; None is left to it."""
+    """Options of `gliotype predict` for a study; None leaves its default."""
 
     prevalence: float | None = None
     site: Path | None = None

@@ -1,4 +1,4 @@
-"""What a node is told when it starts."""
+"""The configuration of a node."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class NodeLimits:
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """All that a node is told.
+    """The configuration of a node.
 
     Attributes:
         folder: of the queue, the studies and their results.

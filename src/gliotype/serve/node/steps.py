@@ -130,13 +130,13 @@ class Steps:
     def _take_over(self, earlier: Job, job: Job) -> bool:
         """Add the objects of an earlier job that did not come again; False if they are deleted."""
         source, target = self.folder(earlier) / "input", self.folder(job) / "input"
-        kept = {instance_hash(file.stem): file for file in source.glob("*.dcm")}
+        present = {instance_hash(file.stem): file for file in source.glob("*.dcm")}
         there = set(instances_of(self.folder(job)))
         missing = set(earlier.data["instances"]) - there
-        if not missing.issubset(kept):
+        if not missing.issubset(present):
             return False
         for name in missing:
-            os.link(kept[name], target / kept[name].name)
+            os.link(present[name], target / present[name].name)
         return True
 
     def _supersede(self, earlier: Job) -> None:
@@ -271,7 +271,7 @@ class Steps:
         ]
 
     def clear_old(self) -> None:
-        """Delete what need not be kept any more: images of answered studies, results, and entries in the queue."""
+        """Delete images of answered studies, results and queue entries whose retention has ended."""
         now = time.time()
         for job in self._store.jobs():
             age = (now - job.changed) / _DAY_S

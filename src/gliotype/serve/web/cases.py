@@ -1,7 +1,7 @@
-"""Where the cases of one page lie: the results as ``gliotype predict`` writes them, and what is private beside them.
+"""The folders of the page: results as ``gliotype predict`` writes them, and private files of each case.
 
 CASES/<case>/                        OUT of `gliotype predict`: the command line reads it, too
-CASES/.gliotype-web/<case>/          private: case.json, study/ (as uploaded), kept/ (prepared), mask.nii.gz
+CASES/.gliotype-web/<case>/          private: case.json, study/ (as uploaded), cache/ (prepared), mask.nii.gz
 CASES/.gliotype-web/jobs.sqlite      the queue
 """
 
@@ -101,9 +101,9 @@ class Case:
         return self.private / "study"
 
     @property
-    def kept(self) -> Path:
+    def cache(self) -> Path:
         """Folder of the prepared study."""
-        return self.private / "kept"
+        return self.private / "cache"
 
     @property
     def job(self) -> Path:

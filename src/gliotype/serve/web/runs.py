@@ -30,7 +30,7 @@ class Progress:
         ahead: jobs that come first, while it is waiting.
         seconds: since it began to wait or to run.
         reason: why it failed, or why it has no DICOM results.
-        revises: whether it answers again from the kept study.
+        revises: whether it answers again from the cached study.
     """
 
     state: str | None = None
@@ -89,12 +89,12 @@ class Runs:
             UsageError: if the case has a job already.
         """
         arguments = ("predict", str(case.source()), "-o", str(case.results), f"--id={case.id}")
-        kept = (f"--keep={case.kept}",)
-        predict = (*arguments, *kept, *settings.arguments, *settings.image_arguments)
+        cache = (f"--keep={case.cache}",)
+        predict = (*arguments, *cache, *settings.arguments, *settings.image_arguments)
         self._add(case, settings, [predict])
 
     def revise(self, case: Case, settings: Settings, *, mask: bool) -> None:
-        """Queue another answer from the kept study.
+        """Queue another answer from the cached study.
 
         Args:
             case: that was predicted before.
@@ -102,15 +102,15 @@ class Runs:
             mask: use the corrected outline, the new one if there is one.
 
         Raises:
-            UsageError: if nothing was kept of the case, or it has a job already.
+            UsageError: if the case has no cached study, or it has a job already.
         """
-        if not (case.kept / "values.json").is_file():
+        if not (case.cache / "values.json").is_file():
             raise UsageError(
-                "the prepared images of this case were not kept: upload it here to change its answer"
+                "the prepared images of this case were not cached: upload it here to change its answer"
             )
         arguments = (
             "revise",
-            str(case.kept),
+            str(case.cache),
             "-o",
             str(case.results),
             f"--id={case.id}",

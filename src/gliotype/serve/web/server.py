@@ -19,13 +19,13 @@ HOST = "127.0.0.1"
 MAX_CONNECTIONS = 64
 
 
-def serve(root: Path, *, port: int, opened: Callable[[str], None]) -> None:
+def serve(root: Path, *, port: int, on_ready: Callable[[str], None]) -> None:
     """Serve the page until a signal ends it.
 
     Args:
         root: folder of the cases; created if missing.
         port: to listen on; 0 for any that is free.
-        opened: called with the address of the page, which holds the token of this start.
+        on_ready: called with the address of the page, which holds the token of this start.
 
     Raises:
         UsageError: if the port is taken, or another server uses the folder.
@@ -45,7 +45,7 @@ def serve(root: Path, *, port: int, opened: Callable[[str], None]) -> None:
             timeout_keep_alive=30,
             timeout_graceful_shutdown=3,
         )
-        opened(f"http://{HOST}:{number}/?token={token}")
+        on_ready(f"http://{HOST}:{number}/?token={token}")
         uvicorn.Server(config).run(sockets=[listener])
 
 

@@ -8,8 +8,14 @@ import nibabel as nib
 import numpy as np
 
 from gliotype.atomic_files import atomic_write
+from gliotype.cached_study import (
+    cached_brain,
+    cached_image,
+    cached_labels,
+    cached_sequences,
+    cached_transform,
+)
 from gliotype.errors import InputError
-from gliotype.kept import kept_brain, kept_image, kept_labels, kept_sequences, kept_transform
 from gliotype.read import read_mask
 from gliotype.report import OUTPUTS
 from gliotype.report.nifti import save_nifti
@@ -26,13 +32,13 @@ MAPS = tuple(
 _BRIGHTEST = 99.6
 """Percentile of the brain's signal that is shown white."""
 SPARSE = 7
-"""Every so many voxels of the brain tell that percentile well enough."""
+"""Step between the voxels from which that percentile is estimated."""
 
 
 def volume_names(case: Case) -> dict[str, list[str]]:
-    """List what the viewer can show of a case; nothing if its prepared study was not kept, or is being replaced."""
+    """List what the viewer can show of a case; nothing if its prepared study is not cached, or is being replaced."""
     try:
-        sequences = kept_sequences(case.kept)
+        sequences = cached_sequences(case.cache)
     except InputError:
         return {"sequences": [], "maps": []}
     maps = [name for name in MAPS if (case.results / f"{name}.nii.gz").is_file()]
@@ -52,8 +58,8 @@ def viewer_volume(case: Case, name: str) -> bytes:
     if name == OUTLINE and names["sequences"]:
         return _nifti(_outline(case))
     if name in names["sequences"]:
-        image = kept_image(case.kept, Sequence(name))
-        brain = np.asarray(kept_brain(case.kept).array, dtype=np.bool_)
+        image = cached_image(case.cache, Sequence(name))
+        brain = np.asarray(cached_brain(case.cache).array, dtype=np.bool_)
         return _nifti(image, float(np.percentile(np.asarray(image.array)[brain][::SPARSE], _BRIGHTEST)))
     if name in names["maps"]:
         return _map(case, name)
@@ -64,13 +70,13 @@ def save_drawing(case: Case, voxels: bytes) -> None:
     """Save an outline that was drawn in the viewer as the new one of a case.
 
     Args:
-        case: whose prepared study was kept.
+        case: whose prepared study is cached.
         voxels: one label (`Label`) for each voxel of the prepared grid, the first axis fastest.
 
     Raises:
         InputError: if these are not as many labels as the grid has voxels.
     """
-    grid = kept_brain(case.kept).grid
+    grid = cached_brain(case.cache).grid
     labels = np.frombuffer(voxels, np.uint8)
     if labels.size != np.prod(grid.shape) or labels.max(initial=0) > max(Label):
         raise InputError("the drawing does not fit the images: load the page again")
@@ -84,24 +90,24 @@ def _map(case: Case, name: str) -> bytes:
     written = _read(case.results / f"{name}.nii.gz")
     values = np.nan_to_num(np.asarray(written.array, dtype=np.float32))
     moved = written.with_array(values).resample(
-        kept_brain(case.kept).grid, _written_from_prepared(case.kept, name)
+        cached_brain(case.cache).grid, _written_from_prepared(case.cache, name)
     )
     inside = np.abs(values[values != 0])
     return _nifti(moved, float(np.percentile(inside, 99)) if inside.size else 1.0, signed=name == "saliency")
 
 
-def _written_from_prepared(kept: Path, name: str) -> Matrix | None:
+def _written_from_prepared(cache: Path, name: str) -> Matrix | None:
     """Return how the prepared world lies to that of a written map: perfusion and ADC have that of their series."""
     if name == "saliency":
         return None
-    return kept_transform(kept, Sequence.ADC if name == "adc" else Sequence.DSC)
+    return cached_transform(cache, Sequence.ADC if name == "adc" else Sequence.DSC)
 
 
 def _outline(case: Case) -> Volume:
     """Return the outline of the answer: the corrected one, or the tumour that was found."""
     if not case.mask.exists():
-        return kept_labels(case.kept)
-    grid = kept_brain(case.kept).grid
+        return cached_labels(case.cache)
+    grid = cached_brain(case.cache).grid
     mask = read_mask(case.mask)
     if not mask.grid.same_as(grid):
         mask = _read(case.results / "tumour.nii.gz").resample(grid, order=0)

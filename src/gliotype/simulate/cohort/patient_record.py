@@ -1,4 +1,4 @@
-"""One member of a cohort of digital patients: who it is, its images, and its truth."""
+"""One patient of a cohort of digital patients: who it is, its images, and its truth."""
 
 from __future__ import annotations
 

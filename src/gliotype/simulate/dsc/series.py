@@ -129,7 +129,7 @@ def write_true_cbv(series: SimulatedDsc, file: Path) -> None:
 
 
 def sidecar(protocol: DscProtocol, name: str) -> dict[str, object]:
-    """Tell how a series was acquired, as BIDS names it.
+    """Return how a series was acquired, in the names of BIDS.
 
     Example:
         >>> found = sidecar(DscProtocol(), "AX_PERFUSION_DSC_EPI")

@@ -47,7 +47,7 @@ class Method(Protocol):
     Attributes:
         name: short and stable; the name of its predictor where it has one.
         needs: what a patient must have.
-        inputs: names of the arrays that it reads from `Example.inputs`, besides the slices and numbers that every
+        inputs: names of the arrays that it reads from `Example.inputs`, other than the slices and numbers that every
             example has (`gliotype.train.data.inputs.INPUTS`).
     """
 

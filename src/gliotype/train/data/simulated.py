@@ -106,7 +106,7 @@ class SimulatedPatients:
         """Return number and seed: another cohort of this seed, of whatever site, has the same heads and tumours."""
         return frozenset({f"simulated {subject.rpartition('-')[2]} of seed {self.seed}"})
 
-    def member(self, subject: str) -> SimulatedPatient:
+    def simulate(self, subject: str) -> SimulatedPatient:
         """Simulate a patient."""
         draw = self.draw(subject)
         heads = read_anatomies(self.anatomies, self.cache)
@@ -115,18 +115,18 @@ class SimulatedPatients:
 
     def example(self, subject: str, inputs: frozenset[str] = NO_INPUTS) -> Example:
         """Simulate a patient and make the example, with the brain and the tumour that Model 1 finds."""
-        member = self.member(subject)
-        images: dict[Sequence, Volume] = {s: image.volume for s, image in member.images.items()}
+        patient = self.simulate(subject)
+        images: dict[Sequence, Volume] = {s: image.volume for s, image in patient.images.items()}
         prepared = prepare_registered(images, np.eye(4), None, find_brain)
 
         def truth(_: PreparedStudy) -> NDArray[np.bool_]:
-            return np.asarray(member.labels.array) > 0
+            return np.asarray(patient.labels.array) > 0
 
         return example_of(
             prepared,
-            Subject(subject, float(str(member.truth["age"])), str(member.truth["sex"])),
-            member.truth["idh"] == "mutant",
-            {name: str(member.truth[name]) for name in STRATA},
+            Subject(subject, float(str(patient.truth["age"])), str(patient.truth["sex"])),
+            patient.truth["idh"] == "mutant",
+            {name: str(patient.truth[name]) for name in STRATA},
             truth,
             inputs,
         )

@@ -34,7 +34,7 @@ export async function fetchBytes(path) {
   return response.arrayBuffer();
 }
 
-/** Send one file with its path inside the study; `onBytes` is told how much of it has gone. */
+/** Send one file with its path inside the study; `onBytes` is called with the bytes sent so far. */
 export function putFile(id, path, file, onBytes, signal) {
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();

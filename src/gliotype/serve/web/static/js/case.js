@@ -1,4 +1,4 @@
-// One case: its progress, its answer beside its images, the report, which image is which, and the files.
+// One case: its progress, its answer next to its images, the report, which image is which, and the files.
 
 import * as api from "./api.js";
 import { duration, h, percent, replace, say } from "./dom.js";
@@ -120,15 +120,15 @@ export function casePage(id, refreshList) {
     const answer = answerPanel(found, act);
     const { prepared } = { prepared: JSON.stringify([found.volumes.sequences, found.prediction.sequences]) };
     const outline = JSON.stringify([found.corrected, found.prediction.tumour]);
-    const kept = found.volumes.sequences.length > 0;
+    const cached = found.volumes.sequences.length > 0;
     if (viewer && (viewed.prepared === prepared || isBusy(found))) {
       panels.images.lastChild.replaceWith(answer);
       if (isBusy(found)) return;
       if (viewed.outline !== outline && viewer.nv?.back) viewer.loadOutline();
     } else {
       viewer?.close();
-      viewer = kept ? new Viewer(id, found.volumes, { onSave, onUpload }) : null;
-      const instead = h("section", { class: "viewer empty-viewer" }, h("p", {}, "The images of this case were not kept, because it was predicted on the command line. The report shows its pictures."));
+      viewer = cached ? new Viewer(id, found.volumes, { onSave, onUpload }) : null;
+      const instead = h("section", { class: "viewer empty-viewer" }, h("p", {}, "The images of this case were not cached, because it was predicted on the command line. The report shows its pictures."));
       replace(panels.images, viewer?.element ?? instead, answer);
       viewer?.open();
     }

@@ -37,15 +37,15 @@ const STREAMS = 4;
 export async function sendAll(files, send, onProgress, signal) {
   let next = 0, sent = 0, done = 0;
   const under = new Map();
-  const tell = () => onProgress(done, sent + [...under.values()].reduce((sum, bytes) => sum + bytes, 0));
+  const report = () => onProgress(done, sent + [...under.values()].reduce((sum, bytes) => sum + bytes, 0));
   async function stream() {
     while (next < files.length) {
       const { file, path } = files[next++];
-      await send(path, file, (bytes) => { under.set(path, bytes); tell(); }, signal);
+      await send(path, file, (bytes) => { under.set(path, bytes); report(); }, signal);
       under.delete(path);
       sent += file.size;
       done += 1;
-      tell();
+      report();
     }
   }
   await Promise.all(Array.from({ length: STREAMS }, stream));

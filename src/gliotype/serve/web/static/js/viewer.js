@@ -265,7 +265,7 @@ export class Viewer {
 
   located() { this.describe(); }
 
-  /** Say beside the picture, and to a screen reader, what it shows. */
+  /** Describe next to the picture, and to a screen reader, what it shows. */
   describe() {
     if (!this.nv?.back) return;
     const size = this.nv.back.dimsRAS[this.axis + 1], slice = this.place[this.axis];

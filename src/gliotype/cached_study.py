@@ -1,4 +1,4 @@
-"""What is kept of a prepared study, so that it can be answered again without being prepared again."""
+"""Save a prepared study, so that `revise` can answer again without preparing it again."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from gliotype.volume import Matrix, Volume
 
 
 @dataclass(frozen=True, eq=False)
-class KeptStudy:
+class CachedStudy:
     """A prepared study with its tumour and measurements.
 
     Attributes:
@@ -37,40 +37,40 @@ class KeptStudy:
     version: str
 
 
-def save_kept(kept: KeptStudy, folder: Path) -> None:
-    """Write a kept study into a folder, without the voxels as acquired, which nothing after `prepare` needs.
+def save_cached(cached: CachedStudy, folder: Path) -> None:
+    """Write a cached study into a folder, without the voxels as acquired, which nothing after `prepare` needs.
 
     Args:
-        kept: of a run.
+        cached: of a run.
         folder: created if missing; only this user may enter it.
 
     Raises:
         OutputError: if it cannot be written.
     """
-    study = replace(kept.study, images=tuple(_without_voxels(image) for image in kept.study.images))
-    save_values(replace(kept, study=study), folder)
+    study = replace(cached.study, images=tuple(_without_voxels(image) for image in cached.study.images))
+    save_values(replace(cached, study=study), folder)
 
 
-def load_kept(folder: Path, version: str) -> KeptStudy:
-    """Read a kept study.
+def load_cached(folder: Path, version: str) -> CachedStudy:
+    """Read a cached study.
 
     Args:
         folder: where it was saved.
         version: of Gliotype, by which it must have been prepared.
 
     Raises:
-        InputError: if it holds no kept study, one of another version, or a damaged one.
+        InputError: if it holds no cached study, one of another version, or a damaged one.
     """
     if not (folder / "values.json").is_file():
-        raise InputError(f"{folder} holds no kept study: make one with `gliotype predict --keep`")
+        raise InputError(f"{folder} holds no cached study: make one with `gliotype predict --keep`")
     found = load_values(str, folder, "version")
     if found != version:
-        raise InputError(f"{folder} was kept by Gliotype {found}, and this is {version}: predict again")
-    return load_values(KeptStudy, folder)
+        raise InputError(f"{folder} was written by Gliotype {found}, and this is {version}: predict again")
+    return load_values(CachedStudy, folder)
 
 
-def kept_image(folder: Path, sequence: Sequence) -> Volume:
-    """Read one structural image of a kept study, on the 1 mm grid.
+def cached_image(folder: Path, sequence: Sequence) -> Volume:
+    """Read one structural image of a cached study, on the 1 mm grid.
 
     Raises:
         InputError: if there is no such image.
@@ -78,25 +78,25 @@ def kept_image(folder: Path, sequence: Sequence) -> Volume:
     return load_values(Volume, folder, "prepared", "images", sequence.value)
 
 
-def kept_labels(folder: Path) -> Volume:
-    """Read the tumour's label map of a kept study, on the 1 mm grid."""
+def cached_labels(folder: Path) -> Volume:
+    """Read the tumour's label map of a cached study, on the 1 mm grid."""
     return load_values(Volume, folder, "tumour", "labels")
 
 
-def kept_brain(folder: Path) -> Volume:
-    """Read the mask of the brain of a kept study, on the 1 mm grid."""
+def cached_brain(folder: Path) -> Volume:
+    """Read the mask of the brain of a cached study, on the 1 mm grid."""
     return load_values(Volume, folder, "prepared", "brain")
 
 
-def kept_transform(folder: Path, sequence: Sequence) -> Matrix:
-    """Read the transform from the prepared world of a kept study to that of an image as acquired."""
+def cached_transform(folder: Path, sequence: Sequence) -> Matrix:
+    """Read the transform from the prepared world of a cached study to that of an image as acquired."""
     if sequence is Sequence.DSC:
         return load_values(Matrix, folder, "prepared", "dsc", "dsc_from_prepared")
     return load_values(Matrix, folder, "prepared", "acquired_from_prepared", sequence.value)
 
 
-def kept_sequences(folder: Path) -> tuple[Sequence, ...]:
-    """List the structural images of a kept study."""
+def cached_sequences(folder: Path) -> tuple[Sequence, ...]:
+    """List the structural images of a cached study."""
     images = load_values(Mapping[str, object], folder, "prepared", "images")  # type: ignore[type-abstract]
     return tuple(Sequence(name) for name in images)
 
