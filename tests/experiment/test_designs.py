@@ -21,6 +21,7 @@ from gliotype.experiment.protocol import CROSS_VALIDATION, Protocol, read_protoc
 from gliotype.experiment.run import run_experiment
 from gliotype.experiment.splits import Split, draw_sets, make_splits
 from gliotype.train.data.examples import Example
+from gliotype.train.table.method import AgeMethod, TableModel
 from support.experiments import Synthetic, synthetic_source
 
 PROTOCOL = """
@@ -240,6 +241,36 @@ def test_a_method_that_applies_to_nobody_has_no_numbers(tmp_path: Path) -> None:
     assert [(row.no_calls, row.auroc) for row in rows] == [(40, None), (12, None)]
     assert "adc" not in {p["first"] for p in table(tmp_path / "out" / "pairs.csv")}
     assert {r["accuracy"] for r in table(tmp_path / "out" / "trainings.csv") if r["model"] == "adc"} == {""}
+
+
+def test_each_training_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folders: list[Path] = []
+    fit = AgeMethod.fit
+
+    def remember(self: AgeMethod, training: Any, tuning: Any, folder: Path, progress: Any) -> Any:
+        folders.append(folder)
+        return fit(self, training, tuning, folder, progress)
+
+    monkeypatch.setattr(AgeMethod, "fit", remember)
+    changes = (('["radiomics", "age"]', '["age"]'), ("accuracy = 0.97\n", ""))
+    run_experiment(protocol_of(tmp_path, *changes), tmp_path / "out")
+    assert len(folders) == len(set(folders)) == 3, (
+        "what one fold has learned is not what another one resumes from"
+    )
+
+
+def test_the_dice_of_a_method_that_outlines_the_tumour_is_its_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def dices(self: TableModel, examples: list[Example]) -> Any:
+        return np.array([0.2 if each.mutant else np.nan for each in examples])
+
+    monkeypatch.setattr(TableModel, "dices", dices, raising=False)
+    changes = (('["radiomics", "age"]', '["age"]'), ("accuracy = 0.97\n", ""))
+    outcome = run_experiment(protocol_of(tmp_path, *changes), tmp_path / "out")
+    assert [row.dice for row in outcome.rows] == pytest.approx([0.2, 0.2])
+    answers = table(tmp_path / "out" / "answers.csv")
+    assert {(int(row["subject"][-3:]) % 2, row["dice"]) for row in answers} == {(0, "0.2000"), (1, "")}
 
 
 def test_a_killed_experiment_resumes_with_the_same_numbers(

@@ -176,6 +176,11 @@ def test_too_few_patients_are_named(protocol: Path) -> None:
         ("[cohorts.home]", "methods = []\n[cohorts.home]", "methods"),
         ("[model]", "[parameters.age]\nseed = 2\n[model]", "parameters.age: methods does not name it"),
         ("[model]", "[parameters.hybrid]\nepochs = 2\n[model]", "parameters.hybrid: there is no epochs"),
+        (
+            "[cohorts.home]",
+            'methods = ["hybrid", "t2net"]\nparameters.t2net.steps = "many"\n[cohorts.home]',
+            "parameters.t2net.steps: Input should be a valid integer",
+        ),
         ("auroc = 0.96", "age.auroc = 0.96", "published.internal: methods does not name age"),
         ("[model]", "[cross_validation]\ncohort = 'home'\n[model]", "no set has the role training"),
     ],

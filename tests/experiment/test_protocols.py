@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,19 @@ def test_the_sizes_are_those_of_the_papers() -> None:
     assert sizes == [596, 131, 129]
     assert [choi2021.cohorts[name].patients for name in ("snuh", "tcia")] == [107, 203]
     assert mismatch2018.cohorts["lower-grade"].patients == 154
+
+
+def test_t2_net_and_ts_net_are_tested_in_folds_of_the_published_size() -> None:
+    protocol = read_protocol("yogananda2020")
+    sources = sources_of(protocol)
+    splits = make_splits(protocol, sources, draw_sets(protocol, sources))
+    assert [len(split.tests[CROSS_VALIDATION]) for split in splits] == [72, 71, 71]
+    tested = [member for split in splits for member in split.tests[CROSS_VALIDATION]]
+    mutants = sum(sources["tcia"].mutant(subject) for _, subject in tested)
+    assert (mutants, len(tested) - mutants) == (94, 120)
+    assert protocol.published[CROSS_VALIDATION]["tsnet"]["dice"] == 0.89
+    recipes = [asdict(model.method)["recipe"] for model in models_of(protocol)[:2]]  # type: ignore[call-overload]
+    assert [recipe["step"] for recipe in recipes] == [8, 8]
 
 
 def test_a_protocol_is_found_by_name_unless_there_is_such_a_file(

@@ -142,7 +142,8 @@ def test_a_picture_shows_the_patients_right_on_the_left_and_the_front_above() ->
     address = draw_patient(replace(example, slices=slices))
     assert address is not None
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))).astype(int)
-    assert picture.shape == (256, 256, 3), "of three images two are missing"
+    assert picture.shape == (256, 3 * 256, 3)
+    assert not picture[:, 256 + 8 :].any(), "of three images two are missing"
     yellow = np.argwhere(np.abs(picture - np.array(OUTLINE)).max(axis=2) < 90)
     rows, columns = yellow[:, 0], yellow[:, 1]
     assert 2 * (127 - 120) <= rows.min() < rows.max() <= 2 * (127 - 89)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from pydantic import TypeAdapter
-
+from gliotype.experiment.parameters import make_method
 from gliotype.experiment.protocol import FUSION, Protocol
 from gliotype.experiment.registry import METHODS
 from gliotype.train.common.method import Method
@@ -55,11 +54,7 @@ def _method(protocol: Protocol, name: str) -> Method:
         return HybridMethod(_recipe(protocol, ALL_PARTS, protocol.model.members))
     if kind is ForestMethod:
         return _forest(protocol)
-    given = protocol.parameters.get(name, {})
-    if any(field.name == "seed" for field in fields(kind)):  # type: ignore[arg-type]
-        given = {"seed": protocol.seed, **given}
-    method: Method = TypeAdapter(kind).validate_python(given)
-    return method
+    return make_method(name, protocol.parameters.get(name, {}), protocol.seed)
 
 
 def _forest(protocol: Protocol) -> ForestMethod:

@@ -33,6 +33,7 @@ class Answer:
         probability: None for a no-call.
         threshold: probability at or above which this training calls mutant.
         prevalence: to which the probability refers.
+        dice: of the whole tumour that the method outlined itself, None where it does not or the truth is not known.
     """
 
     test: str
@@ -43,6 +44,7 @@ class Answer:
     probability: float | None
     threshold: float
     prevalence: float
+    dice: float | None = None
 
 
 @dataclass(frozen=True)
@@ -53,11 +55,13 @@ class Prediction:
         probability: None where all of them gave no call.
         threshold: probability at or above which mutant is called.
         prevalence: to which the probability refers.
+        dice: mean over these trainings, of a method that outlines the tumour itself.
     """
 
     probability: float | None
     threshold: float
     prevalence: float
+    dice: float | None = None
 
     @property
     def called_mutant(self) -> bool:
@@ -69,7 +73,10 @@ def list_answers(done: Iterable[tuple[Training, Answers]]) -> Iterator[Answer]:
     """Yield every answer of every training."""
     for training, answers in done:
         for test, members in training.split.tests.items():
-            for (_, subject), probability in zip(members, answers.probabilities[test], strict=True):
+            dices = answers.dices.get(test, (None,) * len(members))
+            for (_, subject), probability, dice in zip(
+                members, answers.probabilities[test], dices, strict=True
+            ):
                 yield Answer(
                     test,
                     training.model.label,
@@ -79,6 +86,7 @@ def list_answers(done: Iterable[tuple[Training, Answers]]) -> Iterator[Answer]:
                     None if probability is None else round(probability, PROBABILITY_DIGITS),
                     answers.threshold,
                     answers.prevalence,
+                    dice,
                 )
 
 
@@ -88,7 +96,7 @@ def combine(answers: Iterable[Answer]) -> dict[str, Prediction]:
     Example:
         >>> said = [Answer("test", "age", None, f"fold {n}", "a", p, 0.5, 0.3) for n, p in enumerate((0.2, 0.8, None))]
         >>> combine(said)["a"]
-        Prediction(probability=0.5, threshold=0.5, prevalence=0.3)
+        Prediction(probability=0.5, threshold=0.5, prevalence=0.3, dice=None)
     """
     by_subject: dict[str, list[Answer]] = {}
     for answer in answers:
@@ -107,13 +115,15 @@ def by_model(answers: Iterable[Answer]) -> Mapping[tuple[str, str, int | None], 
 def _combine(several: list[Answer]) -> Prediction:
     if len(several) == 1:
         (only,) = several
-        return Prediction(only.probability, only.threshold, only.prevalence)
+        return Prediction(only.probability, only.threshold, only.prevalence, only.dice)
     given = [answer for answer in several if answer.probability is not None] or several
     known = [answer.probability for answer in given if answer.probability is not None]
+    dices = [answer.dice for answer in several if answer.dice is not None]
     return Prediction(
         _mean(known) if known else None,
         _mean([answer.threshold for answer in given]),
         _mean([answer.prevalence for answer in given]),
+        float(np.mean(dices)) if dices else None,
     )
 
 

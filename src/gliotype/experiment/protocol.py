@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 import tomllib
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, cast
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AliasChoices,
@@ -14,13 +13,13 @@ from pydantic import (
     ConfigDict,
     Field,
     StringConstraints,
-    TypeAdapter,
     ValidationError,
     model_validator,
 )
 
 from gliotype.cohorts import LAYOUTS
 from gliotype.errors import InputError
+from gliotype.experiment.parameters import make_method
 from gliotype.experiment.registry import METHODS
 from gliotype.paths import as_path
 from gliotype.seeds import MAX_SEED
@@ -227,18 +226,7 @@ class Protocol(_Strict):
         for name, values in self.parameters.items():
             if name not in self.methods:
                 raise ValueError(f"parameters.{name}: methods does not name it")
-            known = sorted(field.name for field in fields(cast(Any, METHODS[name])) if field.name != "recipe")
-            if unknown := sorted(values.keys() - set(known)):
-                raise ValueError(
-                    f"parameters.{name}: there is no {', '.join(unknown)}; "
-                    + (f"it has {', '.join(known)}" if known else "it has none (see model)")
-                )
-            try:
-                TypeAdapter(METHODS[name]).validate_python(values)
-            except ValidationError as error:
-                (first, *_) = error.errors()
-                where = ".".join(map(str, first["loc"]))
-                raise ValueError(f"parameters.{name}.{where}: {first['msg']}") from error
+            make_method(name, values, self.seed)
         return self
 
     @model_validator(mode="after")

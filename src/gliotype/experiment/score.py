@@ -79,7 +79,7 @@ def score(
         for e in examples
         if predictions[e.subject].probability is None or predictions[e.subject].called_mutant != e.mutant
     }
-    return Scored(_full_row(counts, examples, metrics), patients, metrics, frozenset(wrong))
+    return Scored(_full_row(counts, examples, predictions, metrics), patients, metrics, frozenset(wrong))
 
 
 def score_split(
@@ -97,7 +97,7 @@ def score_split(
         n=len(tested),
         mutants=int(mutant.sum()),
         no_calls=sum(each.probability is None for each in given),
-        dice=_mean_dice(tested),
+        dice=_mean_dice(tested, predictions),
     )
     if not has_both_classes(mutant) or row.no_calls == row.n:
         return row
@@ -146,7 +146,9 @@ def _join(test: str, label: str, examples: list[Example], predictions: Mapping[s
     return join(given, labels_of(test, examples))
 
 
-def _full_row(counts: Row, examples: list[Example], metrics: Metrics) -> Row:
+def _full_row(
+    counts: Row, examples: list[Example], predictions: Mapping[str, Prediction], metrics: Metrics
+) -> Row:
     return replace(
         counts,
         accuracy=metrics.at_threshold.accuracy,
@@ -158,10 +160,12 @@ def _full_row(counts: Row, examples: list[Example], metrics: Metrics) -> Row:
         slope=metrics.calibration.slope,
         age=None if metrics.age_alone is None else metrics.age_alone.other_auroc,
         minus_age=None if metrics.age_alone is None else metrics.age_alone.difference.difference,
-        dice=_mean_dice(examples),
+        dice=_mean_dice(examples, predictions),
     )
 
 
-def _mean_dice(examples: list[Example]) -> float | None:
-    dices = [example.dice for example in examples if not math.isnan(example.dice)]
+def _mean_dice(examples: list[Example], predictions: Mapping[str, Prediction]) -> float | None:
+    """Return the mean Dice of the outlines that a method drew itself, or else of those of Model 1."""
+    own = [each.dice for each in predictions.values() if each.dice is not None]
+    dices = own or [example.dice for example in examples if not math.isnan(example.dice)]
     return float(np.mean(dices)) if dices else None

@@ -40,7 +40,8 @@ class Row:
         slope: calibration slope, None where it is unbounded.
         age: AUROC of age alone.
         minus_age: AUROC minus that of age alone, with the paired interval.
-        dice: mean Dice of the whole tumour with the true masks.
+        dice: mean Dice of the whole tumour with the true masks: of the method's own outlines where it draws some, else
+            of Model 1's.
         split: the training that is measured alone; empty for all of them together.
         size: number of training patients of a point of a learning curve; None for all.
     """

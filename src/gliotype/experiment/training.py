@@ -12,9 +12,11 @@ import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from gliotype._version import __version__
@@ -24,7 +26,7 @@ from gliotype.experiment.cohorts import ExampleStore
 from gliotype.experiment.methods import Model
 from gliotype.experiment.splits import Member, Split, nested_subset
 from gliotype.train.common.cache_key import cache_key
-from gliotype.train.common.method import Progress, TrainedMethod, no_progress
+from gliotype.train.common.method import OutliningMethod, Progress, TrainedMethod, no_progress
 from gliotype.train.common.threads import one_thread
 from gliotype.train.data.examples import Pool, check_found
 
@@ -68,26 +70,20 @@ class Answers:
         threshold: probability at or above which mutant is called, fixed on the tuning patients.
         prevalence: of IDH mutation among the tuning patients, to which the probabilities refer.
         probabilities: by test set, in the order of the split; None for a no-call.
+        dices: the same for the Dice of a method that outlines the tumour itself; empty for any other.
     """
 
     trained_on: int
     threshold: float
     prevalence: float
     probabilities: Mapping[str, tuple[float | None, ...]]
+    dices: Mapping[str, tuple[float | None, ...]] = field(default_factory=dict)
 
 
 def answers_file(training: Training, store: ExampleStore, out: Path) -> Path:
     """Name the file of a training's answers after everything that they depend on."""
-    split = training.split
-    key = cache_key(
-        {
-            **training.model.settings,
-            "version": __version__,
-            "training": store.keys(training.patients(store)),
-            "tuning": store.keys(split.tuning),
-            "tests": {name: store.keys(members) for name, members in split.tests.items()},
-        }
-    )
+    tests = {name: store.keys(members) for name, members in training.split.tests.items()}
+    key = cache_key({**_learned_from(training, store), "tests": tests})
     return out / "answers" / f"{key}.json"
 
 
@@ -162,18 +158,28 @@ def run_training(
         return _read(file)
     with one_thread(), threadpool_limits(1):
         trained = fit(training, store, out, progress)
+        tests = {name: store.read(members) for name, members in training.split.tests.items()}
         probabilities = {
-            name: trained.probabilities(store.read(members), trained.prevalence).tolist()
-            for name, members in training.split.tests.items()
+            name: trained.probabilities(examples, trained.prevalence) for name, examples in tests.items()
         }
+        dices = (
+            {name: trained.dices(examples) for name, examples in tests.items()}
+            if isinstance(trained, OutliningMethod)
+            else {}
+        )
     answers = Answers(
         len(training.patients(store)),
         float(trained.threshold),
         float(trained.prevalence),
-        {name: tuple(None if math.isnan(p) else p for p in values) for name, values in probabilities.items()},
+        {name: _plain(values) for name, values in probabilities.items()},
+        {name: _plain(values) for name, values in dices.items()},
     )
     write_text(file, json.dumps(asdict(answers), allow_nan=False) + "\n")
     return answers
+
+
+def _plain(values: NDArray[np.float64]) -> tuple[float | None, ...]:
+    return tuple(None if math.isnan(value) else value for value in values.tolist())
 
 
 def fit(
@@ -185,12 +191,26 @@ def fit(
     where = f" in {split.name}" if split.name else ""
     check_found(f"training{where}", learned)
     check_found(f"tuning{where}", tuning)
-    trained: TrainedMethod = training.model.method.fit(learned, tuning, out / "models", progress)
+    folder = out / "models" / cache_key(_learned_from(training, store))
+    trained: TrainedMethod = training.model.method.fit(learned, tuning, folder, progress)
     return trained
+
+
+def _learned_from(training: Training, store: ExampleStore) -> dict[str, object]:
+    """Return everything that a training's result depends on."""
+    return {
+        **training.model.settings,
+        "version": __version__,
+        "training": store.keys(training.patients(store)),
+        "tuning": store.keys(training.split.tuning),
+    }
 
 
 def _read(file: Path) -> Answers:
     with reading_cached(file):
         found = json.loads(file.read_text(encoding="utf-8"))
-        probabilities = {name: tuple(values) for name, values in found["probabilities"].items()}
-        return Answers(found["trained_on"], found["threshold"], found["prevalence"], probabilities)
+        by_set = {
+            key: {name: tuple(values) for name, values in found[key].items()}
+            for key in ("probabilities", "dices")
+        }
+        return Answers(found["trained_on"], found["threshold"], found["prevalence"], **by_set)

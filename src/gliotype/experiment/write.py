@@ -69,6 +69,7 @@ def write_answers(answers: Iterable[Answer], out: Path) -> None:
         "probability",
         "threshold",
         "prevalence",
+        "dice",
     ]
     lines: list[Line] = [header]
     lines += [
@@ -81,6 +82,7 @@ def write_answers(answers: Iterable[Answer], out: Path) -> None:
             _probability(each.probability),
             _probability(each.threshold),
             _probability(each.prevalence),
+            "" if each.dice is None else f"{each.dice:.4f}",
         ]
         for each in answers
     ]

@@ -13,10 +13,20 @@ from gliotype.errors import GliotypeError
 from gliotype.predictors.voxelwise import PATCH, T2_NET, TS_NET, scaled_images
 from gliotype.segment.model1 import GRID
 from gliotype.study import Sequence
+from gliotype.train.common.threads import one_thread
 from gliotype.train.data.examples import Example, read_example, write_example
 from gliotype.train.data.voxels import VOXELS, pack, unpack, voxels_of
 from gliotype.train.voxelwise.cases import GridPatients
-from gliotype.train.voxelwise.fit import Recipe, VoxelwiseModel, accuracy, draw_patch, fit, loss, packed_of
+from gliotype.train.voxelwise.fit import (
+    Recipe,
+    VoxelwiseModel,
+    accuracy,
+    draw_patch,
+    fit,
+    loss,
+    packed_of,
+    train,
+)
 from gliotype.train.voxelwise.method import T2NetMethod, TSNetMethod
 from support.factory import make_result
 
@@ -80,6 +90,36 @@ def test_a_finished_training_is_loaded_and_gives_the_same(folder: Path, model: V
     assert not any(line.startswith("step") for line in lines)
     np.testing.assert_array_equal(again.log_odds(patients(2, 3)), model.log_odds(patients(2, 3)))
     assert again.calibration == model.calibration
+
+
+@pytest.mark.slow
+def test_a_killed_training_resumes_with_the_same_weights(tmp_path: Path) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(line: str) -> None:
+        if line.startswith("step 100 "):
+            raise Killed
+
+    recipe = replace(TINY, sequences=T2_NET, steps=102, batch=1)
+    training = patients(4)
+    with one_thread():
+        whole = train(recipe, training, tmp_path / "whole", lambda line: None)
+        with pytest.raises(Killed):
+            train(recipe, training, tmp_path / "killed", kill)
+        resumed = train(recipe, training, tmp_path / "killed", lambda line: None)
+    for one, other in zip(whole.state_dict().values(), resumed.state_dict().values(), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_the_dice_is_that_of_the_voxels_that_vote(model: VoxelwiseModel) -> None:
+    known, unknown = replace(patients(1, 4)[0], dice=0.5), patients(2, 4)[1]
+    mask = unpack(packed_of(known))[1]
+    voted = model.vote(known).tumour
+    dice, none = model.dices([known, unknown])
+    assert dice == pytest.approx(2 * (voted & mask).sum() / (voted.sum() + mask.sum()))
+    assert dice > 0.7
+    assert np.isnan(none), "the true tumour is not known"
 
 
 def test_a_folder_of_another_training_is_refused(folder: Path, model: VoxelwiseModel) -> None:

@@ -131,6 +131,6 @@ def _draw(kind: str, curves: list[Curve], methods: Sequence[str]) -> str:
         axes.set(xlim=(0, 0.85), ylim=(DOWN_TO, max(0.1, 1.15 * highest)))
     if kind == "risk":
         highest = max((y for curve in curves for _, y in curve.points), default=0.1)
-        axes.set(ylim=(-0.01, max(0.1, 1.2 * highest)))
+        axes.set(ylim=(-0.01, min(1.02, max(0.1, 1.2 * highest))))
     axes.legend(loc=LEGENDS[kind], frameon=False, fontsize=8)
     return svg(figure)

@@ -20,21 +20,24 @@ _ZOOM = 2
 def draw_patient(example: Example) -> str | None:
     """Draw T1c, T2 and FLAIR through the tumour's largest section, with the outline that was found.
 
-    The patient's right is on the left. A missing sequence is left out.
+    The patient's right is on the left. A missing sequence is black.
 
     Returns:
         A JPEG as data address; None where no tumour was found or there is no image.
     """
     middle = example.slices[len(example.slices) // 2].astype(np.float32)
-    parts = [_part(image, middle[-1] > 0) for image in middle[: len(IMAGES)] if image.any()]
-    if not example.found or not parts:
+    images = middle[: len(IMAGES)]
+    if not example.found or not images.any():
         return None
+    parts = [_part(image, middle[-1] > 0) for image in images]
     buffer = io.BytesIO()
     Image.fromarray(np.concatenate(parts, axis=1)).save(buffer, "jpeg", quality=88, subsampling=0)
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
 
 
 def _part(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    if not image.any():
+        return np.zeros((_ZOOM * image.shape[1], _ZOOM * image.shape[0], 3), np.uint8)
     low, high = np.percentile(image[image != 0], (1, 99.5))
     grey = np.where(image == 0, 0.0, np.clip((image - low) / max(high - low, 1e-6), 0.02, 1))
     large = ndimage.zoom(_upright(255 * grey), _ZOOM, order=1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,6 +38,15 @@ class TrainedMethod(Protocol):
 
     def probabilities(self, examples: list[Example], prevalence: float) -> NDArray[np.float64]:
         """Return probabilities at a prevalence; NaN where the method makes no call."""
+        ...
+
+
+@runtime_checkable
+class OutliningMethod(Protocol):
+    """A trained method that outlines the tumour itself."""
+
+    def dices(self, examples: list[Example]) -> NDArray[np.float64]:
+        """Return the Dice of its whole tumour with the true one, (n,); NaN where this is not known."""
         ...
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +13,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from gliotype.atomic_files import check_run_settings
+from gliotype.masks import dice
 from gliotype.networks.dense_unet import DenseUNet3d
 from gliotype.predictors.trained import UNCALIBRATED, Calibration
 from gliotype.predictors.voxelwise import (
@@ -161,9 +162,15 @@ class VoxelwiseModel:
     calibration: Calibration = UNCALIBRATED
     threshold: float = 0.5
     prevalence: float = 0.5
+    _votes: dict[Example, Vote] = field(default_factory=dict, repr=False)
 
     def vote(self, example: Example) -> Vote:
-        """Let the voxels of the whole brain vote, as published."""
+        """Let the voxels of the whole brain vote, as published; asked again about a patient, return the same vote."""
+        if example not in self._votes:
+            self._votes[example] = self._count(example)
+        return self._votes[example]
+
+    def _count(self, example: Example) -> Vote:
         images, _ = unpack(packed_of(example))
         chosen = images[[TS_NET.index(s) for s in self.recipe.sequences]]
         i, j, k = (slice(0, n) for n in chosen.shape[1:])
@@ -177,6 +184,16 @@ class VoxelwiseModel:
     def probabilities(self, examples: list[Example], prevalence: float) -> Floats:
         """Return calibrated probabilities at a prevalence, NaN where there is no vote."""
         return self.calibration.probability(self.log_odds(examples), prevalence)
+
+    def dices(self, examples: list[Example]) -> Floats:
+        """Return the Dice of the voxels that vote with the true tumour (n,); NaN where this is not known."""
+        known = [VOXELS in each.inputs and not np.isnan(each.dice) for each in examples]
+        return np.array(
+            [
+                dice(self.vote(each).tumour, unpack(packed_of(each))[1]) if there else np.nan
+                for each, there in zip(examples, known, strict=True)
+            ]
+        )
 
 
 def as_network(network: DenseUNet3d) -> Network:
@@ -217,11 +234,13 @@ def train(recipe: Recipe, training: list[Example], folder: Path, progress: Progr
     learner = Learner.of(network, recipe.average, device, loss, accuracy)
     checkpoint = folder / "checkpoint.pt"
     learner.resume(checkpoint)
-    rng = np.random.default_rng([recipe.seed, learner.step])
     by_class = [[each for each in training if each.mutant is mutant] for mutant in (True, False)]
     network.train()
     losses, scores = [], []
     while learner.step < recipe.steps:
+        rng = np.random.default_rng(
+            [recipe.seed, learner.step]
+        )  # so that a resumed training draws the same patches
         patients = [by_class[n % 2][rng.integers(len(by_class[n % 2]))] for n in range(recipe.batch)]
         patches = [draw_patch(rng, each, recipe) for each in patients]
         x, y = (torch.from_numpy(np.stack(arrays)).to(device) for arrays in zip(*patches, strict=True))
