@@ -35,8 +35,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 from gliotype.serve.node.settings import PREDICT, DicomTarget
 from support.dicom_peer import ARCHIVE, Archive, archive, cut_after, mr_instance, mr_study, send
 from support.dicom_writer import PROTOCOLS, write_dicom_series
-from support.node_process import NodeProcess, wait
-from support.orthanc import AET, PROGRAM, free_port, orthanc
+from support.node_process import NodeProcess, node_process, wait
+from support.orthanc import AET, PROGRAM, orthanc
+from support.ports import reserved_port
 from support.stand_in_predict import result_uids, uid_of
 
 KILLS = ("receiving", "sorting", "predicting", "sending", "committing")
@@ -48,12 +49,10 @@ def running_node(target: Archive) -> Iterator[NodeProcess]:
     """Lend a node that sends to an archive."""
     with tempfile.TemporaryDirectory() as folder:
         place = DicomTarget(ARCHIVE, "127.0.0.1", target.port)
-        node = NodeProcess(Path(folder) / "node", free_port(), place)
-        target.node_port = node.port
-        node.start()
-        try:
+        with node_process(Path(folder) / "node", place) as node:
+            target.node_port = node.port
+            node.start()
             yield node
-        finally:
             node.end(signal.SIGTERM)
 
 
@@ -274,14 +273,14 @@ def study() -> None:
     """Send a simulated patient from Orthanc, and compare what comes back with `gliotype predict`."""
     if PROGRAM is None:
         raise SystemExit("Orthanc is not installed: apt-get install orthanc orthanc-dicomweb")
-    with tempfile.TemporaryDirectory() as place:
+    with tempfile.TemporaryDirectory() as place, reserved_port() as dicom_port:
         folder = Path(place)
         files = simulated_study(folder / "study")
-        node_port, dicom_port = free_port(), free_port()
-        node = NodeProcess(
-            folder / "node", node_port, DicomTarget(AET, "127.0.0.1", dicom_port), stand_in=False
-        )
-        with orthanc(folder / "orthanc", node_port, dicom_port=dicom_port) as pacs:
+        target = DicomTarget(AET, "127.0.0.1", dicom_port)
+        with (
+            node_process(folder / "node", target, stand_in=False) as node,
+            orthanc(folder / "orthanc", node.port, dicom_port=dicom_port) as pacs,
+        ):
             node.start()
             began = time.monotonic()
             name = {pacs.add(dcmread(file)) for file in files}.pop()

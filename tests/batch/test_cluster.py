@@ -19,6 +19,7 @@ from gliotype.batch.record import read_records
 from gliotype.batch.run import run_batch
 from gliotype.errors import UsageError
 from support.batch_child import COMMAND
+from support.ports import reserved_port
 
 from .conftest import Studies
 
@@ -111,5 +112,7 @@ def test_a_scheduler_that_is_not_there_is_a_sentence(
     studies: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("gliotype.batch.cluster.CONNECT_S", 0.1)
-    with pytest.raises(UsageError, match="no Dask scheduler answers"):
-        run_batch(studies(a="fine"), BatchSettings(tmp_path / "out"), Cluster("tcp://127.0.0.1:9", COMMAND))
+    with reserved_port() as port, pytest.raises(UsageError, match="no Dask scheduler answers"):
+        run_batch(
+            studies(a="fine"), BatchSettings(tmp_path / "out"), Cluster(f"tcp://127.0.0.1:{port}", COMMAND)
+        )

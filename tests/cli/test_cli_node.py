@@ -16,9 +16,8 @@ pytest.importorskip("pynetdicom", reason="pynetdicom is not installed: pip insta
 from gliotype.serve.node.settings import DicomTarget
 from support.command_line import Run
 from support.dicom_peer import ARCHIVE, archive, mr_study, send
-from support.node_process import NodeProcess, connects, wait
-from support.orthanc import free_port
-from support.stand_in_predict import result_uids
+from support.node_process import node_process, wait
+from support.stand_in_predict import RELEASE, result_uids
 
 # pynetdicom leaves the socket of a connection that failed to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -47,7 +46,6 @@ def test_what_cannot_work_is_refused_in_one_sentence(
 
 
 def test_it_runs_until_it_is_asked_to_end(tmp_path: Path, run: Run) -> None:
-    port = free_port()
     command = [
         sys.executable,
         "-m",
@@ -57,36 +55,48 @@ def test_it_runs_until_it_is_asked_to_end(tmp_path: Path, run: Run) -> None:
         str(tmp_path / "n"),
         "--to",
         "PACS@127.0.0.1:9",
+        "--port",
+        "0",
     ]
-    with subprocess.Popen([*command, "--port", str(port)], stderr=subprocess.PIPE, text=True) as process:
-        wait(lambda: connects(port))
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert "INFO GLIOTYPE listens on 127.0.0.1:" in process.stderr.readline()
         code, out, _ = run("node", "status", "-o", tmp_path / "n", "--json")
         assert (code, json.loads(out)) == (0, {"running": True, "counts": {}, "studies": []})
         process.send_signal(signal.SIGTERM)
-        _, log = process.communicate(timeout=30)
+        _, log = process.communicate(timeout=120)
     assert process.returncode == 0
-    assert f"INFO GLIOTYPE listens on 127.0.0.1:{port}" in log
     assert log.rstrip().endswith("INFO stopped")
     code, out, _ = run("node", "status", "-o", tmp_path / "n")
     assert (code, out) == (0, "the node does not run\nno studies\n")
 
 
+def pid_of(job: Path) -> int | None:
+    """Process of a job, once it has said which it is; a job counts as predicting a moment before it has one."""
+    lock = job / "process.lock"
+    text = lock.read_text().strip() if lock.exists() else ""
+    return int(text) if text else None
+
+
 @pytest.mark.slow
-def test_a_killed_node_goes_on_where_it_was_and_ends_what_it_left_running(tmp_path: Path) -> None:
-    with archive() as target:
-        node = NodeProcess(tmp_path / "node", free_port(), DicomTarget(ARCHIVE, "127.0.0.1", target.port))
+def test_a_killed_node_resumes_and_ends_the_process_that_it_left_running(tmp_path: Path) -> None:
+    with (
+        archive() as target,
+        node_process(tmp_path / "node", DicomTarget(ARCHIVE, "127.0.0.1", target.port)) as node,
+    ):
         node.start()
-        study = mr_study("killed", StudyDescription="sleep 3")
-        send(node.port, study)
+        study = mr_study("killed", 1, StudyDescription="please hold")
+        assert send(node.port, study) == [0]
         wait(lambda: [each.state for each in node.studies()] == ["predicting"])
         (job,) = (node.folder / "jobs").iterdir()
-        lock = job / "process.lock"
-        wait(lambda: lock.exists() and lock.read_text() != "")
-        orphan = int(lock.read_text())
+        wait(lambda: pid_of(job) is not None)
+        orphan = pid_of(job)
+        assert orphan is not None
         node.end(signal.SIGKILL)
         os.kill(orphan, 0)
         node.start()
-        wait(lambda: lock.exists() and lock.read_text().strip() not in ("", str(orphan)))
+        wait(lambda: pid_of(job) not in (None, orphan))
+        (job / RELEASE).touch()
         wait(lambda: [each.state for each in node.studies()] == ["done"])
         expected = result_uids([str(dataset.SOPInstanceUID) for dataset in study])
         assert target.wait_for(4) == dict.fromkeys(expected.values(), 1)

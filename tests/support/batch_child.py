@@ -27,6 +27,19 @@ RESULT = make_result()
 COMMAND = (sys.executable, str(Path(__file__).resolve()))
 
 
+RELEASE = "release"
+"""File among the studies for which a study waits that holds."""
+
+
+def hold(release: Path) -> None:
+    """Wait until there is a file."""
+    due = time.monotonic() + 600
+    while not release.exists():
+        if time.monotonic() > due:
+            raise InputError("nobody released the study")
+        time.sleep(0.02)
+
+
 def predict(source: Path, **options: Any) -> Result:
     """Do what the study says."""
     behaviour, _, argument = (source / "behaviour").read_text(encoding="utf-8").strip().partition(" ")
@@ -43,6 +56,8 @@ def predict(source: Path, **options: Any) -> Result:
             np.ones(int(1e10))
         case "wait":
             time.sleep(float(argument))
+        case "hold":
+            hold(source.parent / RELEASE)
     subject = replace(RESULT.study.subject, id=options["id"])
     return replace(RESULT, study=replace(RESULT.study, subject=subject))
 

@@ -15,6 +15,7 @@ from pynetdicom.ae import ApplicationEntity
 from pynetdicom.association import Association
 
 from gliotype.serve.node.reports import COMMITMENT
+from support.ports import reserve
 from support.stand_in_predict import uid_of
 
 ARCHIVE = "ARCHIVE"
@@ -89,6 +90,7 @@ class Archive:
         status: with which it answers; any but 0 means that it does not take objects.
         forgets: whether it says, asked for commitment once, that it keeps nothing.
         commits: whether it offers storage commitment.
+        port: on which it listens.
         requests: for commitment that came.
         delay_s: pause before it answers or reports.
     """
@@ -98,13 +100,10 @@ class Archive:
         self.status, self.commits, self.forgets, self.requests = 0, commits, False, 0
         self.changed = threading.Condition()
         self.node_port, self.delay_s = 0, 0.0
+        self._reserved = reserve()
+        self.port = int(self._reserved.getsockname()[1])
 
-    @property
-    def port(self) -> int:
-        """Port on which it listens."""
-        return int(self._server.server_address[1])
-
-    def start(self, port: int = 0) -> None:
+    def start(self) -> None:
         """Listen."""
         entity = AE(ARCHIVE)
         for context in AllStoragePresentationContexts:
@@ -115,16 +114,20 @@ class Archive:
             (evt.EVT_C_STORE, self._store),
             (evt.EVT_N_ACTION, self._commit),
         ]
-        server = entity.start_server(("127.0.0.1", port), block=False, evt_handlers=handlers)
+        server = entity.start_server(("127.0.0.1", self.port), block=False, evt_handlers=handlers)
         assert server is not None
         self._entity: ApplicationEntity = entity
-        self._server = server
 
     def stop(self) -> None:
-        """Listen no more."""
+        """Refuse connections; `start` lets it listen on the same port again."""
         self._entity.shutdown()
 
-    def wait_for(self, count: int, seconds: float = 60.0) -> dict[str, int]:
+    def close(self) -> None:
+        """Listen no more, and give its port back."""
+        self.stop()
+        self._reserved.close()
+
+    def wait_for(self, count: int, seconds: float = 120.0) -> dict[str, int]:
         """Wait until so many different objects have come; return how often each did."""
         with self.changed:
             self.changed.wait_for(lambda: len(self.received) >= count, seconds)
@@ -179,10 +182,10 @@ def archive(*, commits: bool = False) -> Iterator[Archive]:
     try:
         yield lent
     finally:
-        lent.stop()
+        lent.close()
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+def wait_until(condition: Callable[[], bool], seconds: float = 120.0) -> None:
     """Wait until a condition holds.
 
     Raises:

@@ -10,14 +10,17 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from gliotype.serve.jobs.locks import is_locked
 from gliotype.serve.node.service import serve_until_stopped
 from gliotype.serve.node.settings import PREDICT, DicomTarget, NodeLimits, NodeSettings, Sender
 from gliotype.serve.node.status import StudyStatus, node_status
+from support.ports import reserved_port
 
 STAND_IN = (sys.executable, str(Path(__file__).with_name("stand_in_predict.py")))
 
@@ -27,6 +30,7 @@ class NodeProcess:
 
     def __init__(self, folder: Path, port: int, target: DicomTarget, *, stand_in: bool = True) -> None:
         self.folder, self.port = folder, port
+        self.process: subprocess.Popen[bytes] | None = None
         place = (target.aet, target.host, str(target.port))
         self._arguments = [str(folder), str(port), *place, "stand-in" if stand_in else "predict"]
 
@@ -39,8 +43,14 @@ class NodeProcess:
 
     def end(self, number: signal.Signals) -> int:
         """End it by a signal; return its exit code."""
+        assert self.process is not None, "start it first"
         self.process.send_signal(number)
-        return self.process.wait(60)
+        return self.process.wait(120)
+
+    def kill(self) -> None:
+        """End it whatever it is doing, if it is running."""
+        if self.process is not None and self.process.poll() is None:
+            self.end(signal.SIGKILL)
 
     def studies(self) -> list[StudyStatus]:
         """Its studies."""
@@ -55,8 +65,20 @@ class NodeProcess:
         return self._status("Threads")
 
     def _status(self, key: str) -> int:
+        assert self.process is not None, "start it first"
         text = Path(f"/proc/{self.process.pid}/status").read_text()
         return int(next(line for line in text.splitlines() if line.startswith(f"{key}:")).split()[1])
+
+
+@contextmanager
+def node_process(folder: Path, target: DicomTarget, *, stand_in: bool = True) -> Iterator[NodeProcess]:
+    """Lend a node that can be started, on a port of its own; it is killed at the end if it is still running."""
+    with reserved_port() as port:
+        node = NodeProcess(folder, port, target, stand_in=stand_in)
+        try:
+            yield node
+        finally:
+            node.kill()
 
 
 def connects(port: int) -> bool:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import subprocess
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -18,6 +17,8 @@ from typing import Any
 
 from pydicom import dcmread
 from pydicom.dataset import Dataset
+
+from support.ports import reserved_port
 
 PROGRAM = shutil.which("Orthanc") or shutil.which("Orthanc", path="/usr/sbin")
 WEB_PLUGIN = next(iter(sorted(Path("/usr/lib/orthanc").glob("libOrthancDicomWeb.so.*"))), None)
@@ -64,24 +65,25 @@ class Orthanc:
         return {str(dataset.SOPInstanceUID): dataset for dataset in datasets}
 
 
-def free_port() -> int:
-    """A port that nobody uses."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 @contextmanager
-def orthanc(folder: Path, node_port: int, *, dicom_port: int | None = None) -> Iterator[Orthanc]:
+def orthanc(
+    folder: Path, node_port: int, *, dicom_port: int | None = None, http_port: int | None = None
+) -> Iterator[Orthanc]:
     """Run Orthanc; whatever an earlier one stored in the folder is there again.
 
     Args:
         folder: for its configuration and storage; created if missing.
         node_port: of the node among its modalities.
-        dicom_port: on which it takes associations; any that is free if None.
+        dicom_port: reserved one on which it takes associations; one of its own if None.
+        http_port: reserved one of its REST interface; one of its own if None.
     """
+    with ExitStack() as stack:
+        ports = [port or stack.enter_context(reserved_port()) for port in (http_port, dicom_port)]
+        yield from _run(folder, node_port, Orthanc(*ports))
+
+
+def _run(folder: Path, node_port: int, running: Orthanc) -> Iterator[Orthanc]:
     assert PROGRAM is not None
-    running = Orthanc(free_port(), dicom_port or free_port())
     folder.mkdir(parents=True, exist_ok=True)
     configuration = {
         "Name": "test",
@@ -104,11 +106,11 @@ def orthanc(folder: Path, node_port: int, *, dicom_port: int | None = None) -> I
         yield running
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(120)
 
 
 def _wait_for(running: Orthanc, process: subprocess.Popen[bytes], folder: Path) -> None:
-    due = time.monotonic() + 30
+    due = time.monotonic() + 120
     while True:
         try:
             running.get("/system")

@@ -3,7 +3,8 @@
     stand_in_predict.py STUDY -o OUT --id ID [...]
 
 What happens is in the study: its description may ask for no structural image (exit code 4), unreadable input (3), a
-defect (1), or seconds to take. The results are four objects whose identifiers follow from those of the study's objects.
+defect (1), seconds to take, or to hold until there is a file `RELEASE` in the folder of the job. The results are four
+objects whose identifiers follow from those of the study's objects.
 """
 
 from __future__ import annotations
@@ -28,6 +29,10 @@ RESULTS = {
 """Files of the results and their classes."""
 
 
+RELEASE = "release"
+_HOLD_S = 600.0
+
+
 def uid_of(*what: str) -> str:
     """Derive an identifier."""
     return f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, ' '.join(what)).int}"
@@ -50,11 +55,22 @@ def main(arguments: list[str]) -> int:
         return int(number)
     if wish == "sleep":
         time.sleep(float(number))
+    if number == "hold":
+        hold(out.parent / RELEASE)
     for name, uid in result_uids([str(header.SOPInstanceUID) for header in headers]).items():
         write_result(headers[0], uid, RESULTS[name], out / "dicom" / name)
     document = {"subject": arguments[arguments.index("--id") + 1], "arguments": arguments[1:]}
     (out / "prediction.json").write_text(json.dumps(document), encoding="utf-8")
     return 0
+
+
+def hold(release: Path) -> None:
+    """Wait until there is a file."""
+    due = time.monotonic() + _HOLD_S
+    while not release.exists():
+        if time.monotonic() > due:
+            sys.exit("gliotype: nobody released the study")
+        time.sleep(0.02)
 
 
 def write_result(source: Dataset, uid: str, kind: str, file: Path) -> None:

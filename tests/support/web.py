@@ -122,7 +122,7 @@ class Page:
         self.wait(case)
         return case
 
-    def wait(self, case: str, *states: str, seconds: float = 20) -> dict[str, Any]:
+    def wait(self, case: str, *states: str, seconds: float = 120) -> dict[str, Any]:
         """Wait until the job of a case has ended, or has one of the states."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

@@ -22,8 +22,8 @@ def python(script: str) -> list[str]:
 
 
 def gone(pid: int) -> bool:
-    """Whether a process has ended, waiting a little for it."""
-    for _ in range(250):
+    """Whether a process has ended, waiting for it."""
+    for _ in range(6000):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except FileNotFoundError:
@@ -35,10 +35,12 @@ def gone(pid: int) -> bool:
 
 
 def test_a_command_that_ends_well(tmp_path: Path) -> None:
+    began = time.monotonic()
     outcome = JobProcess(python("open('made', 'w').write('x')"), tmp_path, Limits()).wait()
+    most = time.monotonic() - began
     assert (outcome.exit_code, outcome.reason, outcome.stopped, outcome.timed_out) == (0, None, False, False)
     assert (tmp_path / "made").read_text() == "x"
-    assert 0 < outcome.seconds < 10
+    assert 0 < outcome.seconds <= most
     # A process begins with the memory of the one that forks it, which the system counts as its own.
     own = 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert 1e6 < outcome.peak_bytes < max(1e9, 1.1 * own)
@@ -76,28 +78,43 @@ def test_memory_is_limited(tmp_path: Path) -> None:
     assert (outcome.exit_code, outcome.reason) == (1, "it needed more memory than 0.2 GB")
 
 
-def test_time_is_limited_for_the_whole_group(tmp_path: Path) -> None:
+def wait_for(file: Path) -> str:
+    """Wait for a file with text, and return it."""
+    due = time.monotonic() + 120
+    while not file.exists() or not file.read_text():
+        assert time.monotonic() < due
+        time.sleep(0.01)
+    return file.read_text()
+
+
+def test_time_is_limited(tmp_path: Path) -> None:
+    outcome = JobProcess(["sleep", "600"], tmp_path, Limits(0.1)).wait()
+    assert (outcome.timed_out, outcome.reason) == (True, "it took longer than 0.1 s")
+    assert outcome.exit_code == -signal.SIGTERM
+
+
+def test_the_whole_group_ends_when_its_time_is_up(tmp_path: Path) -> None:
     script = (
         "import subprocess, time\n"
-        "child = subprocess.Popen(['sleep', '60'])\n"
+        "child = subprocess.Popen(['sleep', '600'])\n"
         "open('child', 'w').write(str(child.pid))\n"
-        "time.sleep(60)\n"
+        "time.sleep(600)\n"
     )
-    began = time.monotonic()
-    outcome = JobProcess(python(script), tmp_path, Limits(0.7)).wait()
-    assert time.monotonic() - began < 8
-    assert (outcome.timed_out, outcome.reason) == (True, "it took longer than 0.7 s")
-    assert gone(int((tmp_path / "child").read_text()))
+    process = JobProcess(python(script), tmp_path, Limits(3600))
+    child = int(wait_for(tmp_path / "child"))
+    process._expire()
+    assert process.wait().timed_out
+    assert gone(child)
 
 
 def test_a_process_that_ignores_the_request_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(process_module, "GRACE_S", 0.2)
     script = (
-        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); open('on', 'w'); time.sleep(60)"
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
+        "open('on', 'w').write('x'); time.sleep(600)"
     )
     process = JobProcess(python(script), tmp_path, Limits())
-    while not (tmp_path / "on").exists():
-        time.sleep(0.01)
+    wait_for(tmp_path / "on")
     process.stop()
     outcome = process.wait()
     assert (outcome.exit_code, outcome.stopped, outcome.reason) == (-signal.SIGKILL, True, "it was stopped")

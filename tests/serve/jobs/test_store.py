@@ -180,9 +180,9 @@ def test_a_worker_takes_jobs_as_they_come_and_stops(store: JobStore) -> None:
     store.add("other", "send")
     store.add("a", "predict")
     store.add("b", "predict")
-    assert both.wait(5)
+    assert both.wait(120)
     worker.stop()
-    worker.join(5)
+    worker.join(120)
     assert not worker.is_alive()
     assert seen == ["a", "b"]
 
@@ -193,11 +193,15 @@ def test_idle_workers_sleep(store: JobStore, monkeypatch: pytest.MonkeyPatch) ->
     workers = [Worker(store, step, lambda job: None) for step in ("predict", "send", "commit")]
     for worker in workers:
         worker.start()
+    due = time.monotonic() + 120
+    while len(asked) < 3:
+        assert time.monotonic() < due
+        time.sleep(0.01)
     time.sleep(0.3)
     before_stopping = sorted(asked)
     for worker in workers:
         worker.stop()
-        worker.join(5)
+        worker.join(120)
     assert before_stopping == ["commit", "predict", "send"]
 
 
@@ -221,9 +225,9 @@ def test_a_worker_survives_a_full_disk(
     store.add("a", "predict")
     worker = Worker(store, "predict", handle)
     worker.start()
-    assert done.wait(5)
+    assert done.wait(120)
     worker.stop()
-    worker.join(5)
+    worker.join(120)
     assert "the queue cannot be used (OperationalError: database or disk is full)" in caplog.text
 
 
@@ -239,9 +243,9 @@ def test_a_worker_survives_a_defect_of_its_handler(store: JobStore, caplog: pyte
     store.add("bad", "predict")
     store.add("good", "predict")
     worker.start()
-    assert done.wait(5)
+    assert done.wait(120)
     worker.stop()
-    worker.join(5)
+    worker.join(120)
     bad = store.get("bad")
     assert bad is not None
     assert (bad.state, bad.failures) == (State.WAITING, 1)

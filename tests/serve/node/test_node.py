@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -12,10 +11,12 @@ from pynetdicom import AE
 from gliotype.errors import UsageError
 from gliotype.serve.node.node import Node
 from gliotype.serve.node.rules import Options, Rule, Rules
-from gliotype.serve.node.settings import DicomTarget, NodeSettings
+from gliotype.serve.node.settings import NodeSettings
 from gliotype.serve.node.status import StudyStatus, node_status
 from support.dicom_peer import ARCHIVE, Archive, mr_instance, mr_study, send, wait_until
-from support.stand_in_predict import result_uids
+from support.stand_in_predict import RELEASE, result_uids
+
+from .conftest import complete, send_whole
 
 # pynetdicom leaves the socket of a connection that failed to the garbage collector.
 pytestmark = pytest.mark.filterwarnings("ignore:unclosed <socket:ResourceWarning")
@@ -51,7 +52,7 @@ def test_a_study_in_two_associations_is_answered_once(
 ) -> None:
     node, study = start(), mr_study("one", 4)
     assert send(node.port, study[:2]) == [0, 0]
-    assert send(node.port, study[2:]) == [0, 0]
+    assert send_whole(node, study[2:]) == [0, 0]
     assert target.wait_for(4) == results_of(*study)
     (found,) = wait_for_states(settings, "done")
     assert (found.images, found.reason) == (4, None)
@@ -66,7 +67,7 @@ def test_nothing_of_the_patient_is_in_names_log_and_status(
 ) -> None:
     caplog.set_level("DEBUG")
     study = mr_study("named")
-    send(start(keep_inputs_days=1).port, study)
+    send_whole(start(keep_inputs_days=1), study)
     target.wait_for(4)
     wait_for_states(settings, "done")
     names = " ".join(str(path.relative_to(settings.folder)) for path in settings.folder.rglob("*"))
@@ -87,16 +88,16 @@ def test_other_ae_titles_are_refused(start: Start, settings: NodeSettings, aet: 
 def test_a_target_that_is_down_gets_the_results_later(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:
-    node, study, port = start(), mr_study("late"), target.port
+    node, study = start(), mr_study("late")
     target.stop()
-    send(node.port, study)
+    send_whole(node, study)
     wait_until(lambda: any(each.failures >= 2 for each in studies(settings)))
     (waiting,) = studies(settings)
     assert (waiting.state, waiting.reason) == (
         "sending",
         f"{settings.target} does not accept the association",
     )
-    target.start(port)
+    target.start()
     assert target.wait_for(4) == results_of(*study)
     wait_for_states(settings, "done")
 
@@ -106,7 +107,7 @@ def test_a_target_that_refuses_gets_each_result_until_it_takes_it(
 ) -> None:
     target.status = 0xA700
     node, study = start(), mr_study("full")
-    send(node.port, study)
+    send_whole(node, study)
     wait_until(lambda: any(each.failures >= 1 for each in studies(settings)))
     assert "with the status A700" in str(studies(settings)[0].reason)
     target.status = 0
@@ -116,7 +117,7 @@ def test_a_target_that_refuses_gets_each_result_until_it_takes_it(
 def test_no_structural_image_is_answered_with_a_note(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:
-    send(start().port, mr_study("spine", StudyDescription="exit 4"))
+    send_whole(start(), mr_study("spine", StudyDescription="exit 4"))
     target.wait_for(1)
     (found,) = wait_for_states(settings, "note")
     assert found.reason == "the study asks for exit code 4"
@@ -128,12 +129,12 @@ def test_no_structural_image_is_answered_with_a_note(
 
 
 @pytest.mark.parametrize(("code", "failures"), [(3, 0), (1, 2)])
-def test_poison_is_set_aside_with_its_reason_and_others_go_on(
+def test_poison_is_set_aside_with_its_reason_and_others_are_answered(
     start: Start, target: Archive, settings: NodeSettings, code: int, failures: int
 ) -> None:
     node, good = start(), mr_study("good")
-    send(node.port, mr_study("poison", StudyDescription=f"exit {code}"))
-    send(node.port, good)
+    send_whole(node, mr_study("poison", StudyDescription=f"exit {code}"))
+    send_whole(node, good)
     assert target.wait_for(4) == results_of(*good)
     found = wait_for_states(settings, "set aside", "done")
     poison = next(each for each in found if each.state == "set aside")
@@ -145,20 +146,20 @@ def test_a_study_set_aside_is_tried_again_when_it_is_sent_again(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:
     node = start()
-    send(node.port, mr_study("again", StudyDescription="exit 3"))
+    send_whole(node, mr_study("again", StudyDescription="exit 3"))
     wait_for_states(settings, "set aside")
     study = mr_study("again")
-    send(node.port, study)
+    send_whole(node, study)
     assert target.wait_for(4) == results_of(*study)
     wait_for_states(settings, "set aside", "done")
 
 
 def test_the_same_images_again_change_nothing(start: Start, target: Archive, settings: NodeSettings) -> None:
     node, study = start(), mr_study("twice")
-    send(node.port, study)
+    send_whole(node, study)
     target.wait_for(4)
     wait_for_states(settings, "done")
-    send(node.port, study[1:])
+    send_whole(node, study[1:])
     found = wait_for_states(settings, "done", "not processed")
     assert found[1].reason == f"not processed: no new images since {found[0].id}"
     assert target.wait_for(4) == results_of(*study)
@@ -168,10 +169,10 @@ def test_later_images_are_answered_together_with_the_earlier_ones(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:
     node, study = start(keep_inputs_days=1), mr_study("grows", 4)
-    send(node.port, study[:3])
+    send_whole(node, study[:3])
     target.wait_for(4)
     wait_for_states(settings, "done")
-    send(node.port, study[3:])
+    send_whole(node, study[3:])
     assert target.wait_for(8) == results_of(*study[:3]) | results_of(*study)
     assert [each.images for each in wait_for_states(settings, "done", "done")] == [3, 4]
 
@@ -179,10 +180,10 @@ def test_later_images_are_answered_together_with_the_earlier_ones(
 def test_later_images_of_a_study_that_waits_replace_its_job(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:
-    node, study = start(), mr_study("waits", 4, StudyDescription="sleep 30")
-    send(node.port, study[:3])
+    node, study = start(), mr_study("waits", 4, StudyDescription="please hold")
+    send_whole(node, study[:3])
     wait_for_states(settings, "predicting")
-    send(node.port, [study[3]])
+    send_whole(node, [study[3]])
     found = wait_for_states(settings, "superseded", "predicting")
     assert [each.images for each in found] == [3, 4]
 
@@ -191,13 +192,14 @@ def test_later_images_whose_earlier_ones_are_deleted_are_set_aside(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:
     node, study = start(), mr_study("gone", 4)
-    send(node.port, study[:3])
+    send_whole(node, study[:3])
     target.wait_for(4)
-    wait_for_states(settings, "done")
-    send(node.port, study[3:])
+    (first,) = wait_for_states(settings, "done")
+    wait_until(lambda: not (settings.folder / "jobs" / first.id / "input").exists())
+    send_whole(node, study[3:])
     found = wait_for_states(settings, "done", "set aside")
     assert "send the whole study again" in str(found[1].reason)
-    send(node.port, study)
+    send_whole(node, study)
     assert target.wait_for(8) == results_of(*study[:3]) | results_of(*study)
 
 
@@ -209,9 +211,9 @@ def test_rules_decide_and_set_options(start: Start, target: Archive, settings: N
         )
     )
     node = start(rules=rules, threads=2)
-    send(node.port, mr_study("a", StudyDescription="MR Spine"))
-    send(node.port, mr_study("b", PatientAge="012Y"))
-    send(node.port, mr_study("c"))
+    send_whole(node, mr_study("a", StudyDescription="MR Spine"))
+    send_whole(node, mr_study("b", PatientAge="012Y"))
+    send_whole(node, mr_study("c"))
     target.wait_for(4)
     found = wait_for_states(settings, "not processed", "not processed", "done")
     reasons = {each.reason for each in found if each.state == "not processed"}
@@ -228,7 +230,7 @@ def test_own_results_and_reports_of_others_are_not_taken_for_images(
     study = mr_study("mixed")
     report = mr_instance("mixed", 90, SOPClassUID="1.2.840.10008.5.1.4.1.1.88.22")
     own = mr_instance("mixed", 91, Manufacturer="Gliotype")
-    assert send(start().port, [*study, report, own]) == [0] * 5
+    assert send_whole(start(), [*study, report, own]) == [0] * 5
     assert target.wait_for(4) == results_of(*study)
     assert wait_for_states(settings, "done")[0].images == 3
 
@@ -240,10 +242,9 @@ def test_storage_commitment_is_asked_for_where_it_is_offered(
     target.stop()
     target.commits, target.forgets = True, forgets
     target.start()
-    place = DicomTarget(ARCHIVE, "127.0.0.1", target.port)
-    node, study = start(target=place), mr_study("kept")
-    send(node.port, study)
-    wait_for_states(replace(settings, target=place), "done")
+    node, study = start(), mr_study("kept")
+    send_whole(node, study)
+    wait_for_states(settings, "done")
     times = 2 if forgets else 1
     assert target.requests == times
     assert target.wait_for(4) == dict.fromkeys(results_of(*study), times)
@@ -260,17 +261,18 @@ def test_a_node_without_senders_is_refused(settings: NodeSettings) -> None:
         NodeSettings(settings.folder, settings.target, ())
 
 
-def test_a_stopped_node_goes_on_where_it_stopped(
+def test_a_stopped_node_resumes_where_it_stopped(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:
-    node, slow, late = start(), mr_study("slow", StudyDescription="sleep 2"), mr_study("late")
-    send(node.port, slow)
-    wait_for_states(settings, "predicting")
+    node, slow, late = start(), mr_study("slow", StudyDescription="please hold"), mr_study("late")
+    send_whole(node, slow)
+    (running,) = wait_for_states(settings, "predicting")
     send(node.port, late)
     node.stop()
     assert not node_status(settings.folder).running
-    assert {each.state for each in studies(settings)} <= {"waiting", "receiving"}
-    start()
+    assert sorted(each.state for each in studies(settings)) == ["receiving", "waiting"]
+    (settings.folder / "jobs" / running.id / RELEASE).touch()
+    complete(start())
     assert target.wait_for(8) == results_of(*slow) | results_of(*late)
     found = wait_for_states(settings, "done", "done")
     assert [each.failures for each in found] == [0, 0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,11 @@ from gliotype.serve.node.node import Node
 from gliotype.serve.node.settings import DicomTarget, NodeSettings, Sender, WebTarget
 from gliotype.serve.node.status import StudyStatus, node_status
 from support.dicom_peer import mr_study, wait_until
-from support.orthanc import AET, PROGRAM, WEB_PLUGIN, free_port, orthanc
-from support.stand_in_predict import result_uids
+from support.orthanc import AET, PROGRAM, WEB_PLUGIN, orthanc
+from support.ports import reserved_port
+from support.stand_in_predict import RELEASE, result_uids
+
+from .conftest import complete
 
 pytestmark = [
     pytest.mark.skipif(
@@ -35,40 +39,48 @@ def test_results_come_back_to_orthanc_as_they_were_written(
 ) -> None:
     """Also while Orthanc is down for a while, with its storage commitment, and without a loop when it sends again."""
     caplog.set_level("INFO", "gliotype.node")
-    port, place, study = free_port(), tmp_path / "orthanc", mr_study("real", 3, StudyDescription="sleep 10")
-    target = DicomTarget(AET, "127.0.0.1", free_port())
-    node = start(port=port, target=target, senders=(Sender(AET, "127.0.0.1"),))
-    with orthanc(place, node.port, dicom_port=target.port) as pacs:
-        name = {pacs.add(dataset) for dataset in study}.pop()
-        pacs.send_to_node(name)
-    wait_until(lambda: any(each.failures for each in states(settings)))
-    with orthanc(place, node.port, dicom_port=target.port) as pacs:
-        wait_until(lambda: [each.state for each in states(settings)] == ["done"], 40)
-        assert states(settings)[0].reason is None
-        assert "the target has committed itself to keep 4 results" in caplog.text
-        expected = result_uids([str(dataset.SOPInstanceUID) for dataset in study])
-        found = pacs.objects(name)
-        assert set(found) == set(expected.values()) | {str(dataset.SOPInstanceUID) for dataset in study}
+    place, study = tmp_path / "orthanc", mr_study("real", 3, StudyDescription="please hold")
+    with ExitStack() as stack:
+        target = DicomTarget(AET, "127.0.0.1", stack.enter_context(reserved_port()))
+        node = start(target=target, senders=(Sender(AET, "127.0.0.1"),))
+        with orthanc(place, node.port, dicom_port=target.port) as pacs:
+            name = {pacs.add(dataset) for dataset in study}.pop()
+            pacs.send_to_node(name)
+        complete(node)
+        wait_until(lambda: [each.state for each in states(settings)] == ["predicting"])
         (job,) = (settings.folder / "jobs").iterdir()
-        for file, uid in expected.items():
-            assert found[uid] == dcmread(job / "out" / "dicom" / file)
-        assert pacs.get("/statistics")["CountStudies"] == 1
-        pacs.send_to_node(name)
-        wait_until(lambda: [each.state for each in states(settings)] == ["done", "not processed"])
-        assert set(pacs.objects(name)) == set(found)
+        (job / RELEASE).touch()
+        wait_until(lambda: any(each.failures for each in states(settings)))
+        with orthanc(place, node.port, dicom_port=target.port) as pacs:
+            wait_until(lambda: [each.state for each in states(settings)] == ["done"])
+            assert states(settings)[0].reason is None
+            assert "the target has committed itself to keep 4 results" in caplog.text
+            expected = result_uids([str(dataset.SOPInstanceUID) for dataset in study])
+            found = pacs.objects(name)
+            assert set(found) == set(expected.values()) | {str(dataset.SOPInstanceUID) for dataset in study}
+            for file, uid in expected.items():
+                assert found[uid] == dcmread(job / "out" / "dicom" / file)
+            assert pacs.get("/statistics")["CountStudies"] == 1
+            pacs.send_to_node(name)
+            complete(node)
+            wait_until(lambda: [each.state for each in states(settings)] == ["done", "not processed"])
+            assert set(pacs.objects(name)) == set(found)
 
 
 @pytest.mark.skipif(
     WEB_PLUGIN is None, reason="orthanc-dicomweb is not installed: apt-get install orthanc-dicomweb"
 )
 def test_results_go_to_orthanc_over_the_web(start: Start, settings: NodeSettings, tmp_path: Path) -> None:
-    port, study = free_port(), mr_study("web", 3)
-    with orthanc(tmp_path / "orthanc", port) as pacs:
-        target = WebTarget(f"http://127.0.0.1:{pacs.http}/dicom-web")
-        start(port=port, target=target, senders=(Sender(AET, None),))
+    study = mr_study("web", 3)
+    with ExitStack() as stack:
+        http = stack.enter_context(reserved_port())
+        target = WebTarget(f"http://127.0.0.1:{http}/dicom-web")
+        node = start(target=target, senders=(Sender(AET, None),))
+        pacs = stack.enter_context(orthanc(tmp_path / "orthanc", node.port, http_port=http))
         name = {pacs.add(dataset) for dataset in study}.pop()
         pacs.send_to_node(name)
-        wait_until(lambda: [each.state for each in states(settings)] == ["done"], 40)
+        complete(node)
+        wait_until(lambda: [each.state for each in states(settings)] == ["done"])
         found = pacs.objects(name)
         for uid in result_uids([str(dataset.SOPInstanceUID) for dataset in study]).values():
             assert uid in found

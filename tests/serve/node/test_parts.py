@@ -85,7 +85,11 @@ def received(inbox: Inbox, name: str, text: str = "x") -> Path:
     return file
 
 
-def test_an_inbox_keeps_studies_apart_and_gives_each_away_once(tmp_path: Path) -> None:
+def test_an_inbox_keeps_studies_apart_and_gives_each_away_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     inbox = Inbox(tmp_path, 0.2, LIMITS)
     one = inbox.keep(received(inbox, "a"), "1.2.3", "1.2.3.1", "MR")
     assert inbox.keep(received(inbox, "b"), "1.2.3", "1.2.3.2", "MR") == one
@@ -93,7 +97,8 @@ def test_an_inbox_keeps_studies_apart_and_gives_each_away_once(tmp_path: Path) -
     assert two != one
     assert list(inbox.take_complete()) == []
     assert arriving(tmp_path) == {str(one): 2, str(two): 1}
-    time.sleep(0.25)
+    assert inbox.seconds_until_complete() == pytest.approx(0.2)
+    now += 0.25
     jobs = sorted(inbox.take_complete())
     assert sorted(job.partition("-")[0] for job in jobs) == sorted([one, two])
     assert list(inbox.take_complete()) == []
@@ -103,7 +108,11 @@ def test_an_inbox_keeps_studies_apart_and_gives_each_away_once(tmp_path: Path) -
     assert (folder / "sender").read_text() == "MR"
 
 
-def test_an_inbox_goes_on_after_the_end_of_its_process(tmp_path: Path) -> None:
+def test_an_inbox_resumes_after_the_end_of_its_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now)
     first = Inbox(tmp_path, 0.1, LIMITS)
     key = first.keep(received(first, "a"), "1.2.3", "1.2.3.1", "MR")
     received(first, "half")
@@ -111,7 +120,7 @@ def test_an_inbox_goes_on_after_the_end_of_its_process(tmp_path: Path) -> None:
     assert list(again.temporary.iterdir()) == []
     assert again.key("1.2.3") == key
     assert list(again.take_complete()) == []
-    time.sleep(0.15)
+    now += 0.15
     assert [job.partition("-")[0] for job in again.take_complete()] == [key]
 
 
@@ -291,7 +300,9 @@ def test_what_is_old_is_deleted(settings: NodeSettings, monkeypatch: pytest.Monk
     store.close()
 
 
-def test_the_status_in_words(settings: NodeSettings) -> None:
+def test_the_status_in_words(settings: NodeSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now)
     with pytest.raises(InputError, match="is not the folder of a node"):
         node_status(settings.folder)
     store = JobStore(settings.folder / "queue.sqlite")
