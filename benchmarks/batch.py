@@ -31,12 +31,13 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
+from gliotype.batch.executor import Executor
 from gliotype.batch.find import studies_in_folder
 from gliotype.batch.job import BatchSettings, StudyJob
 from gliotype.batch.memory import available_bytes
 from gliotype.batch.pool import Pool
 from gliotype.batch.record import State, read_records
-from gliotype.batch.run import Executor, run_batch
+from gliotype.batch.run import run_batch
 from support.batch_child import COMMAND
 
 POISON = ("bad", "bug", "crash")

@@ -15,7 +15,7 @@ import gliotype
 
 PACKAGE = Path(gliotype.__file__).parent
 FLOORS = (
-    {"_version", "errors", "text"},
+    {"_version", "errors", "flag", "text"},
     {"volume", "weights", "temporary", "paths", "tables", "seeds", "locks"},
     {"masks", "atomic_files", "archive", "runtime", "plotting"},
     {"cest", "dicom_source", "dsc", "mrs", "study", "findings", "result", "cached_study"},

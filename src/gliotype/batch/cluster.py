@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
+from gliotype.batch.executor import Executor, Outcome
 from gliotype.batch.job import BatchSettings, StudyJob
-from gliotype.batch.pool import Outcome
 from gliotype.batch.process import CHILD, StudyProcess
 from gliotype.batch.record import Record, write_record
 from gliotype.batch.study import failed
 from gliotype.errors import OutputError, UsageError
+from gliotype.flag import Flag
 
 CONNECT_S = 30.0
 """The scheduler must answer within this time at the start."""
@@ -32,22 +33,13 @@ QUEUED_PER_THREAD = 4
 _own = threading.local()
 
 
-class Cluster:
+class Cluster(Executor):
     """Predicts studies on the workers of a Dask scheduler."""
 
     def __init__(self, address: str, child: Sequence[str] = CHILD) -> None:
         """Name the scheduler, such as ``tcp://10.0.0.1:8786``, and the command by which workers predict."""
+        super().__init__()
         self._address, self._child = address, tuple(child)
-        self._finish, self._stop = threading.Event(), threading.Event()
-
-    def finish(self) -> None:
-        """Begin no further study."""
-        self._finish.set()
-
-    def stop(self) -> None:
-        """Wait for nothing any more."""
-        self._finish.set()
-        self._stop.set()
 
     def run(self, jobs: Sequence[StudyJob], settings: BatchSettings) -> Iterator[Outcome]:
         """Yield the outcome of each study as it ends, in whatever order.
@@ -102,7 +94,7 @@ def predict_on_worker(
     if process is None or _own.settings != shared:
         if process is not None:
             process.close()
-        process, _own.settings = StudyProcess(shared, threading.Event(), child), shared
+        process, _own.settings = StudyProcess(shared, Flag(), child), shared
         _own.process = process
     try:
         record, kept = process.run(StudyJob.from_plain(study))
@@ -133,7 +125,7 @@ def _failure(job: StudyJob, future: Any, settings: BatchSettings) -> Iterator[Ou
 
 
 @contextmanager
-def connected(address: str, wait_s: float, stop: threading.Event) -> Iterator[Any]:
+def connected(address: str, wait_s: float, stop: Flag) -> Iterator[Any]:
     """Connect to a scheduler, which may only just be starting.
 
     Args:

@@ -6,31 +6,19 @@ import queue
 import threading
 from collections.abc import Iterator, Sequence
 
+from gliotype.batch.executor import Executor, Outcome
 from gliotype.batch.job import BatchSettings, StudyJob
 from gliotype.batch.process import CHILD, Stopped, StudyProcess
-from gliotype.batch.record import Record
 from gliotype.errors import OutputError
 
-Outcome = tuple[Record, bool]
-"""A record, and whether it is that of an earlier run."""
 
-
-class Pool:
+class Pool(Executor):
     """Predicts studies in processes of this machine."""
 
     def __init__(self, processes: int, child: Sequence[str] = CHILD) -> None:
         """Say how many studies are predicted at the same time, and by which command."""
+        super().__init__()
         self._processes, self._child = processes, child
-        self._finish, self._stop = threading.Event(), threading.Event()
-
-    def finish(self) -> None:
-        """Begin no further study."""
-        self._finish.set()
-
-    def stop(self) -> None:
-        """End at once what is running."""
-        self._finish.set()
-        self._stop.set()
 
     def run(self, jobs: Sequence[StudyJob], settings: BatchSettings) -> Iterator[Outcome]:
         """Yield the outcome of each study as it ends, in whatever order.

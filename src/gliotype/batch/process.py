@@ -8,7 +8,6 @@ import select
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
@@ -21,6 +20,7 @@ from gliotype.batch.job import BatchSettings, StudyJob
 from gliotype.batch.record import Record, write_record
 from gliotype.batch.study import failed, remove_results
 from gliotype.errors import OutputError
+from gliotype.flag import Flag
 
 CHILD = (sys.executable, "-m", "gliotype.batch.child")
 
@@ -48,7 +48,7 @@ class _Lost:
 class StudyProcess:
     """Predicts studies in a child process; a new one takes the place of one that died."""
 
-    def __init__(self, settings: BatchSettings, stop: threading.Event, child: Sequence[str] = CHILD) -> None:
+    def __init__(self, settings: BatchSettings, stop: Flag, child: Sequence[str] = CHILD) -> None:
         """Make it; the child starts with the first study.
 
         Args:

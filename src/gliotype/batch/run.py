@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
 
 from gliotype.atomic_files import check_writable, output_errors
+from gliotype.batch.executor import Executor
 from gliotype.batch.group import write_group
 from gliotype.batch.job import BatchSettings, StudyJob
 from gliotype.batch.memory import available_bytes
-from gliotype.batch.pool import Outcome
 from gliotype.batch.record import RECORDS, Record, State
 from gliotype.errors import UsageError
 from gliotype.locks import file_lock
@@ -18,22 +17,6 @@ from gliotype.runtime import available_threads
 
 BYTES_PER_STUDY = 2_000_000_000
 """Memory set aside for each study that is predicted at the same time."""
-
-
-class Executor(Protocol):
-    """Predicts studies somewhere: `gliotype.batch.pool.Pool` here, `gliotype.batch.cluster.Cluster` elsewhere."""
-
-    def run(self, jobs: Sequence[StudyJob], settings: BatchSettings) -> Iterator[Outcome]:
-        """Yield the outcome of each study as it ends."""
-        ...
-
-    def finish(self) -> None:
-        """Begin no further study."""
-        ...
-
-    def stop(self) -> None:
-        """End at once what is running."""
-        ...
 
 
 @dataclass

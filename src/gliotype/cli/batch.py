@@ -20,9 +20,10 @@ from gliotype.cli.options import MutantAt, Output, Prevalence, Site, WildtypeAt
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from gliotype.batch.executor import Executor
     from gliotype.batch.job import BatchSettings, StudyJob
     from gliotype.batch.record import Record
-    from gliotype.batch.run import Executor, Tally
+    from gliotype.batch.run import Tally
 
 SOME_FAILED = 6
 """Exit code where some studies failed and all others are done."""
