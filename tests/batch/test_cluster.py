@@ -86,6 +86,7 @@ def predicted(tmp_path: Path) -> list[str]:
     return sorted(file.read_text().split()) if file.exists() else []
 
 
+@pytest.mark.slow
 def test_a_lost_worker_costs_no_study(studies: Studies, start: Start, tmp_path: Path) -> None:
     jobs = studies(**{f"s{number}": "wait 0.3" for number in range(6)}, t="bad", u="crash")
     address, _ = scheduler(start, tmp_path)
@@ -108,6 +109,7 @@ def test_a_lost_worker_costs_no_study(studies: Studies, start: Start, tmp_path: 
     assert set(predicted(tmp_path)) == {f"s{number}" for number in range(6)}
 
 
+@pytest.mark.slow
 def test_a_scheduler_that_is_not_there_is_a_sentence(
     studies: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

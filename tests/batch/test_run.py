@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from gliotype.batch import study
+from gliotype.batch.executor import Executor, Outcome
 from gliotype.batch.job import BatchSettings, StudyJob
-from gliotype.batch.pool import Outcome, Pool
+from gliotype.batch.pool import Pool
 from gliotype.batch.quality import quality_page
 from gliotype.batch.record import Record, State, read_record, read_records
 from gliotype.batch.run import Tally, default_processes, run_batch
@@ -31,16 +32,12 @@ def predict(jobs: tuple[StudyJob, ...], settings: BatchSettings) -> Tally:
     return run_batch(jobs, settings, Pool(2, COMMAND))
 
 
-class Here:
+class Here(Executor):
     """Predicts in this process, one study after the other."""
 
     def run(self, jobs: Sequence[StudyJob], settings: BatchSettings) -> Iterator[Outcome]:
         for job in jobs:
             yield run_study(job, settings)
-
-    def finish(self) -> None: ...
-
-    def stop(self) -> None: ...
 
 
 @pytest.fixture
@@ -61,6 +58,7 @@ def rows(file: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(stream))
 
 
+@pytest.mark.slow
 def test_one_study_never_fails_the_others(studies: Studies, tmp_path: Path) -> None:
     jobs = studies(a="fine", b="bad", c="crash", d="bug", f="fine")
     settings = BatchSettings(tmp_path / "out")
@@ -121,6 +119,7 @@ def test_shards_share_out_the_studies_and_the_last_one_sees_all(
         run_batch(jobs, settings, here, shard=(3, 2))
 
 
+@pytest.mark.slow
 def test_memory_beyond_the_limit_fails_the_study(studies: Studies, tmp_path: Path) -> None:
     tally = predict(
         studies(a="memory", b="fine"), BatchSettings(tmp_path / "out", memory_bytes=2_000_000_000)
@@ -157,7 +156,7 @@ from pathlib import Path
 from gliotype.batch.find import studies_in_folder
 from gliotype.batch.job import BatchSettings
 from gliotype.batch import study
-from gliotype.batch.pool import Outcome, Pool
+from gliotype.batch.pool import Pool
 from gliotype.cli.batch import run
 root = Path(sys.argv[1])
 studies, _ = studies_in_folder(root / "studies", but=root / "out", named=True)

@@ -11,6 +11,7 @@ import signal
 import sys
 import time
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,9 +24,8 @@ from gliotype.errors import InputError
 from gliotype.result import Result
 from support.factory import make_result
 
-RESULT = make_result()
+made_result = cache(make_result)
 COMMAND = (sys.executable, str(Path(__file__).resolve()))
-
 
 RELEASE = "release"
 """File among the studies for which a study waits that holds."""
@@ -58,8 +58,9 @@ def predict(source: Path, **options: Any) -> Result:
             time.sleep(float(argument))
         case "hold":
             hold(source.parent / RELEASE)
-    subject = replace(RESULT.study.subject, id=options["id"])
-    return replace(RESULT, study=replace(RESULT.study, subject=subject))
+    result = made_result()
+    subject = replace(result.study.subject, id=options["id"])
+    return replace(result, study=replace(result.study, subject=subject))
 
 
 def write_result(result: Result, folder: Path) -> None:
