@@ -138,3 +138,20 @@ def test_predicting_loads_nothing_of_the_services_and_their_packages() -> None:
     )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert out.strip() == "[]"
+
+
+ROOMS_OF_TESTS = sorted(
+    {file.parent for file in Path(__file__).parent.rglob("test_*.py")} - {Path(__file__).parent / "fuzz"}
+)
+
+
+@pytest.mark.parametrize("folder", ROOMS_OF_TESTS, ids=lambda f: f.name)
+def test_each_room_has_a_test_that_is_not_slow(folder: Path) -> None:
+    """`make test-fast` says something about every room."""
+    tests = [
+        " ".join(map(ast.unparse, node.decorator_list))
+        for file in folder.glob("test_*.py")
+        for node in ast.parse(file.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.FunctionDef) and node.name.startswith("test_")
+    ]
+    assert any("mark.slow" not in decorators for decorators in tests)

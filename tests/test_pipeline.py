@@ -82,6 +82,7 @@ def test_the_tumour_lies_where_the_simulation_put_it(result: Result) -> None:
     assert 2 * (mirrored & found).sum() / (inside.sum() + found.sum()) < 0.4
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 def test_voxel_order_does_not_move_the_masks(flair_alone: Result, study: Path, tmp_path: Path) -> None:
     """The same image with axes flipped and permuted, and the affine changed to match."""
@@ -110,6 +111,7 @@ def dicom(study: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 def test_dicom_gives_the_answer_that_nifti_gives(result: Result, dicom: Path) -> None:
     found = gliotype.predict(dicom, id="simulated")
@@ -140,6 +142,7 @@ def test_flair_alone_gives_an_answer(flair_alone: Result) -> None:
     assert flair_alone.call in set(Call)
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 def test_t1_alone_gives_an_answer(study: Path) -> None:
     alone = gliotype.predict(files={Sequence.T1: study / f"{NAMES[Sequence.T1]}.nii.gz"})
@@ -147,6 +150,7 @@ def test_t1_alone_gives_an_answer(study: Path) -> None:
     assert alone.call in set(Call)
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 def test_t2_alone_gives_an_answer_that_says_what_is_missing(study: Path) -> None:
     t2 = next(study.glob("*T2*.nii.gz"))
@@ -176,6 +180,7 @@ def test_the_files_hold_what_the_result_says(result: Result, study: Path, tmp_pa
     assert np.abs(there[:3] - here).max() < 3.0
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 def test_a_given_mask_takes_the_place_of_model_1(flair_alone: Result, study: Path, tmp_path: Path) -> None:
     write_result(flair_alone, tmp_path)
@@ -217,6 +222,7 @@ def test_a_mask_that_cannot_be_read_is_refused_before_any_work(
     assert stages == ["read"]
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 def test_a_real_raw_study_is_answered(shared_data: Path, tmp_path: Path) -> None:
     folder = next((shared_data / "native").iterdir())

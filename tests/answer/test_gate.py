@@ -78,11 +78,13 @@ def with_image(which: Sequence, **changes: object) -> Study:
     return replace(study, images=tuple(images))
 
 
+@pytest.mark.slow
 def test_a_sound_study_passes() -> None:
     study, prepared, tumour = sound()
     assert gate(study, prepared, tumour, measured()) == ()
 
 
+@pytest.mark.slow
 def test_white_noise_and_empty_images_are_stopped_with_a_given_mask() -> None:
     study, prepared, tumour = sound()
     random = np.random.default_rng(0)
@@ -179,6 +181,7 @@ def test_too_few_images_are_stopped(sequences: tuple[Sequence, ...], stopped: bo
     assert bool(checks.too_few_images(some)) is stopped
 
 
+@pytest.mark.slow
 def test_a_pass_that_draws_another_tumour_is_stopped_and_a_threshold_is_not() -> None:
     study, prepared, tumour = sound()
     threshold = Outline("threshold 0.9", np.roll(tumour.mask, 12, axis=1))

@@ -25,6 +25,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_it_tells_the_area_beside_age_alone_and_writes_the_files(run: Run, folder: Path) -> None:
     code, out, err = run(
         "evaluate", folder / "predictions.csv", "--labels", folder / "labels.csv", "-o", folder / "out"
@@ -40,6 +41,7 @@ def test_it_tells_the_area_beside_age_alone_and_writes_the_files(run: Run, folde
         assert (folder / "out" / name).is_file()
 
 
+@pytest.mark.slow
 def test_against_other_predictions(run: Run, folder: Path) -> None:
     compare = ("--compare", folder / "other.csv")
     code, out, _ = run(

@@ -45,6 +45,7 @@ def test_what_cannot_work_is_refused_in_one_sentence(
     assert not (tmp_path / "node").exists()
 
 
+@pytest.mark.slow
 def test_it_runs_until_it_is_asked_to_end(tmp_path: Path, run: Run) -> None:
     command = [
         sys.executable,

@@ -18,6 +18,7 @@ def coarse(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cohort, "write_cohort", partial(cohort.write_cohort, spacing_mm=3.0))
 
 
+@pytest.mark.slow
 def test_it_writes_a_cohort_says_where_and_goes_on_with_it(run: Run, tmp_path: Path) -> None:
     folder = tmp_path / "cohort"
     code, out, err = run("simulate", "-n", 1, "-o", folder, "--site", "tcia", "--seed", 2)

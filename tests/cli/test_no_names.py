@@ -85,6 +85,7 @@ def zipped(study: Callable[[Path], None]) -> Callable[[Path], None]:
     return write
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "study",
     [dicom_study, nifti_study, zipped(dicom_study), zipped(nifti_study)],

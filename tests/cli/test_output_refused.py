@@ -60,6 +60,7 @@ def test_a_seed_that_cannot_be_used(command: tuple[str, ...], seed: str, run: Ru
     assert "--seed" in err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is always full")
 def test_a_standard_output_that_is_full() -> None:
     with Path("/dev/full").open("w") as full:
@@ -74,6 +75,7 @@ def test_a_standard_output_that_is_full() -> None:
     assert done.stderr.startswith("gliotype: standard output cannot be written")
 
 
+@pytest.mark.slow
 def test_a_reader_that_closes_the_standard_output() -> None:
     done = subprocess.run(
         [

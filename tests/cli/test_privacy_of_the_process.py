@@ -49,6 +49,7 @@ assert "openvino" in sys.modules and sys.modules["openvino_telemetry"] is None
 """
 
 
+@pytest.mark.slow
 def test_nothing_is_sent_and_nothing_is_written_into_the_home(tmp_path: Path) -> None:
     done = fresh(IMPORTS, tmp_path / "home", tmp_path / "tmp")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
@@ -92,6 +93,7 @@ def test_openvino_is_imported_in_one_place_alone() -> None:
     assert importing == []
 
 
+@pytest.mark.slow
 def test_a_home_that_cannot_be_written_is_no_obstacle(tmp_path: Path) -> None:
     blocked = tmp_path / "home"
     blocked.write_text("a file where the home should be")

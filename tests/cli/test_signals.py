@@ -112,6 +112,7 @@ def test_a_signal_ends_in_order_and_leaves_nothing(
     assert [path.name for path in home.iterdir()] == ["tmp"]
 
 
+@pytest.mark.slow
 def test_a_signal_that_is_ignored_stays_ignored(start: Start, tmp_path: Path) -> None:
     script = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)\n" + WAITING.replace(
         "sleep(60)", "sleep(1)"

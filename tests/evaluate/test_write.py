@@ -132,6 +132,7 @@ def test_the_page_of_the_least_evaluation(figures: dict[str, str]) -> None:
     assert 'Calibration slope (ideal: 1)</td><td class="n">–' in page
 
 
+@pytest.mark.slow
 def test_figures_are_svg_that_does_not_change(
     sets: tuple[Patients, Patients], metrics: Metrics, figures: dict[str, str]
 ) -> None:

@@ -283,6 +283,7 @@ def test_a_defect_names_the_patient(tmp_path: Path) -> None:
         make_examples(Defective("odd", 1, {"name": "odd"}), tmp_path)
 
 
+@pytest.mark.slow
 def test_a_killed_process_is_told_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(GliotypeError, match="run again with fewer --jobs"):
         make_examples(Defective("killed", 2, {"name": "killed"}), tmp_path)

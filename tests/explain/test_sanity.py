@@ -32,6 +32,7 @@ def alike(first: np.ndarray, second: np.ndarray) -> float:
     return abs(float(np.corrcoef(first.ravel(), second.ravel())[0, 1]))
 
 
+@pytest.mark.slow
 def test_shuffled_weights_destroy_the_map() -> None:
     trained = maps_of(None)
     whole = trained.mean(axis=1)

@@ -174,6 +174,7 @@ def test_given_arteries_are_taken(study: tuple[PreparedStudy, Tumour], found: Pe
         perfusion(prepared, tumour, far)
 
 
+@pytest.mark.slow
 def test_tumour_partly_or_wholly_outside_the_series(study: tuple[PreparedStudy, Tumour]) -> None:
     prepared, tumour = study
     low = replace(prepared, dsc=series(prepared, centre_z=-6.0, slices=10))
@@ -233,6 +234,7 @@ def test_no_tumour_still_has_maps(study: tuple[PreparedStudy, Tumour]) -> None:
     assert np.isfinite(found.maps["rcbv"].array).any()
 
 
+@pytest.mark.slow
 def test_a_tumour_without_sub_regions_has_the_curve_of_the_whole_alone(
     study: tuple[PreparedStudy, Tumour],
 ) -> None:

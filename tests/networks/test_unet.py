@@ -19,6 +19,7 @@ def test_model1_fits_its_input_and_output() -> None:
     assert sum(p.numel() for p in network.parameters()) * 2 < 12e6
 
 
+@pytest.mark.slow
 # The exporter itself uses parts of torch that torch has deprecated.
 @pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::DeprecationWarning")
 def test_the_exported_network_computes_the_same(tmp_path: Path) -> None:

@@ -80,6 +80,7 @@ def test_an_average_patient_loses_nothing_by_occlusion(perfusion: Perfusion) -> 
     assert average.shape == (len(CHANNELS), POINTS)
 
 
+@pytest.mark.slow
 def test_glioblastomas_look_less_mutant_than_oligodendrogliomas() -> None:
     from gliotype.measure.dsc import VoxelPerfusion
     from gliotype.train.perfusion.examples import measure_voxels

@@ -140,6 +140,7 @@ def test_method_without_its_sequences_is_named_with_what_is_missing():
     )
 
 
+@pytest.mark.slow
 def test_predicting_imports_neither_torch_nor_the_workshop():
     code = (
         "import sys, gliotype.predictors; "

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from conftest import oblique_affine
 from gliotype.predictors.slices import IMAGES, NUMBERS, OFFSETS_MM, numbers_of, slices_of
@@ -34,6 +35,7 @@ def study(
     return prepared, Tumour(volume.with_array(tumour.astype(np.uint8)), "given")
 
 
+@pytest.mark.slow
 def test_slices_lie_where_they_say_whatever_the_patient_s_pose() -> None:
     oblique = oblique_affine((1.0, 1.0, 1.0), (3.0, -4.0, 2.0))
     turned = oblique[:3, :3] @ np.diag(1 / np.linalg.norm(oblique[:3, :3], axis=0))
@@ -59,6 +61,7 @@ def test_slices_lie_where_they_say_whatever_the_patient_s_pose() -> None:
         assert healthy[64, 90] > healthy[64, 40], "anterior stays at the larger y"
 
 
+@pytest.mark.slow
 def test_the_scale_does_not_see_the_tumour() -> None:
     prepared, tumour = study(np.eye(4))
     brighter = {
@@ -88,6 +91,7 @@ def test_missing_numbers_are_nan() -> None:
     assert np.isnan(named["age"])
 
 
+@pytest.mark.slow
 def test_the_same_tumour_has_the_same_slices_and_another_study_has_others() -> None:
     prepared, tumour = study(np.eye(4), (Sequence.FLAIR,))
     first = slices_of(prepared, tumour)

@@ -69,6 +69,7 @@ def test_a_rotation_keeps_lengths_and_its_axis() -> None:
     np.testing.assert_allclose(rotation(turn), rotation(turn / 2) @ rotation(turn / 2), atol=1e-12)
 
 
+@pytest.mark.slow
 def test_the_threads_do_not_change_a_bit(t1: RegistrationImage, flair: RegistrationImage) -> None:
     with use_threads(1):
         one = rigid(t1, flair)

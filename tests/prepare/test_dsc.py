@@ -48,6 +48,7 @@ def made(volume: Volume, brain: Volume, **acquisition: object) -> DscSeries:
     return dsc_series(image(volume, **acquisition), brain, np.eye(4))
 
 
+@pytest.mark.slow
 def test_a_still_series_stays_as_it_was_acquired(still: Volume, brain: Volume) -> None:
     series = made(still, brain)
     same = (np.asarray(series.signal.array) == np.asarray(still.array)).all(axis=(0, 1, 2))
@@ -58,6 +59,7 @@ def test_a_still_series_stays_as_it_was_acquired(still: Volume, brain: Volume) -
     assert np.allclose(series.times_s, TR_S * np.arange(FRAMES))
 
 
+@pytest.mark.slow
 def test_motion_is_undone_and_told(still: Volume, brain: Volume) -> None:
     shaken = dsc(GRID, frames=FRAMES, motion=jerks(FRAMES, {20: ((0, 0, 4), (3, 0, 1))}))
     series = made(shaken, brain)
@@ -74,6 +76,7 @@ def test_motion_is_undone_and_told(still: Volume, brain: Volume) -> None:
     assert series.displacement_mm[22:].min() > 3
 
 
+@pytest.mark.slow
 def test_the_brain_lies_where_the_head_does(brain: Volume) -> None:
     """The series is oblique, flipped and asymmetric: any mistake of axes moves the mask off the signal."""
     dsc_from_prepared = moved((4, -3, 6), (8, -5, 3))  # where the head lies in the world of the series
@@ -95,6 +98,7 @@ def _expected_voxels(brain: Volume, dsc_from_prepared: np.ndarray) -> int:
     return int((np.asarray(fraction.array) >= 0.5).sum())
 
 
+@pytest.mark.slow
 def test_voxels_without_signal_are_no_brain(still: Volume, brain: Volume) -> None:
     dropped = np.asarray(still.array).copy()
     dropped[20:28, 20:28, 4:7] = 0

@@ -21,6 +21,7 @@ def points() -> np.ndarray:
     return np.asarray(apply_affine(GRID.affine, np.argwhere(brain)[::50]))
 
 
+@pytest.mark.slow
 def test_the_baseline_ends_before_the_bolus_and_begins_in_the_steady_state() -> None:
     baseline = baseline_of(dsc(GRID, frames=FRAMES))
     assert baseline.stop in (ARRIVAL, ARRIVAL + 1)

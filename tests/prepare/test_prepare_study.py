@@ -56,6 +56,7 @@ def test_transforms_are_the_true_ones(prepared: PreparedStudy) -> None:
     assert prepared.acquired_grids[Sequence.T2].same_as(TILTED)
 
 
+@pytest.mark.slow
 def test_the_tumour_is_on_the_right_in_every_image(prepared: PreparedStudy) -> None:
     tumour = tumour_in(prepared.grid, TO_MNI)
     mirror = tumour_in(prepared.grid, np.diag([-1.0, 1.0, 1.0, 1.0]) @ TO_MNI)
@@ -65,6 +66,7 @@ def test_the_tumour_is_on_the_right_in_every_image(prepared: PreparedStudy) -> N
         assert abs(np.median(values[tumour]) - np.median(values[mirror])) > 0.1
 
 
+@pytest.mark.slow
 def test_white_matter_is_1_and_air_stays_0(prepared: PreparedStudy) -> None:
     for sequence, image in prepared.images.items():
         values = np.asarray(image.array)
@@ -81,6 +83,7 @@ def test_the_brain_is_found_with_the_tumour(prepared: PreparedStudy) -> None:
     assert not prepared.skull_stripped
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sequence", [Sequence.T1C, Sequence.T2])
 def test_a_mask_keeps_its_place_and_volume_on_the_acquired_grid(
     prepared: PreparedStudy, sequence: Sequence

@@ -51,6 +51,7 @@ def outputs(title: str, result: Result, folder: Path) -> list[str]:
     return [f"# {title}", *files, *(f"prediction.json: {name}" for name in names)]
 
 
+@pytest.mark.slow
 def test_the_files_and_keys_are_those_of_the_list(tmp_path: Path, request: pytest.FixtureRequest) -> None:
     found = [line for title, make in RESULTS.items() for line in outputs(title, make(), tmp_path / title)]
     if request.config.getoption("--update-outputs"):

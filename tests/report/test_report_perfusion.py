@@ -73,6 +73,7 @@ def test_the_same_result_draws_the_same_curves(result: Result, drawn: PerfusionP
     assert figure.startswith("<?xml")
 
 
+@pytest.mark.slow
 def test_curves_are_drawn_without_attention(result: Result) -> None:
     silent = replace(result, findings=result.findings[:-1])
     page = draw_perfusion(silent, look_at(silent))
@@ -87,6 +88,7 @@ def test_nothing_is_drawn_without_perfusion() -> None:
     assert "<h2>Perfusion</h2>" not in render_html(result)
 
 
+@pytest.mark.slow
 def test_maps_are_written_on_the_series_own_grid(result: Result, tmp_path: Path) -> None:
     write_result(result, tmp_path)
     image = nib.load(tmp_path / "perfusion_rcbv.nii.gz")

@@ -4,6 +4,7 @@ import base64
 from dataclasses import replace
 
 import numpy as np
+import pytest
 
 from gliotype.report.figures import look_at
 from gliotype.report.html import render_html
@@ -12,6 +13,7 @@ from gliotype.volume import Grid
 from support.factory import make_result, make_result_with_spectroscopy, make_spectrum
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_fit_its_numbers_and_the_box_on_the_anatomy() -> None:
     result = make_result_with_spectroscopy()
     page = draw_spectroscopy(result, look_at(result))
@@ -41,6 +43,7 @@ def test_the_chart_is_the_same_each_time_and_shows_the_part_of_2hg() -> None:
     assert text.startswith("<?xml")
 
 
+@pytest.mark.slow
 def test_a_box_of_unknown_place_or_elsewhere_is_not_drawn() -> None:
     result = make_result_with_spectroscopy()
     spectrum = result.prepared.mrs

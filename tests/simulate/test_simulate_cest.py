@@ -101,6 +101,7 @@ def test_a_shift_of_the_field_shifts_the_spectrum() -> None:
     np.testing.assert_allclose(shifted, z_spectrum(OFFSETS, TUMOUR, SATURATION), atol=1e-9)
 
 
+@pytest.mark.slow
 def test_spectra_of_voxels_are_those_of_their_shift() -> None:
     library = SpectrumLibrary(TUMOUR, SATURATION)
     shift = np.array([[-0.31, 0.0], [0.22, 0.47]])

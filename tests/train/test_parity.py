@@ -58,6 +58,7 @@ def test_the_standard_deviations_are_limited_and_a_missing_number_counts_as_the_
     np.testing.assert_array_equal(standardise(np.array([15.0, 2.25, np.nan])), [-2.0, 0.5, 0.0])
 
 
+@pytest.mark.slow
 def test_model2(weights: Path) -> None:
     rng = np.random.default_rng(0)
     torch.manual_seed(0)

@@ -60,11 +60,13 @@ def test_amplitudes_are_never_negative_and_absent_2hg_is_little() -> None:
     assert level < 2.5 * bound
 
 
+@pytest.mark.slow
 def test_a_broad_baseline_hardly_moves_2hg() -> None:
     plain, bent = (fitted(made(CONTENT, noise=0.05, baseline=b)).total("2HG")[0] for b in (0.0, 15.0))
     assert bent == pytest.approx(plain, abs=0.35)
 
 
+@pytest.mark.slow
 def test_the_bound_is_the_spread_that_noise_causes() -> None:
     results = [fitted(made(CONTENT, noise=0.15, seed=seed)) for seed in range(10)]
     for names in (("2HG",), ("Cr", "PCr")):
@@ -73,6 +75,7 @@ def test_the_bound_is_the_spread_that_noise_causes() -> None:
         assert 0.5 * bounds.mean() < values.std(ddof=1) < 1.7 * bounds.mean()
 
 
+@pytest.mark.slow
 def test_the_bound_falls_with_the_noise() -> None:
     low, high = (fitted(made(CONTENT, noise=n)).total("2HG")[1] for n in (0.05, 0.2))
     assert high == pytest.approx(4 * low, rel=0.35)

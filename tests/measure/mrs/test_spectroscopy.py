@@ -79,6 +79,7 @@ def test_the_part_of_the_box_that_is_tumour_is_exact_for_a_plane_through_it(
         assert content.brain == pytest.approx(1.0, abs=0.1)
 
 
+@pytest.mark.slow
 def test_without_water_creatine_is_the_reference() -> None:
     plain = process_series(measured(3.0, seed=1, water=False))
     _, tumour = head()
@@ -90,6 +91,7 @@ def test_without_water_creatine_is_the_reference() -> None:
     assert numbers["2HG"] == pytest.approx(6.5 * numbers["2HG_over_tCr"] * te, rel=1e-6)
 
 
+@pytest.mark.slow
 def test_mega_press_reads_2hg_from_the_difference_and_the_rest_from_the_other_condition() -> None:
     series = measured(4.0, MEGA_68, seed=2, conditions=replace(QUIET, transients=4))
     fitted = fit_spectrum(process_series(series))
@@ -99,11 +101,13 @@ def test_mega_press_reads_2hg_from_the_difference_and_the_rest_from_the_other_co
     assert fitted.numbers["tNAA_over_tCr"] is not None
 
 
+@pytest.mark.slow
 def test_at_7_t_it_is_measured_as_well() -> None:
     fitted = fit_spectrum(process_series(measured(3.0, seed=3, field_t=7.0)))
     assert fitted.numbers["2HG"] == pytest.approx(3.0, abs=0.8)
 
 
+@pytest.mark.slow
 def test_noise_is_not_fitted_and_says_so() -> None:
     rng = np.random.default_rng(0)
     noise = rng.standard_normal(2048) + 1j * rng.standard_normal(2048)
@@ -124,6 +128,7 @@ def test_a_sequence_that_is_not_simulated_says_so() -> None:
     assert "STEAM is not simulated" in warnings[0]
 
 
+@pytest.mark.slow
 def test_a_box_of_unknown_place_outside_the_brain_or_partly_outside_says_so() -> None:
     numbers, fitted, warnings = measure_at(WATERY, None)
     assert fitted is not None

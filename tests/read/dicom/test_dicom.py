@@ -405,6 +405,7 @@ def test_frames_without_clock_times_follow_the_repetition_time(
     assert (image.confidence < 0.6) == (te == 4.0)
 
 
+@pytest.mark.slow
 def test_frame_times_go_on_past_midnight(small: Volume, tmp_path: Path) -> None:
     write(small, tmp_path / "t1")
     dynamic = Volume(np.stack([small.array] * 12, axis=-1), small.affine)
@@ -434,6 +435,7 @@ def test_nothing_is_left_of_an_unpacked_zip(
     assert not list(scratch.iterdir())
 
 
+@pytest.mark.slow
 def test_a_real_study_survives_the_way_through_dicom(shared_data: Path, tmp_path: Path) -> None:
     native = read(shared_data / "native" / "TCGA-FG-6692")
     for number, (sequence, image) in enumerate(native.chosen.items()):

@@ -128,6 +128,7 @@ def test_a_damaged_file_is_a_missing_frame(series: Volume, folder: Path) -> None
     assert any("frame 8 of 24 is missing in slice" in warning for warning in read(folder).warnings)
 
 
+@pytest.mark.slow
 def test_another_complete_series_takes_its_place(series: Volume, folder: Path) -> None:
     lose(write(series, folder), range(1), range(5, 6))
     write_dicom_series(

@@ -186,6 +186,7 @@ def test_one_of_two_t1_images_enhances(tissues: Tissues, tmp_path: Path) -> None
     assert "brighter than in the other T1" in chosen[Sequence.T1C].reason
 
 
+@pytest.mark.slow
 def test_real_brains_without_names_are_told_apart(shared_data: Path, tmp_path: Path) -> None:
     case = shared_data / "brats" / "BraTS2021_01478"
     kinds = {"0": "t2", "1": "flair", "2": "t1ce", "3": "t1"}

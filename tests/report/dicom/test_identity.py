@@ -57,6 +57,7 @@ def test_the_same_input_gives_the_same_files(case: Case, tmp_path: Path) -> None
         assert file.read_bytes() == (second / file.name).read_bytes(), file.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "changes",
     [

@@ -36,6 +36,7 @@ def value_at(dataset: pydicom.Dataset, lps: np.ndarray) -> float:
     return float(pixels[frame, round(row), round(column)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("directions", [AXIAL, SAGITTAL, OBLIQUE], ids=["axial", "sagittal", "oblique"])
 def test_a_map_has_its_values_in_their_place(directions: np.ndarray, tmp_path: Path) -> None:
     case = make_case(tmp_path / "study", centred(directions))

@@ -85,6 +85,7 @@ LABELS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", DIRECTIONS)
 @pytest.mark.parametrize("enhanced", [False, True], ids=["classic", "enhanced"])
 def test_every_segment_holds_the_voxels_of_its_mask(name: str, enhanced: bool, tmp_path: Path) -> None:

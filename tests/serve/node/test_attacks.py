@@ -80,6 +80,7 @@ def assert_alive(node: Node) -> None:
     assert send(node.port, mr_study("honest", 1)) == [0]
 
 
+@pytest.mark.slow
 def test_silent_connections_do_not_keep_others_out(start: Start) -> None:
     node = start()
     silent = [socket.create_connection(("127.0.0.1", node.port)) for _ in range(60)]
@@ -260,6 +261,7 @@ def test_more_associations_than_allowed_are_rejected(start: Start, settings: Nod
     wait_until(lambda: send(node.port, mr_study("after", 1)) == [0])
 
 
+@pytest.mark.slow
 def test_many_associations_leave_nothing_behind(start: Start) -> None:
     node = start()
     before = threading.active_count()

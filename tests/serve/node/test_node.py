@@ -62,6 +62,7 @@ def test_a_study_in_two_associations_is_answered_once(
     assert document["subject"] == found.id.partition("-")[0]
 
 
+@pytest.mark.slow
 def test_nothing_of_the_patient_is_in_names_log_and_status(
     start: Start, target: Archive, settings: NodeSettings, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -85,6 +86,7 @@ def test_other_ae_titles_are_refused(start: Start, settings: NodeSettings, aet: 
     assert studies(settings) == []
 
 
+@pytest.mark.slow
 def test_a_target_that_is_down_gets_the_results_later(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:
@@ -102,6 +104,7 @@ def test_a_target_that_is_down_gets_the_results_later(
     wait_for_states(settings, "done")
 
 
+@pytest.mark.slow
 def test_a_target_that_refuses_gets_each_result_until_it_takes_it(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:
@@ -114,6 +117,7 @@ def test_a_target_that_refuses_gets_each_result_until_it_takes_it(
     assert target.wait_for(4) == results_of(*study)
 
 
+@pytest.mark.slow
 def test_no_structural_image_is_answered_with_a_note(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:
@@ -128,6 +132,7 @@ def test_no_structural_image_is_answered_with_a_note(
     assert texts[0] == "Gliotype did not evaluate this study: the study asks for exit code 4"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("code", "failures"), [(3, 0), (1, 2)])
 def test_poison_is_set_aside_with_its_reason_and_others_are_answered(
     start: Start, target: Archive, settings: NodeSettings, code: int, failures: int
@@ -142,6 +147,7 @@ def test_poison_is_set_aside_with_its_reason_and_others_are_answered(
     assert (settings.folder / "jobs" / poison.id / "input").is_dir()
 
 
+@pytest.mark.slow
 def test_a_study_set_aside_is_tried_again_when_it_is_sent_again(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:
@@ -154,6 +160,7 @@ def test_a_study_set_aside_is_tried_again_when_it_is_sent_again(
     wait_for_states(settings, "set aside", "done")
 
 
+@pytest.mark.slow
 def test_the_same_images_again_change_nothing(start: Start, target: Archive, settings: NodeSettings) -> None:
     node, study = start(), mr_study("twice")
     send_whole(node, study)
@@ -165,6 +172,7 @@ def test_the_same_images_again_change_nothing(start: Start, target: Archive, set
     assert target.wait_for(4) == results_of(*study)
 
 
+@pytest.mark.slow
 def test_later_images_are_answered_together_with_the_earlier_ones(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:
@@ -177,6 +185,7 @@ def test_later_images_are_answered_together_with_the_earlier_ones(
     assert [each.images for each in wait_for_states(settings, "done", "done")] == [3, 4]
 
 
+@pytest.mark.slow
 def test_later_images_of_a_study_that_waits_replace_its_job(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:
@@ -188,6 +197,7 @@ def test_later_images_of_a_study_that_waits_replace_its_job(
     assert [each.images for each in found] == [3, 4]
 
 
+@pytest.mark.slow
 def test_later_images_whose_earlier_ones_are_deleted_are_set_aside(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:
@@ -203,6 +213,7 @@ def test_later_images_whose_earlier_ones_are_deleted_are_set_aside(
     assert target.wait_for(8) == results_of(*study[:3]) | results_of(*study)
 
 
+@pytest.mark.slow
 def test_rules_decide_and_set_options(start: Start, target: Archive, settings: NodeSettings) -> None:
     rules = Rules(
         (
@@ -224,6 +235,7 @@ def test_rules_decide_and_set_options(start: Start, target: Archive, settings: N
     assert arguments.endswith("--prevalence 0.45 --site /site.json --threads 2")
 
 
+@pytest.mark.slow
 def test_own_results_and_reports_of_others_are_not_taken_for_images(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:
@@ -235,6 +247,7 @@ def test_own_results_and_reports_of_others_are_not_taken_for_images(
     assert wait_for_states(settings, "done")[0].images == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("forgets", [False, True])
 def test_storage_commitment_is_asked_for_where_it_is_offered(
     start: Start, target: Archive, settings: NodeSettings, forgets: bool
@@ -261,6 +274,7 @@ def test_a_node_without_senders_is_refused(settings: NodeSettings) -> None:
         NodeSettings(settings.folder, settings.target, ())
 
 
+@pytest.mark.slow
 def test_a_stopped_node_resumes_where_it_stopped(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:

@@ -34,6 +34,7 @@ def states(settings: NodeSettings) -> list[StudyStatus]:
     return list(node_status(settings.folder).studies)
 
 
+@pytest.mark.slow
 def test_results_come_back_to_orthanc_as_they_were_written(
     start: Start, settings: NodeSettings, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -67,6 +68,7 @@ def test_results_come_back_to_orthanc_as_they_were_written(
             assert set(pacs.objects(name)) == set(found)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     WEB_PLUGIN is None, reason="orthanc-dicomweb is not installed: apt-get install orthanc-dicomweb"
 )

@@ -30,6 +30,7 @@ def test_a_typical_wildtype_enhances_and_is_no_mutant() -> None:
     assert not DemoPatient.MUTANT.accepts(replace(plan, grade=3, enhancing_fraction=0.0))
 
 
+@pytest.mark.slow
 def test_the_seed_is_the_first_that_fits_and_another_start_gives_a_later_one() -> None:
     anatomy = template_anatomy()
     found = demo_seed(DemoPatient.MUTANT)

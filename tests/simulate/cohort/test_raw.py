@@ -49,6 +49,7 @@ def test_a_raw_study_has_four_oblique_anisotropic_images_in_their_own_spaces(
     assert all(not np.allclose(affines[0], other) for other in affines[1:])
 
 
+@pytest.mark.slow
 def test_a_raw_study_is_the_same_for_the_same_seed(patient: DigitalPatient, tmp_path: Path) -> None:
     first, second = (write_raw_study(patient, tmp_path / name, seed=5) for name in ("a", "b"))
     for one, other in zip(first, second, strict=True):

@@ -75,6 +75,7 @@ def test_it_is_an_oblique_anisotropic_slab_of_whole_numbers(series: SimulatedDsc
     assert series.cbv.grid.same_as(series.volume.grid)
 
 
+@pytest.mark.no_cover
 @pytest.mark.slow
 def test_the_same_seed_gives_the_same_series(patient: DigitalPatient, lying: np.ndarray) -> None:
     first, again = (dsc_series(patient, SEED, site=SPARSE, lying=lying) for _ in range(2))

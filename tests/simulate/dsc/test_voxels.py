@@ -101,6 +101,7 @@ def test_blood_volume_of_white_and_grey_matter_is_the_usual() -> None:
     assert 1.5 < grey / white < 2.3
 
 
+@pytest.mark.slow
 def test_glioblastoma_has_more_blood_than_astrocytoma_of_grade_2_and_they_overlap() -> None:
     def ratios(glioma: GliomaType) -> list[float]:
         found = [patient(seed, replace(plan_of(glioma, seed), grade=4 if "glio" in glioma[:4] else 2))

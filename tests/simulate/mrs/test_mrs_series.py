@@ -68,6 +68,7 @@ def test_healthy_tissue_in_the_box_brings_naa() -> None:
     assert min(*healthy.values(), *tumour.values()) >= 0
 
 
+@pytest.mark.slow
 def test_a_spectrum_of_a_patient_is_written_read_and_measured(tmp_path: Path) -> None:
     simulated = mrs_series(patient(GliomaType.ASTROCYTOMA), 3)
     path = write_mrs(simulated, tmp_path, "svs")
@@ -95,6 +96,7 @@ def test_the_same_seed_gives_the_same_spectrum() -> None:
     assert one.two_hg_mm != third.two_hg_mm
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("snr", [10.0, 40.0])
 def test_the_signal_to_noise_and_the_width_are_those_asked_for(snr: float) -> None:
     from gliotype.prepare.mrs import process_series

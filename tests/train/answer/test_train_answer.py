@@ -214,6 +214,7 @@ def bids(folder: Path, made: list[PatientRecord]) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_resumes_with_the_next_patient(
     shared_data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

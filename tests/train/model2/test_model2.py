@@ -100,6 +100,7 @@ def test_a_part_that_is_left_out_does_not_count(part: str) -> None:
     assert torch.equal(member(nothing, changed), member(nothing, same))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("parts", "seen"),
     [
