@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
@@ -10,6 +9,7 @@ from typing import Any
 
 from gliotype.batch.cluster import CONNECT_S, connected
 from gliotype.errors import GliotypeError, UsageError
+from gliotype.flag import Flag
 from gliotype.train.common.workers import workers
 from gliotype.train.data.examples import Pool
 
@@ -42,7 +42,7 @@ def dask_executor(address: str) -> Iterator[Any]:
         UsageError: if the scheduler does not answer, or its workers have several threads.
         GliotypeError: if it ends, or a task has cost several workers.
     """
-    with connected(address, CONNECT_S, threading.Event()) as client:
+    with connected(address, CONNECT_S, Flag()) as client:
         from distributed import KilledWorker
 
         if any(threads > 1 for threads in client.nthreads().values()):
