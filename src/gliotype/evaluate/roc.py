@@ -43,6 +43,21 @@ def around(value: float, standard_error: float) -> Estimate:
     return Estimate(value, value - Z95 * standard_error, value + Z95 * standard_error)
 
 
+def around_on_logit(area: float, standard_error: float) -> Estimate:
+    """Return the 95 % interval of an area, normal on the scale of its logit (delta method).
+
+    Args:
+        area: between 0 and 1, both excluded.
+        standard_error: of the area itself.
+
+    Example:
+        >>> print(around_on_logit(0.982, 0.025))
+        0.982 (0.773-0.999)
+    """
+    on_logit = around(float(logit(area)), standard_error / (area * (1 - area)))
+    return Estimate(area, float(expit(on_logit.low)), float(expit(on_logit.high)))
+
+
 @dataclass(frozen=True)
 class Comparison:
     """Two AUROCs on the same patients.
@@ -82,8 +97,7 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> Estimate:
         positives = int(np.asarray(labels).astype(bool).sum())
         bound = _exact_bound(min(positives, np.size(labels) - positives))
         return Estimate(area, bound, 1.0) if area == 1 else Estimate(area, 0.0, 1 - bound)
-    on_logit = around(float(logit(area)), float(np.sqrt(covariance[0, 0])) / (area * (1 - area)))
-    return Estimate(area, float(expit(on_logit.low)), float(expit(on_logit.high)))
+    return around_on_logit(area, float(np.sqrt(covariance[0, 0])))
 
 
 def compare_aurocs(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> Comparison:
