@@ -152,12 +152,13 @@ def _train_voxelwise(
     from gliotype.cli.show import extra
 
     with extra("train"):
+        from gliotype.predictors.voxelwise import MARGIN
         from gliotype.train.data.on_disk import FolderPatients
         from gliotype.train.voxelwise.cases import GridPatients
         from gliotype.train.voxelwise.fit import Recipe
         from gliotype.train.voxelwise.method import T2NetMethod, TSNetMethod
     steps, growth, layers = size
-    recipe = Recipe(steps=steps, growth=growth, layers=layers, seed=seed)
+    recipe = Recipe(steps=steps, growth=growth, layers=layers, seed=seed, margin=MARGIN)
     method = {each.name: each for each in (T2NetMethod, TSNetMethod)}[name](recipe)
     if cohort is not None:
         _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs)

@@ -83,6 +83,16 @@ def test_it_learns_the_class_and_where_the_tumour_is(model: VoxelwiseModel) -> N
     assert (voted & tumour[::-1]).sum() < 0.1 * tumour.sum()
 
 
+def test_patients_are_scored_in_the_whole_brain_or_around_the_tumour(model: VoxelwiseModel) -> None:
+    (example,) = patients(1, 2)
+    far = replace(example, inputs={VOXELS: np.concatenate([packed_of(example)] * 3, axis=1)})
+    packed_of(far)[-1, 34:] = 0  # the same tumour three times, only one of them known
+    around = replace(model, recipe=replace(model.recipe, margin=0)).vote(far)
+    assert model.vote(far).tumour[60:].any()
+    assert around.tumour.any()
+    assert not around.tumour[60:].any()
+
+
 def test_a_finished_training_is_loaded_and_gives_the_same(folder: Path, model: VoxelwiseModel) -> None:
     lines: list[str] = []
     recipe = replace(TINY, sequences=T2_NET)

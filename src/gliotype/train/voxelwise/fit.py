@@ -13,7 +13,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from gliotype.atomic_files import check_run_settings
-from gliotype.masks import dice
+from gliotype.masks import box_around, dice
 from gliotype.networks.dense_unet import DenseUNet3d
 from gliotype.predictors.trained import UNCALIBRATED, Calibration
 from gliotype.predictors.voxelwise import (
@@ -56,6 +56,8 @@ class Recipe:
         drop_sequence: probability with which a sequence is left out of a patch, never all.
         average: decay of the running average of the weights, which is what is kept.
         step: voxels between neighbouring patches when patients are scored; 8 is the published overlap of 75 %.
+        margin: voxels around the tumour that patches cover when patients are scored; the whole brain, as published,
+            when None.
         seed: random seed.
     """
 
@@ -68,6 +70,7 @@ class Recipe:
     drop_sequence: float = 0.25
     average: float = 0.995
     step: int = 16
+    margin: int | None = None
     seed: int = 1
 
 
@@ -165,17 +168,17 @@ class VoxelwiseModel:
     _votes: dict[Example, Vote] = field(default_factory=dict, repr=False)
 
     def vote(self, example: Example) -> Vote:
-        """Let the voxels of the whole brain vote, as published; asked again about a patient, return the same vote."""
+        """Let the voxels of a patient vote; asked again about a patient, return the same vote."""
         if example not in self._votes:
             self._votes[example] = self._count(example)
         return self._votes[example]
 
     def _count(self, example: Example) -> Vote:
-        images, _ = unpack(packed_of(example))
+        images, tumour = unpack(packed_of(example))
         chosen = images[[TS_NET.index(s) for s in self.recipe.sequences]]
-        i, j, k = (slice(0, n) for n in chosen.shape[1:])
-        network = as_network(self.network)
-        return count_votes(class_probabilities(network, chosen, (i, j, k), self.recipe.step))
+        margin = max(tumour.shape) if self.recipe.margin is None else self.recipe.margin
+        around = box_around(tumour, margin)
+        return count_votes(class_probabilities(as_network(self.network), chosen, around, self.recipe.step))
 
     def log_odds(self, examples: list[Example]) -> Floats:
         """Return the vote's log-odds (n,) before calibration; NaN where there is no vote."""
@@ -227,6 +230,8 @@ def train(recipe: Recipe, training: list[Example], folder: Path, progress: Progr
     """Train in a folder, or resume an interrupted training, and return the averaged network."""
     folder.mkdir(parents=True, exist_ok=True)
     named = {**asdict(recipe), "sequences": [str(s) for s in recipe.sequences], "patients": len(training)}
+    for scored in ("step", "margin"):
+        del named[scored]
     check_run_settings(folder / "recipe.json", "a training begun", named)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(recipe.seed)
