@@ -17,6 +17,7 @@ from gliotype.evaluate.metrics import evaluate
 from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.experiment import run as engine
 from gliotype.experiment.leakage import refuse_leakage
+from gliotype.experiment.methods import models_of
 from gliotype.experiment.protocol import CROSS_VALIDATION, Protocol, read_protocol
 from gliotype.experiment.run import run_experiment
 from gliotype.experiment.splits import Split, draw_sets, make_splits
@@ -241,6 +242,19 @@ def test_a_method_that_applies_to_nobody_has_no_numbers(tmp_path: Path) -> None:
     assert [(row.no_calls, row.auroc) for row in rows] == [(40, None), (12, None)]
     assert "adc" not in {p["first"] for p in table(tmp_path / "out" / "pairs.csv")}
     assert {r["accuracy"] for r in table(tmp_path / "out" / "trainings.csv") if r["model"] == "adc"} == {""}
+
+
+def test_a_variant_is_a_method_with_another_parameter(tmp_path: Path) -> None:
+    text = """
+methods = ["age", "radiomics"]
+parameters.radiomics.seed = 3
+variants."other seed" = { method = "radiomics", seed = 5 }
+"""
+    protocol = protocol_of(tmp_path, ('methods = ["radiomics", "age"]', text))
+    _, base, variant = models_of(protocol)
+    assert (base.method.seed, variant.method.seed) == (3, 5)  # type: ignore[attr-defined]
+    assert (base.ablation, variant.ablation, variant.label) == (False, True, "other seed")
+    assert base.settings != variant.settings
 
 
 def test_each_training_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

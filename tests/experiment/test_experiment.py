@@ -181,6 +181,17 @@ def test_too_few_patients_are_named(protocol: Path) -> None:
             'methods = ["hybrid", "t2net"]\nparameters.t2net.steps = "many"\n[cohorts.home]',
             "parameters.t2net.steps: Input should be a valid integer",
         ),
+        (
+            "[model]",
+            '[variants.new]\nmethod = "age"\nseed = 2\n[model]',
+            "variants.new: method must be one of",
+        ),
+        (
+            "[model]",
+            '[variants.new]\nmethod = "hybrid"\nepochs = 2\n[model]',
+            "parameters.hybrid: there is no epochs",
+        ),
+        ("[model]", '[variants.new]\nmethod = "hybrid"\n[model]', "variants.new: it needs a parameter"),
         ("auroc = 0.96", "age.auroc = 0.96", "published.internal: methods does not name age"),
         ("[model]", "[cross_validation]\ncohort = 'home'\n[model]", "no set has the role training"),
     ],

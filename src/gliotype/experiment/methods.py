@@ -1,4 +1,4 @@
-"""The models that an experiment compares: its methods, the ablations of Model 2, and the forest of 2019."""
+"""The models that an experiment compares: its methods, ablations of Model 2, the forest of 2019, and variants."""
 
 from __future__ import annotations
 
@@ -45,7 +45,14 @@ def models_of(protocol: Protocol) -> tuple[Model, ...]:
     ]
     if settings.fusion is not None:
         ablations.append(Model(FUSION, _forest(protocol), ablation=True))
-    return (*methods, *ablations)
+    return (*methods, *ablations, *(_variant(protocol, label) for label in protocol.variants))
+
+
+def _variant(protocol: Protocol, label: str) -> Model:
+    given = dict(protocol.variants[label])
+    name = given.pop("method")
+    parameters = {**protocol.parameters.get(name, {}), **given}
+    return Model(label, make_method(name, parameters, protocol.seed), ablation=True)
 
 
 def _method(protocol: Protocol, name: str) -> Method:

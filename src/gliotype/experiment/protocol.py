@@ -179,6 +179,7 @@ class Protocol(_Strict):
         parameters: of methods other than those of Model 2, by method and parameter.
         model: how Model 2 is trained.
         ablations: parts of Model 2 that each further model uses, by name.
+        variants: further models by name: a ``method`` with other parameters.
         published: published values by set, method and metric, printed next to the results.
     """
 
@@ -193,6 +194,7 @@ class Protocol(_Strict):
     parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
     model: ModelSettings = ModelSettings()
     ablations: dict[str, tuple[Part, ...]] = Field(default_factory=dict)
+    variants: dict[str, dict[str, Any]] = Field(default_factory=dict)
     published: dict[str, dict[str, dict[Metric, Annotated[float, Field(ge=0, le=1)]]]] = Field(
         default_factory=dict
     )
@@ -227,6 +229,13 @@ class Protocol(_Strict):
             if name not in self.methods:
                 raise ValueError(f"parameters.{name}: methods does not name it")
             make_method(name, values, self.seed)
+        for name, values in self.variants.items():
+            if values.get("method") not in self.methods:
+                raise ValueError(f"variants.{name}: method must be one of methods, {', '.join(self.methods)}")
+            others = {key: value for key, value in values.items() if key != "method"}
+            if not others:
+                raise ValueError(f"variants.{name}: it needs a parameter that differs from the method's")
+            make_method(values["method"], others, self.seed)
         return self
 
     @model_validator(mode="after")
@@ -260,15 +269,16 @@ class Protocol(_Strict):
             raise ValueError(
                 f"sets: {CROSS_VALIDATION!r} is the name of the patients who are divided into folds"
             )
-        for name in (*self.sets, *self.ablations):
+        for name in (*self.sets, *self.ablations, *self.variants):
             if not _FILE_NAME.fullmatch(name):
                 raise ValueError(
                     f"the name {name[:40]!r} becomes that of a file: begin it with a letter or digit, and use letters, "
                     "digits, blanks and _ . , ( ) + - alone, 100 at most"
                 )
+        for name in (*self.ablations, *self.variants):
+            if name in (FUSION, *METHODS) or (name in self.ablations and name in self.variants):
+                raise ValueError(f"ablations, variants: {name!r} is the name of another model")
         for name, parts in self.ablations.items():
-            if name in (FUSION, *METHODS):
-                raise ValueError(f"ablations: {name!r} is the name of another model")
             if not parts:
                 raise ValueError(f"ablations: {name!r} uses nothing")
         return self

@@ -92,7 +92,7 @@ def experiment_markdown(protocol: Protocol, results: Results, sets: Mapping[str,
     """
     parts = [f"# {protocol.title}", protocol.note, "## Sets", sets_table(protocol, sets)]
     parts += ["## Tests", tests_markdown(protocol, results)]
-    if protocol.ablations or protocol.model.fusion is not None:
+    if protocol.ablations or protocol.variants or protocol.model.fusion is not None:
         parts += ["## Ablation", "AUROC (95 % interval).", _ablation(protocol, results.rows)]
     if results.by_split:
         parts += ["## Trainings", _SPREAD, _spread(results.by_split)]

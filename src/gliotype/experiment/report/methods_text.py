@@ -77,8 +77,8 @@ def facts_of(
         facts["internal"] = f"Set {CROSS_VALIDATION}."
     if protocol.cross_validation is None and FULL in protocol.methods:
         facts["weights"] = "The folder weights holds the trained model with its card."
-    if protocol.ablations or protocol.learning_curve:
-        facts["robustness"] = "Ablations and learning curve, as far as the protocol has them."
+    if protocol.ablations or protocol.variants or protocol.learning_curve:
+        facts["robustness"] = "Ablations, variants and learning curve, as far as the protocol has them."
     if (centres := _centres(protocol)) is not None:
         facts["centres"] = centres
     return facts
@@ -141,7 +141,7 @@ def _models(protocol: Protocol, models: tuple[Model, ...]) -> str:
         m = protocol.model
         text += f" Model 2 ({FULL}): {m.members} networks, {m.epochs} epochs, peak learning rate {m.learning_rate:g}."
     ablated = [model.label for model in models if model.ablation]
-    return f"{text} Ablations: {', '.join(ablated)}." if ablated else text
+    return f"{text} Ablations and variants: {', '.join(ablated)}." if ablated else text
 
 
 def _ensembling(protocol: Protocol) -> str:
