@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from functools import cache
+
 import numpy as np
 import pytest
 
@@ -23,15 +25,17 @@ def white() -> Volume:
     return likely_white(GRID, np.eye(4))
 
 
-FRACTION = {kind: np.asarray(atlas.tissue(kind).resample(GRID).array) for kind in atlas.Tissue}
+@cache
+def fraction(kind: atlas.Tissue) -> np.ndarray:
+    return np.asarray(atlas.tissue(kind).resample(GRID).array)
 
 
 def phantom(grey: float, csf: float, noise: float = 4.0) -> np.ndarray:
     """Tissue of known signal: white matter 100."""
     signal = (
-        100 * FRACTION[atlas.Tissue.WHITE]
-        + grey * FRACTION[atlas.Tissue.GREY]
-        + csf * FRACTION[atlas.Tissue.CSF]
+        100 * fraction(atlas.Tissue.WHITE)
+        + grey * fraction(atlas.Tissue.GREY)
+        + csf * fraction(atlas.Tissue.CSF)
     )
     return np.asarray(np.maximum(signal + np.random.default_rng(0).normal(0, noise, signal.shape), 0))
 

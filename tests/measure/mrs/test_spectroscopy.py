@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,10 @@ from gliotype.volume import Grid, Volume
 from support.head_phantom import head
 from support.mrs_writer import MEGA_68, QUIET, measured
 
-WATERY = process_series(measured(3.0, seed=1))
+
+@cache
+def watery() -> Spectrum:
+    return process_series(measured(3.0, seed=1))
 
 
 def place(
@@ -46,7 +50,7 @@ def measure_at(spectrum: Spectrum, centre: np.ndarray | None, **more: object):  
 
 def test_2hg_is_measured_in_mm_by_water_and_the_box_holds_what_it_holds() -> None:
     _, tumour = head()
-    numbers, fitted, warnings = measure_at(WATERY, middle(tumour))
+    numbers, fitted, warnings = measure_at(watery(), middle(tumour))
     assert set(numbers) == set(SPECTROSCOPY_UNITS)
     assert numbers["2HG"] == pytest.approx(3.0, abs=0.6)
     assert numbers["2HG_sd"] is not None
@@ -112,7 +116,7 @@ def test_noise_is_not_fitted_and_says_so() -> None:
     rng = np.random.default_rng(0)
     noise = rng.standard_normal(2048) + 1j * rng.standard_normal(2048)
     _, tumour = head()
-    numbers, fitted, warnings = measure_at(WATERY, middle(tumour), fid=noise)
+    numbers, fitted, warnings = measure_at(watery(), middle(tumour), fid=noise)
     assert fitted is None
     assert numbers["2HG"] is None
     assert numbers["box_tumour"] is not None
@@ -122,7 +126,7 @@ def test_noise_is_not_fitted_and_says_so() -> None:
 
 def test_a_sequence_that_is_not_simulated_says_so() -> None:
     _, tumour = head()
-    numbers, fitted, warnings = measure_at(WATERY, middle(tumour), timing=Timing(MrsSequence.STEAM, 20.0))
+    numbers, fitted, warnings = measure_at(watery(), middle(tumour), timing=Timing(MrsSequence.STEAM, 20.0))
     assert fitted is None
     assert numbers["2HG"] is None
     assert "STEAM is not simulated" in warnings[0]
@@ -130,11 +134,11 @@ def test_a_sequence_that_is_not_simulated_says_so() -> None:
 
 @pytest.mark.slow
 def test_a_box_of_unknown_place_outside_the_brain_or_partly_outside_says_so() -> None:
-    numbers, fitted, warnings = measure_at(WATERY, None)
+    numbers, fitted, warnings = measure_at(watery(), None)
     assert fitted is not None
     assert numbers["box_tumour"] is None
     assert "does not say where its box lies" in warnings[0]
-    numbers, fitted, warnings = measure_at(WATERY, np.array([500.0, 0.0, 0.0]))
+    numbers, fitted, warnings = measure_at(watery(), np.array([500.0, 0.0, 0.0]))
     assert fitted is not None
     assert numbers["box_brain"] == 0.0
     assert "lies outside the brain" in warnings[0]
@@ -142,7 +146,7 @@ def test_a_box_of_unknown_place_outside_the_brain_or_partly_outside_says_so() ->
     edge = middle(tumour).copy()
     inside = np.argwhere(np.asarray(prepared.brain.array)).max(axis=0)
     edge[2] = (prepared.brain.affine @ [*inside, 1.0])[2]
-    numbers, _, warnings = measure_at(WATERY, edge)
+    numbers, _, warnings = measure_at(watery(), edge)
     assert numbers["box_brain"] is not None
     assert 0 < numbers["box_brain"] < 80
     assert f"Only {numbers['box_brain']:.0f} % of the spectrum's box lies within the brain." in warnings
@@ -150,23 +154,23 @@ def test_a_box_of_unknown_place_outside_the_brain_or_partly_outside_says_so() ->
 
 def test_an_assumed_sequence_is_a_warning() -> None:
     _, tumour = head()
-    _, _, warnings = measure_at(WATERY, middle(tumour), assumed=True)
+    _, _, warnings = measure_at(watery(), middle(tumour), assumed=True)
     assert any("Nothing names the sequence" in warning and "--mrs-timing" in warning for warning in warnings)
 
 
 def test_spectrum_and_fit_are_kept_and_read_again_to_the_last_bit(tmp_path: Path) -> None:
-    fitted = fit_spectrum(WATERY)
-    save_values(WATERY, tmp_path / "spectrum")
+    fitted = fit_spectrum(watery())
+    save_values(watery(), tmp_path / "spectrum")
     save_values(fitted, tmp_path / "fit")
     again, fit_again = (
         load_values(Spectrum, tmp_path / "spectrum"),
         load_values(SpectrumFit, tmp_path / "fit"),
     )
-    assert np.array_equal(again.fid, WATERY.fid)
+    assert np.array_equal(again.fid, watery().fid)
     assert (again.timing, again.water, again.voxel is None) == (
-        WATERY.timing,
-        WATERY.water,
-        WATERY.voxel is None,
+        watery().timing,
+        watery().water,
+        watery().voxel is None,
     )
     assert fit_again.numbers == fitted.numbers
     assert np.array_equal(fit_again.curves.measured, fitted.curves.measured)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -32,7 +33,12 @@ FAST = Recipe(members=2, epochs=4, batch=16)
 
 
 def patients(n: int, seed: int = 0, *, telling: str = "both") -> list[Example]:
-    """Patients whose class shows in a bright square of FLAIR, in the age, or in both."""
+    """Patients whose class shows in a bright square of FLAIR, in the age, or in both; not to be changed."""
+    return list(_patients(n, seed, telling))
+
+
+@cache
+def _patients(n: int, seed: int, telling: str) -> tuple[Example, ...]:
     rng = np.random.default_rng(seed)
     made = []
     for i in range(n):
@@ -47,7 +53,7 @@ def patients(n: int, seed: int = 0, *, telling: str = "both") -> list[Example]:
         made.append(
             Example(f"p{i:03d}", mutant, float(numbers[-1]), slices.astype(np.float16), numbers, True, 0.8)
         )
-    return made
+    return tuple(made)
 
 
 @pytest.fixture(scope="module")
