@@ -19,8 +19,6 @@ from typing import Protocol
 import pytest
 
 from gliotype.atomic_files import atomic_write_set, check_writable
-from gliotype.simulate.cohort.raw_study import NAMES as IMAGES
-from gliotype.study import Sequence
 from gliotype.temporary import PREFIX, locked_folder, sweep, temporary_folder
 from support.factory import make_result
 
@@ -266,11 +264,9 @@ def check_stopped_runs(
 
 @pytest.mark.slow
 def test_the_whole_command_stopped_at_random_moments(small_study: Path, start: Start, tmp_path: Path) -> None:
-    """Each signal once, mostly while it computes; from one image, for speed."""
+    """Each signal once, mostly while it computes."""
     out, home = tmp_path / "out", tmp_path / "home"
-    (tmp_path / "t1c").mkdir()
-    shutil.copy(small_study / f"{IMAGES[Sequence.T1C]}.nii.gz", tmp_path / "t1c")
-    archive = shutil.make_archive(str(tmp_path / "study"), "zip", tmp_path / "t1c")
+    archive = shutil.make_archive(str(tmp_path / "study"), "zip", small_study)
     arguments = ("predict", archive, "-o", out, "--age", 50)
     check_stopped_runs(partial(start, PREDICT, *arguments, home=home), out, home, 4)
 

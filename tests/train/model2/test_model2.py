@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -33,12 +32,7 @@ FAST = Recipe(members=2, epochs=4, batch=16)
 
 
 def patients(n: int, seed: int = 0, *, telling: str = "both") -> list[Example]:
-    """Patients whose class shows in a bright square of FLAIR, in the age, or in both; not to be changed."""
-    return list(_patients(n, seed, telling))
-
-
-@cache
-def _patients(n: int, seed: int, telling: str) -> tuple[Example, ...]:
+    """Patients whose class shows in a bright square of FLAIR, in the age, or in both."""
     rng = np.random.default_rng(seed)
     made = []
     for i in range(n):
@@ -53,7 +47,7 @@ def _patients(n: int, seed: int, telling: str) -> tuple[Example, ...]:
         made.append(
             Example(f"p{i:03d}", mutant, float(numbers[-1]), slices.astype(np.float16), numbers, True, 0.8)
         )
-    return tuple(made)
+    return made
 
 
 @pytest.fixture(scope="module")
