@@ -1,20 +1,22 @@
 """What a batch adds to its studies, what survives kills, and whether numbers depend on who predicts.
 
     python benchmarks/batch.py overhead [--studies N]
-    python benchmarks/batch.py kills [--kills N]
+    python benchmarks/batch.py kills [--kills N] [--seed N]
     python benchmarks/batch.py same STUDY [STUDY ...]
     python benchmarks/batch.py networks
 
 ``overhead`` and ``kills`` run batches whose prediction is a stand-in that takes no time or a second, so that they
-measure the batch alone; 5 % of the studies are poison (they crash, are damaged, or meet a bug). ``kills`` ends the
-batch, one of its children, or its whole group at random moments and starts it again. ``same`` predicts real studies
-by `gliotype predict`, by a batch with one and two processes, and on a Dask cluster, and compares every number.
+measure the batch alone; 5 % of the studies are poison (they crash, are damaged, or meet a bug). ``kills`` runs a
+batch on a Dask cluster, kills its parts at random moments with either signal, and starts again what ended.
+``same`` predicts real studies by `gliotype predict`, by a batch with one and two processes, and on a Dask cluster,
+and compares every number.
 ``networks`` times Model 1 on one and on two patients in one call, on one thread.
 """
 
 from __future__ import annotations
 
 import argparse
+import csv
 import json
 import os
 import random
@@ -26,7 +28,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
@@ -39,6 +41,7 @@ from gliotype.batch.pool import Pool
 from gliotype.batch.record import State, read_records
 from gliotype.batch.run import run_batch
 from support.batch_child import COMMAND
+from support.dask_parts import DaskParts, descendants
 
 POISON = ("bad", "bug", "crash")
 
@@ -79,85 +82,128 @@ def overhead(count: int) -> None:
 BATCH = """
 import sys
 from pathlib import Path
+from gliotype.batch.cluster import Cluster
 from gliotype.batch.find import studies_in_folder
 from gliotype.batch.job import BatchSettings
-from gliotype.batch.pool import Pool
 from gliotype.cli.batch import run
 root = Path(sys.argv[1])
 studies, _ = studies_in_folder(root / "studies", but=root / "out", named=True)
-run(studies, BatchSettings(root / "out"), Pool(2, sys.argv[2:]))
+run(studies, BatchSettings(root / "out"), Cluster(sys.argv[2], sys.argv[3:]))
 """
 
+ROLES = ("client", "scheduler", "nanny", "worker", "study")
+SIGNALS = (signal.SIGKILL, signal.SIGTERM)
+ENDED = (0, 6)
+"""Exit codes of a batch that has come to its end."""
 
-def kills(count: int) -> None:
-    """Kill a batch again and again, at random moments, until all its studies are done."""
-    rng = random.Random(0)
-    with tempfile.TemporaryDirectory() as folder:
+
+class Cluster:
+    """A scheduler, two workers with their nannies and the client of a batch, started again whenever one ends."""
+
+    def __init__(self, parts: DaskParts, root: Path) -> None:
+        self._parts, self._root = parts, root
+        self.address, self._scheduler = parts.scheduler("127.0.0.1", 0)
+        self._nannies = [parts.worker(self.address) for _ in range(2)]
+        self._client = self._batch()
+
+    def _batch(self) -> subprocess.Popen[bytes]:
+        return self._parts.start("-c", BATCH, str(self._root), self.address, *COMMAND)
+
+    def ended(self) -> bool:
+        """Start again what has ended; say whether the batch has come to its end."""
+        if self._scheduler.poll() is not None:
+            port = int(self.address.rpartition(":")[2])
+            _, self._scheduler = self._parts.scheduler("127.0.0.1", port)
+        self._nannies = [
+            nanny if nanny.poll() is None else self._parts.worker(self.address) for nanny in self._nannies
+        ]
+        if self._client.poll() is not None:
+            if self._client.returncode in ENDED:
+                return True
+            self._client = self._batch()
+        return False
+
+    def processes(self, role: str) -> list[int]:
+        """Find the processes of a role; those of workers and studies may just be starting."""
+        if role in ("client", "scheduler"):
+            return [self._client.pid if role == "client" else self._scheduler.pid]
+        if role == "nanny":
+            return [nanny.pid for nanny in self._nannies]
+        mark = "spawn_main" if role == "worker" else COMMAND[-1]
+        return [pid for n in self._nannies for pid, args in descendants(n.pid).items() if mark in args]
+
+
+def kills(count: int, seed: int) -> None:
+    """Kill the parts of a Dask cluster at random moments, until a batch is done on it."""
+    rng = random.Random(seed)
+    plan = [(role, number) for role in ROLES for number in SIGNALS] * -(-count // 10)
+    rng.shuffle(plan)
+    killed: Counter[tuple[str, str]] = Counter()
+    with tempfile.TemporaryDirectory() as folder, DaskParts(Path(folder)) as parts:
         root = Path(folder)
-        studies = make_studies(root, 4 * count, "wait 0.5")
-        killed: Counter[str] = Counter()
-        while True:
-            command = [sys.executable, "-c", BATCH, str(root), *COMMAND]
-            with subprocess.Popen(command, stderr=subprocess.DEVNULL, start_new_session=True) as batch:
-                if sum(killed.values()) < count:
-                    time.sleep(rng.uniform(2, 9))
-                    killed[kill_one(batch, rng)] += 1
-                batch.wait()
-            if batch.returncode in (0, 6):
-                break
-        records = list(read_records(root / "out"))
-        runs = Counter((root / "predicted.txt").read_text(encoding="utf-8").split())
-        left = list((root / "out").rglob(".gliotype-*"))
-        poison = sum(number % 20 == 7 for number in range(4 * count))
-        print(f"{sum(killed.values())} kills: {dict(killed)}")
-        print(f"{len(studies)} studies, {len(records)} records of {len({r.id for r in records})} studies")
-        print(f"failed: {sum(r.state is State.FAILED for r in records)}, poison: {poison}")
-        print(
-            f"predicted more than once (their record was not written yet): {sum(n > 1 for n in runs.values())}"
-        )
-        print(f"half-written folders left: {len(left)}")
+        studies = make_studies(root, 8 * count, "wait 1")
+        cluster = Cluster(parts, root)
+        due = moments(rng)
+        moment = next(due)
+        while not cluster.ended():
+            time.sleep(0.1)
+            if time.monotonic() < moment or killed.total() == count:
+                continue
+            role, number = plan[killed.total()]
+            if found := cluster.processes(role):
+                with suppress(ProcessLookupError):
+                    os.kill(rng.choice(found), number)
+                    killed[role, number.name] += 1
+                    moment = next(due)
+        print_kills(killed)
+        print_outcome(root, studies)
 
 
-def kill_one(batch: subprocess.Popen[bytes], rng: random.Random) -> str:
-    """Kill the batch or one of its children; say which and how."""
-    found = subprocess.run(["pgrep", "-P", str(batch.pid)], capture_output=True, text=True, check=False)
-    children = [int(pid) for pid in found.stdout.split()]
-    number = rng.choice((signal.SIGKILL, signal.SIGTERM))
-    if children and rng.random() < 0.4:
-        os.kill(rng.choice(children), number)
-        return f"child {number.name}"
-    os.kill(batch.pid, number)
-    return f"batch {number.name}"
+def moments(rng: random.Random) -> Iterator[float]:
+    """Yield the time of each kill, 2 to 8 s after the one before."""
+    while True:
+        yield time.monotonic() + rng.uniform(2, 8)
 
 
-@contextmanager
-def dask_cluster(folder: Path) -> Iterator[str]:
-    """Start a scheduler and two workers as processes; lend the scheduler's address."""
-    file = folder / "scheduler.json"
-    dask = [sys.executable, "-m"]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "cwd": folder}
-    options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
-    processes = [subprocess.Popen([*dask, "distributed.cli.dask_scheduler", *options], **quiet)]  # type: ignore[call-overload]
-    while not file.exists() or not file.stat().st_size:
-        time.sleep(0.1)
-    address: str = json.loads(file.read_text())["address"]
-    worker = [*dask, "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]
-    processes += [subprocess.Popen(worker, **quiet) for _ in range(2)]  # type: ignore[call-overload]
-    try:
-        yield address
-    finally:
-        for process in processes:
-            process.terminate()
-        for process in processes:
-            process.wait()
+def print_kills(killed: Counter[tuple[str, str]]) -> None:
+    """Print how often which role got which signal."""
+    print("killed     " + "".join(f"{number.name:>9}" for number in SIGNALS))
+    for role in ROLES:
+        print(f"{role:11}" + "".join(f"{killed[role, number.name]:9d}" for number in SIGNALS))
+
+
+def print_outcome(root: Path, studies: tuple[StudyJob, ...]) -> None:
+    """Print what is lost, half-written or in the table twice, and how often work was done again."""
+    records = {record.id: record for record in read_records(root / "out")}
+    poison = {job.id for n, job in enumerate(studies) if n % 20 == 7}
+    done = {name for name, record in records.items() if record.state is State.DONE}
+    with (root / "out/predictions.csv").open(encoding="utf-8", newline="") as stream:
+        rows = Counter(row["subject"] for row in csv.DictReader(stream))
+    whole = [
+        name
+        for name in done
+        if (root / "out" / name / "prediction.json").read_text(encoding="utf-8") == name
+        and (root / "out" / name / "thumbnail.jpg").read_bytes() == b"picture"
+    ]
+    runs = Counter((root / "predicted.txt").read_text(encoding="utf-8").split())
+    print(f"studies {len(studies)}, of which poison {len(poison)}; records {len(records)}")
+    print(f"lost: {len(studies) - len(records)}; wrongly failed: {len(set(records) - done - poison)}")
+    print(f"rows in predictions.csv: {rows.total()}, twice: {sum(n > 1 for n in rows.values())}")
+    print(
+        f"half-written: {len(done) - len(whole)}; aside folders left: {len(list((root / 'out').rglob('.gliotype-*')))}"
+    )
+    print(f"predicted again, as no record was written yet: {runs.total() - len(runs)}")
 
 
 def same(sources: list[Path]) -> None:
     """Predict studies in four ways, on one thread each, and compare every number."""
-    from gliotype.batch.cluster import Cluster
+    from gliotype.batch.cluster import Cluster as Dask
 
-    with tempfile.TemporaryDirectory() as folder, dask_cluster(Path(folder)) as address:
+    with tempfile.TemporaryDirectory() as folder, DaskParts(Path(folder)) as parts:
         root = Path(folder)
+        address, _ = parts.scheduler("127.0.0.1", 0)
+        for _ in range(2):
+            parts.worker(address)
         jobs = tuple(StudyJob(f"s{n}", f"s{n}", source.absolute()) for n, source in enumerate(sources))
         for job in jobs:
             command = [
@@ -172,7 +218,7 @@ def same(sources: list[Path]) -> None:
                 "1",
             ]
             subprocess.run([*command, "-o", str(root / "predict" / job.id)], check=True, capture_output=True)
-        ways: dict[str, Executor] = {"batch, 1": Pool(1), "batch, 2": Pool(2), "Dask": Cluster(address)}
+        ways: dict[str, Executor] = {"batch, 1": Pool(1), "batch, 2": Pool(2), "Dask": Dask(address)}
         for name, executor in ways.items():
             started = time.perf_counter()
             run_batch(jobs, BatchSettings(root / name, threads=1), executor)
@@ -222,12 +268,13 @@ def main() -> None:
     parser.add_argument("study", nargs="*", type=Path)
     parser.add_argument("--studies", type=int, default=1000)
     parser.add_argument("--kills", type=int, default=30)
+    parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     match arguments.what:
         case "overhead":
             overhead(arguments.studies)
         case "kills":
-            kills(arguments.kills)
+            kills(arguments.kills, arguments.seed)
         case "networks":
             networks()
         case _:

@@ -1,14 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,6 +12,7 @@ from gliotype.batch.record import read_records
 from gliotype.batch.run import run_batch
 from gliotype.errors import UsageError
 from support.batch_child import COMMAND
+from support.dask_parts import DaskParts, end
 from support.ports import reserved_port
 
 from .conftest import Studies
@@ -30,55 +24,11 @@ pytestmark = [
     ),
 ]
 
-Start = Callable[..., subprocess.Popen[bytes]]
-
 
 @pytest.fixture
-def start(tmp_path: Path) -> Iterator[Start]:
-    """Start a part of a Dask cluster as a process of its own; all end with the test."""
-    with ExitStack() as stack:
-
-        def dask(*arguments: str) -> subprocess.Popen[bytes]:
-            quiet = subprocess.DEVNULL
-            command = [sys.executable, "-m", "distributed.cli." + arguments[0], *arguments[1:]]
-            process = subprocess.Popen(
-                command, cwd=tmp_path, stdout=quiet, stderr=quiet, start_new_session=True
-            )
-            stack.callback(end, process)
-            return process
-
-        yield dask
-
-
-def end(process: subprocess.Popen[bytes]) -> None:
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-
-
-def scheduler(start: Start, tmp_path: Path) -> tuple[str, subprocess.Popen[bytes]]:
-    file = tmp_path / "scheduler.json"
-    process = start(
-        "dask_scheduler",
-        "--host",
-        "127.0.0.1",
-        "--port",
-        "0",
-        "--no-dashboard",
-        "--scheduler-file",
-        str(file),
-    )
-    limit = time.monotonic() + 120
-    while not file.exists() or not file.stat().st_size:
-        assert time.monotonic() < limit
-        time.sleep(0.05)
-    return json.loads(file.read_text())["address"], process
-
-
-def worker(start: Start, address: str) -> subprocess.Popen[bytes]:
-    return start(
-        "dask_worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "60"
-    )
+def parts(tmp_path: Path) -> Iterator[DaskParts]:
+    with DaskParts(tmp_path) as started:
+        yield started
 
 
 def predicted(tmp_path: Path) -> list[str]:
@@ -87,10 +37,10 @@ def predicted(tmp_path: Path) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_lost_worker_costs_no_study(studies: Studies, start: Start, tmp_path: Path) -> None:
+def test_a_lost_worker_costs_no_study(studies: Studies, parts: DaskParts, tmp_path: Path) -> None:
     jobs = studies(**{f"s{number}": "wait 0.3" for number in range(6)}, t="bad", u="crash")
-    address, _ = scheduler(start, tmp_path)
-    workers = [worker(start, address), worker(start, address)]
+    address, _ = parts.scheduler("127.0.0.1", 0)
+    workers = [parts.worker(address, "--no-nanny") for _ in range(2)]
     lost: list[bool] = []
 
     def lose_one(*_: object) -> None:
