@@ -41,6 +41,7 @@ from gliotype.batch.pool import Pool
 from gliotype.batch.record import State, read_records
 from gliotype.batch.run import run_batch
 from support.batch_child import COMMAND
+from support.batch_client import FILE as CLIENT
 from support.dask_parts import DaskParts, descendants
 
 POISON = ("bad", "bug", "crash")
@@ -79,18 +80,6 @@ def overhead(count: int) -> None:
             )
 
 
-BATCH = """
-import sys
-from pathlib import Path
-from gliotype.batch.cluster import Cluster
-from gliotype.batch.find import studies_in_folder
-from gliotype.batch.job import BatchSettings
-from gliotype.cli.batch import run
-root = Path(sys.argv[1])
-studies, _ = studies_in_folder(root / "studies", but=root / "out", named=True)
-run(studies, BatchSettings(root / "out"), Cluster(sys.argv[2], sys.argv[3:]))
-"""
-
 ROLES = ("client", "scheduler", "nanny", "worker", "study")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM)
 ENDED = (0, 6)
@@ -107,7 +96,7 @@ class Cluster:
         self._client = self._batch()
 
     def _batch(self) -> subprocess.Popen[bytes]:
-        return self._parts.start("-c", BATCH, str(self._root), self.address, *COMMAND)
+        return self._parts.start(CLIENT, str(self._root), "scheduler", self.address)
 
     def ended(self) -> bool:
         """Start again what has ended; say whether the batch has come to its end."""

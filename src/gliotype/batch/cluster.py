@@ -7,17 +7,19 @@ crashes costs no worker. All workers must see the studies and OUT under the same
 from __future__ import annotations
 
 import importlib
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from gliotype.batch.executor import Executor, Outcome
+from gliotype.batch.failure import failed
 from gliotype.batch.job import BatchSettings, StudyJob
-from gliotype.batch.process import CHILD, StudyProcess
+from gliotype.batch.process import CHILD
 from gliotype.batch.record import Record, write_record
-from gliotype.batch.study import failed
+from gliotype.batch.room import check_room
+from gliotype.batch.worker import predict_on_worker
 from gliotype.errors import OutputError, UsageError
 from gliotype.flag import Flag
 
@@ -29,8 +31,6 @@ RECONNECT_S = 600.0
 
 QUEUED_PER_THREAD = 4
 """Studies handed to the scheduler for each thread of the workers; the others wait here, which keeps its load small."""
-
-_own = threading.local()
 
 
 class Cluster(Executor):
@@ -50,12 +50,13 @@ class Cluster(Executor):
 
         Raises:
             UsageError: if the scheduler does not answer.
-            OutputError: if a record cannot be written.
+            OutputError: if results cannot be written, or no worker is left that can predict.
         """
         left = {job.id: job for job in jobs}
         wait_s = CONNECT_S
         while left and not self._finish.is_set():
-            with connected(self._address, wait_s, self._stop) as client:
+            # A connection may be lost within any call; what was on its way is handed out again.
+            with connected(self._address, wait_s, self._stop) as client, suppress(OSError, CancelledError):
                 for outcome in self._feed(client, left, settings):
                     del left[outcome[0].id]
                     yield outcome
@@ -77,7 +78,12 @@ class Cluster(Executor):
             for study_id in [name for name, future in running.items() if future.done()]:
                 future = running.pop(study_id)
                 if future.status == "finished":
-                    yield _outcome(future.result())
+                    answer = future.result()
+                    if "error" in answer:
+                        _give_up_worker(client, answer, settings)
+                        waiting.append(left[study_id])
+                        continue
+                    yield Record.from_text(answer["record"]), bool(answer["kept"])
                 elif future.status == "error":
                     yield from _failure(left[study_id], future, settings)
                 else:
@@ -85,28 +91,16 @@ class Cluster(Executor):
             time.sleep(0.05)
 
 
-def predict_on_worker(
-    study: Mapping[str, Any], settings: Mapping[str, Any], child: Sequence[str]
-) -> Mapping[str, Any]:
-    """Predict a study on the worker where this runs; everything goes in and out as plain values."""
-    shared = BatchSettings.from_plain(settings)
-    process: StudyProcess | None = getattr(_own, "process", None)
-    if process is None or _own.settings != shared:
-        if process is not None:
-            process.close()
-        process, _own.settings = StudyProcess(shared, Flag(), child), shared
-        _own.process = process
-    try:
-        record, kept = process.run(StudyJob.from_plain(study))
-    except OutputError as error:
-        return {"error": str(error)}
-    return {"record": record.text(), "kept": kept}
+def _give_up_worker(client: Any, answer: Mapping[str, Any], settings: BatchSettings) -> None:
+    """Close a worker that cannot predict, such as one whose disk is full: it would fail one study after the other.
 
-
-def _outcome(answer: Mapping[str, Any]) -> Outcome:
-    if "error" in answer:
+    Raises:
+        OutputError: if no other worker is left, or the results find no room here either.
+    """
+    check_room(settings.output)
+    client.retire_workers([answer["worker"]], close_workers=True)
+    if not set(client.nthreads()) - {answer["worker"]}:
         raise OutputError(answer["error"])
-    return Record.from_text(answer["record"]), bool(answer["kept"])
 
 
 def _failure(job: StudyJob, future: Any, settings: BatchSettings) -> Iterator[Outcome]:

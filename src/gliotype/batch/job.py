@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gliotype.study import Sequence
+if TYPE_CHECKING:
+    from gliotype.study import Sequence
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class StudyJob:
             id=values["id"],
             folder=values["folder"],
             source=_path(values["source"]),
-            files={Sequence(name): Path(path) for name, path in values["files"].items()},
+            files=_files(values["files"]),
             age=values["age"],
             sex=values["sex"],
             prevalence=values["prevalence"],
@@ -115,3 +116,12 @@ class BatchSettings:
 
 def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
+
+
+def _files(named: Mapping[str, str]) -> Mapping[Sequence, Path]:
+    if not named:
+        return {}
+    # Imported here, since it takes a second that a scheduler of many studies cannot spare.
+    from gliotype.study import Sequence
+
+    return {Sequence(name): Path(path) for name, path in named.items()}

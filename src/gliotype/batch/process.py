@@ -6,6 +6,7 @@ import json
 import os
 import select
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -15,10 +16,11 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
+from gliotype.batch.failure import failed, remove_results
 from gliotype.batch.fingerprint import take_fingerprint
 from gliotype.batch.job import BatchSettings, StudyJob
 from gliotype.batch.record import Record, write_record
-from gliotype.batch.study import failed, remove_results
+from gliotype.batch.room import check_room
 from gliotype.errors import OutputError
 from gliotype.flag import Flag
 
@@ -42,7 +44,8 @@ class _Lost:
     """Why a process gave no record; a study that took too long is not tried again."""
 
     reason: str
-    timed_out: bool
+    timed_out: bool = False
+    started: bool = True
 
 
 class StudyProcess:
@@ -67,13 +70,19 @@ class StudyProcess:
 
         Raises:
             Stopped: if `stop` was set meanwhile.
-            OutputError: if its record cannot be written.
+            OutputError: if its record cannot be written, a disk is full, or no process starts on this machine.
         """
+        check_room(self._settings.output)
         answer = self._ask(job)
         if isinstance(answer, _Lost) and not answer.timed_out:
             answer = self._ask(job)
         if not isinstance(answer, _Lost):
             return answer
+        check_room(self._settings.output)
+        if not answer.started:
+            raise OutputError(
+                f"no process that predicts starts on {socket.gethostname()}: run gliotype info there, or raise --memory"
+            )
         remove_results(self._settings.output, job)
         record = failed(job, answer.reason, 1, take_fingerprint(job, self._settings, None))
         return write_record(self._settings.output, record), False
@@ -109,7 +118,7 @@ class StudyProcess:
             child.stdin.write(request.encode())
             child.stdin.flush()
             ready = self._line(child, START_S) if self._starting else b"\n"
-            self._starting = False
+            self._starting = ready != b"\n"
             line = self._line(child, self._settings.timeout_s) if ready == b"\n" else b""
         except BrokenPipeError:
             line = b""
@@ -119,7 +128,7 @@ class StudyProcess:
             if "error" in answer:
                 raise OutputError(answer["error"])
             return Record.from_text(answer["record"]), bool(answer["kept"])
-        timed_out = line == b"timeout"
+        timed_out, started = line == b"timeout", not self._starting
         if not timed_out:
             with suppress(subprocess.TimeoutExpired):
                 child.wait(timeout=10)
@@ -127,8 +136,12 @@ class StudyProcess:
         self.close()
         if timed_out:
             limit = f"{self._settings.timeout_s:g} s"
-            return _Lost(f"it took longer than {limit}: allow more with --timeout and --retry failed", True)
-        return _Lost(_reason(code), False)
+            return _Lost(
+                f"it took longer than {limit}: allow more with --timeout and --retry failed",
+                timed_out=True,
+                started=started,
+            )
+        return _Lost(_reason(code), started=started)
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._child is not None and (

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import replace
-from pathlib import Path
 
 from gliotype.atomic_files import atomic_write
 from gliotype.batch.bids import write_bids_names
+from gliotype.batch.failure import failed, remove_results
 from gliotype.batch.fingerprint import Fingerprint, same_result, take_fingerprint
 from gliotype.batch.job import BatchSettings, StudyJob
 from gliotype.batch.memory import peak_bytes, restart_peak
 from gliotype.batch.record import Record, State, read_record, write_record
+from gliotype.batch.room import check_room
 from gliotype.batch.thumbnail import draw_thumbnail
 from gliotype.errors import GliotypeError, OutputError
 from gliotype.paths import without_sources
@@ -37,7 +36,7 @@ def run_study(job: StudyJob, settings: BatchSettings) -> tuple[Record, bool]:
         The record, and whether it is that of an earlier run, whose input and settings were the same.
 
     Raises:
-        OutputError: if the record itself cannot be written.
+        OutputError: if results or the record cannot be written, or the study failed because a disk is full.
     """
     before = read_record(settings.output, job.id)
     restart_peak()
@@ -57,22 +56,31 @@ def run_study(job: StudyJob, settings: BatchSettings) -> tuple[Record, bool]:
         if job.bids is not None:
             write_bids_names(settings.output, job)
         record = done(job, result, fingerprint)
-    except GliotypeError as error:
-        record = failed(job, without_sources(str(error), job.inputs), error.exit_code, fingerprint)
-    except MemoryError:
-        limit = f"{settings.memory_bytes / 1e9:g} GB"
-        sentence = f"it needs more memory than {limit}: allow more with --memory and --retry failed"
-        record = failed(job, sentence, 3, fingerprint)
+    except OutputError:
+        raise
     except Exception as error:  # noqa: BLE001 - a defect at one study must not end the batch
-        sentence = (
-            f"this is a bug in Gliotype ({type(error).__name__}): run gliotype predict on it, and report it"
-        )
-        record = failed(job, sentence, 1, fingerprint)
-    if record.state is State.FAILED:
+        check_room(settings.output, error)
+        record = _failure(job, settings, error, fingerprint)
         remove_results(settings.output, job)
     total = round(time.perf_counter() - started, 3)
     record = replace(record, seconds={**record.seconds, "total": total}, peak_bytes=peak_bytes())
     return write_record(settings.output, record), False
+
+
+def _failure(
+    job: StudyJob, settings: BatchSettings, error: Exception, fingerprint: Fingerprint | None
+) -> Record:
+    """Make the record of a study whose prediction raised an error."""
+    if isinstance(error, GliotypeError):
+        return failed(job, without_sources(str(error), job.inputs), error.exit_code, fingerprint)
+    if isinstance(error, MemoryError):
+        limit = f"{settings.memory_bytes / 1e9:g} GB"
+        sentence = f"it needs more memory than {limit}: allow more with --memory and --retry failed"
+        return failed(job, sentence, 3, fingerprint)
+    sentence = (
+        f"this is a bug in Gliotype ({type(error).__name__}): run gliotype predict on it, and report it"
+    )
+    return failed(job, sentence, 1, fingerprint)
 
 
 def _still_holds(before: Record, fingerprint: Fingerprint, settings: BatchSettings) -> bool:
@@ -120,39 +128,6 @@ def done(job: StudyJob, result: Result, fingerprint: Fingerprint) -> Record:
         seconds={stage: round(value, 3) for stage, value in result.seconds.items()},
         fingerprint=fingerprint,
     )
-
-
-def failed(job: StudyJob, error: str, exit_code: int, fingerprint: Fingerprint | None) -> Record:
-    """Make the record of a study that failed."""
-    return Record(
-        id=job.id,
-        folder=job.folder,
-        state=State.FAILED,
-        sources=tuple(map(str, job.inputs)),
-        age=job.age,
-        sex=job.sex,
-        error=error,
-        exit_code=exit_code,
-        fingerprint=fingerprint,
-    )
-
-
-def remove_results(output: Path, job: StudyJob) -> None:
-    """Remove what an earlier run wrote for a study, which no longer belongs to its input.
-
-    Raises:
-        OutputError: if it cannot be removed.
-    """
-    folder = output / job.folder
-    with suppress(FileNotFoundError):
-        try:
-            shutil.rmtree(folder)
-        except FileNotFoundError:
-            raise
-        except OSError as error:
-            raise OutputError(
-                f"cannot remove {folder} ({error.strerror}): remove it, and run again"
-            ) from error
 
 
 def _measurements(measured: Measurements) -> Mapping[str, float | None]:
