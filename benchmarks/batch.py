@@ -7,7 +7,7 @@
 
 ``overhead`` and ``kills`` run batches whose prediction is a stand-in that takes no time or a second, so that they
 measure the batch alone; 5 % of the studies are poison (they crash, are damaged, or meet a bug). ``kills`` runs a
-batch on a Dask cluster, kills its parts at random moments with either signal, and starts again what ended.
+batch on a Dask cluster, kills its parts at random times with either signal, and starts again what ended.
 ``same`` predicts real studies by `gliotype predict`, by a batch with one and two processes, and on a Dask cluster,
 and compares every number.
 ``networks`` times Model 1 on one and on two patients in one call, on one thread.
@@ -123,7 +123,7 @@ class Cluster:
 
 
 def kills(count: int, seed: int) -> None:
-    """Kill the parts of a Dask cluster at random moments, until a batch is done on it."""
+    """Kill the parts of a Dask cluster at random times, until a batch is done on it."""
     rng = random.Random(seed)
     plan = [(role, number) for role in ROLES for number in SIGNALS] * -(-count // 10)
     rng.shuffle(plan)
@@ -132,23 +132,23 @@ def kills(count: int, seed: int) -> None:
         root = Path(folder)
         studies = make_studies(root, 8 * count, "wait 1")
         cluster = Cluster(parts, root)
-        due = moments(rng)
-        moment = next(due)
+        due = kill_times(rng)
+        next_kill = next(due)
         while not cluster.ended():
             time.sleep(0.1)
-            if time.monotonic() < moment or killed.total() == count:
+            if time.monotonic() < next_kill or killed.total() == count:
                 continue
             role, number = plan[killed.total()]
             if found := cluster.processes(role):
                 with suppress(ProcessLookupError):
                     os.kill(rng.choice(found), number)
                     killed[role, number.name] += 1
-                    moment = next(due)
+                    next_kill = next(due)
         print_kills(killed)
         print_outcome(root, studies)
 
 
-def moments(rng: random.Random) -> Iterator[float]:
+def kill_times(rng: random.Random) -> Iterator[float]:
     """Yield the time of each kill, 2 to 8 s after the one before."""
     while True:
         yield time.monotonic() + rng.uniform(2, 8)

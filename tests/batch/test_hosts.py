@@ -95,10 +95,11 @@ def test_hosts_are_lost_added_and_full_and_every_study_is_done(
         # It is asked to predict, and is closed instead of failing one study after the other.
         full.wait(timeout=WAIT_S)
         wait_until(lambda: records() >= 2)
-        end(first)
         end(scheduler)
+        # Dask's workers end with their scheduler.
+        first.wait(timeout=WAIT_S)
         parts.scheduler("10.213.7.1", PORT, inside=hosts["s"])
-        # Another host takes the place of the lost one.
+        # A worker of another host takes its place.
         parts.worker(address, "--no-nanny", inside=hosts["c"])
         assert batch.wait(timeout=WAIT_S) == SOME_FAILED, said.read_text()
     found = {record.id: record for record in read_records(tmp_path / "out")}

@@ -14,10 +14,9 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from gliotype.batch.executor import Executor, Outcome
-from gliotype.batch.failure import failed
 from gliotype.batch.job import BatchSettings, StudyJob
 from gliotype.batch.process import CHILD
-from gliotype.batch.record import Record, write_record
+from gliotype.batch.record import Record, failed, write_record
 from gliotype.batch.room import check_room
 from gliotype.batch.worker import predict_on_worker
 from gliotype.errors import OutputError, UsageError

@@ -16,10 +16,9 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Self
 
-from gliotype.batch.failure import failed, remove_results
 from gliotype.batch.fingerprint import take_fingerprint
 from gliotype.batch.job import BatchSettings, StudyJob
-from gliotype.batch.record import Record, write_record
+from gliotype.batch.record import Record, failed, remove_results, write_record
 from gliotype.batch.room import check_room
 from gliotype.errors import OutputError
 from gliotype.flag import Flag

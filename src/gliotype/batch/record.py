@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
@@ -12,6 +13,8 @@ from pathlib import Path
 
 from gliotype.atomic_files import write_text
 from gliotype.batch.fingerprint import Fingerprint
+from gliotype.batch.job import StudyJob
+from gliotype.errors import OutputError
 
 RECORDS = "records"
 SCHEMA = 1
@@ -141,3 +144,36 @@ def read_records(output: Path) -> Iterator[Record]:
         with suppress(OSError, ValueError):
             found.append(Record.from_text(file.read_text(encoding="utf-8")))
     yield from sorted(found, key=lambda record: record.id)
+
+
+def failed(job: StudyJob, error: str, exit_code: int, fingerprint: Fingerprint | None) -> Record:
+    """Make the record of a study that failed."""
+    return Record(
+        id=job.id,
+        folder=job.folder,
+        state=State.FAILED,
+        sources=tuple(map(str, job.inputs)),
+        age=job.age,
+        sex=job.sex,
+        error=error,
+        exit_code=exit_code,
+        fingerprint=fingerprint,
+    )
+
+
+def remove_results(output: Path, job: StudyJob) -> None:
+    """Remove what an earlier run wrote for a study, which no longer belongs to its input.
+
+    Raises:
+        OutputError: if it cannot be removed.
+    """
+    folder = output / job.folder
+    with suppress(FileNotFoundError):
+        try:
+            shutil.rmtree(folder)
+        except FileNotFoundError:
+            raise
+        except OSError as error:
+            raise OutputError(
+                f"cannot remove {folder} ({error.strerror}): remove it, and run again"
+            ) from error

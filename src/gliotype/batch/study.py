@@ -8,11 +8,10 @@ from dataclasses import replace
 
 from gliotype.atomic_files import atomic_write
 from gliotype.batch.bids import write_bids_names
-from gliotype.batch.failure import failed, remove_results
 from gliotype.batch.fingerprint import Fingerprint, same_result, take_fingerprint
 from gliotype.batch.job import BatchSettings, StudyJob
 from gliotype.batch.memory import peak_bytes, restart_peak
-from gliotype.batch.record import Record, State, read_record, write_record
+from gliotype.batch.record import Record, State, failed, read_record, remove_results, write_record
 from gliotype.batch.room import check_room
 from gliotype.batch.thumbnail import draw_thumbnail
 from gliotype.errors import GliotypeError, OutputError
