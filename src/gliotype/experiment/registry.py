@@ -12,7 +12,13 @@ from types import MappingProxyType
 from gliotype.errors import UsageError
 from gliotype.train.common.method import Method
 from gliotype.train.model2.method import ForestMethod, HybridMethod
-from gliotype.train.table.method import AdcMethod, AgeMethod, MismatchMethod, RadiomicsMethod
+from gliotype.train.table.method import (
+    AdcMethod,
+    AgeLocationMethod,
+    AgeMethod,
+    MismatchMethod,
+    RadiomicsMethod,
+)
 from gliotype.train.voxelwise.method import T2NetMethod, TSNetMethod
 
 _ALL: tuple[type[Method], ...] = (
@@ -22,6 +28,7 @@ _ALL: tuple[type[Method], ...] = (
     TSNetMethod,
     RadiomicsMethod,
     AgeMethod,
+    AgeLocationMethod,
     MismatchMethod,
     AdcMethod,
 )

@@ -7,7 +7,7 @@ mix changes (Elkan 2001, Saerens 2002).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -101,8 +101,15 @@ class LogisticModel:
             values: at least the features of the model.
         """
         row = np.r_[1.0, self._standardise(values)]
-        log_odds = float(np.r_[self.intercept, self.coefficients] @ row)
-        return Statement(log_odds, float((self.bootstrap @ row).std()))
+        return Statement(self.log_odds(values), float((self.bootstrap @ row).std()))
+
+    def log_odds(self, values: Mapping[str, float]) -> float:
+        """Return the log-odds at a prevalence of one half.
+
+        Args:
+            values: at least the features of the model.
+        """
+        return float(np.r_[self.intercept, self.coefficients] @ np.r_[1.0, self._standardise(values)])
 
     def _standardise(self, values: Mapping[str, float]) -> Floats:
         """Return the features in standard deviations of the training patients, limited to their range."""
@@ -141,6 +148,17 @@ _ARRAYS = ("mean", "sd", "low", "high", "coefficients")
 
 def _round_digits(values: Floats) -> list[float]:
     return [float(f"{value:.6g}") for value in values]
+
+
+def widest_model(models: Iterable[LogisticModel], values: Mapping[str, float]) -> LogisticModel | None:
+    """Choose the model that uses most of the available numbers; None where none can be used.
+
+    Args:
+        models: to choose from.
+        values: the available numbers by name.
+    """
+    applicable = [model for model in models if set(model.features) <= set(values)]
+    return max(applicable, key=lambda model: len(model.features), default=None)
 
 
 @cache

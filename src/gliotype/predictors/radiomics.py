@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from gliotype.findings import Finding, NotApplicable, PredictionSet, Reason, Statement
 from gliotype.predictors.conformal import ConformalThresholds
-from gliotype.predictors.logistic import Answer, LogisticModel, load_models
+from gliotype.predictors.logistic import Answer, LogisticModel, load_models, widest_model
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
 from gliotype.runtime import read_weights
 from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
@@ -55,7 +55,7 @@ class RadiomicsPredictor:
     ) -> Finding | NotApplicable:
         """Give the probability from all parts that could be measured."""
         values = _available(measurements, subject)
-        model = _widest_model(values)
+        model = widest_model(load_models("radiomics.json"), values)
         if model is None:
             return NotApplicable(self.name, "neither the tumour's shape nor its signal could be measured")
         answer = model.answer(values, self.prevalence)
@@ -76,7 +76,7 @@ class RadiomicsPredictor:
     ) -> Statement | None:
         """Give the log likelihood ratio of all parts that could be measured, age left out."""
         values = _available(measurements, Subject(subject.id))
-        model = _widest_model(values)
+        model = widest_model(load_models("radiomics.json"), values)
         return None if model is None else model.statement(values)
 
 
@@ -108,12 +108,6 @@ def _conformal_thresholds() -> Mapping[frozenset[str], Mapping[str, ConformalThr
             for model in document["models"]
         },
     )
-
-
-def _widest_model(values: dict[str, float]) -> LogisticModel | None:
-    """Choose the model that uses most of the available numbers; None where none can be used."""
-    applicable = [model for model in load_models("radiomics.json") if set(model.features) <= set(values)]
-    return max(applicable, key=lambda model: len(model.features), default=None)
 
 
 def _available(measurements: Measurements, subject: Subject) -> dict[str, float]:

@@ -24,6 +24,9 @@ PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0)
 COPIES = 20
 """Copies of the patients, each with independent errors, where errors of a measurement are added."""
 
+SMALLEST_SD = 1e-9
+"""A number that is the same in all patients is divided by this, and counts for nothing."""
+
 Perturbation = Callable[[Floats, np.random.Generator], Floats]
 
 _NEWTON_STEPS = 50
@@ -83,7 +86,7 @@ def fit_model(
     rng = np.random.default_rng(seed)
     copies = 1 if perturb is None else COPIES
     measured = np.vstack([values if perturb is None else perturb(values, rng) for _ in range(copies)])
-    mean, sd = measured.mean(axis=0), measured.std(axis=0)
+    mean, sd = measured.mean(axis=0), np.maximum(measured.std(axis=0), SMALLEST_SD)
     standardised = ((measured - mean) / sd).reshape(copies, *values.shape)
     penalty = choose_penalty(standardised[0], mutant, seed)
     balanced = float(logit(mutant.mean()))
@@ -108,7 +111,9 @@ def fit_model(
         high=values.max(axis=0),
         intercept=float(everyone[0]),
         coefficients=everyone[1:],
-        bootstrap=np.array([coefficients(*each) for each in zip(drawn, single, strict=True)]),
+        bootstrap=np.array([coefficients(*each) for each in zip(drawn, single, strict=True)]).reshape(
+            resamples, 1 + len(features)
+        ),
         patients=len(mutant),
         mutants=int(mutant.sum()),
         auroc=(estimate.value, estimate.low, estimate.high),

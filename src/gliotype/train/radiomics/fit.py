@@ -92,7 +92,7 @@ def fit(
         },
     }
     for name, document in documents.items():
-        write_text(out / name, _dump(document))
+        write_text(out / name, dump_models(document))
         write_text((out / name).with_suffix(".md"), card(document))
     return documents
 
@@ -216,7 +216,7 @@ def _grade_groups(cohort: Cohort) -> list[tuple[str, NDArray[np.bool_]]]:
     return [(name, inside) for name, inside in groups if name == "all" or 0 < inside.sum() < len(cohort)]
 
 
-def _dump(document: dict[str, Any]) -> str:
+def dump_models(document: dict[str, Any]) -> str:
     """Write JSON that a person can read: one line for each key, and for each model's key."""
     models = [
         "  {\n" + ",\n".join(f"    {json.dumps(k)}: {json.dumps(v)}" for k, v in model.items()) + "\n  }"

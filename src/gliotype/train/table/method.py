@@ -1,4 +1,4 @@
-"""Methods on a few numbers of a patient: ridge logistic models of age and radiomics, and signs without parameters."""
+"""Methods on a few numbers of a patient: logistic models of age, location and radiomics, and published signs."""
 
 from __future__ import annotations
 
@@ -9,170 +9,159 @@ from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, logit
 
+from gliotype.measure import LOCI_UNITS
 from gliotype.predictors import Needs
 from gliotype.predictors.adc import AdcPredictor
 from gliotype.predictors.age import AgePredictor
 from gliotype.predictors.mismatch import MismatchPredictor
 from gliotype.predictors.radiomics import RadiomicsPredictor
-from gliotype.predictors.trained import Standardiser
-from gliotype.train.common.calibration import youden_threshold
 from gliotype.train.common.method import Progress, no_progress
-from gliotype.train.common.ridge import choose_penalty, ridge_logistic
-from gliotype.train.data.examples import Example
+from gliotype.train.data.examples import NO_INPUTS, Example
+from gliotype.train.radiomics.fit import features_of, submodels
+from gliotype.train.table.export import write_models
+from gliotype.train.table.logistic import LogisticModels, Tuned, at_prevalence, fit_tuned, tune
 
 Floats = NDArray[np.float64]
 
 
-@dataclass(frozen=True, eq=False)
-class TableModel:
-    """Log-odds that are a weighted sum of a patient's numbers.
+class _Logistic:
+    """A method of ridge logistic models; a patient is read by the widest one whose numbers are known."""
 
-    Attributes:
-        columns: arrays of `Example.inputs`, one after the other; ``"age"`` is the example's age.
-        standardiser: of the numbers; None for log likelihood ratios, which are added as they are.
-        coefficients: of the standardised numbers.
-        intercept: log-odds of average numbers, at a prevalence of one half.
-        threshold: probability that separates the tuning patients best (Youden), at `prevalence`.
-        prevalence: of IDH mutation among the tuning patients.
-    """
+    name: ClassVar[str]
+    subsets: ClassVar[tuple[tuple[str, ...], ...]]
+    seed: int
 
-    columns: tuple[str, ...]
-    standardiser: Standardiser | None
-    coefficients: Floats
-    intercept: float
-    threshold: float = 0.5
-    prevalence: float = 0.5
-
-    def log_odds(self, examples: list[Example]) -> Floats:
-        """Return log-odds at a prevalence of one half, (n,); NaN where no number is known or no tumour was found."""
-        values = table_of(self.columns, examples, self.coefficients.size)
-        scores = np.nan_to_num(values) if self.standardiser is None else self.standardiser(values)
-        known = np.isfinite(values).any(axis=1)
-        return np.where(known, self.intercept + scores @ self.coefficients, np.nan)
-
-    def probabilities(self, examples: list[Example], prevalence: float) -> Floats:
-        """Return probabilities at a prevalence; NaN where no number is known or no tumour was found."""
-        return np.asarray(expit(self.log_odds(examples) + logit(prevalence)), dtype=np.float64)
-
-
-def table_of(columns: tuple[str, ...], examples: list[Example], width: int | None = None) -> Floats:
-    """Line up the numbers of patients, (n, numbers); NaN where one is missing or no tumour was found.
-
-    Args:
-        columns: names of arrays of `Example.inputs`, or ``"age"``.
-        examples: patients.
-        width: how many numbers each has; that of the patients with a tumour when None.
-    """
-    rows = [np.concatenate([_column(name, e) for name in columns]) for e in examples if e.found]
-    width = rows[0].size if width is None and rows else width or len(columns)
-    table = np.full((len(examples), width), np.nan)
-    if rows:
-        table[[e.found for e in examples]] = np.stack(rows)
-    return table
-
-
-def _column(name: str, example: Example) -> Floats:
-    array = np.array([example.age]) if name == "age" else example.inputs[name]
-    return np.asarray(array, dtype=np.float64)
-
-
-def _with_threshold(model: TableModel, tuning: list[Example]) -> TableModel:
-    """Fix the threshold on the tuning patients to whom the method applies, if they are of both classes."""
-    scores = model.log_odds(tuning)
-    truth = np.array([e.mutant for e in tuning])[np.isfinite(scores)]
-    if truth.size == 0 or truth.all() or not truth.any():
-        return model
-    prevalence = float(truth.mean())
-    probability = expit(scores[np.isfinite(scores)] + logit(prevalence))
-    return replace(model, prevalence=prevalence, threshold=youden_threshold(truth, probability))
-
-
-def _fit_logistic(
-    columns: tuple[str, ...], training: list[Example], tuning: list[Example], seed: int
-) -> TableModel:
-    values = table_of(columns, training)
-    known = np.isfinite(values).any(axis=1)
-    truth = np.array([e.mutant for e in training])[known]
-    measured = np.isfinite(values).any(axis=0)
-    mean, sd = np.zeros(measured.size), np.ones(measured.size)
-    mean[measured] = np.nanmean(values[:, measured], axis=0)
-    sd[measured] = np.maximum(np.nanstd(values[:, measured], axis=0), 1e-9)
-    standardiser = Standardiser(mean, sd)
-    scores = standardiser(values[known])
-    beta = ridge_logistic(scores, truth, choose_penalty(scores, truth, seed))
-    intercept = float(beta[0] - logit(truth.mean()))
-    return _with_threshold(TableModel(columns, standardiser, beta[1:], intercept), tuning)
-
-
-class _WithoutWeights:
-    """A method whose predictor reads coefficients fitted to public tables, or none at all."""
+    def fit(
+        self, training: list[Example], tuning: list[Example], folder: Path, progress: Progress = no_progress
+    ) -> LogisticModels:
+        """Choose the penalty of each model by cross-validation, fit it, and fix the threshold."""
+        return fit_tuned(self.name, self.subsets, training, tuning, self.seed)
 
     def export(
         self,
-        trained: TableModel,
+        trained: LogisticModels,
         folder: Path,
         *,
         training: Sequence[Example],
         data: Mapping[str, str],
         results: str,
     ) -> tuple[Path, ...]:
-        """Write nothing."""
+        """Write coefficients and card."""
+        return write_models(
+            self.name, trained, folder, training=training, data=data, results=results, seed=self.seed
+        )
+
+
+@dataclass(frozen=True)
+class AgeMethod(_Logistic):
+    """Age alone, the baseline next to which every method is printed."""
+
+    name: ClassVar[str] = AgePredictor.name
+    needs: ClassVar[Needs] = AgePredictor.needs
+    inputs: ClassVar[frozenset[str]] = NO_INPUTS
+    subsets: ClassVar[tuple[tuple[str, ...], ...]] = (("age",),)
+
+    seed: int = 1
+
+
+@dataclass(frozen=True)
+class AgeLocationMethod(_Logistic):
+    """Age and the lobes that the tumour occupies: the baseline without any signal."""
+
+    name: ClassVar[str] = "age-location"
+    needs: ClassVar[Needs] = Needs(sequences=(frozenset(),))
+    inputs: ClassVar[frozenset[str]] = NO_INPUTS
+    subsets: ClassVar[tuple[tuple[str, ...], ...]] = (("age", *LOCI_UNITS), tuple(LOCI_UNITS))
+
+    seed: int = 1
+
+    def export(
+        self,
+        trained: LogisticModels,
+        folder: Path,
+        *,
+        training: Sequence[Example],
+        data: Mapping[str, str],
+        results: str,
+    ) -> tuple[Path, ...]:
+        """Write nothing: no predictor reads this baseline."""
         return ()
 
 
 @dataclass(frozen=True)
-class AgeMethod(_WithoutWeights):
-    """A logistic model of age alone, the baseline next to which every method is printed."""
+class RadiomicsMethod(_Logistic):
+    """The predictor's features of shape and signal, and age: a model of every subset of the parts."""
 
-    name: ClassVar[str] = "age"
-    needs: ClassVar[Needs] = AgePredictor.needs
-    inputs: ClassVar[frozenset[str]] = frozenset()
-
-    seed: int = 1
-
-    def fit(
-        self, training: list[Example], tuning: list[Example], folder: Path, progress: Progress = no_progress
-    ) -> TableModel:
-        """Fit the coefficient of age."""
-        return _fit_logistic(("age",), training, tuning, self.seed)
-
-
-@dataclass(frozen=True)
-class RadiomicsMethod(_WithoutWeights):
-    """A ridge logistic model of the predictor's features of shape and signal, and of age."""
-
-    name: ClassVar[str] = "radiomics"
+    name: ClassVar[str] = RadiomicsPredictor.name
     needs: ClassVar[Needs] = RadiomicsPredictor.needs
     inputs: ClassVar[frozenset[str]] = frozenset({"radiomics"})
+    subsets: ClassVar[tuple[tuple[str, ...], ...]] = tuple(features_of(parts) for parts in submodels())
 
     seed: int = 1
 
-    def fit(
-        self, training: list[Example], tuning: list[Example], folder: Path, progress: Progress = no_progress
-    ) -> TableModel:
-        """Choose the penalty by cross-validation and fit the coefficients; a missing number counts as the mean."""
-        return _fit_logistic(("radiomics", "age"), training, tuning, self.seed)
+
+@dataclass(frozen=True, eq=False)
+class TunedSign:
+    """A published sign with the threshold of a cohort.
+
+    Attributes:
+        name: array of `Example.inputs` that holds its log likelihood ratio.
+        tuned: the threshold.
+    """
+
+    name: str
+    tuned: Tuned = Tuned()
+
+    @property
+    def threshold(self) -> float:
+        """Probability, at `prevalence`, at or above which mutant is called."""
+        return self.tuned.threshold
+
+    @property
+    def prevalence(self) -> float:
+        """Prevalence of IDH mutation among the tuning patients."""
+        return self.tuned.prevalence
+
+    def log_odds(self, examples: list[Example]) -> Floats:
+        """Return log likelihood ratios, (n,); NaN where the sign does not apply or no tumour was found."""
+        return np.array([float(e.inputs[self.name][0]) if e.found else np.nan for e in examples])
+
+    def probabilities(self, examples: list[Example], prevalence: float) -> Floats:
+        """Return probabilities at a prevalence; NaN where the sign does not apply or no tumour was found."""
+        return at_prevalence(self.log_odds(examples), prevalence)
 
 
-class _Sign(_WithoutWeights):
+class _Sign:
     """A published sign: its log likelihood ratio is known, and only the threshold is fixed on the tuning patients."""
 
     name: ClassVar[str]
 
     def fit(
         self, training: list[Example], tuning: list[Example], folder: Path, progress: Progress = no_progress
-    ) -> TableModel:
+    ) -> TunedSign:
         """Fix the threshold."""
-        return _with_threshold(TableModel((self.name,), None, np.ones(1), 0.0), tuning)
+        untuned = TunedSign(self.name)
+        return replace(untuned, tuned=tune(untuned.log_odds(tuning), tuning))
+
+    def export(
+        self,
+        trained: TunedSign,
+        folder: Path,
+        *,
+        training: Sequence[Example],
+        data: Mapping[str, str],
+        results: str,
+    ) -> tuple[Path, ...]:
+        """Write nothing: the predictor has no weights."""
+        return ()
 
 
 @dataclass(frozen=True)
 class MismatchMethod(_Sign):
     """The T2-FLAIR mismatch sign."""
 
-    name: ClassVar[str] = "mismatch"
+    name: ClassVar[str] = MismatchPredictor.name
     needs: ClassVar[Needs] = MismatchPredictor.needs
     inputs: ClassVar[frozenset[str]] = frozenset({"mismatch"})
 
@@ -181,6 +170,6 @@ class MismatchMethod(_Sign):
 class AdcMethod(_Sign):
     """The diffusion of the tumour by published cut-offs."""
 
-    name: ClassVar[str] = "adc"
+    name: ClassVar[str] = AdcPredictor.name
     needs: ClassVar[Needs] = AdcPredictor.needs
     inputs: ClassVar[frozenset[str]] = frozenset({"adc"})
