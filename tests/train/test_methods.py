@@ -15,20 +15,29 @@ from scipy.special import expit, logit
 from gliotype import runtime
 from gliotype.errors import InputError, UsageError
 from gliotype.predictors import logistic
+from gliotype.predictors.curves import CHANNELS, POINTS
+from gliotype.predictors.curves import CURVES as CURVE_CHANNELS
 from gliotype.predictors.radiomics import PARTS
 from gliotype.predictors.slices import NUMBERS
 from gliotype.train.common.manifest import write_manifest
 from gliotype.train.data.examples import Example
-from gliotype.train.data.inputs import INPUTS, RADIOMICS
+from gliotype.train.data.inputs import CURVES, INPUTS, RADIOMICS
 from gliotype.train.table.logistic import numbers_of_example
-from gliotype.train.table.method import AdcMethod, AgeLocationMethod, AgeMethod, MismatchMethod, RadiomicsMethod
+from gliotype.train.table.method import (
+    AdcMethod,
+    AgeLocationMethod,
+    AgeMethod,
+    MismatchMethod,
+    RadiomicsMethod,
+)
 
 pytest.importorskip("torch")
 
-from gliotype.experiment.registry import METHODS, find_method  # noqa: E402
-from gliotype.train.data.voxels import VOXELS, pack  # noqa: E402
-from gliotype.train.model2.model import Recipe as HybridRecipe  # noqa: E402
-from gliotype.train.voxelwise.fit import Recipe as VoxelwiseRecipe  # noqa: E402
+from gliotype.experiment.registry import METHODS, find_method
+from gliotype.train.data.voxels import VOXELS, pack
+from gliotype.train.model2.model import Recipe as HybridRecipe
+from gliotype.train.perfusion.network import Recipe as CurveRecipe
+from gliotype.train.voxelwise.fit import Recipe as VoxelwiseRecipe
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
@@ -36,10 +45,11 @@ pytestmark = pytest.mark.filterwarnings(
 
 VOXELWISE = VoxelwiseRecipe(growth=2, layers=1, steps=2, batch=2, step=32)
 TINY: dict[str, dict[str, Any]] = {
-    "hybrid": {"recipe": HybridRecipe(members=2, epochs=1, batch=8)},
+    "hybrid": {"recipe": HybridRecipe(members=1, epochs=1, batch=8)},
     "hybrid-2019": {"recipe": HybridRecipe(parts=frozenset({"image"}), members=1, epochs=1, batch=8)},
     "t2net": {"recipe": VOXELWISE},
     "tsnet": {"recipe": VOXELWISE},
+    "perfusion": {"recipe": CurveRecipe(members=1, epochs=2)},
 }
 """Parameters with which a method that is slow by default is trained in a second."""
 
@@ -47,6 +57,7 @@ WEIGHTS = {
     "hybrid": {"model2.onnx", "model2.json", "model2.md"},
     "t2net": {"t2net.onnx", "t2net.json", "t2net.md"},
     "tsnet": {"tsnet.onnx", "tsnet.json", "tsnet.md"},
+    "perfusion": {"perfusion.onnx", "perfusion.json", "perfusion.md"},
     "radiomics": {"radiomics.json", "radiomics.md"},
     "age": {"age.json", "age.md"},
 }
@@ -71,14 +82,17 @@ def patients(n: int, seed: int = 0) -> list[Example]:
         slices = rng.normal(0, 0.1, (5, 4, 128, 128)).astype(np.float16)
         slices[:, 3] = 0
         slices[:, 3, 40:80, 50:90] = 1
-        voxels = rng.normal(0, 0.2, (3, 33, 36, 34)).astype(np.float32)
+        voxels = rng.normal(0, 0.2, (3, 32, 32, 32)).astype(np.float32)
         tumour = np.zeros(voxels.shape[1:], bool)
         tumour[4:16, 20:32, 8:18] = True
         voxels[:, tumour] += 3.0 if mutant else -3.0
+        curves = rng.normal(2 if mutant else 4, 0.5, (len(CHANNELS), POINTS))
+        curves[CURVE_CHANNELS:] = 1
         inputs = {
             "radiomics": rng.normal(1.2 if mutant else 0.8, 0.3, len(RADIOMICS)),
             "mismatch": np.array([1.5 if mutant and i % 3 else -0.3]),
             "adc": np.array([rng.normal(1.0 if mutant else -1.0, 0.5)]),
+            CURVES: curves[None].astype(np.float32),
             VOXELS: pack(voxels, tumour, np.ones_like(tumour)),
         }
         made.append(
@@ -87,7 +101,7 @@ def patients(n: int, seed: int = 0) -> list[Example]:
     return made
 
 
-TRAINING, TUNING, TEST = patients(16), patients(8, 1), patients(6, 2)
+TRAINING, TUNING, TEST = patients(12), patients(4, 1), patients(4, 2)
 
 
 @pytest.fixture(scope="module")
@@ -149,7 +163,11 @@ def test_weights_are_written_where_a_predictor_reads_some(
     name: str, trained: dict[str, Any], tmp_path: Path
 ) -> None:
     files = method_of(name).export(trained[name], tmp_path, training=TRAINING, data=DATA, results="None.")
-    assert {file.name for file in files} == {file.name for file in tmp_path.iterdir()} == WEIGHTS.get(name, set())
+    assert (
+        {file.name for file in files}
+        == {file.name for file in tmp_path.iterdir()}
+        == WEIGHTS.get(name, set())
+    )
     for card in tmp_path.glob("*.md"):
         text = card.read_text(encoding="utf-8")
         assert "None." in text
@@ -211,7 +229,9 @@ def test_a_number_that_nobody_has_or_all_share_counts_for_nothing() -> None:
 
 def test_a_number_that_is_known_of_one_class_alone_is_refused() -> None:
     ageless = [replace(each, age=each.age if each.mutant else np.nan) for each in TRAINING]
-    with pytest.raises(InputError, match="age needs age, which are known of fewer than two training patients"):
+    with pytest.raises(
+        InputError, match="age needs age, which are known of fewer than two training patients"
+    ):
         AgeMethod().fit(ageless, TUNING, Path())
     assert len(AgeLocationMethod().fit(ageless, TUNING, Path()).models) == 1
 

@@ -31,6 +31,7 @@ from gliotype.train.model1.candidates import Recipe as CandidateRecipe  # noqa: 
 from gliotype.train.model2.export import write_weight  # noqa: E402
 from gliotype.train.model2.model import ALL_PARTS, Hybrid, Model2, Recipe  # noqa: E402
 from gliotype.train.perfusion.design import Design  # noqa: E402
+from gliotype.train.perfusion.export import design_of  # noqa: E402
 from gliotype.train.perfusion.export import write_weight as write_perfusion_weight  # noqa: E402
 from gliotype.train.perfusion.network import CurveExample, CurveModel  # noqa: E402
 from gliotype.train.perfusion.network import Recipe as CurveRecipe  # noqa: E402
@@ -103,7 +104,12 @@ def test_perfusion(weights: Path) -> None:
         curves[:, CURVES:] = 1
         examples.append(CurveExample(f"p{number}", curves, phases, np.zeros(1), number == 0, 50.0))
     write_perfusion_weight(
-        model, weights, design=Design(), recipe=CurveRecipe(members=2), training=examples, results="none"
+        model,
+        weights,
+        about=design_of(Design()),
+        recipe=CurveRecipe(members=2),
+        training=examples,
+        results="none",
     )
     write_manifest(weights)
     trained = model.log_odds(examples)

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from gliotype.study import Sequence
 
 T1, T1C, T2, FLAIR = Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR
+DSC, ADC = Sequence.DSC, Sequence.ADC
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Layout:
         aliases: patterns of the patient's names in other data sets, filled in from columns in braces.
         examinations: pattern of the examinations' folders below the patient's, of which a patient may have none;
             the first that holds an image counts.
+        functional: patterns of the files of further sequences, which only some methods read; as those of `images`.
         numbered: whether patients only have numbers (``sub-001``), so that another cohort may have the same names.
     """
 
@@ -50,6 +52,7 @@ class Layout:
     columns: Mapping[str, str]
     aliases: tuple[str, ...] = ()
     examinations: str = ""
+    functional: Mapping[Sequence, tuple[str, ...]] = MappingProxyType({})
     numbered: bool = False
 
 
@@ -78,6 +81,10 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
                 ("participant_id",),
                 {"idh": "idh", "age": "age", "sex": "sex", "grade": "grade", "site": "site"},
                 examinations="ses-*",
+                functional={
+                    DSC: ("perf/{id}*_dsc.nii.gz", "perf/{id}*_perf.nii.gz"),
+                    ADC: ("dwi/{id}*_ADC.nii.gz", "dwi/{id}*_adc.nii.gz"),
+                },
                 numbered=True,
             ),
             Layout(
@@ -96,6 +103,7 @@ LAYOUTS: Mapping[str, Layout] = MappingProxyType(
                 ("ID",),
                 {"idh": "IDH", "age": "Age at MRI", "sex": "Sex", "grade": "WHO CNS Grade"},
                 ("{BraTS21 ID}",),
+                functional={ADC: ("*_ADC.nii.gz",)},
             ),
             Layout(
                 "upenn-gbm",

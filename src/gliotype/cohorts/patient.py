@@ -20,6 +20,7 @@ class CohortPatient:
         mask: expert's tumour mask, or None.
         aliases: names of the same patient in other data sets.
         strata: what else is known, by name.
+        functional: file of each further sequence (DSC, ADC), read where a method asks for it.
     """
 
     subject: Subject
@@ -28,3 +29,4 @@ class CohortPatient:
     mask: Path | None = None
     aliases: tuple[str, ...] = ()
     strata: Mapping[str, str] = field(default_factory=dict)
+    functional: Mapping[Sequence, Path] = field(default_factory=dict)

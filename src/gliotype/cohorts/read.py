@@ -106,6 +106,7 @@ def _patient(
         next((mask for mask in masks if others.isdisjoint(mask.parts)), None),
         tuple(alias for row in rows for alias in _aliases(row, layout)),
         {fact: text for fact, text in facts.items() if fact not in ("idh", "age", "sex")},
+        _found(examination_folder, layout.functional, folder.name),
     )
 
 
@@ -137,14 +138,18 @@ def _images(folders: list[Path], layout: Layout) -> tuple[Path, Path, dict[Seque
     """Find a patient's first folder and examination that have images, and these."""
     for folder in folders:
         for examination_folder in _examinations(folder, layout):
-            found = {
-                sequence: file
-                for sequence, patterns in layout.images.items()
-                if (file := next(_matching(examination_folder, patterns, folder.name), None))
-            }
-            if found:
+            if found := _found(examination_folder, layout.images, folder.name):
                 return folder, examination_folder, found
     return folders[0], folders[0], {}
+
+
+def _found(folder: Path, images: Mapping[Sequence, tuple[str, ...]], name: str) -> dict[Sequence, Path]:
+    """Find the file of each sequence that an examination has."""
+    return {
+        sequence: file
+        for sequence, patterns in images.items()
+        if (file := next(_matching(folder, patterns, name), None))
+    }
 
 
 def _matching(folder: Path, patterns: tuple[str, ...], name: str) -> Iterator[Path]:

@@ -12,6 +12,7 @@ from types import MappingProxyType
 from gliotype.errors import UsageError
 from gliotype.train.common.method import Method
 from gliotype.train.model2.method import ForestMethod, HybridMethod
+from gliotype.train.perfusion.method import PerfusionMethod
 from gliotype.train.table.method import (
     AdcMethod,
     AgeLocationMethod,
@@ -26,6 +27,7 @@ _ALL: tuple[type[Method], ...] = (
     ForestMethod,
     T2NetMethod,
     TSNetMethod,
+    PerfusionMethod,
     RadiomicsMethod,
     AgeMethod,
     AgeLocationMethod,

@@ -132,9 +132,21 @@ def test_the_dice_is_that_of_the_voxels_that_vote(model: VoxelwiseModel) -> None
     assert np.isnan(none), "the true tumour is not known"
 
 
+def test_trainings_of_other_parameters_or_patients_share_a_folder(
+    folder: Path, model: VoxelwiseModel
+) -> None:
+    brief = replace(TINY, sequences=T2_NET, steps=1)
+    others = [patients(8, 4), [replace(each, mutant=not each.mutant) for each in patients(8)]]
+    trained = [fit(brief, training, patients(6, 1), folder / "brief") for training in (patients(8), *others)]
+    assert len(list((folder / "brief").iterdir())) == 3
+    votes = [tuple(each.log_odds(patients(1, 3))) for each in trained]
+    assert len(set(votes)) == 3
+
+
 def test_a_folder_of_another_training_is_refused(folder: Path, model: VoxelwiseModel) -> None:
+    (own,) = (folder / "t2net").iterdir()
     with pytest.raises(GliotypeError, match="seed"):
-        fit(replace(TINY, sequences=T2_NET, seed=9), patients(8), patients(6, 1), folder / "t2net")
+        train(replace(TINY, sequences=T2_NET, seed=9), patients(8), own, lambda line: None)
 
 
 def test_a_patient_without_the_input_gets_no_answer(model: VoxelwiseModel) -> None:

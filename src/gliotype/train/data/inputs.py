@@ -10,14 +10,17 @@ from numpy.typing import NDArray
 
 from gliotype.predictors import Predictor
 from gliotype.predictors.adc import AdcPredictor
+from gliotype.predictors.curves import CHANNELS, POINTS, curves_of, lacking
 from gliotype.predictors.mismatch import MismatchPredictor
 from gliotype.predictors.radiomics import PARTS
-from gliotype.study import Measurements, PreparedStudy, Subject, Tumour
+from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
 from gliotype.train.data.voxels import VOXELS, voxels_of
 
 Mask = NDArray[np.bool_]
 InputMaker = Callable[[PreparedStudy, Tumour, Measurements, Mask | None], NDArray[np.generic]]
 """Makes an array from a study, the tumour that was found, its measurements, and the true tumour, if it is known."""
+
+CURVES = "curves"
 
 RADIOMICS: tuple[str, ...] = tuple(name for part in PARTS.values() for name in part if name != "age")
 """Measurements of the array ``radiomics``, in order."""
@@ -43,6 +46,16 @@ def _statement_of(predictor: type[Predictor]) -> InputMaker:
     return make
 
 
+def _curves(
+    prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, truth: Mask | None
+) -> NDArray[np.generic]:
+    """Build the perfusion network's input, (1, channels, points); (0, channels, points) where it cannot be built."""
+    perfusion = measurements.dsc
+    if perfusion is None or lacking(perfusion):
+        return np.zeros((0, len(CHANNELS), POINTS), np.float32)
+    return curves_of(perfusion)[None]
+
+
 def _voxels(
     prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, truth: Mask | None
 ) -> NDArray[np.generic]:
@@ -55,10 +68,14 @@ INPUTS: Mapping[str, InputMaker] = MappingProxyType(
         "radiomics": _radiomics,
         "mismatch": _statement_of(MismatchPredictor),
         "adc": _statement_of(AdcPredictor),
+        CURVES: _curves,
         VOXELS: _voxels,
     }
 )
 """The arrays by name."""
+
+SEQUENCES: Mapping[str, Sequence] = MappingProxyType({"adc": Sequence.ADC, CURVES: Sequence.DSC})
+"""The further sequence from which an array is made; the others are made from the structural images alone."""
 
 
 def make_inputs(

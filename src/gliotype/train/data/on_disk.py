@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 
 from gliotype.cohorts import LAYOUTS, CohortPatient, read_cohort
 from gliotype.cohorts.names import canonical
+from gliotype.errors import InputError
 from gliotype.prepare import prepare
 from gliotype.read import read_mask, read_study
 from gliotype.segment import find_brain
-from gliotype.study import PreparedStudy
+from gliotype.study import PreparedStudy, Sequence
 from gliotype.train.data.examples import NO_INPUTS, Example, example_of
+from gliotype.train.data.inputs import SEQUENCES
 
 
 @dataclass(frozen=True)
@@ -46,7 +48,7 @@ class FolderPatients:
     def key(self, subject: str) -> str:
         """Name a patient after the label, the age, and the size and time of every image."""
         p = self.members[subject]
-        images = {str(sequence): _stamp(file) for sequence, file in p.files.items()}
+        images = {str(sequence): _stamp(file) for sequence, file in {**p.files, **p.functional}.items()}
         return json.dumps([subject, p.mutant, p.subject.age, images, _stamp(p.mask)], sort_keys=True)
 
     def mutant(self, subject: str) -> bool:
@@ -67,9 +69,24 @@ class FolderPatients:
         return frozenset({own, *map(canonical, patient.aliases)})
 
     def example(self, subject: str, inputs: frozenset[str] = NO_INPUTS) -> Example:
-        """Read and prepare a patient and find the tumour."""
+        """Read and prepare a patient and find the tumour.
+
+        Raises:
+            InputError: if an image cannot be read, or a perfusion series that is asked for does not state the times of
+                its frames.
+        """
         patient = self.members[subject]
-        study = read_study(None, files=patient.files, subject=patient.subject)
+        wanted = {SEQUENCES[name] for name in inputs & SEQUENCES.keys()}
+        functional = {
+            sequence: patient.functional[sequence] for sequence in patient.functional.keys() & wanted
+        }
+        study = read_study(None, files={**patient.files, **functional}, subject=patient.subject)
+        for image in study.images:
+            if image.sequence is Sequence.DSC and image.acquisition.frame_times_s is None:
+                raise InputError(
+                    f"{functional[Sequence.DSC].name} does not state the time between its frames: give a JSON sidecar "
+                    "with RepetitionTime, or remove the series"
+                )
         prepared = prepare(study, find_brain)
         mask = patient.mask
         strata = {**patient.strata, "sequences": " ".join(sorted(patient.files))}

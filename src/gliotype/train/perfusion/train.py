@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
 
 from gliotype.atomic_files import check_writable
 from gliotype.evaluate.table import check_both_classes
-from gliotype.networks.recurrent import CurveNet
-from gliotype.predictors.curves import CHANNELS
-from gliotype.train.common.bootstrap import bootstrap
-from gliotype.train.common.cache_key import cache_key
-from gliotype.train.common.calibration import fit_calibration
-from gliotype.train.common.ensemble import load_or_train_members
 from gliotype.train.perfusion.design import Design
 from gliotype.train.perfusion.examples import make_curve_examples
-from gliotype.train.perfusion.export import write_weight
-from gliotype.train.perfusion.network import CurveExample, CurveModel, Recipe, train_member, with_curves
+from gliotype.train.perfusion.export import design_of, write_weight
+from gliotype.train.perfusion.fit import load_or_train_model
+from gliotype.train.perfusion.network import Recipe, with_curves
 from gliotype.train.perfusion.tables import Tested, results_markdown, test_set
 
 
@@ -65,7 +58,7 @@ def train_perfusion(
         progress(f"simulate {name}, {cohort.patients} patients")
         sets[name] = make_curve_examples(cohort, run / "examples", jobs=jobs)
         check_both_classes((example.mutant for example in with_curves(sets[name])), f"of {name}")
-    model = _load_or_train_model(recipe, sets, run / "networks", progress)
+    model = load_or_train_model(recipe, sets["training"], sets["tuning"], run / "networks", progress)
     tested = tuple(
         test_set(name, sets[name], model, training=sets["training"], tuning=sets["tuning"], seed=recipe.seed)
         for name in ("test", "larger test", "external")
@@ -74,48 +67,7 @@ def train_perfusion(
     return Outcome(
         tested,
         markdown,
-        write_weight(model, run, design=design, recipe=recipe, training=sets["training"], results=markdown),
+        write_weight(
+            model, run, about=design_of(design), recipe=recipe, training=sets["training"], results=markdown
+        ),
     )
-
-
-def _load_or_train_model(
-    recipe: Recipe,
-    sets: dict[str, list[CurveExample]],
-    folder: Path,
-    progress: Callable[[str], None],
-) -> CurveModel:
-    """Train the members that are not there yet, and calibrate them."""
-    training, tuning = with_curves(sets["training"]), with_curves(sets["tuning"])
-    rng = np.random.default_rng(recipe.seed)
-    mutant = [e.mutant for e in training]
-    samples = [[training[i] for i in bootstrap(mutant, rng)] for _ in range(recipe.members)]
-
-    def train(number: int) -> CurveNet:
-        log_epoch, seed = _epoch_logger(number, recipe, progress), 1000 * recipe.seed + number
-        return train_member(recipe, samples[number - 1], tuning, seed, log_epoch)
-
-    run_folder = folder / _name(recipe, [*training, *tuning])
-    members = load_or_train_members(run_folder, recipe.members, lambda: CurveNet(len(CHANNELS)), train)
-    average = np.stack([example.curves[0] for example in training]).mean(axis=0)
-    model = CurveModel(members, np.asarray(average, dtype=np.float32))
-    truth = np.array([e.mutant for e in tuning])
-    return replace(model, calibration=fit_calibration(truth, model.log_odds(tuning)))
-
-
-def _name(recipe: Recipe, patients: list[CurveExample]) -> str:
-    """Name the trainings of all members after everything that decides their results."""
-    settings = {name: value for name, value in asdict(recipe).items() if name != "members"}
-    settings["patients"] = [(e.subject, e.mutant) for e in patients]
-    return cache_key(settings, (array for e in patients for array in (e.curves, e.numbers)))
-
-
-def _epoch_logger(
-    number: int, recipe: Recipe, progress: Callable[[str], None]
-) -> Callable[[int, float], None]:
-    def log_epoch(epoch: int, area: float) -> None:
-        progress(
-            f"network {number} of {recipe.members}, epoch {epoch} of {recipe.epochs} at most, "
-            f"tuning AUROC {area:.3f}"
-        )
-
-    return log_epoch

@@ -86,9 +86,7 @@ def _parts(model: LogisticModel) -> list[str]:
     return [part for part, features in PARTS.items() if set(features) <= set(model.features)]
 
 
-def _card(
-    name: str, models: list[LogisticModel], data: Mapping[str, Any], results: str, seed: int
-) -> str:
+def _card(name: str, models: list[LogisticModel], data: Mapping[str, Any], results: str, seed: int) -> str:
     rows = "\n".join(
         f"| {' + '.join(_parts(each))} | {each.patients} | {each.mutants} "
         f"| {each.auroc[0]:.3f} ({each.auroc[1]:.3f}-{each.auroc[2]:.3f}) |"
@@ -112,7 +110,8 @@ Ridge logistic regression on numbers of a patient, fitted on a cohort of the use
 
 **Method.** Penalty by the log-loss of {FOLDS}-fold cross-validation; {RESAMPLES} bootstrap resamples within each class
 give the 95 % interval. Log-odds are stored for a prevalence of one half. A value outside the range of the training
-patients counts as the edge of that range. There are no conformal thresholds, so no prediction set is given. Seed {seed}.
+patients counts as the edge of that range. There are no conformal thresholds, so no prediction set is given.
+Seed {seed}.
 
 **Results.** Cross-validated on the training patients:
 

@@ -1,4 +1,4 @@
-"""Ridge logistic models of a few numbers, read by the formula of the predictors: the widest model that fits a patient."""
+"""Ridge logistic models of a few numbers, by the formula of the predictors: the widest model that fits a patient."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def tune(log_odds: Floats, tuning: list[Example]) -> Tuned:
     known = np.isfinite(log_odds)
     truth = np.array([each.mutant for each in tuning], dtype=np.bool_)[known]
     if truth.size == 0 or truth.all() or not truth.any():
-        return Tuned()
+        return UNTUNED
     prevalence = float(truth.mean())
     probability = np.asarray(expit(log_odds[known] + logit(prevalence)))
     return Tuned(youden_threshold(truth, probability), prevalence)
@@ -59,6 +59,9 @@ def tune(log_odds: Floats, tuning: list[Example]) -> Tuned:
 def at_prevalence(log_odds: Floats, prevalence: float) -> Floats:
     """Turn log-odds at a prevalence of one half into probabilities at another; NaN stays."""
     return np.asarray(expit(log_odds + logit(prevalence)), dtype=np.float64)
+
+
+UNTUNED = Tuned()
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +74,7 @@ class LogisticModels:
     """
 
     models: tuple[LogisticModel, ...]
-    tuned: Tuned = Tuned()
+    tuned: Tuned = UNTUNED
 
     @property
     def threshold(self) -> float:
@@ -132,15 +135,13 @@ def fit_subsets(
             fitted.append(fit_model(features, values, mutant, _UNKNOWN, resamples=0, seed=seed))
     if not fitted:
         raise InputError(
-            f"the method {method} needs {' and '.join(min(subsets, key=len))}, which are known of fewer than two "
+            f"the method {method} needs {' and '.join(min(subsets, key=lambda features: len(features)))}, which are known of fewer than two "
             "training patients of a class: fill them in, add patients, or leave the method out"
         )
     return tuple(fitted)
 
 
-def complete_numbers(
-    features: tuple[str, ...], examples: list[Example]
-) -> tuple[Floats, NDArray[np.bool_]]:
+def complete_numbers(features: tuple[str, ...], examples: list[Example]) -> tuple[Floats, NDArray[np.bool_]]:
     """Line up the numbers of the patients who have all of them, (n, features), and whether each is mutant, (n,)."""
     known = [(numbers_of_example(each), each.mutant) for each in examples]
     rows = [

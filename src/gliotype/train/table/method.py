@@ -20,7 +20,7 @@ from gliotype.train.common.method import Progress, no_progress
 from gliotype.train.data.examples import NO_INPUTS, Example
 from gliotype.train.radiomics.fit import features_of, submodels
 from gliotype.train.table.export import write_models
-from gliotype.train.table.logistic import LogisticModels, Tuned, at_prevalence, fit_tuned, tune
+from gliotype.train.table.logistic import UNTUNED, LogisticModels, Tuned, at_prevalence, fit_tuned, tune
 
 Floats = NDArray[np.float64]
 
@@ -111,7 +111,7 @@ class TunedSign:
     """
 
     name: str
-    tuned: Tuned = Tuned()
+    tuned: Tuned = UNTUNED
 
     @property
     def threshold(self) -> float:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 from torch import Tensor, nn
 
+from gliotype._version import __version__
 from gliotype.atomic_files import check_run_settings
 from gliotype.masks import box_around, dice
 from gliotype.networks.dense_unet import DenseUNet3d
@@ -27,6 +28,7 @@ from gliotype.predictors.voxelwise import (
 from gliotype.runtime import Network
 from gliotype.study import Sequence
 from gliotype.train.common.autocast import autocast
+from gliotype.train.common.cache_key import cache_key
 from gliotype.train.common.calibration import fit_calibration, youden_threshold
 from gliotype.train.common.learner import Learner
 from gliotype.train.data.examples import Example
@@ -220,10 +222,30 @@ def fit(
     folder: Path,
     progress: Progress = lambda line: None,
 ) -> VoxelwiseModel:
-    """Train, or resume or load what an earlier call has trained, and calibrate on the tuning patients."""
-    network = train(recipe, [each for each in training if VOXELS in each.inputs], folder, progress)
+    """Train, or resume or load what an earlier call has trained, and calibrate on the tuning patients.
+
+    Args:
+        recipe: of the training.
+        training: training patients; those without voxels are left out.
+        tuning: other patients, for calibration and threshold.
+        folder: of the networks, each in a sub-folder named after recipe and patients.
+        progress: called with a line of progress.
+    """
+    learned = [each for each in training if VOXELS in each.inputs]
+    network = train(recipe, learned, folder / _name(recipe, learned), progress)
     progress("calibrate")
     return calibrate(VoxelwiseModel(recipe, network), [each for each in tuning if VOXELS in each.inputs])
+
+
+def _name(recipe: Recipe, training: list[Example]) -> str:
+    """Name a training after everything that decides its result."""
+    settings = {
+        **asdict(recipe),
+        "sequences": [str(s) for s in recipe.sequences],
+        "version": __version__,
+        "patients": [(each.subject, each.mutant) for each in training],
+    }
+    return cache_key(settings, (packed_of(each) for each in training))
 
 
 def train(recipe: Recipe, training: list[Example], folder: Path, progress: Progress) -> DenseUNet3d:
