@@ -20,9 +20,11 @@ from gliotype.experiment.leakage import refuse_leakage
 from gliotype.experiment.protocol import read_protocol
 from gliotype.experiment.run import run_experiment
 from gliotype.experiment.splits import draw_sets
+from gliotype.predictors.curves import CHANNELS, POINTS
 from gliotype.simulate.cohort.write import write_cohort
 from gliotype.study import Sequence, Subject
 from gliotype.train.data.examples import Example, make_examples
+from gliotype.train.data.inputs import CURVES
 from gliotype.train.data.on_disk import FolderPatients
 from gliotype.train.data.simulated import Scanner, SimulatedPatients
 from gliotype.train.model2.method import HybridMethod
@@ -450,8 +452,11 @@ def test_a_patient_on_disk_becomes_an_example(tmp_path: Path) -> None:
 def test_a_simulated_patient_becomes_an_example(tmp_path: Path) -> None:
     scanner = Scanner(((1.5, 1.0),), (2.0, 3.0), 0.0)
     source = SimulatedPatients("tcia", 3, 4, scanner)
-    (example,) = make_examples(source, tmp_path, subjects=["tcia-0002"])
+    (example,) = make_examples(source, tmp_path, subjects=["tcia-0002"], inputs=frozenset({CURVES}))
     assert example.slices.shape == (5, 4, 128, 128)
+    assert example.inputs[CURVES].shape == (1, len(CHANNELS), POINTS), (
+        "perfusion is simulated where it is asked for"
+    )
     assert example.strata["field_t"] == "1.5"
     assert example.found
     assert example.mutant == source.mutant("tcia-0002")
@@ -459,6 +464,7 @@ def test_a_simulated_patient_becomes_an_example(tmp_path: Path) -> None:
     assert np.isfinite(example.numbers).all()
     assert 0 < example.dice <= 1
     assert example.slices[:, 3].any()
-    assert make_examples(source, tmp_path, subjects=["tcia-0002"])[0].dice == example.dice
+    (again,) = make_examples(source, tmp_path, subjects=["tcia-0002"], inputs=frozenset({CURVES}))
+    assert again.dice == example.dice
     other = SimulatedPatients("tcia", 3, 5, scanner)
     assert source.settings != other.settings

@@ -13,6 +13,7 @@ from gliotype.experiment.cohorts import check_excluded, source_of
 from gliotype.experiment.leakage import refuse_leakage
 from gliotype.experiment.methods import models_of
 from gliotype.experiment.protocol import CROSS_VALIDATION, SHIPPED, Protocol, find_protocol, read_protocol
+from gliotype.experiment.registry import METHODS
 from gliotype.experiment.run import trainings_of
 from gliotype.experiment.splits import draw_sets, make_splits
 
@@ -45,6 +46,22 @@ def test_the_sizes_are_those_of_the_papers() -> None:
     assert sizes == [596, 131, 129]
     assert [choi2021.cohorts[name].patients for name in ("snuh", "tcia")] == [107, 203]
     assert mismatch2018.cohorts["lower-grade"].patients == 154
+
+
+def test_the_perfusion_network_is_tested_on_the_published_numbers_of_patients_and_on_more() -> None:
+    protocol = read_protocol("choi2019")
+    sources = sources_of(protocol)
+    chosen = draw_sets(protocol, sources)
+    mutants = {name: sum(map(sources["snuh"].mutant, subjects)) for name, subjects in chosen.items()}
+    named = ("training", "tuning", "test")
+    assert [len(chosen[name]) for name in named] == [395, 50, 18]
+    assert sum(mutants[name] for name in named) == 125
+    assert len(chosen["larger test"]) == 400
+
+
+def test_every_method_stands_side_by_side() -> None:
+    methods = set(read_protocol("side-by-side").methods)
+    assert methods == METHODS.keys() - {"adc"}, "simulated patients have no ADC map"
 
 
 def test_t2_net_and_ts_net_are_tested_in_folds_of_the_published_size() -> None:

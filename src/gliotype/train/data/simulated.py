@@ -12,13 +12,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gliotype.prepare import prepare_registered
+from gliotype.prepare.dsc import dsc_series
 from gliotype.segment import find_brain
 from gliotype.simulate.cohort.patient_record import PatientParameters, SimulatedPatient, simulate_patient
 from gliotype.simulate.cohort.sites import Site, find_site
+from gliotype.simulate.dsc.protocols import find_dsc_site
+from gliotype.simulate.dsc.series import SimulatedDsc
 from gliotype.simulate.head.label_maps import label_map_hashes
-from gliotype.study import PreparedStudy, Sequence, Subject
+from gliotype.study import Acquisition, Image, PreparedStudy, Sequence, Subject
 from gliotype.train.data.anatomies import read_anatomies
 from gliotype.train.data.examples import NO_INPUTS, Example, example_of
+from gliotype.train.data.inputs import CURVES
 from gliotype.volume import Volume
 
 SPACING_MM = 1.5
@@ -106,18 +110,22 @@ class SimulatedPatients:
         """Return number and seed: another cohort of this seed, of whatever site, has the same heads and tumours."""
         return frozenset({f"simulated {subject.rpartition('-')[2]} of seed {self.seed}"})
 
-    def simulate(self, subject: str) -> SimulatedPatient:
-        """Simulate a patient."""
+    def simulate(self, subject: str, *, dsc: bool = False) -> SimulatedPatient:
+        """Simulate a patient, with a DSC series where asked for."""
         draw = self.draw(subject)
         heads = read_anatomies(self.anatomies, self.cache)
         anatomy = heads[int(draw.head * len(heads))]
-        return simulate_patient(subject, draw, anatomy, raw=False, spacing_mm=SPACING_MM)
+        site = find_dsc_site(self.hospital.dsc) if dsc else None
+        return simulate_patient(subject, draw, anatomy, raw=False, spacing_mm=SPACING_MM, dsc=site)
 
     def example(self, subject: str, inputs: frozenset[str] = NO_INPUTS) -> Example:
         """Simulate a patient and make the example, with the brain and the tumour that Model 1 finds."""
-        patient = self.simulate(subject)
+        patient = self.simulate(subject, dsc=CURVES in inputs)
         images: dict[Sequence, Volume] = {s: image.volume for s, image in patient.images.items()}
         prepared = prepare_registered(images, np.eye(4), None, find_brain)
+        if patient.dsc is not None:
+            series = dsc_series(_as_acquired(patient.dsc), prepared.brain, patient.dsc.image_from_mni)
+            prepared = replace(prepared, dsc=series)
 
         def truth(_: PreparedStudy) -> NDArray[np.bool_]:
             return np.asarray(patient.labels.array) > 0
@@ -130,6 +138,20 @@ class SimulatedPatients:
             truth,
             inputs,
         )
+
+
+def _as_acquired(series: SimulatedDsc) -> Image:
+    """Return a simulated DSC series as it would be read from files."""
+    protocol = series.protocol
+    acquisition = Acquisition(
+        te_ms=protocol.te_ms,
+        tr_ms=1000 * protocol.tr_s,
+        flip_angle_deg=90.0 if protocol.spin_echo else protocol.flip_deg,
+        field_t=protocol.field_t,
+        spin_echo=protocol.spin_echo,
+        frame_times_s=tuple(protocol.times_s.tolist()),
+    )
+    return Image(series.volume, Sequence.DSC, 1.0, "it was simulated as one", "simulated series", acquisition)
 
 
 def _plain(value: object) -> object:
