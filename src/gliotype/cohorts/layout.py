@@ -6,7 +6,7 @@ A further layout is one more entry of `LAYOUTS`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from gliotype.study import Sequence
@@ -52,7 +52,7 @@ class Layout:
     columns: Mapping[str, str]
     aliases: tuple[str, ...] = ()
     examinations: str = ""
-    functional: Mapping[Sequence, tuple[str, ...]] = MappingProxyType({})
+    functional: Mapping[Sequence, tuple[str, ...]] = field(default_factory=dict)
     numbered: bool = False
 
 
