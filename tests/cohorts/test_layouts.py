@@ -249,6 +249,19 @@ def test_a_missing_sequence_is_no_error(tmp_path: Path) -> None:
     assert set(read_cohort(tmp_path, "bids")[1].files) == FOUR - {Sequence.FLAIR}
 
 
+def test_perfusion_and_diffusion_are_found_beside_the_structural_images(tmp_path: Path) -> None:
+    bids(tmp_path)
+    image(tmp_path / "sub-01" / "perf" / "sub-01_dsc.nii.gz")
+    image(tmp_path / "sub-01" / "dwi" / "sub-01_ADC.nii.gz")
+    with_both, without = read_cohort(tmp_path, "bids")
+    assert {str(s): file.name for s, file in with_both.functional.items()} == {
+        "DSC": "sub-01_dsc.nii.gz",
+        "ADC": "sub-01_ADC.nii.gz",
+    }
+    assert set(with_both.files) == FOUR
+    assert not without.functional
+
+
 def session(root: Path, name: str, *kinds: str) -> None:
     images(root / "sub-01" / name / "anat", *(f"sub-01_{name}_{kind}" for kind in kinds))
 

@@ -252,6 +252,21 @@ def test_a_sign_that_applies_to_nobody_makes_no_call(kind: Any) -> None:
     assert np.isnan(model.probabilities(none, 0.3)).all()
 
 
+def test_the_example_of_contributing_is_a_method() -> None:
+    text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    block = text.partition("The smallest method is")[2].partition("```python\n")[2].partition("```")[0]
+    namespace: dict[str, Any] = {"__name__": "example"}
+    exec(block, namespace)
+    kind = namespace["ThalamusMethod"]
+    assert kind() == kind(seed=1)
+    model = kind().fit(TRAINING, TUNING, Path())
+    probability = model.probabilities(TEST, 0.5)
+    truth = np.array([each.mutant for each in TEST])
+    assert probability[truth].mean() > probability[~truth].mean() + 0.2
+    assert model.models[0].features == ("age", "Thalamus")
+    assert kind().export(model, Path(), training=TRAINING, data=DATA, results="") == ()
+
+
 def test_an_unknown_method_is_named() -> None:
     with pytest.raises(UsageError, match="no method 'radiomix' to train: choose one of hybrid, "):
         find_method("radiomix")

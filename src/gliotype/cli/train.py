@@ -188,6 +188,8 @@ def _train_and_list(
 def perfusion(
     *,
     run: RunFolder,
+    cohort: OwnCohort = None,
+    layout: Layout = "bids",
     patients: Annotated[
         int,
         typer.Option(
@@ -200,13 +202,20 @@ def perfusion(
     seed: Seed = 1,
     jobs: Annotated[int, typer.Option(min=1, help="Patients simulated at the same time.")] = 1,
 ) -> None:
-    """Train the network on DSC perfusion curves, on simulated patients alone."""
+    """Train the network on DSC perfusion curves, of a cohort or of simulated patients."""
     from gliotype.cli.show import extra, show_progress
 
     with extra("train"):
         from gliotype.train.perfusion.design import Design
+        from gliotype.train.perfusion.method import PerfusionMethod
         from gliotype.train.perfusion.network import Recipe
         from gliotype.train.perfusion.train import train_perfusion
+    if cohort is not None:
+        from gliotype.train.data.on_disk import FolderPatients
+
+        method = PerfusionMethod(Recipe(members=ensemble_size, epochs=epochs, seed=seed))
+        _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs)
+        return
     design = Design.of(patients, seed)
     recipe = Recipe(members=ensemble_size, epochs=epochs, seed=seed)
     with show_progress() as progress:

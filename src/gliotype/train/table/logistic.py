@@ -134,8 +134,9 @@ def fit_subsets(
         if min(mutant.sum(), (~mutant).sum()) >= FEWEST:
             fitted.append(fit_model(features, values, mutant, _UNKNOWN, resamples=0, seed=seed))
     if not fitted:
+        narrowest = min(subsets, key=lambda features: len(tuple(features)))
         raise InputError(
-            f"the method {method} needs {' and '.join(min(subsets, key=lambda features: len(features)))}, which are known of fewer than two "
+            f"the method {method} needs {' and '.join(narrowest)}, which are known of fewer than two "
             "training patients of a class: fill them in, add patients, or leave the method out"
         )
     return tuple(fitted)
