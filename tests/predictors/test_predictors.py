@@ -15,6 +15,9 @@ from gliotype.predictors.radiomics import ENHANCING, NOT_ENHANCING
 from gliotype.study import Measurements, Sequence, Subject, Tumour
 from support.head_phantom import head
 
+WITHOUT_INTERVAL = {"t2net", "tsnet"}
+"""Methods that are one network, whose spread is not known."""
+
 MUTANT_LIKE = {"t1c": (0.8, 0.75), "t2": (2.4, 2.9), "flair": (1.9, 1.8)}
 WILDTYPE_LIKE = {"t1c": (1.0, 2.4), "t2": (1.8, 2.0), "flair": (1.5, 1.5)}
 
@@ -35,7 +38,7 @@ def test_names_are_unique_and_every_method_answers_or_says_why_not():
         assert finding.summary.endswith(".")
         assert finding.limits
         assert finding.reasons
-        if finding.probability is not None:
+        if finding.probability is not None and finding.method not in WITHOUT_INTERVAL:
             low, high = finding.interval
             assert 0 < low <= finding.probability <= high < 1
 

@@ -30,6 +30,7 @@ IGNORED: tuple[str, ...] = (
     "**/tumour.nii.gz",
     "**/brain.nii.gz",
     "**/saliency.nii.gz",
+    "**/votes_*.nii.gz",
     "**/perfusion_*.nii.gz",
     "**/thumbnail.jpg",
     "**/dicom/",

@@ -15,6 +15,7 @@ from gliotype.predictors.mrs import MrsPredictor
 from gliotype.predictors.perfusion import PerfusionPredictor
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs, Predictor
 from gliotype.predictors.radiomics import RadiomicsPredictor
+from gliotype.predictors.voxelwise import T2NetPredictor, TSNetPredictor
 from gliotype.predictors.warnings import subject_warnings
 from gliotype.study import Measurements, PreparedStudy, Subject, Tumour
 
@@ -30,6 +31,8 @@ __all__ = [
 PREDICTORS: tuple[type[Predictor], ...] = (
     RadiomicsPredictor,
     HybridPredictor,
+    T2NetPredictor,
+    TSNetPredictor,
     PerfusionPredictor,
     AgePredictor,
     MismatchPredictor,

@@ -1,6 +1,6 @@
 """Write a `Result` as files. Knows values, and the way back to the acquired grid (`prepare.to_acquired`).
 
-    Result -> prediction.json, tumour.nii.gz, brain.nii.gz, saliency.nii.gz, perfusion_*.nii.gz, adc.nii.gz,
+    Result -> prediction.json, tumour.nii.gz, brain.nii.gz, saliency.nii.gz, votes_*.nii.gz, perfusion_*.nii.gz, adc.nii.gz,
               cest_*.nii.gz, report.html, report.pdf, dicom/*.dcm
 
 What the files hold is described in ``docs/reference/outputs.md``.
@@ -25,11 +25,13 @@ from gliotype.report.json import prediction_json
 from gliotype.report.nifti import (
     CEST_MAPS,
     PERFUSION_MAPS,
+    VOTE_MAPS,
     adc_map,
     cest_maps,
     perfusion_maps,
     save_nifti,
     volumes_as_acquired,
+    vote_maps,
 )
 from gliotype.report.pdf import render_pdf
 from gliotype.report.summary import summarise
@@ -51,6 +53,7 @@ OUTPUTS = (
     "report.pdf",
     "saliency.nii.gz",
     "tumour.nii.gz",
+    *(f"votes_{name}.nii.gz" for name in VOTE_MAPS),
     "prediction.json",
 )
 """Names of all files that `write_result` may write; the last one moves in last."""
@@ -92,7 +95,7 @@ def write_result(
     with atomic_write_set(folder, OUTPUTS) as aside:
         if objects is not None:
             objects.save(aside / "dicom")
-        for name, volume in volumes.items():
+        for name, volume in (volumes | vote_maps(result)).items():
             save_nifti(volume, aside / f"{name}.nii.gz")
         (aside / "report.html").write_text(page, encoding="utf-8")
         (aside / "report.pdf").write_bytes(pdf)

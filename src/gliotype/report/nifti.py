@@ -28,6 +28,24 @@ def volumes_as_acquired(result: Result) -> dict[str, Volume]:
     return {name: to_acquired(volume, prepared) for name, volume in volumes.items()}
 
 
+VOTE_MAPS = ("t2net", "tsnet")
+"""Methods whose voxels vote; the map of each is written."""
+
+
+def vote_maps(result: Result) -> dict[str, Volume]:
+    """Return the maps of the methods whose voxels vote, on the grid of the reference image as it was read.
+
+    Returns:
+        ``votes_t2net`` and its like (float32): by how much IDH-mutant is more probable than IDH-wildtype, -1 to 1; 0
+        where no voxel votes.
+    """
+    return {
+        f"votes_{finding.method}": to_acquired(finding.map, result.prepared)
+        for finding in result.findings
+        if finding.method in VOTE_MAPS and finding.map is not None
+    }
+
+
 PERFUSION_MAPS = ("rcbv", "rcbv_uncorrected", "k2", "psr", "ttp", "fwhm", "cbf", "mtt")
 """Maps of `gliotype.dsc.Perfusion` that are written."""
 

@@ -26,6 +26,8 @@ METHOD_WORDS = {
     "age": "age",
     "radiomics": "radiomics",
     "hybrid": "hybrid network",
+    "t2net": "T2-net",
+    "tsnet": "TS-net",
     "mismatch": "T2-FLAIR mismatch",
     "adc": "ADC",
     "mrs": "2HG spectroscopy",

@@ -1,0 +1,225 @@
+"""T2-net and TS-net as shipped: on simulated patients, at lower quality, and on development patients.
+
+    python benchmarks/voxelwise.py simulated [--patients N] [--anatomies FOLDER] [--seed N] [--quality]
+    python benchmarks/voxelwise.py real DATA [--limit N] [--jobs N]
+
+Simulated patients are drawn on the networks' grid with a seed that no training used. Patches cover the whole brain.
+`--quality` corrupts lines of k-space as motion does, and lowers the resolution, and repeats the count.
+DATA as for real_cases.py; these are development patients.
+A no-call counts as wrong in accuracy, sensitivity and specificity, and as the prior in AUROC.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from real_cases import Case, case_parser, with_truth
+from scipy import ndimage
+from scipy.special import logit
+
+import gliotype
+from gliotype.evaluate.decisions import mean_of, proportion
+from gliotype.evaluate.roc import auroc, compare_aurocs
+from gliotype.evaluate.write import estimate_words
+from gliotype.findings import Finding
+from gliotype.masks import dice
+from gliotype.predictors.age import age_statement
+from gliotype.predictors.hybrid import HybridPredictor
+from gliotype.predictors.predictor import DEFAULT_PREVALENCE
+from gliotype.predictors.radiomics import RadiomicsPredictor
+from gliotype.predictors.voxelwise import (
+    TS_NET,
+    T2NetPredictor,
+    TSNetPredictor,
+    class_probabilities,
+    count_votes,
+    load_model,
+)
+from gliotype.study import Subject
+from gliotype.train.data.examples import Example
+from gliotype.train.data.voxels import unpack
+from gliotype.train.voxelwise.cases import GridPatients
+from gliotype.train.voxelwise.fit import packed_of
+
+NETWORKS = (T2NetPredictor, TSNetPredictor)
+PUBLISHED = {"t2net": (0.971, 0.85), "tsnet": (0.971, 0.89)}
+"""Accuracy and Dice of Bangalore Yogananda 2020."""
+
+Images = NDArray[np.float32]
+Change = Callable[[Images, np.random.Generator], Images]
+
+
+def corrupt_lines(fraction: float) -> Change:
+    """Shift the head by some voxels while a fraction of the lines of k-space is acquired, as motion does."""
+
+    def change(images: Images, rng: np.random.Generator) -> Images:
+        spectrum = np.fft.fft(images, axis=2)
+        n = images.shape[2]
+        lines = rng.choice(n, round(fraction * n), replace=False)
+        phase = np.exp(-2j * np.pi * np.fft.fftfreq(n)[lines] * rng.uniform(-4, 4, lines.size))
+        spectrum[:, :, lines] *= phase[None, None, :, None]
+        moved = np.fft.ifft(spectrum, axis=2).real
+        return np.where(images != 0, moved, 0).astype(np.float32)
+
+    return change
+
+
+def coarsen(mm: float) -> Change:
+    """Average over slices of a thickness, and interpolate back."""
+
+    def change(images: Images, rng: np.random.Generator) -> Images:
+        zoom = 2.0 / mm
+        small = ndimage.zoom(
+            ndimage.uniform_filter1d(images, max(round(mm / 2), 1), axis=3), (1, 1, 1, zoom), order=1
+        )
+        factor = [1, 1, 1, images.shape[3] / small.shape[3]]
+        return np.where(images != 0, ndimage.zoom(small, factor, order=1), 0).astype(np.float32)
+
+    return change
+
+
+QUALITY: dict[str, Change] = {
+    "as simulated": lambda images, rng: images,
+    "10 % of lines": corrupt_lines(0.10),
+    "25 % of lines": corrupt_lines(0.25),
+    "50 % of lines": corrupt_lines(0.50),
+    "slices of 4 mm": coarsen(4.0),
+    "slices of 8 mm": coarsen(8.0),
+}
+
+
+@dataclass(frozen=True)
+class Voted:
+    """A simulated patient's vote: log likelihood ratio (NaN for a no-call), and Dice with the true tumour."""
+
+    mutant: bool
+    age: float
+    log_likelihood_ratio: float
+    dice: float
+
+
+def vote(network: type[T2NetPredictor], example: Example, change: Change, seed: int) -> Voted:
+    """Let a network vote on a changed patient."""
+    images, tumour = unpack(packed_of(example))
+    images = change(images, np.random.default_rng(seed))[[TS_NET.index(s) for s in network.sequences]]
+    model = load_model(network.name)
+    i, j, k = (slice(0, n) for n in tumour.shape)
+    counted = count_votes(class_probabilities(model.network, images, (i, j, k), model.parameters.step))
+    called = counted.call is not None
+    value = float(model.calibration(np.array([counted.log_odds]))[0]) if called else float("nan")
+    return Voted(example.mutant, example.age, value, dice(counted.tumour, tumour))
+
+
+def print_votes(name: str, what: str, votes: list[Voted]) -> None:
+    """One row: accuracy, sensitivity, specificity, AUROC and Dice."""
+    mutant = np.array([each.mutant for each in votes])
+    value = np.array([each.log_likelihood_ratio for each in votes])
+    right = np.where(mutant, value > 0, value < 0)
+    score = np.nan_to_num(value)
+    accuracy, dices = PUBLISHED[name]
+    print(
+        f"| {name}, {what} | {len(votes)} ({mutant.sum()}) | {proportion(int(right.sum()), len(votes))} ({accuracy}) | "
+        f"{proportion(int(right[mutant].sum()), int(mutant.sum()))} | "
+        f"{proportion(int(right[~mutant].sum()), int((~mutant).sum()))} | {auroc(mutant, score)} | "
+        f"{mean_of(np.array([each.dice for each in votes]))} ({dices}) | {np.isnan(value).sum()} |",
+        flush=True,
+    )
+
+
+def simulated(arguments: argparse.Namespace) -> None:
+    source = GridPatients(arguments.patients, arguments.seed, arguments.anatomies)
+    examples = [source.example(name) for name in source.subjects]
+    mutant = np.array([each.mutant for each in examples])
+    ages = [age_statement(each.age) for each in examples]
+    print(
+        f"age alone, AUROC: {auroc(mutant, [0.0 if a is None else a.log_likelihood_ratio for a in ages])}\n"
+    )
+    print(
+        "| simulated | n (mutant) | accuracy (published) | sensitivity | specificity | AUROC "
+        "| Dice (published) | no call |"
+    )
+    print("| --- | --- | --- | --- | --- | --- | --- | --- |")
+    for name, change in QUALITY.items() if arguments.quality else [("as simulated", QUALITY["as simulated"])]:
+        for network in NETWORKS:
+            votes = [vote(network, each, change, n) for n, each in enumerate(examples)]
+            print_votes(network.name, name, votes)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A development patient: log-odds of each method at even prior odds, None where it does not apply."""
+
+    cohort: str
+    name: str
+    idh: int | None
+    log_odds: dict[str, float | None]
+
+
+def run(case: Case) -> Row:
+    """Ask the networks and, next to them, `radiomics` and `hybrid` without age, and age alone."""
+    result = gliotype.predict(files=case.files, age=case.age, id=case.name)
+    said: dict[str, float | None] = {}
+    asked = (result.prepared, result.tumour, result.measurements, Subject(case.name))
+    for network in NETWORKS:
+        finding = network(0.5).predict(*asked) if result.tumour.found else None
+        known = isinstance(finding, Finding) and finding.probability is not None
+        said[network.name] = float(logit(finding.probability)) if known else None  # type: ignore[union-attr]
+    for method in (RadiomicsPredictor, HybridPredictor):
+        statement = method().statement(*asked) if result.tumour.found else None
+        said[method.name] = None if statement is None else statement.log_likelihood_ratio
+    of_age = age_statement(case.age)
+    said["age"] = None if of_age is None else of_age.log_likelihood_ratio
+    return Row(case.cohort, case.name, case.idh, said)
+
+
+def real(arguments: argparse.Namespace) -> None:
+    rows = []
+    with ProcessPoolExecutor(arguments.jobs) as pool:
+        for row in pool.map(run, with_truth(arguments.data, arguments.limit)):
+            rows.append(row)
+            values = " ".join(
+                f"{name} {'-' if v is None else f'{v:+.2f}'}" for name, v in row.log_odds.items()
+            )
+            print(row.cohort, row.name, row.idh, values, flush=True)
+    lgg = [row for row in rows if row.cohort == "lgg" and row.idh is not None]
+    mutant = np.array([bool(row.idh) for row in lgg])
+    scores = {name: np.array([row.log_odds[name] or 0.0 for row in lgg]) for name in lgg[0].log_odds}
+    print(f"\nTCGA-LGG, n={len(lgg)}, mutant {mutant.sum()}, prevalence {DEFAULT_PREVALENCE} not applied")
+    print("| method | applies to | AUROC (95 % interval) | minus age alone (paired) | wrong at even odds |")
+    print("| --- | --- | --- | --- | --- |")
+    for name, score in scores.items():
+        known = np.array([row.log_odds[name] is not None for row in lgg])
+        if not known.any():
+            print(f"| {name} | 0 | | | |")
+            continue
+        wrong = np.where(mutant, score <= 0, score >= 0)[known]
+        less = compare_aurocs(mutant, score, scores["age"]).difference
+        print(
+            f"| {name} | {known.sum()} | {auroc(mutant, score)} | {estimate_words(less, '+.3f')} | "
+            f"{wrong.sum()} of {known.sum()} |"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    kinds = parser.add_subparsers(required=True)
+    on_simulated = kinds.add_parser("simulated")
+    on_simulated.add_argument("--patients", type=int, default=150)
+    on_simulated.add_argument("--seed", type=int, default=20_271)
+    on_simulated.add_argument("--anatomies", type=Path)
+    on_simulated.add_argument("--quality", action="store_true")
+    on_simulated.set_defaults(run=simulated)
+    on_real = kinds.add_parser("real", parents=[case_parser(__doc__)], add_help=False)
+    on_real.set_defaults(run=real)
+    arguments = parser.parse_args()
+    arguments.run(arguments)
+
+
+if __name__ == "__main__":
+    main()
