@@ -1,7 +1,7 @@
 """Write a `Result` as files. Knows values, and the way back to the acquired grid (`prepare.to_acquired`).
 
-    Result -> prediction.json, tumour.nii.gz, brain.nii.gz, saliency.nii.gz, votes_*.nii.gz, perfusion_*.nii.gz, adc.nii.gz,
-              cest_*.nii.gz, report.html, report.pdf, dicom/*.dcm
+    Result -> prediction.json, tumour.nii.gz, brain.nii.gz, saliency.nii.gz, votes_*.nii.gz, perfusion_*.nii.gz,
+              adc.nii.gz, cest_*.nii.gz, report.html, report.pdf, dicom/*.dcm
 
 What the files hold is described in ``docs/reference/outputs.md``.
 """
