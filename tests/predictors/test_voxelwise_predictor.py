@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from scipy.special import logit
 
-from gliotype.predictors.voxelwise import PATCH, class_probabilities, count_votes, patch_boxes
+from gliotype.findings import Finding, NotApplicable
+from gliotype.predictors import voxelwise
+from gliotype.predictors.trained import Calibration, TrainedEnsemble
+from gliotype.predictors.voxelwise import (
+    PATCH,
+    T2_NET,
+    Parameters,
+    T2NetPredictor,
+    TSNetPredictor,
+    class_probabilities,
+    count_votes,
+    patch_boxes,
+)
 from gliotype.runtime import Network
+from gliotype.study import Sequence, Subject
+from support.factory import make_result
 
 
 def everywhere(shape: tuple[int, int, int]) -> tuple[slice, slice, slice]:
@@ -91,3 +108,77 @@ def test_classes_that_are_unsure_of_each_other_are_tumour_together() -> None:
     vote = count_votes(unsure)
     assert vote.mutant == 3 * 6 * 3
     assert vote.tumour[2:5, 1:7, 3:6].all()
+
+
+def asked(
+    monkeypatch: pytest.MonkeyPatch,
+    mutant: float,
+    wildtype: float,
+    *,
+    predictor: type[T2NetPredictor] = T2NetPredictor,
+) -> Finding | NotApplicable:
+    """Ask about the phantom, with a network that sees tumour where T2 is bright, of a class that it always gives."""
+
+    def network(batch: np.ndarray) -> np.ndarray:
+        bright = (batch[:, :1] > 1.0).astype(np.float32)
+        return np.concatenate([1 - (mutant + wildtype) * bright, mutant * bright, wildtype * bright], axis=1)
+
+    trained = TrainedEnsemble(Network(network), Calibration(0.5, 0.0), Parameters(16))
+    monkeypatch.setattr(voxelwise, "load_model", lambda name: trained)
+    result = make_result()
+    return predictor(0.3).predict(result.prepared, result.tumour, result.measurements, Subject("a", 44.0))
+
+
+def test_the_vote_becomes_a_probability_at_the_prevalence(monkeypatch: pytest.MonkeyPatch) -> None:
+    finding = asked(monkeypatch, 0.8, 0.1)
+    assert isinstance(finding, Finding)
+    assert finding.probability is not None
+    (reason,) = finding.reasons
+    assert (reason.name, reason.value) == ("share_of_votes", 100.0)
+    assert logit(finding.probability) == pytest.approx((reason.contribution or 0) + logit(0.3))
+    assert finding.sequences == T2_NET
+    against = asked(monkeypatch, 0.1, 0.8)
+    assert isinstance(against, Finding)
+    assert against.probability is not None
+    assert against.probability < 0.3 < finding.probability
+
+
+def test_the_map_is_positive_where_voxels_vote_mutant_and_on_the_right_side(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    finding = asked(monkeypatch, 0.8, 0.1)
+    assert isinstance(finding, Finding)
+    assert finding.map is not None
+    result = make_result()
+    array, mask = np.asarray(finding.map.array), result.tumour.mask
+    assert finding.map.grid.same_as(result.prepared.grid)
+    assert array[mask].mean() > 0.2
+    assert array[mask].mean() > 3 * np.abs(array[mask[::-1]]).mean()
+    assert array.max() <= 0.71
+
+
+def test_a_tie_and_an_empty_map_are_not_wildtype(monkeypatch: pytest.MonkeyPatch) -> None:
+    tie, empty = asked(monkeypatch, 0.4, 0.4), asked(monkeypatch, 0.1, 0.1)
+    assert isinstance(tie, NotApplicable)
+    assert "as many voxels" in tie.reason
+    assert isinstance(empty, NotApplicable)
+    assert "no tumour" in empty.reason
+
+
+def test_t2_net_needs_t2_and_ts_net_one_of_three() -> None:
+    result = make_result()
+    others = {s: image for s, image in result.prepared.images.items() if s is not Sequence.T2}
+    without = replace(result.prepared, images=others)
+    answer = T2NetPredictor().predict(without, result.tumour, result.measurements, Subject("a"))
+    assert isinstance(answer, NotApplicable)
+    assert answer.reason == "it needs T2"
+    only_t1 = replace(result.prepared, images={Sequence.T1: result.prepared.images[Sequence.T1]})
+    answer = TSNetPredictor().predict(only_t1, result.tumour, result.measurements, Subject("a"))
+    assert isinstance(answer, NotApplicable)
+
+
+def test_it_adds_nothing_to_the_answer() -> None:
+    result = make_result()
+    asked_of = (result.prepared, result.tumour, result.measurements, Subject("a", 44.0))
+    assert T2NetPredictor().statement(*asked_of) is None
+    assert TSNetPredictor().statement(*asked_of) is None

@@ -247,9 +247,9 @@ class T2NetPredictor:
             return NotApplicable(self.name, f"it needs {self.needs}")
         probabilities = tumour_probabilities(self.name, self.sequences, prepared, tumour)
         vote = count_votes(probabilities)
-        if vote.share is None:
+        if not vote.tumour.any():
             return NotApplicable(self.name, "it sees no tumour where one was found")
-        if vote.call is None:
+        if vote.share is None or vote.call is None:
             return NotApplicable(self.name, "as many voxels vote for IDH-mutant as for IDH-wildtype")
         calibration = load_model(self.name).calibration
         log_odds = np.array([vote.log_odds])
