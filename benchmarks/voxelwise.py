@@ -3,7 +3,8 @@
     python benchmarks/voxelwise.py simulated [--patients N] [--anatomies FOLDER] [--seed N] [--quality]
     python benchmarks/voxelwise.py real DATA [--limit N] [--jobs N]
 
-Simulated patients are drawn on the networks' grid with a seed that no training used. Patches cover the whole brain.
+Simulated patients are drawn on the networks' grid with a seed that no training used. Patches cover the true tumour and
+`MARGIN` voxels around it, as `predict` covers the one that it finds.
 `--quality` corrupts lines of k-space as motion does, and lowers the resolution, and repeats the count.
 DATA as for real_cases.py; these are development patients.
 A no-call counts as wrong in accuracy, sensitivity and specificity, and as the prior in AUROC.
@@ -28,12 +29,13 @@ from gliotype.evaluate.decisions import mean_of, proportion
 from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.evaluate.write import estimate_words
 from gliotype.findings import Finding
-from gliotype.masks import dice
+from gliotype.masks import box_around, dice
 from gliotype.predictors.age import age_statement
 from gliotype.predictors.hybrid import HybridPredictor
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE
 from gliotype.predictors.radiomics import RadiomicsPredictor
 from gliotype.predictors.voxelwise import (
+    MARGIN,
     TS_NET,
     T2NetPredictor,
     TSNetPredictor,
@@ -109,8 +111,8 @@ def vote(network: type[T2NetPredictor], example: Example, change: Change, seed: 
     images, tumour = unpack(packed_of(example))
     images = change(images, np.random.default_rng(seed))[[TS_NET.index(s) for s in network.sequences]]
     model = load_model(network.name)
-    i, j, k = (slice(0, n) for n in tumour.shape)
-    counted = count_votes(class_probabilities(model.network, images, (i, j, k), model.parameters.step))
+    around = box_around(tumour, MARGIN)
+    counted = count_votes(class_probabilities(model.network, images, around, model.parameters.step))
     called = counted.call is not None
     value = float(model.calibration(np.array([counted.log_odds]))[0]) if called else float("nan")
     return Voted(example.mutant, example.age, value, dice(counted.tumour, tumour))

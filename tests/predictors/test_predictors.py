@@ -112,7 +112,7 @@ def test_without_age_and_measurements_nothing_applies():
     findings, others = predict_all(replace(prepared, images={}), tumour, empty, Subject("a"))
     assert findings == ()
     assert {each.method for each in others} == {
-        "age", "radiomics", "hybrid", "perfusion", "mismatch", "adc", "mrs",
+        "age", "radiomics", "hybrid", "t2net", "tsnet", "perfusion", "mismatch", "adc", "mrs",
     }  # fmt: skip
     assert all(each.reason for each in others)
 
