@@ -7,6 +7,7 @@ cannot be written does not matter.
 
 from __future__ import annotations
 
+import io
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -33,4 +34,12 @@ with temporary_folder() as _folder, _environment(MPLCONFIGDIR=str(_folder), MPL_
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Axes", "Figure", "colormaps", "rc_context"]
+__all__ = ["Axes", "Figure", "colormaps", "rc_context", "svg"]
+
+
+def svg(figure: Figure) -> str:
+    """Write a figure as SVG, without a date and with names that do not change from run to run."""
+    buffer = io.StringIO()
+    with rc_context({"svg.hashsalt": "gliotype"}):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()

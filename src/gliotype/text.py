@@ -1,7 +1,8 @@
-"""Small helpers that put values into words."""
+"""Small helpers that put values into words and content into text."""
 
 from __future__ import annotations
 
+import base64
 import os
 from collections.abc import Iterable
 
@@ -53,3 +54,13 @@ def percent(probability: float) -> str:
     if probability > 0.99:
         return "> 99 %"
     return f"{100 * probability:.0f} %"
+
+
+def data_uri(content: bytes, media_type: str) -> str:
+    """Return a file's content as a data URI.
+
+    Example:
+        >>> data_uri(b"<svg/>", "image/svg+xml")
+        'data:image/svg+xml;base64,PHN2Zy8+'
+    """
+    return f"data:{media_type};base64,{base64.b64encode(content).decode()}"

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from gliotype.serve.jobs.locks import is_locked
+from gliotype.locks import is_locked
 from gliotype.serve.node.service import serve_until_stopped
 from gliotype.serve.node.settings import PREDICT, DicomTarget, NodeLimits, NodeSettings, Sender
 from gliotype.serve.node.status import StudyStatus, node_status

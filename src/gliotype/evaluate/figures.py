@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import io
-
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
 from gliotype.evaluate.decisions import Bools, net_benefit, probability_of_age, treat_all
 from gliotype.evaluate.metrics import Metrics, ScoreComparison
 from gliotype.evaluate.table import Floats, Patients, has_both_classes, paired
-from gliotype.plotting import Axes, Figure, rc_context
+from gliotype.plotting import Axes, Figure, svg
 
 MINE, OTHER, SOFT = "#0072b2", "#d55e00", "#7d8a96"
 CURVE_THRESHOLDS = np.arange(5, 81) / 100
@@ -158,11 +156,3 @@ def square(across: str, up: str, inches: float = 4.4) -> tuple[Figure, Axes]:
     axes.set(xlabel=across, ylabel=up, xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     axes.spines[["top", "right"]].set_visible(False)
     return figure, axes
-
-
-def svg(figure: Figure) -> str:
-    """Write a figure as SVG, without a date and with names that do not change from run to run."""
-    buffer = io.StringIO()
-    with rc_context({"svg.hashsalt": "gliotype"}):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()

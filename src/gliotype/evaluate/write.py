@@ -5,7 +5,6 @@ What they hold is described in ``docs/reference/evaluate.md``.
 
 from __future__ import annotations
 
-import base64
 import csv
 import io
 import json
@@ -24,6 +23,7 @@ from gliotype.evaluate.roc import Comparison, Estimate
 from gliotype.paths import as_path
 from gliotype.report.words import RESEARCH_USE
 from gliotype.tables import cell
+from gliotype.text import data_uri
 
 SCHEMA = 1
 
@@ -162,10 +162,7 @@ def render_html(metrics: Metrics, figures: Mapping[str, str]) -> str:
     return environment.get_template("evaluation.html.j2").render(
         metrics=metrics,
         notes=notes(metrics),
-        figures={
-            name: f"data:image/svg+xml;base64,{base64.b64encode(figure.encode()).decode()}"
-            for name, figure in figures.items()
-        },
+        figures={name: data_uri(figure.encode(), "image/svg+xml") for name, figure in figures.items()},
         research_use=RESEARCH_USE,
         version=__version__,
         written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),

@@ -14,6 +14,7 @@ from scipy.spatial import KDTree
 from scipy.spatial.distance import cdist
 
 from gliotype.atlas import atlas
+from gliotype.errors import InputError
 from gliotype.masks import dice
 from gliotype.prepare.head import shrink
 from gliotype.prepare.intensity import likely_white, white_matter_level
@@ -193,3 +194,32 @@ def _mean_between(
 def _has_signal(images: Mapping[Sequence, Volume]) -> NDArray[np.bool_]:
     """Tell where any image has signal."""
     return np.asarray(np.any([np.asarray(image.array) != 0 for image in images.values()], axis=0))
+
+
+def brain_with_signal(
+    name: str, reference: Volume, brain: Volume, series_from_prepared: Matrix, min_signal: float
+) -> NDArray[np.bool_]:
+    """Bring the brain to the grid of a series, and leave out voxels without signal.
+
+    Args:
+        name: of the series, for the error.
+        reference: image on the grid of the series.
+        brain: boolean mask on the prepared grid.
+        series_from_prepared: rigid transform, world of the prepared grid to that of the series (RAS mm).
+        min_signal: fraction of the brain's median signal at or below which a voxel holds none.
+
+    Returns:
+        Mask on the grid of the series.
+
+    Raises:
+        InputError: if the series lies outside the brain.
+    """
+    prepared_from_series = np.asarray(np.linalg.inv(series_from_prepared))
+    fraction = brain.with_array(np.asarray(brain.array, dtype=np.float32)).resample(
+        reference.grid, prepared_from_series
+    )
+    inside = np.asarray(fraction.array) >= 0.5
+    if not inside.any():
+        raise InputError(f"{name} lies outside the brain: check that it is of the same patient")
+    signal = np.asarray(reference.array)
+    return np.asarray(inside & (signal > max(min_signal * float(np.median(signal[inside])), 0.0)))

@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from gliotype.cest import CestSeries, FieldReference, Saturation, is_reference
 from gliotype.errors import InputError
+from gliotype.prepare.brain import brain_with_signal
 from gliotype.prepare.water_shift import FEWEST_NEAR_WATER, near_water, water_shift
 from gliotype.study import Image
 from gliotype.volume import Grid, Matrix, Volume
@@ -52,7 +53,7 @@ def cest_series(image: Image, brain: Volume, cest_from_prepared: Matrix) -> Cest
     offsets = np.array(saturation.offsets_ppm)
     _refuse_sides(image.source, offsets[[not is_reference(offset) for offset in offsets]])
     reference = reference_image(image)
-    tissue = _tissue(image.source, reference, brain, cest_from_prepared)
+    tissue = brain_with_signal(image.source, reference, brain, cest_from_prepared, MIN_SIGNAL)
     z, sampled = _normalised(image.volume, offsets, reference)
     lowest = float(np.nanmedian(z[tissue], axis=0).min())
     if not lowest <= MAX_LOWEST:
@@ -132,19 +133,6 @@ def _refuse_sides(source: str, offsets: NDArray[np.float64]) -> None:
             f"{source} has too few saturation offsets around 3 to 3.5 ppm ({counts[0]} and {counts[1]} between "
             f"{low:g} and {high:g} ppm on the two sides, where {FEWEST_ON_A_SIDE} each are needed)"
         )
-
-
-def _tissue(source: str, reference: Volume, brain: Volume, cest_from_prepared: Matrix) -> Mask:
-    """Bring the brain to the grid of the series, and leave out voxels without signal."""
-    prepared_from_cest = np.asarray(np.linalg.inv(cest_from_prepared))
-    fraction = brain.with_array(np.asarray(brain.array, dtype=np.float32)).resample(
-        reference.grid, prepared_from_cest
-    )
-    inside = np.asarray(fraction.array) >= 0.5
-    if not inside.any():
-        raise InputError(f"{source} lies outside the brain: check that it is of the same patient")
-    signal = np.asarray(reference.array)
-    return np.asarray(inside & (signal > max(MIN_SIGNAL * float(np.median(signal[inside])), 0.0)))
 
 
 def _normalised(

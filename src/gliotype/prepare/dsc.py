@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from gliotype.dsc import FEWEST_FRAMES, MAX_FRAME_S, MIN_FRAME_S, MIN_FRAME_TR, DscSeries, Floats
 from gliotype.errors import InputError
+from gliotype.prepare.brain import brain_with_signal
 from gliotype.prepare.head import head_mask
 from gliotype.prepare.motion import head_motion
 from gliotype.study import Image
@@ -49,7 +50,10 @@ def dsc_series(image: Image, brain: Volume, dsc_from_prepared: Matrix) -> DscSer
             f"{image.source} is a single slice, in which motion cannot be followed: give two or more"
         )
     baseline = baseline_of(acquired)
-    inside = _brain_on(baseline_mean(acquired), brain, dsc_from_prepared)
+    still = baseline_mean(acquired)
+    inside = still.with_array(
+        brain_with_signal("the DSC series", still, brain, dsc_from_prepared, MIN_SIGNAL)
+    )
     motion = head_motion(acquired, baseline)
     moved = _displacement(motion, inside)
     signal, covered = _align_frames(acquired, motion, moved)
@@ -144,19 +148,6 @@ def _refuse_empty_frames(image: Image) -> None:
     if empty.size:
         which = f"frame{'s' * (empty.size > 1)} {spans(empty + 1)} of {mean.size}"
         raise InputError(f"{image.source} holds no signal in {which}: export the series again")
-
-
-def _brain_on(still: Volume, brain: Volume, dsc_from_prepared: Matrix) -> Volume:
-    """Bring the brain to the grid of the series, and leave out voxels without signal."""
-    prepared_from_dsc = np.asarray(np.linalg.inv(dsc_from_prepared))
-    fraction = brain.with_array(np.asarray(brain.array, dtype=np.float32)).resample(
-        still.grid, prepared_from_dsc
-    )
-    mask = np.asarray(fraction.array) >= 0.5
-    if not mask.any():
-        raise InputError("the DSC series lies outside the brain: check that it is of the same patient")
-    signal = np.asarray(still.array)
-    return still.with_array(mask & (signal > MIN_SIGNAL * float(np.median(signal[mask]))))
 
 
 def _displacement(motion: tuple[Matrix, ...], brain: Volume) -> Floats:

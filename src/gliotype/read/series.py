@@ -5,8 +5,10 @@ files -> Series -> Identity -> chosen and loaded -> Study
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 
@@ -15,6 +17,8 @@ from gliotype.dicom_source import DicomSource
 from gliotype.errors import InputError
 from gliotype.study import Acquisition
 from gliotype.volume import Grid, Volume
+
+_Item = TypeVar("_Item")
 
 
 @dataclass(frozen=True)
@@ -174,3 +178,16 @@ def unread_volume(series: Series) -> Volume:
         return Volume(np.full((1, 1, 1), np.nan, np.float32), np.eye(4))
     frames = (series.info.frames,) if series.info.frames > 1 else ()
     return Volume(np.broadcast_to(np.float32(np.nan), series.grid.shape + frames), series.grid.affine)
+
+
+def group_by(items: Iterable[_Item], key: Callable[[_Item], Hashable]) -> list[list[_Item]]:
+    """Group items with equal keys, in the order in which each key first occurs.
+
+    Example:
+        >>> group_by("abAcB", str.lower)
+        [['a', 'A'], ['b', 'B'], ['c']]
+    """
+    groups: defaultdict[Hashable, list[_Item]] = defaultdict(list)
+    for item in items:
+        groups[key(item)].append(item)
+    return list(groups.values())

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gliotype.cest import CestMaps, CestSeries
-from gliotype.plotting import Figure, colormaps, rc_context
+from gliotype.plotting import Figure, colormaps, rc_context, svg
 from gliotype.report.figures import AXIAL, Row, Scene, coloured_panel
 from gliotype.report.words import number
 from gliotype.result import Result
 from gliotype.study import PreparedStudy
+from gliotype.text import data_uri
 
 COLOURS = {"tumour": "#e0532d", "white_matter": "#8a97a3"}
 LABELS = {"tumour": "tumour", "white_matter": "normal-appearing white matter"}
@@ -72,7 +71,7 @@ def draw_spectra(maps: CestMaps) -> str:
     Returns:
         SVG as a data URI; the same input gives the same text.
     """
-    with rc_context({"svg.hashsalt": "gliotype", "font.size": 9}):
+    with rc_context({"font.size": 9}):
         figure = Figure(figsize=(9.5, 3.4), layout="constrained")
         axes = figure.subplots()
         offsets = np.array(maps.offsets_ppm)
@@ -85,9 +84,7 @@ def draw_spectra(maps: CestMaps) -> str:
         if maps.spectra:
             axes.legend(frameon=False, fontsize=8, loc="lower left")
         axes.spines[["top", "right"]].set_visible(False)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        return data_uri(svg(figure).encode(), "image/svg+xml")
 
 
 def _words(result: Result, maps: CestMaps) -> str:

@@ -10,7 +10,7 @@ from PIL import Image as Picture
 
 from gliotype.measure import subtract_flair
 from gliotype.report.drawing import Box, Drawing, Words
-from gliotype.report.figures import AXIAL, Panel, Row, Scene, axial_panels, data_uri, section
+from gliotype.report.figures import AXIAL, Panel, Row, Scene, axial_panels, picture_uri, section
 from gliotype.result import Result
 from gliotype.study import Sequence
 
@@ -71,7 +71,7 @@ def grade(difference: NDArray[np.float32]) -> NDArray[np.intp]:
 def _coloured(difference: NDArray[np.float32], brain: NDArray[np.bool_]) -> str:
     palette = np.array([[int(c[i : i + 2], 16) for i in (1, 3, 5)] for c in GRADES], dtype=np.uint8)
     colours = np.where(brain[..., None], palette[grade(difference)], 0).astype(np.uint8)
-    return data_uri(Picture.fromarray(np.ascontiguousarray(colours)), "png")
+    return picture_uri(Picture.fromarray(np.ascontiguousarray(colours)), "png")
 
 
 def draw_legend() -> Drawing:

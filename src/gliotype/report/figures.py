@@ -7,7 +7,6 @@ page, so that they stay sharp and can be switched off.
 
 from __future__ import annotations
 
-import base64
 import io
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +22,7 @@ from gliotype.masks import box_around
 from gliotype.report.nifti import saliency_map
 from gliotype.result import Result
 from gliotype.study import STRUCTURAL, Label, Sequence
+from gliotype.text import data_uri
 from gliotype.volume import Box, Volume
 
 MARGIN_MM = 12
@@ -91,7 +91,7 @@ class Panel:
         picture = Picture.fromarray(np.ascontiguousarray(_turned(colours))).resize(
             (size_mm[0] * PIXELS_PER_MM, size_mm[1] * PIXELS_PER_MM), Picture.Resampling.NEAREST
         )
-        return cls(title, size_mm, edges, data_uri(picture, "png"), {})
+        return cls(title, size_mm, edges, picture_uri(picture, "png"), {})
 
 
 @dataclass(frozen=True)
@@ -269,7 +269,7 @@ def coloured_panel(scene: Scene, plane: Plane, index: int, title: str, colours: 
         colours: RGBA of every voxel of the scene, (i, j, k, 4).
     """
     overlay = Picture.fromarray(np.ascontiguousarray(_turned(np.take(colours, index, axis=plane.axis))))
-    return replace(scene.panel(plane, index, scene.reference, title), overlay=data_uri(overlay, "png"))
+    return replace(scene.panel(plane, index, scene.reference, title), overlay=picture_uri(overlay, "png"))
 
 
 def draw_saliency(scene: Scene) -> Row | None:
@@ -367,21 +367,21 @@ def _jpeg(grey: NDArray[np.uint8]) -> str:
     picture = Picture.fromarray(np.ascontiguousarray(grey))
     size = (width * PIXELS_PER_MM, height * PIXELS_PER_MM)
     picture = picture.resize(size, Picture.Resampling.BICUBIC)
-    return data_uri(picture, "jpeg", quality=85)
+    return picture_uri(picture, "jpeg", quality=85)
 
 
 def _heat(saliency: NDArray[np.float32]) -> str:
     """Colour a section of a signed map: the colour says to which answer, the opacity how much."""
     colour = np.where((saliency > 0)[..., None], TOWARDS_MUTANT, TOWARDS_WILDTYPE).astype(np.uint8)
     opacity = (200 * np.abs(saliency)).astype(np.uint8)
-    return data_uri(Picture.fromarray(np.dstack([colour, opacity])), "png")
+    return picture_uri(Picture.fromarray(np.dstack([colour, opacity])), "png")
 
 
-def data_uri(picture: Picture.Image, kind: str, **options: int) -> str:
+def picture_uri(picture: Picture.Image, kind: str, **options: int) -> str:
     """Write a picture as a data URI."""
     buffer = io.BytesIO()
     picture.save(buffer, kind, **options)
-    return f"data:image/{kind};base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_uri(buffer.getvalue(), f"image/{kind}")
 
 
 def _path(mask: NDArray[np.bool_]) -> str:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gliotype.dsc import Attention, DscSeries, Perfusion, Region
-from gliotype.plotting import Axes, Figure, colormaps, rc_context
+from gliotype.plotting import Axes, Figure, colormaps, rc_context, svg
 from gliotype.report import words
 from gliotype.report.figures import AXIAL, Panel, Row, Scene, coloured_panel
 from gliotype.result import Result
 from gliotype.study import PreparedStudy
+from gliotype.text import data_uri
 from gliotype.volume import Volume
 
 COLOURS = {
@@ -104,7 +103,7 @@ def draw_curves(perfusion: Perfusion, attention: Attention | None) -> str:
     Returns:
         SVG as a data URI; the same input gives the same text.
     """
-    with rc_context({"svg.hashsalt": "gliotype", "font.size": 9}):
+    with rc_context({"font.size": 9}):
         height = 3.8 if attention is None else 4.9
         figure = Figure(figsize=(9.5, height), layout="constrained")
         grid = figure.add_gridspec(
@@ -130,9 +129,7 @@ def draw_curves(perfusion: Perfusion, attention: Attention | None) -> str:
             _list_phases(figure.add_subplot(grid[1, 1]), attention)
         for axes in figure.axes:
             axes.spines[["top", "right"]].set_visible(False)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        return data_uri(svg(figure).encode(), "image/svg+xml")
 
 
 def _draw_attention(axes: Axes, attention: Attention) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -11,11 +9,12 @@ from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 
 from gliotype.mrs import SpectrumFit
-from gliotype.plotting import Figure, rc_context
+from gliotype.plotting import Figure, rc_context, svg
 from gliotype.report.figures import AXIAL, CORONAL, SAGITTAL, Panel, Plane, Row, Scene, trace
 from gliotype.report.words import number
 from gliotype.result import Result
 from gliotype.study import PreparedStudy
+from gliotype.text import data_uri
 from gliotype.volume import Grid
 
 MEASURED, FITTED, TWO_HG, BASELINE, RESIDUAL = "#5a6875", "#d55e00", "#0072b2", "#9aa7b3", "#8a97a3"
@@ -81,7 +80,7 @@ def draw_fit(fitted: SpectrumFit) -> str:
     curves = fitted.curves
     residual = curves.measured - curves.fitted
     tallest = max(float(np.abs(curves.measured).max()), 1e-12)
-    with rc_context({"svg.hashsalt": "gliotype", "font.size": 9}):
+    with rc_context({"font.size": 9}):
         figure = Figure(figsize=(9.5, 4.4), layout="constrained")
         upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(4, 1))
         upper.plot(curves.ppm, curves.measured / tallest, color=MEASURED, linewidth=0.9, label="measured")
@@ -96,9 +95,7 @@ def draw_fit(fitted: SpectrumFit) -> str:
         for axes in (upper, lower):
             axes.set_yticks([])
             axes.spines[["top", "right", "left"]].set_visible(False)
-        buffer = io.BytesIO()
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        return data_uri(svg(figure).encode(), "image/svg+xml")
 
 
 def _draw_box(voxel: Grid, prepared: PreparedStudy, scene: Scene) -> Row | None:

@@ -7,12 +7,12 @@ from typing import Literal
 
 import numpy as np
 
-from gliotype.evaluate.figures import DOWN_TO, SOFT, square, svg
+from gliotype.evaluate.figures import DOWN_TO, SOFT, square
 from gliotype.evaluate.roc import Estimate
 from gliotype.experiment.report.curves import KINDS, Curve
 from gliotype.experiment.score import AGE_ALONE
 from gliotype.experiment.tables import Row
-from gliotype.plotting import Axes, Figure
+from gliotype.plotting import Axes, Figure, svg
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1b2733", "#8c6d31")
 """Of the methods, told apart by readers with any colour vision (Okabe & Ito)."""

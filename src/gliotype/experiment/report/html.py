@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -35,6 +34,7 @@ from gliotype.experiment.splits import Split
 from gliotype.experiment.tables import SPREAD_METRICS, Results, Row, mean_and_spread
 from gliotype.experiment.write import Line, write_csv
 from gliotype.report.words import RESEARCH_USE
+from gliotype.text import data_uri
 from gliotype.train.data.examples import Example, Patients
 
 MAX_SHOWN = 12
@@ -213,7 +213,7 @@ def _number(value: Any, digits: int = 3) -> str:
 
 
 def _address(svg: str) -> str:
-    return f"data:image/svg+xml;base64,{base64.b64encode(svg.encode()).decode()}"
+    return data_uri(svg.encode(), "image/svg+xml")
 
 
 def _flow_lines(flows: Iterable[Flow]) -> Iterable[Line]:

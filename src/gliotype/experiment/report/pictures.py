@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import io
 
 import numpy as np
@@ -11,6 +10,7 @@ from PIL import Image
 from scipy import ndimage
 
 from gliotype.predictors.slices import IMAGES
+from gliotype.text import data_uri
 from gliotype.train.data.examples import Example
 
 OUTLINE = (255, 214, 0)
@@ -32,7 +32,7 @@ def draw_patient(example: Example) -> str | None:
     parts = [_part(image, middle[-1] > 0) for image in images]
     buffer = io.BytesIO()
     Image.fromarray(np.concatenate(parts, axis=1)).save(buffer, "jpeg", quality=88, subsampling=0)
-    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+    return data_uri(buffer.getvalue(), "image/jpeg")
 
 
 def _part(image: NDArray[np.float32], inside: NDArray[np.bool_]) -> NDArray[np.uint8]:

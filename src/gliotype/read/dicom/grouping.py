@@ -16,6 +16,7 @@ from gliotype.read.dicom.dataset import read_dataset
 from gliotype.read.dicom.frame_order import FEWEST_TIMES
 from gliotype.read.dicom.header import Header
 from gliotype.read.parsing import reading
+from gliotype.read.series import group_by
 from gliotype.study import NotRead
 
 RESENT = "slice sent twice under another identifier"
@@ -29,7 +30,7 @@ _KEYS: tuple[Callable[[Header], Hashable], ...] = (
     lambda h: h.info.scanning,
 )
 """What never differs between the frames of one time series."""
-_TELLING: tuple[Callable[[Header], Hashable], ...] = (
+_DISTINGUISHING: tuple[Callable[[Header], Hashable], ...] = (
     lambda h: h.echo,
     lambda h: h.frames[0].number[0],
     lambda h: h.frames[0].time_s,
@@ -124,15 +125,8 @@ def _separate(group: list[Header], keys: tuple[Callable[[Header], Hashable], ...
     """Separate slices that lie at the same places by the first header entries that differ."""
     if not keys or _repeated(group) == 1:
         return [group]
-    parts = _by(group, keys[0])
+    parts = group_by(group, keys[0])
     return [one for part in parts for one in _separate(part, keys[1:])]
-
-
-def _by(group: list[Header], key: Callable[[Header], Hashable]) -> list[list[Header]]:
-    parts: defaultdict[Hashable, list[Header]] = defaultdict(list)
-    for header in group:
-        parts[key(header)].append(header)
-    return list(parts.values())
 
 
 def _without_doubles(group: list[Header]) -> tuple[list[list[Header]], list[Header]]:
@@ -161,11 +155,11 @@ def _separate_repeats(group: list[Header]) -> list[list[Header]]:
     repeats = _repeated(group)
     if repeats == 1 or _usual_repeats(group) >= FEWEST_TIMES:
         return [group]
-    for key in _TELLING[:2]:
-        parts = _by(group, key)
+    for key in _DISTINGUISHING[:2]:
+        parts = group_by(group, key)
         if len(parts) == repeats and all(_repeated(part) == 1 for part in parts):
             return parts
-    for key in _TELLING[2:]:
+    for key in _DISTINGUISHING[2:]:
         if separated := _one_after_the_other(group, key) or _interleaved(group, key):
             return separated
     return [group]

@@ -6,11 +6,8 @@ import hashlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
-import numpy as np
 from pydicom.dataset import Dataset
-from pydicom.multival import MultiValue
 from pydicom.tag import Tag
 
 from gliotype.errors import InputError
@@ -19,6 +16,15 @@ from gliotype.read.dicom.b_value import PRIVATE_TAGS, private_b_value
 from gliotype.read.dicom.dataset import read_dataset
 from gliotype.read.dicom.frame import Frame
 from gliotype.read.dicom.mosaic import MOSAIC, tiles_of
+from gliotype.read.dicom.values import (
+    FunctionalGroups,
+    first_item,
+    integer_of,
+    number_of,
+    positive,
+    text_of,
+    values_of,
+)
 from gliotype.read.files import Found
 from gliotype.read.header_values import (
     age_between,
@@ -100,10 +106,6 @@ _KEYWORDS = [
 _TAGS = [*map(Tag, _KEYWORDS), *map(Tag, PRIVATE_TAGS)]
 
 
-_MAX_NUMBER = 1e6
-"""Positions (mm), directions and spacings (mm) are far below this."""
-
-
 @dataclass(frozen=True, eq=False)
 class Header:
     """What one file says.
@@ -155,7 +157,7 @@ def _header(found: Found) -> Header | None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         dataset = read_dataset(found, stop_before_pixels=True, specific_tags=_TAGS)
-        kind = _text(dataset, "SOPClassUID") or str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
+        kind = text_of(dataset, "SOPClassUID") or str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
         if kind == _DIRECTORY:
             return None
         if not kind:
@@ -170,14 +172,14 @@ def _header(found: Found) -> Header | None:
             frames = tiles_of(frames[0])
         return Header(
             source=found.relative,
-            uid=_text(dataset, "SOPInstanceUID") or found.relative,
-            series=(_text(dataset, "StudyInstanceUID"), _text(dataset, "SeriesInstanceUID")),
+            uid=text_of(dataset, "SOPInstanceUID") or found.relative,
+            series=(text_of(dataset, "StudyInstanceUID"), text_of(dataset, "SeriesInstanceUID")),
             info=_series_info(dataset, found, pictured),
             examination=_examination(dataset),
-            number=_number(dataset.get("SeriesNumber")) or 0.0,
+            number=number_of(dataset.get("SeriesNumber")) or 0.0,
             frames=frames,
             found=found,
-            echo=_integer(dataset.get("EchoNumbers")),
+            echo=integer_of(dataset.get("EchoNumbers")),
             unplaced="" if frames else _unplaced(dataset, pictured),
         )
 
@@ -198,15 +200,15 @@ def _unplaced(dataset: Dataset, pictured: bool) -> str:
 
 def _frames(dataset: Dataset, found: Found) -> Iterator[Frame]:
     """List the frames of a file that say where they lie."""
-    shared = _first(dataset, "SharedFunctionalGroupsSequence")
+    shared = first_item(dataset, "SharedFunctionalGroupsSequence")
     per_frame = dataset.get("PerFrameFunctionalGroupsSequence") or [None]
-    if per_frame == [None] and (_integer(dataset.get("NumberOfFrames")) or 1) > 1:
+    if per_frame == [None] and (integer_of(dataset.get("NumberOfFrames")) or 1) > 1:
         raise InputError(
             f"{found.relative} holds {dataset.get('NumberOfFrames')} frames without a position for each (a classic "
             "multi-frame file): export the series as enhanced MR, or one file for each slice"
         )
     for index, own in enumerate(per_frame):
-        groups = _Groups(dataset, shared, own, found.relative)
+        groups = FunctionalGroups(dataset, shared, own, found.relative)
         position = groups.numbers("PlanePositionSequence", "ImagePositionPatient")
         orientation = groups.numbers("PlaneOrientationSequence", "ImageOrientationPatient")
         spacing = groups.numbers("PixelMeasuresSequence", "PixelSpacing")
@@ -221,12 +223,12 @@ def _frames(dataset: Dataset, found: Found) -> Iterator[Frame]:
             position=(position[0], position[1], position[2]),
             orientation=orientation,
             spacing=(spacing[0], spacing[1]),
-            te_ms=_positive(
-                groups.number("MREchoSequence", "EffectiveEchoTime") or _number(dataset.get("EchoTime"))
+            te_ms=positive(
+                groups.number("MREchoSequence", "EffectiveEchoTime") or number_of(dataset.get("EchoTime"))
             ),
-            image_type=_values(frame_type),
+            image_type=values_of(frame_type),
             b_value=_b_value(dataset, groups),
-            temporal=_integer(
+            temporal=integer_of(
                 groups.value("FrameContentSequence", "TemporalPositionIndex")
                 or dataset.get("TemporalPositionIdentifier")
             ),
@@ -238,25 +240,25 @@ def _frames(dataset: Dataset, found: Found) -> Iterator[Frame]:
                     or ""
                 )
             ),
-            trigger_ms=_number(dataset.get("TriggerTime")),
+            trigger_ms=number_of(dataset.get("TriggerTime")),
             number=(
-                _integer(dataset.get("AcquisitionNumber")) or 0,
-                _integer(dataset.get("InstanceNumber")) or 0,
+                integer_of(dataset.get("AcquisitionNumber")) or 0,
+                integer_of(dataset.get("InstanceNumber")) or 0,
             ),
             offset=_offset(dataset, groups),
-            thickness_mm=_positive(groups.number("PixelMeasuresSequence", "SliceThickness")),
+            thickness_mm=positive(groups.number("PixelMeasuresSequence", "SliceThickness")),
             slope=slope,
             intercept=groups.scale("RescaleIntercept", 0.0),
         )
 
 
-def _offset(dataset: Dataset, groups: _Groups) -> Offsets | None:
+def _offset(dataset: Dataset, groups: FunctionalGroups) -> Offsets | None:
     """Take the saturation offset that a comment on the frame or image states."""
     comments = (groups.value("FrameContentSequence", "FrameComments"), dataset.get("ImageComments"))
     return next((found for text in comments if text and (found := stated_offset(str(text)))), None)
 
 
-def _b_value(dataset: Dataset, groups: _Groups) -> float | None:
+def _b_value(dataset: Dataset, groups: FunctionalGroups) -> float | None:
     """Take the standard b-value, else what an enhanced header says without one, else the maker's private one."""
     standard = groups.number("MRDiffusionSequence", "DiffusionBValue")
     if standard is not None:
@@ -266,61 +268,16 @@ def _b_value(dataset: Dataset, groups: _Groups) -> float | None:
     return private_b_value(dataset)
 
 
-@dataclass(frozen=True, eq=False)
-class _Groups:
-    """Look-up of a frame's values: its own functional group, then the shared one, then the top level."""
-
-    dataset: Dataset
-    shared: Dataset | None
-    own: Dataset | None
-    source: str = ""
-
-    def value(self, group: str, keyword: str) -> Any:
-        """Return the value, or None."""
-        for groups in (self.own, self.shared):
-            item = None if groups is None else _first(groups, group)
-            if item is not None and item.get(keyword) is not None:
-                return item.get(keyword)
-        return self.dataset.get(keyword)
-
-    def number(self, group: str, keyword: str) -> float | None:
-        """Return the value as a number, or None."""
-        return _number(self.value(group, keyword))
-
-    def numbers(self, group: str, keyword: str) -> tuple[float, ...]:
-        """Return a multiple value as finite numbers, empty where it is missing."""
-        value = self.value(group, keyword)
-        known = [_number(v) for v in value] if isinstance(value, MultiValue | list) else []
-        numbers = tuple(number for number in known if number is not None)
-        if len(numbers) < len(known) or max(map(abs, numbers), default=0.0) > _MAX_NUMBER:
-            raise InputError(
-                f"{self.source}: its {keyword} is not made of plausible numbers: export the series again"
-            )
-        return numbers
-
-    def scale(self, keyword: str, usual: float) -> float:
-        """Return RescaleSlope or RescaleIntercept; a value that is there must be a number, and no slope is 0."""
-        value = self.value("PixelValueTransformationSequence", keyword)
-        number = _number(value)
-        if number is None and value not in (None, ""):
-            raise InputError(f"{self.source}: its {keyword} is not a number: export the series again")
-        if number == 0 and keyword == "RescaleSlope":
-            raise InputError(
-                f"{self.source}: its RescaleSlope is 0, which leaves no image: export the series again"
-            )
-        return usual if number is None else number
-
-
 def _series_info(dataset: Dataset, found: Found, pictured: bool) -> SeriesInfo:
-    shared = _first(dataset, "SharedFunctionalGroupsSequence")
-    own = _first(dataset, "PerFrameFunctionalGroupsSequence")
-    groups = _Groups(dataset, shared, own)
-    description = _text(dataset, "SeriesDescription") or _text(dataset, "ProtocolName")
-    scanning = set(_values(dataset.get("ScanningSequence")))
-    if _text(dataset, "InversionRecovery").upper() == "YES":
+    shared = first_item(dataset, "SharedFunctionalGroupsSequence")
+    own = first_item(dataset, "PerFrameFunctionalGroupsSequence")
+    groups = FunctionalGroups(dataset, shared, own)
+    description = text_of(dataset, "SeriesDescription") or text_of(dataset, "ProtocolName")
+    scanning = set(values_of(dataset.get("ScanningSequence")))
+    if text_of(dataset, "InversionRecovery").upper() == "YES":
         scanning.add("IR")
-    scanning |= {"SPIN": {"SE"}, "GRADIENT": {"GR"}}.get(_text(dataset, "EchoPulseSequence").upper(), set())
-    agent = contrast_given(_text(dataset, "ContrastBolusAgent"))
+    scanning |= {"SPIN": {"SE"}, "GRADIENT": {"GR"}}.get(text_of(dataset, "EchoPulseSequence").upper(), set())
+    agent = contrast_given(text_of(dataset, "ContrastBolusAgent"))
     administered = str(
         groups.value("ContrastBolusUsageSequence", "ContrastBolusAgentAdministered") or ""
     ).upper()
@@ -332,84 +289,47 @@ def _series_info(dataset: Dataset, found: Found, pictured: bool) -> SeriesInfo:
     folder = found.relative.rpartition("/")[0].rpartition("/")[2]
     return SeriesInfo(
         acquisition=Acquisition(
-            te_ms=_positive(
-                groups.number("MREchoSequence", "EffectiveEchoTime") or _number(dataset.get("EchoTime"))
+            te_ms=positive(
+                groups.number("MREchoSequence", "EffectiveEchoTime") or number_of(dataset.get("EchoTime"))
             ),
-            tr_ms=_positive(groups.number("MRTimingAndRelatedParametersSequence", "RepetitionTime")),
-            ti_ms=_positive(
-                _number(groups.value("MRModifierSequence", "InversionTimes"))
-                or _number(dataset.get("InversionTime"))
+            tr_ms=positive(groups.number("MRTimingAndRelatedParametersSequence", "RepetitionTime")),
+            ti_ms=positive(
+                number_of(groups.value("MRModifierSequence", "InversionTimes"))
+                or number_of(dataset.get("InversionTime"))
             ),
             flip_angle_deg=groups.number("MRTimingAndRelatedParametersSequence", "FlipAngle"),
-            field_t=_positive(_number(dataset.get("MagneticFieldStrength"))),
+            field_t=positive(number_of(dataset.get("MagneticFieldStrength"))),
             contrast=agent,
             description=description or None,
-            study_uid=_text(dataset, "StudyInstanceUID") or None,
+            study_uid=text_of(dataset, "StudyInstanceUID") or None,
         ),
-        texts=tuple(text for key in texts if (text := _text(dataset, key))),
-        protocol=_text(dataset, "ProtocolName"),
+        texts=tuple(text for key in texts if (text := text_of(dataset, key))),
+        protocol=text_of(dataset, "ProtocolName"),
         folder=folder,
         scanning=frozenset(scanning),
         weighting=str(groups.value("MRImageFrameTypeSequence", "AcquisitionContrast") or "").upper(),
-        angiography=_text(dataset, "AngioFlag").upper() == "Y",
-        modality=_text(dataset, "Modality").upper() or "MR",
-        image_type=_values(dataset.get("ImageType")),
+        angiography=text_of(dataset, "AngioFlag").upper() == "Y",
+        modality=text_of(dataset, "Modality").upper() or "MR",
+        image_type=values_of(dataset.get("ImageType")),
         pictured=pictured,
-        frequency_mhz=_positive(
+        frequency_mhz=positive(
             groups.number("MRImagingModifierSequence", "TransmitterFrequency")
-            or _number(dataset.get("ImagingFrequency"))
+            or number_of(dataset.get("ImagingFrequency"))
         ),
     )
 
 
 def _examination(dataset: Dataset) -> Examination:
     """Take patient and study; the patient's number or name leaves this function only as a hash."""
-    age = age_in_years(_text(dataset, "PatientAge"))
-    dates = (_text(dataset, key) for key in ("AcquisitionDate", "SeriesDate", "StudyDate"))
-    reckoned = age_between(_text(dataset, "PatientBirthDate"), next(filter(None, dates), ""))
-    person = _text(dataset, "PatientID").strip() or str(dataset.get("PatientName") or "").strip("^ ")
+    age = age_in_years(text_of(dataset, "PatientAge"))
+    dates = (text_of(dataset, key) for key in ("AcquisitionDate", "SeriesDate", "StudyDate"))
+    reckoned = age_between(text_of(dataset, "PatientBirthDate"), next(filter(None, dates), ""))
+    person = text_of(dataset, "PatientID").strip() or str(dataset.get("PatientName") or "").strip("^ ")
     return Examination(
         patient=hashlib.sha256(person.lower().encode()).hexdigest()[:16] if person else "",
-        study=_text(dataset, "StudyInstanceUID"),
-        description=_text(dataset, "StudyDescription"),
+        study=text_of(dataset, "StudyInstanceUID"),
+        description=text_of(dataset, "StudyDescription"),
         age=age if age is not None else reckoned,
         age_from_dates=age is None and reckoned is not None,
-        sex=sex_of(_text(dataset, "PatientSex")),
+        sex=sex_of(text_of(dataset, "PatientSex")),
     )
-
-
-def _first(dataset: Dataset, keyword: str) -> Dataset | None:
-    sequence = dataset.get(keyword)
-    return sequence[0] if sequence else None
-
-
-def _text(dataset: Dataset, keyword: str) -> str:
-    value = dataset.get(keyword)
-    return "" if value is None else str(value)
-
-
-def _values(value: Any) -> tuple[str, ...]:
-    if value is None:
-        return ()
-    return tuple(str(v).strip().upper() for v in ([value] if isinstance(value, str) else value))
-
-
-def _number(value: Any) -> float | None:
-    if isinstance(value, MultiValue | list):
-        value = value[0] if value else None
-    if isinstance(value, str):
-        value = value.strip().replace(",", ".")
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if np.isfinite(number) else None
-
-
-def _positive(number: float | None) -> float | None:
-    return number if number is not None and number > 0 else None
-
-
-def _integer(value: Any) -> int | None:
-    number = _number(value)
-    return None if number is None else int(number)

@@ -6,15 +6,14 @@ name), and a contrast agent that every header names are taken out before each im
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Iterable
+from collections.abc import Callable
 from dataclasses import replace
 
 from gliotype.read.identify import keywords as words
 from gliotype.read.identify.by_header import identify
 from gliotype.read.identify.contrast_words import match_contrast
 from gliotype.read.identify.kinds import Kind
-from gliotype.read.series import Series, SeriesInfo
+from gliotype.read.series import Series, SeriesInfo, group_by
 from gliotype.study import Sequence
 
 
@@ -47,19 +46,12 @@ def own_kind(info: SeriesInfo) -> Kind | None:
     return Kind.T1 if identity.sequence is Sequence.T1C else Kind(identity.sequence.value)
 
 
-def _grouped(images: Iterable[Series], key: Callable[[Series], Hashable]) -> list[list[Series]]:
-    groups: defaultdict[Hashable, list[Series]] = defaultdict(list)
-    for one in images:
-        groups[key(one)].append(one)
-    return list(groups.values())
-
-
 def _strip_common_beginnings(images: list[Series], infos: dict[int, SeriesInfo]) -> None:
     """Take from file names the words with which those of several sequences of a folder begin."""
     named = [s for s in images if s.info.name]
     listed = {id(s): words.normalised(s.info.name).split() for s in named}
     begun = [s for s in named if listed[id(s)]]
-    for group in _grouped(begun, lambda s: (s.source.rpartition("/")[0], listed[id(s)][0])):
+    for group in group_by(begun, lambda s: (s.source.rpartition("/")[0], listed[id(s)][0])):
         rows = [listed[id(s)] for s in group]
         length = 0
         while all(len(row) > length + 1 and row[length] == rows[0][length] for row in rows):
@@ -85,7 +77,7 @@ def _drop_shared(
     images: list[Series], infos: dict[int, SeriesInfo], field: str, key: Callable[[Series], str]
 ) -> None:
     """Let a protocol or folder that images of several sequences share say nothing, and of several T1 no contrast."""
-    for group in _grouped((s for s in images if key(s)), key):
+    for group in group_by((s for s in images if key(s)), key):
         if len(group) < 2:
             continue
         kinds = {kind for s in group if (kind := own_kind(infos[id(s)])) is not None}

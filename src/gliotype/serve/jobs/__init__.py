@@ -6,7 +6,7 @@ and `end_orphan` ends what a killed server left running.
 
 from __future__ import annotations
 
-from gliotype.serve.jobs.locks import exclusive
+from gliotype.serve.jobs.exclusive import exclusive
 from gliotype.serve.jobs.process import JobProcess, Limits, Outcome, end_orphan
 from gliotype.serve.jobs.store import ENDED, Job, JobStore, State
 from gliotype.serve.jobs.worker import Worker, back_off_s

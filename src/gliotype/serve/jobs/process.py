@@ -13,8 +13,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gliotype.locks import try_lock
 from gliotype.serve.jobs import launcher
-from gliotype.serve.jobs.locks import try_lock
 
 LOCK = "process.lock"
 """File in a job's folder that its process holds locked, with the id of the process in it."""

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from gliotype.errors import InputError
+from gliotype.locks import is_locked
 from gliotype.serve.jobs import Job, JobStore, State
-from gliotype.serve.jobs.locks import is_locked
 from gliotype.serve.node.inbox import arriving
 from gliotype.serve.node.steps import COMMIT, NOT_PROCESSED, PREDICT, SEND, SORT
 
