@@ -52,13 +52,16 @@ def batch(
     *,
     output: Output,
     sort: Annotated[
-        bool, typer.Option("--sort", help="STUDIES is a heap of DICOM files: sort them by patient and study.")
+        bool,
+        typer.Option(
+            "--sort", help="Treat STUDIES as unsorted DICOM files, and sort them by patient and study."
+        ),
     ] = False,
     use_names: Annotated[
         bool,
         typer.Option(
             "--use-names",
-            help="Call each study by the name of its folder or zip, instead of by a short hash of it.",
+            help="Name each study after its folder or zip instead of a short hash of that name.",
         ),
     ] = False,
     jobs: Annotated[
@@ -67,7 +70,7 @@ def batch(
             min=1,
             max=1024,
             metavar="N",
-            help="Studies predicted at the same time; by default one for each core.",
+            help="Studies predicted in parallel; one per core by default.",
         ),
     ] = None,
     threads: Annotated[
@@ -76,7 +79,7 @@ def batch(
             min=1,
             max=1024,
             metavar="N",
-            help="Threads of each study; the cores divided by --jobs by default.",
+            help="Threads per study; by default the number of cores divided by --jobs.",
         ),
     ] = None,
     scheduler: Annotated[
@@ -88,14 +91,10 @@ def batch(
     ] = None,
     retry: Annotated[
         Retry | None,
-        typer.Option(help="Predict studies that failed before once more, though nothing has changed."),
+        typer.Option(help="Retry studies that failed before, even if nothing has changed."),
     ] = None,
-    timeout: Annotated[
-        int, typer.Option(min=1, metavar="SECONDS", help="Time that one study may take.")
-    ] = 1800,
-    memory: Annotated[
-        float, typer.Option(min=0.5, metavar="GB", help="Memory that one study may use.")
-    ] = 8.0,
+    timeout: Annotated[int, typer.Option(min=1, metavar="SECONDS", help="Time limit for each study.")] = 1800,
+    memory: Annotated[float, typer.Option(min=0.5, metavar="GB", help="Memory limit for each study.")] = 8.0,
     prevalence: Prevalence = None,
     mutant_at: MutantAt = 0.8,
     wildtype_at: WildtypeAt = 0.2,
@@ -104,7 +103,7 @@ def batch(
         bool, typer.Option("--json", help="Print the record of each study on stdout, one line of JSON each.")
     ] = False,
 ) -> None:
-    """Predict many studies; what is done already, from the same input, is not done again."""
+    """Predict many studies; those already done from the same input are skipped."""
     from gliotype.answer.site import read_site
     from gliotype.batch.job import BatchSettings
     from gliotype.batch.run import default_processes

@@ -35,24 +35,27 @@ def serve(
         typer.Option(
             "--to",
             metavar="TARGET",
-            help="Where results go: AET@HOST:PORT, or the address of a DICOMweb service. Required.",
+            help="Destination of the results: AET@HOST:PORT, or the address of a DICOMweb service. Required.",
         ),
     ] = None,
     allow: Annotated[
         list[str] | None,
         typer.Option(
             metavar="AET",
-            help="Who may send: AET, or AET@ADDRESS; may be repeated. The AE title of --to by default.",
+            help="Allowed sender, AET or AET@ADDRESS; may be repeated. By default the AE title of --to.",
         ),
     ] = None,
     aet: Annotated[str, typer.Option(help="AE title of the node.")] = defaults.AET,
-    host: Annotated[str, typer.Option(help="Address on which it listens.")] = defaults.HOST,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = defaults.HOST,
     port: Annotated[
-        int, typer.Option(min=0, max=65535, help="Port on which it listens; 0 for any that is free.")
+        int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for any free port.")
     ] = defaults.PORT,
     rules: Annotated[
         Path | None,
-        typer.Option(metavar="RULES.toml", help="Which studies are processed, and how; all by default."),
+        typer.Option(
+            metavar="RULES.toml",
+            help="Rules that choose the studies to process, and how; all studies by default.",
+        ),
     ] = None,
     quiet: Annotated[
         float,
@@ -60,19 +63,19 @@ def serve(
             min=0.1,
             max=86400,
             metavar="SECONDS",
-            help="A study is complete when nothing of it has come for so long.",
+            help="Time without new images after which a study counts as complete.",
         ),
     ] = defaults.QUIET_S,
     keep_inputs: Annotated[
         float,
-        typer.Option(min=0, metavar="DAYS", help="How long the images of an answered study are kept."),
+        typer.Option(min=0, metavar="DAYS", help="Days to keep the images of a study after it was answered."),
     ] = defaults.KEEP_INPUTS_DAYS,
     keep: Annotated[
         float,
         typer.Option(
             min=0.01,
             metavar="DAYS",
-            help="How long results, studies set aside, and entries of the queue are kept.",
+            help="Days to keep results, studies set aside and queue entries.",
         ),
     ] = defaults.KEEP_DAYS,
     threads: Threads = None,
@@ -121,7 +124,7 @@ def status(
     output: Annotated[Path, typer.Option("--output", "-o", metavar="NODE", help="Folder of the node.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Print what a node is doing, without names."""
+    """Print the state of a node and of its studies, without patients' names."""
     from gliotype.cli.show import extra
 
     with extra("node"):

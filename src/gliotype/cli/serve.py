@@ -17,13 +17,13 @@ def serve(
         ),
     ],
     port: Annotated[
-        int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on; 0 for any that is free.")
+        int, typer.Option(min=0, max=65535, metavar="N", help="Port to listen on; 0 for any free port.")
     ] = 8420,
     no_open: Annotated[
-        bool, typer.Option("--no-open", help="Print the address alone, and do not open the browser.")
+        bool, typer.Option("--no-open", help="Print the address without opening a browser.")
     ] = False,
 ) -> None:
-    """Serve a page on this machine: upload a study, look at its answer, correct it, download it."""
+    """Serve a local page to upload a study, review and correct its answer, and download it."""
     from gliotype.cli.show import extra
 
     with extra("web"):
