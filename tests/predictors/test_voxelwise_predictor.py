@@ -116,17 +116,22 @@ def asked(
     wildtype: float,
     *,
     predictor: type[T2NetPredictor] = T2NetPredictor,
+    brighter_than: float = 1.0,
+    shift_mm: float = 0.0,
 ) -> Finding | NotApplicable:
     """Ask about the phantom, with a network that sees tumour where T2 is bright, of a class that it always gives."""
 
     def network(batch: np.ndarray) -> np.ndarray:
-        bright = (batch[:, :1] > 1.0).astype(np.float32)
+        bright = (batch[:, :1] > brighter_than).astype(np.float32)
         return np.concatenate([1 - (mutant + wildtype) * bright, mutant * bright, wildtype * bright], axis=1)
 
     trained = TrainedEnsemble(Network(network), Calibration(0.5, 0.0), Parameters(16))
     monkeypatch.setattr(voxelwise, "load_model", lambda name: trained)
     result = make_result()
-    return predictor(0.3).predict(result.prepared, result.tumour, result.measurements, Subject("a", 44.0))
+    mni = np.array(result.prepared.mni_from_prepared, dtype=float)
+    mni[0, 3] += shift_mm
+    prepared = replace(result.prepared, mni_from_prepared=mni)
+    return predictor(0.3).predict(prepared, result.tumour, result.measurements, Subject("a", 44.0))
 
 
 def test_the_vote_becomes_a_probability_at_the_prevalence(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -163,6 +168,21 @@ def test_a_tie_and_an_empty_map_are_not_wildtype(monkeypatch: pytest.MonkeyPatch
     assert "as many voxels" in tie.reason
     assert isinstance(empty, NotApplicable)
     assert "no tumour" in empty.reason
+
+
+def test_a_network_that_sees_another_tumour_than_the_found_one_has_no_vote(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """As on images with motion: here every voxel around the tumour looks like tumour."""
+    answer = asked(monkeypatch, 0.8, 0.1, brighter_than=-100.0)
+    assert isinstance(answer, NotApplicable)
+    assert "overlaps with the found one by a Dice of only 0." in answer.reason
+
+
+def test_a_tumour_outside_the_grid_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = asked(monkeypatch, 0.8, 0.1, shift_mm=400.0)
+    assert isinstance(answer, NotApplicable)
+    assert "outside the grid" in answer.reason
 
 
 def test_t2_net_needs_t2_and_ts_net_one_of_three() -> None:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from gliotype.findings import Finding, NotApplicable, Reason, Statement
-from gliotype.masks import box_around
+from gliotype.masks import box_around, dice
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
 from gliotype.predictors.trained import TrainedEnsemble, load_ensemble
 from gliotype.runtime import Network
@@ -45,6 +45,9 @@ MIN_RELATIVE_SIZE = 0.1
 
 MARGIN = 8
 """Voxels of 2 mm around the found tumour that the patches cover, too."""
+
+MIN_OVERLAP = 0.3
+"""Dice of the tumour that a network sees with the found one below which its voxels have no vote."""
 
 LIMITS = (
     "Trained on simulated patients only, and of no weight in the answer. The share of votes is calibrated on "
@@ -205,8 +208,16 @@ def load_model(name: str) -> TrainedEnsemble[Parameters]:
     return load_ensemble(name, Parameters.from_json)
 
 
+def found_tumour(prepared: PreparedStudy, tumour: Tumour) -> NDArray[np.bool_]:
+    """Mask the found tumour on `gliotype.segment.model1.GRID`; empty where it lies outside of it."""
+    to_grid = np.linalg.inv(prepared.mni_from_prepared)
+    found = tumour.labels.with_array(tumour.mask.astype(np.float32)).resample(GRID, to_grid)
+    fraction = np.asarray(found.array)
+    return fraction > min(0.5, float(fraction.max()) / 2)
+
+
 def tumour_probabilities(
-    name: str, sequences: tuple[Sequence, ...], prepared: PreparedStudy, tumour: Tumour
+    name: str, sequences: tuple[Sequence, ...], prepared: PreparedStudy, found: NDArray[np.bool_]
 ) -> Probabilities:
     """Run a network around the tumour.
 
@@ -214,18 +225,15 @@ def tumour_probabilities(
         name: ``t2net`` or ``tsnet``.
         sequences: what it sees.
         prepared: with at least one of them.
-        tumour: not empty.
+        found: the tumour on `gliotype.segment.model1.GRID`, not empty.
 
     Returns:
         Probabilities of `CLASSES` on `gliotype.segment.model1.GRID`, (3, i, j, k); background elsewhere.
     """
     images, brain = strip_to_network_grid(prepared)
-    to_grid = np.linalg.inv(prepared.mni_from_prepared)
-    found = tumour.labels.with_array(tumour.mask.astype(np.float32)).resample(GRID, to_grid)
-    here = np.asarray(found.array) > min(0.5, float(np.asarray(found.array).max()) / 2)
     model = load_model(name)
     scaled = scaled_images(images, brain, sequences)
-    return class_probabilities(model.network, scaled, box_around(here, MARGIN), model.parameters.step)
+    return class_probabilities(model.network, scaled, box_around(found, MARGIN), model.parameters.step)
 
 
 class T2NetPredictor:
@@ -245,10 +253,20 @@ class T2NetPredictor:
         used = tuple(s for s in self.sequences if s in prepared.images)
         if not used:
             return NotApplicable(self.name, f"it needs {self.needs}")
-        probabilities = tumour_probabilities(self.name, self.sequences, prepared, tumour)
+        found = found_tumour(prepared, tumour)
+        if not found.any():
+            return NotApplicable(self.name, "the tumour lies outside the grid on which it looks")
+        probabilities = tumour_probabilities(self.name, self.sequences, prepared, found)
         vote = count_votes(probabilities)
         if not vote.tumour.any():
             return NotApplicable(self.name, "it sees no tumour where one was found")
+        overlap = dice(vote.tumour, found)
+        if overlap < MIN_OVERLAP:
+            return NotApplicable(
+                self.name,
+                f"the tumour that it sees overlaps with the found one by a Dice of only {overlap:.2f}, as on images "
+                "with motion or too coarse a resolution",
+            )
         if vote.share is None or vote.call is None:
             return NotApplicable(self.name, "as many voxels vote for IDH-mutant as for IDH-wildtype")
         calibration = load_model(self.name).calibration
