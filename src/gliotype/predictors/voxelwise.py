@@ -47,7 +47,11 @@ MARGIN = 8
 """Voxels of 2 mm around the found tumour that the patches cover, too."""
 
 MIN_OVERLAP = 0.3
-"""Dice of the tumour that a network sees with the found one below which its voxels have no vote."""
+"""Dice of the tumour that a network sees with the found one below which its voxels have no vote.
+
+The first 15 development patients have at least 0.39 with TS-net; 3 have at least 0.52 with T2-net, 0.49 with a quarter
+of the lines of k-space corrupted.
+"""
 
 LIMITS = (
     "Trained on simulated patients only, and of no weight in the answer. The share of votes is calibrated on "
