@@ -193,12 +193,15 @@ def test_exported_coefficients_read_by_the_predictor_say_the_same(
         assert answer.interval[0] <= answer.probability <= answer.interval[1]
 
 
-def test_logistic_methods_learn_what_tells(trained: dict[str, Any]) -> None:
-    truth = np.array([each.mutant for each in TEST])
+def test_logistic_methods_learn_what_tells() -> None:
+    training, test = patients(40, 3), patients(12, 4)
+    truth = np.array([each.mutant for each in test])
+    models = {}
     for name in ("radiomics", "age", "age-location"):
-        probability = trained[name].probabilities(TEST, 0.5)
+        models[name] = method_of(name).fit(training, TUNING, Path())
+        probability = models[name].probabilities(test, 0.5)
         assert probability[truth].mean() > probability[~truth].mean() + 0.2, name
-    (only_age,) = trained["age"].models
+    (only_age,) = models["age"].models
     assert only_age.coefficients[0] < 0, "mutants are younger"
 
 
@@ -255,13 +258,14 @@ def test_a_sign_that_applies_to_nobody_makes_no_call(kind: Any) -> None:
 def test_the_example_of_contributing_is_a_method() -> None:
     text = (Path(__file__).parents[2] / "CONTRIBUTING.md").read_text(encoding="utf-8")
     block = text.partition("The smallest method is")[2].partition("```python\n")[2].partition("```")[0]
-    namespace: dict[str, Any] = {"__name__": "example"}
-    exec(block, namespace)
+    namespace: dict[str, Any] = {"__name__": __name__}
+    exec(compile(block, "CONTRIBUTING.md", "exec", dont_inherit=True), namespace)
     kind = namespace["ThalamusMethod"]
     assert kind() == kind(seed=1)
-    model = kind().fit(TRAINING, TUNING, Path())
-    probability = model.probabilities(TEST, 0.5)
-    truth = np.array([each.mutant for each in TEST])
+    model = kind().fit(patients(40, 3), TUNING, Path())
+    test = patients(12, 4)
+    probability = model.probabilities(test, 0.5)
+    truth = np.array([each.mutant for each in test])
     assert probability[truth].mean() > probability[~truth].mean() + 0.2
     assert model.models[0].features == ("age", "Thalamus")
     assert kind().export(model, Path(), training=TRAINING, data=DATA, results="") == ()
