@@ -22,7 +22,8 @@ from gliotype.experiment.protocol import CROSS_VALIDATION, Protocol, read_protoc
 from gliotype.experiment.run import run_experiment
 from gliotype.experiment.splits import Split, draw_sets, make_splits
 from gliotype.train.data.examples import Example
-from gliotype.train.table.method import AgeMethod, TableModel
+from gliotype.train.table.logistic import LogisticModels
+from gliotype.train.table.method import AgeMethod
 from support.experiments import Synthetic, synthetic_source
 
 PROTOCOL = """
@@ -276,10 +277,10 @@ def test_each_training_has_a_folder_of_its_own(tmp_path: Path, monkeypatch: pyte
 def test_the_dice_of_a_method_that_outlines_the_tumour_is_its_own(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def dices(self: TableModel, examples: list[Example]) -> Any:
+    def dices(self: LogisticModels, examples: list[Example]) -> Any:
         return np.array([0.2 if each.mutant else np.nan for each in examples])
 
-    monkeypatch.setattr(TableModel, "dices", dices, raising=False)
+    monkeypatch.setattr(LogisticModels, "dices", dices, raising=False)
     changes = (('["radiomics", "age"]', '["age"]'), ("accuracy = 0.97\n", ""))
     outcome = run_experiment(protocol_of(tmp_path, *changes), tmp_path / "out")
     assert [row.dice for row in outcome.rows] == pytest.approx([0.2, 0.2])
