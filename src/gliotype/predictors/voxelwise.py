@@ -290,7 +290,7 @@ class T2NetPredictor:
             ),
             limits=LIMITS,
             summary=(
-                f"On {' and '.join(s.word for s in used)}, {percent(vote.share)} of the voxels of the tumour that the "
+                f"On {', '.join(s.word for s in used)}: {percent(vote.share)} of the voxels of the tumour that the "
                 "network sees vote for IDH-mutant."
             ),
             map=_vote_map(probabilities, vote, prepared),
