@@ -126,7 +126,9 @@ def test_a_result_is_written_atomically(result: Result, tmp_path: Path) -> None:
     files = write_result(result, tmp_path)
     assert files[-1].name == "prediction.json"
     without = {
-        name for name in OUTPUTS if name.startswith(("saliency", "perfusion", "adc", "cest", "dicom/"))
+        name
+        for name in OUTPUTS
+        if name.startswith(("saliency", "votes", "perfusion", "adc", "cest", "dicom/"))
     }
     assert {path.name for path in files} == set(OUTPUTS) - without
     assert sorted(files) == sorted(tmp_path.iterdir())

@@ -72,7 +72,8 @@ def test_a_network_runs_on_the_threads_of_the_block() -> None:
             first = network(batch)
         with use_threads(1):
             second = network(batch)
-    assert used[-2:] == [2, 1] or used == [2, 1]
+    assert {1, 2} <= set(used)
+    assert len(used) == len(set(used)), "each number of threads is compiled once"
     np.testing.assert_allclose(first, second, rtol=1e-4)
 
 

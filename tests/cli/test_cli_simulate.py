@@ -40,7 +40,11 @@ def test_it_writes_a_cohort_says_where_and_goes_on_with_it(run: Run, tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "says"),
     [
-        (("-n", 1, "--site", "mayo"), 2, "choose one of severance, snuh, tcia, ucsf, healthy, distractors"),
+        (
+            ("-n", 1, "--site", "mayo"),
+            2,
+            "choose one of severance, snuh, tcia, tcga-lgg, ucsf, healthy, distractors",
+        ),
         (("-n", 0), 2, "give 1 or more"),
         (("-n", -3), 2, "give 1 or more"),
         (("-n", 1, "--label-maps", "nowhere"), 3, "no label map"),

@@ -155,8 +155,8 @@ class Vote:
         """Logit of the share, with one voter added to each side; NaN where nobody votes.
 
         Example:
-            >>> Vote(np.ones((2, 2, 1), bool), 3, 1).log_odds == np.log(4 / 2)
-            True
+            >>> round(Vote(np.ones((2, 2, 1), bool), 3, 1).log_odds, 3)
+            0.693
         """
         return (
             float(np.log((self.mutant + 1) / (self.wildtype + 1))) if self.share is not None else float("nan")

@@ -126,7 +126,7 @@ def null_inversion_ms(tr_ms: float, t1_ms: float = FLUID_T1_MS) -> float:
 
     Example:
         >>> round(null_inversion_ms(9000.0))
-        2480
+        2481
     """
     return t1_ms * math.log(2 / (1 + math.exp(-tr_ms / t1_ms)))
 

@@ -11,6 +11,7 @@ import torch
 
 from gliotype.errors import GliotypeError
 from gliotype.predictors.voxelwise import PATCH, T2_NET, TS_NET, scaled_images
+from gliotype.runtime import import_openvino
 from gliotype.segment.model1 import GRID
 from gliotype.study import Sequence
 from gliotype.train.common.threads import one_thread
@@ -139,8 +140,7 @@ def test_trainings_of_other_parameters_or_patients_share_a_folder(
     others = [patients(8, 4), [replace(each, mutant=not each.mutant) for each in patients(8)]]
     trained = [fit(brief, training, patients(6, 1), folder / "brief") for training in (patients(8), *others)]
     assert len(list((folder / "brief").iterdir())) == 3
-    votes = [tuple(each.log_odds(patients(1, 3))) for each in trained]
-    assert len(set(votes)) == 3
+    assert len({float(next(each.network.parameters()).detach().double().sum()) for each in trained}) == 3
 
 
 def test_a_folder_of_another_training_is_refused(folder: Path, model: VoxelwiseModel) -> None:
@@ -155,15 +155,13 @@ def test_a_patient_without_the_input_gets_no_answer(model: VoxelwiseModel) -> No
 
 
 def test_the_weight_says_the_same_as_the_network(model: VoxelwiseModel, tmp_path: Path) -> None:
-    import openvino
-
     files = T2NetMethod().export(
         model, tmp_path, training=patients(8), data={"cohort": "phantoms"}, results=""
     )
     assert {file.name for file in files} == {"t2net.onnx", "t2net.json", "t2net.md"}
     batch = np.random.default_rng(0).normal(0, 1, (1, 1, PATCH, PATCH, PATCH)).astype(np.float32)
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
-    served = openvino.Core().compile_model(str(tmp_path / "t2net.onnx"), "CPU", settings)(batch)[0]
+    served = import_openvino().Core().compile_model(str(tmp_path / "t2net.onnx"), "CPU", settings)(batch)[0]
     with torch.inference_mode():
         trained = model.network(torch.from_numpy(batch)).softmax(dim=1).numpy()
     np.testing.assert_allclose(served, trained, atol=5e-3)  # weights in half precision

@@ -167,7 +167,7 @@ class VoxelwiseModel:
     calibration: Calibration = UNCALIBRATED
     threshold: float = 0.5
     prevalence: float = 0.5
-    _votes: dict[Example, Vote] = field(default_factory=dict, repr=False)
+    _votes: dict[Example, Vote] = field(default_factory=dict, init=False, repr=False)
 
     def vote(self, example: Example) -> Vote:
         """Let the voxels of a patient vote; asked again about a patient, return the same vote."""
