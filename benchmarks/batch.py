@@ -176,7 +176,10 @@ def print_outcome(root: Path, studies: tuple[StudyJob, ...]) -> None:
     ]
     runs = Counter((root / "predicted.txt").read_text(encoding="utf-8").split())
     print(f"studies {len(studies)}, of which poison {len(poison)}; records {len(records)}")
-    print(f"lost: {len(studies) - len(records)}; wrongly failed: {len(set(records) - done - poison)}")
+    wrongly = sorted(set(records) - done - poison)
+    print(f"lost: {len(studies) - len(records)}; wrongly failed: {len(wrongly)}")
+    for name in wrongly:
+        print(f"  {name}: {records[name].error}")
     print(f"rows in predictions.csv: {rows.total()}, twice: {sum(n > 1 for n in rows.values())}")
     print(
         f"half-written: {len(done) - len(whole)}; aside folders left: {len(list((root / 'out').rglob('.gliotype-*')))}"

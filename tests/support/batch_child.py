@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
+from gliotype.atomic_files import output_errors
 from gliotype.batch import child, study
 from gliotype.errors import InputError
 from gliotype.result import Result
@@ -65,8 +66,9 @@ def predict(source: Path, **options: Any) -> Result:
 
 def write_result(result: Result, folder: Path) -> None:
     """Write a file that marks the study as predicted, and note that it was."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "prediction.json").write_text(result.subject.id, encoding="utf-8")
+    with output_errors(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "prediction.json").write_text(result.subject.id, encoding="utf-8")
     with (folder.parent.parent / "predicted.txt").open("a", encoding="utf-8") as log:
         log.write(f"{result.subject.id}\n")
 

@@ -39,16 +39,16 @@ def _receive(stream: IO[str], lines: queue.SimpleQueue[str]) -> None:
 
 
 def _serve(request: dict[str, Any], records: IO[str]) -> None:
+    from gliotype.batch.faults import MACHINE_FAULTS
     from gliotype.batch.job import BatchSettings, StudyJob
     from gliotype.batch.study import run_study
-    from gliotype.errors import OutputError
 
     study, settings = StudyJob.from_plain(request["study"]), BatchSettings.from_plain(request["settings"])
     try:
         record, kept = run_study(study, settings)
         answer = {"record": record.text(), "kept": kept}
-    except OutputError as error:
-        answer = {"error": str(error)}
+    except MACHINE_FAULTS as error:
+        answer = {"error": str(error), "exit_code": error.exit_code}
     records.write(json.dumps(answer) + "\n")
     records.flush()
 

@@ -111,7 +111,7 @@ def _files(job: StudyJob) -> Iterator[tuple[str, Path]]:
     for role, path in named:
         if path is None:
             continue
-        if not path.is_dir():
+        if not os.path.isdir(path):
             yield role, path
             continue
         for folder, folders, files in os.walk(path):

@@ -7,9 +7,10 @@ import threading
 from collections.abc import Iterator, Sequence
 
 from gliotype.batch.executor import Executor, Outcome
+from gliotype.batch.faults import MACHINE_FAULTS
 from gliotype.batch.job import BatchSettings, StudyJob
 from gliotype.batch.process import CHILD, Stopped, StudyProcess
-from gliotype.errors import OutputError
+from gliotype.errors import GliotypeError
 
 
 class Pool(Executor):
@@ -29,11 +30,12 @@ class Pool(Executor):
 
         Raises:
             OutputError: if a record cannot be written; what runs is then ended.
+            WeightsError: if weights are missing or corrupt.
         """
         waiting: queue.SimpleQueue[StudyJob] = queue.SimpleQueue()
         for job in jobs:
             waiting.put(job)
-        outcomes: queue.SimpleQueue[Outcome | OutputError | None] = queue.SimpleQueue()
+        outcomes: queue.SimpleQueue[Outcome | GliotypeError | None] = queue.SimpleQueue()
         threads = [
             threading.Thread(target=self._work, args=(waiting, settings, outcomes), daemon=True)
             for _ in range(min(self._processes, len(jobs)))
@@ -46,7 +48,7 @@ class Pool(Executor):
                 outcome = outcomes.get()
                 if outcome is None:
                     working -= 1
-                elif isinstance(outcome, OutputError):
+                elif isinstance(outcome, GliotypeError):
                     raise outcome
                 else:
                     yield outcome
@@ -59,7 +61,7 @@ class Pool(Executor):
         self,
         waiting: queue.SimpleQueue[StudyJob],
         settings: BatchSettings,
-        outcomes: queue.SimpleQueue[Outcome | OutputError | None],
+        outcomes: queue.SimpleQueue[Outcome | GliotypeError | None],
     ) -> None:
         try:
             with StudyProcess(settings, self._stop, self._child) as process:
@@ -67,7 +69,7 @@ class Pool(Executor):
                     outcomes.put(process.run(waiting.get_nowait()))
         except (queue.Empty, Stopped):
             pass
-        except OutputError as error:
+        except MACHINE_FAULTS as error:
             outcomes.put(error)
         finally:
             outcomes.put(None)

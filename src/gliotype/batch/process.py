@@ -10,17 +10,19 @@ import socket
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from enum import StrEnum
 from types import TracebackType
 from typing import Self
 
+from gliotype.batch.faults import check_room
 from gliotype.batch.fingerprint import take_fingerprint
 from gliotype.batch.job import BatchSettings, StudyJob
-from gliotype.batch.record import Record, failed, remove_results, write_record
-from gliotype.batch.room import check_room
-from gliotype.errors import OutputError
+from gliotype.batch.record import Record, failed, record_failure
+from gliotype.errors import OutputError, WeightsError
 from gliotype.flag import Flag
 
 CHILD = (sys.executable, "-m", "gliotype.batch.child")
@@ -38,13 +40,33 @@ class Stopped(Exception):  # noqa: N818 - nothing went wrong
     """The batch was asked to stop at once."""
 
 
+class _End(StrEnum):
+    """How a process ended that gave no record."""
+
+    LATE = "late"
+    CRASHED = "crashed"
+    KILLED = "killed"
+    NOT_STARTED = "not started"
+
+
+_MOST = {_End.LATE: 1, _End.CRASHED: 2, _End.KILLED: 3, _End.NOT_STARTED: 2}
+"""A study is given up after so many ends of a kind. One who kills processes may hit the same study twice."""
+
+_FROM_OUTSIDE = (
+    signal.SIGKILL,
+    signal.SIGTERM,
+    signal.SIGINT,
+    *((signal.SIGHUP,) if hasattr(signal, "SIGHUP") else ()),
+)
+"""Signals that others send: a user, a cluster, or a system that runs out of memory."""
+
+
 @dataclass(frozen=True)
 class _Lost:
-    """Why a process gave no record; a study that took too long is not tried again."""
+    """Why a process gave no record."""
 
+    end: _End
     reason: str
-    timed_out: bool = False
-    started: bool = True
 
 
 class StudyProcess:
@@ -63,28 +85,31 @@ class StudyProcess:
         self._served, self._starting = 0, True
 
     def run(self, job: StudyJob) -> tuple[Record, bool]:
-        """Predict a study, once more if the process dies of it; `gliotype.batch.study.run_study` says what comes back.
+        """Predict a study, again if its process dies; `gliotype.batch.study.run_study` says what comes back.
 
-        A study that kills its process, or takes too long, fails; its record says how.
+        A study that crashes its process twice, or takes too long, fails, and so does one whose process is killed three
+        times; its record says how.
 
         Raises:
             Stopped: if `stop` was set meanwhile.
             OutputError: if its record cannot be written, a disk is full, or no process starts on this machine.
+            WeightsError: if weights are missing or corrupt on this machine.
         """
         check_room(self._settings.output)
-        answer = self._ask(job)
-        if isinstance(answer, _Lost) and not answer.timed_out:
-            answer = self._ask(job)
-        if not isinstance(answer, _Lost):
+        ends: Counter[_End] = Counter()
+        while isinstance(answer := self._ask(job), _Lost):
+            ends[answer.end] += 1
+            if ends[answer.end] == _MOST[answer.end]:
+                break
+        else:
             return answer
         check_room(self._settings.output)
-        if not answer.started:
+        if answer.end is _End.NOT_STARTED:
             raise OutputError(
                 f"no process that predicts starts on {socket.gethostname()}: run gliotype info there, or raise --memory"
             )
-        remove_results(self._settings.output, job)
-        record = failed(job, answer.reason, 1, take_fingerprint(job, self._settings, None))
-        return write_record(self._settings.output, record), False
+        failure = failed(job, answer.reason, 1, take_fingerprint(job, self._settings, None))
+        return record_failure(self._settings.output, job, failure)
 
     def close(self) -> None:
         """End the process."""
@@ -125,22 +150,25 @@ class StudyProcess:
             self._served += 1
             answer = json.loads(line)
             if "error" in answer:
-                raise OutputError(answer["error"])
+                fault = WeightsError if answer["exit_code"] == WeightsError.exit_code else OutputError
+                raise fault(answer["error"])
             return Record.from_text(answer["record"]), bool(answer["kept"])
-        timed_out, started = line == b"timeout", not self._starting
-        if not timed_out:
+        late, started = line == b"timeout", not self._starting
+        if not late:
             with suppress(subprocess.TimeoutExpired):
                 child.wait(timeout=10)
         code = child.returncode
         self.close()
-        if timed_out:
+        if not started:
+            return _Lost(_End.NOT_STARTED, _reason(code))
+        if late:
             limit = f"{self._settings.timeout_s:g} s"
             return _Lost(
-                f"it took longer than {limit}: allow more with --timeout and --retry failed",
-                timed_out=True,
-                started=started,
+                _End.LATE, f"it took longer than {limit}: allow more with --timeout and --retry failed"
             )
-        return _Lost(_reason(code), started=started)
+        return _Lost(
+            _End.KILLED if code is not None and -code in _FROM_OUTSIDE else _End.CRASHED, _reason(code)
+        )
 
     def _running(self) -> subprocess.Popen[bytes]:
         if self._child is not None and (

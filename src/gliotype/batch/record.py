@@ -12,7 +12,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from gliotype.atomic_files import write_text
-from gliotype.batch.fingerprint import Fingerprint
+from gliotype.batch.fingerprint import Fingerprint, same_result
 from gliotype.batch.job import StudyJob
 from gliotype.errors import OutputError
 
@@ -52,6 +52,7 @@ class Record:
         seconds: by stage, and ``total``.
         peak_bytes: largest resident memory during the study; None where the system does not tell.
         fingerprint: of its input and settings; None if it could not be taken.
+        suspect: machine that may be at fault for the failure; the next run tries the study again.
     """
 
     id: str
@@ -74,6 +75,7 @@ class Record:
     seconds: Mapping[str, float] = field(default_factory=dict)
     peak_bytes: int | None = None
     fingerprint: Fingerprint | None = None
+    suspect: str | None = None
 
     def text(self) -> str:
         """Write it as JSON."""
@@ -159,6 +161,38 @@ def failed(job: StudyJob, error: str, exit_code: int, fingerprint: Fingerprint |
         exit_code=exit_code,
         fingerprint=fingerprint,
     )
+
+
+def record_failure(output: Path, job: StudyJob, failure: Record) -> tuple[Record, bool]:
+    """Record a failure and remove the study's results, unless it was predicted elsewhere meanwhile.
+
+    A worker that lost its scheduler may still be at a study that another one has begun anew.
+
+    Args:
+        output: folder of the results (OUT).
+        job: the study.
+        failure: its record.
+
+    Returns:
+        The record that stands, and whether it is another's.
+
+    Raises:
+        OutputError: if the record cannot be written.
+    """
+    found = read_record(output, job.id)
+    known = failure.fingerprint
+    if (
+        found is not None
+        and found.state is State.DONE
+        and found.fingerprint is not None
+        and known is not None
+        and same_result(found.fingerprint, known)
+    ):
+        return found, True
+    # What cannot be removed does not count without a record that says so.
+    with suppress(OutputError):
+        remove_results(output, job)
+    return write_record(output, failure), False
 
 
 def remove_results(output: Path, job: StudyJob) -> None:

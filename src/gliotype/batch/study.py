@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 
 from gliotype.atomic_files import atomic_write
 from gliotype.batch.bids import write_bids_names
+from gliotype.batch.faults import check_machine, may_be_machines
 from gliotype.batch.fingerprint import Fingerprint, same_result, take_fingerprint
 from gliotype.batch.job import BatchSettings, StudyJob
 from gliotype.batch.memory import peak_bytes, restart_peak
-from gliotype.batch.record import Record, State, failed, read_record, remove_results, write_record
-from gliotype.batch.room import check_room
+from gliotype.batch.record import Record, State, failed, read_record, record_failure, write_record
 from gliotype.batch.thumbnail import draw_thumbnail
-from gliotype.errors import GliotypeError, OutputError
+from gliotype.errors import GliotypeError, WeightsError
 from gliotype.paths import without_sources
 from gliotype.pipeline import predict
 from gliotype.report import write_result
@@ -35,7 +36,8 @@ def run_study(job: StudyJob, settings: BatchSettings) -> tuple[Record, bool]:
         The record, and whether it is that of an earlier run, whose input and settings were the same.
 
     Raises:
-        OutputError: if results or the record cannot be written, or the study failed because a disk is full.
+        OutputError: if nothing can be written to OUT, or the study failed because a disk is full.
+        WeightsError: if weights are missing or corrupt on this machine.
     """
     before = read_record(settings.output, job.id)
     restart_peak()
@@ -47,51 +49,50 @@ def run_study(job: StudyJob, settings: BatchSettings) -> tuple[Record, bool]:
             if before.fingerprint != fingerprint:
                 before = write_record(settings.output, replace(before, fingerprint=fingerprint))
             return before, True
-        result = _predict(job, settings)
-        folder = settings.output / job.folder
-        write_result(result, folder)
-        with atomic_write(folder / THUMBNAIL) as aside:
-            aside.write_bytes(draw_thumbnail(result))
-        if job.bids is not None:
-            write_bids_names(settings.output, job)
-        record = done(job, result, fingerprint)
-    except OutputError:
+        record = done(job, _predict(job, settings), fingerprint)
+    except WeightsError:
         raise
     except Exception as error:  # noqa: BLE001 - a defect at one study must not end the batch
-        check_room(settings.output, error)
-        record = _failure(job, settings, error, fingerprint)
-        remove_results(settings.output, job)
+        check_machine(settings.output, error)
+        record = _with_costs(_failure(job, settings, error, fingerprint), started)
+        return record_failure(settings.output, job, record)
+    return write_record(settings.output, _with_costs(record, started)), False
+
+
+def _with_costs(record: Record, started: float) -> Record:
     total = round(time.perf_counter() - started, 3)
-    record = replace(record, seconds={**record.seconds, "total": total}, peak_bytes=peak_bytes())
-    return write_record(settings.output, record), False
+    return replace(record, seconds={**record.seconds, "total": total}, peak_bytes=peak_bytes())
 
 
 def _failure(
     job: StudyJob, settings: BatchSettings, error: Exception, fingerprint: Fingerprint | None
 ) -> Record:
     """Make the record of a study whose prediction raised an error."""
+    exit_code = 1
     if isinstance(error, GliotypeError):
-        return failed(job, without_sources(str(error), job.inputs), error.exit_code, fingerprint)
-    if isinstance(error, MemoryError):
+        sentence, exit_code = without_sources(str(error), job.inputs), error.exit_code
+    elif isinstance(error, MemoryError):
         limit = f"{settings.memory_bytes / 1e9:g} GB"
         sentence = f"it needs more memory than {limit}: allow more with --memory and --retry failed"
-        return failed(job, sentence, 3, fingerprint)
-    sentence = (
-        f"this is a bug in Gliotype ({type(error).__name__}): run gliotype predict on it, and report it"
-    )
-    return failed(job, sentence, 1, fingerprint)
+        exit_code = 3
+    else:
+        kind = type(error).__name__
+        sentence = f"this is a bug in Gliotype ({kind}): run gliotype predict on it, and report it"
+    suspect = socket.gethostname() if may_be_machines(error, job) else None
+    return replace(failed(job, sentence, exit_code, fingerprint), suspect=suspect)
 
 
 def _still_holds(before: Record, fingerprint: Fingerprint, settings: BatchSettings) -> bool:
     if before.fingerprint is None or not same_result(before.fingerprint, fingerprint):
         return False
     if before.state is State.FAILED:
-        return not settings.retry_failed
+        return before.suspect is None and not settings.retry_failed
     return (settings.output / before.folder / "prediction.json").is_file()
 
 
 def _predict(job: StudyJob, settings: BatchSettings) -> Result:
-    return predict(
+    """Predict a study and write its folder."""
+    result = predict(
         job.source,
         files=job.files,
         age=job.age,
@@ -103,6 +104,13 @@ def _predict(job: StudyJob, settings: BatchSettings) -> Result:
         mask=job.mask,
         threads=settings.threads,
     )
+    folder = settings.output / job.folder
+    write_result(result, folder)
+    with atomic_write(folder / THUMBNAIL) as aside:
+        aside.write_bytes(draw_thumbnail(result))
+    if job.bids is not None:
+        write_bids_names(settings.output, job)
+    return result
 
 
 def done(job: StudyJob, result: Result, fingerprint: Fingerprint) -> Record:
