@@ -8,7 +8,8 @@ import nibabel as nib
 import numpy as np
 import pytest
 
-from gliotype.cohorts import LAYOUTS, is_mutant, read_cohort
+from gliotype.cohorts import LAYOUTS, is_codeleted, is_mutant, read_cohort
+from gliotype.cohorts.status import grade_of, idh_variant
 from gliotype.errors import InputError, UsageError
 from gliotype.study import Sequence
 
@@ -41,8 +42,8 @@ def ucsf(root: Path) -> None:
         kinds = ("T1", "T1_bias", "T1gad", "T1gad_bias", "T2", "T2_bias", "FLAIR", "FLAIR_bias")
         images(root / f"{name}_nifti", *(f"{name}_{kind}" for kind in (*kinds, "tumor_segmentation")))
     (root / "UCSF-PDGM-metadata_v5.csv").write_text(
-        "ID,Sex,Age at MRI,WHO CNS Grade,IDH,BraTS21 ID\n"
-        "UCSF-PDGM-004,M,66,4,wildtype,BraTS2021_00097\nUCSF-PDGM-005,F,80,4,IDH1 p.R132H,\n"
+        "ID,Sex,Age at MRI,WHO CNS Grade,IDH,BraTS21 ID,1p/19q\n"
+        "UCSF-PDGM-004,M,66,4,wildtype,BraTS2021_00097,unknown\nUCSF-PDGM-005,F,80,3,IDH1 p.R132H,,co-deletion\n"
     )
 
 
@@ -327,3 +328,66 @@ def test_the_status_is_read_as_public_tables_write_it(text: str, mutant: bool | 
 def test_a_status_is_never_guessed(text: str) -> None:
     with pytest.raises(InputError, match="write 1 or mutant"):
         is_mutant(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "codeleted"),
+    [
+        *[(text, True) for text in ("1", "1.0", "yes", "codeleted", "Co-deletion", "codel", "IDHmut-codel")],
+        *[
+            (text, False)
+            for text in ("0", "no", "intact", "non-codel", "not codeleted", "IDHmut-non-codel", "IDHwt")
+        ],
+        *[(text, None) for text in ("", "-1", "unknown", "n/a", "relative co-deletion")],
+    ],
+)
+def test_the_1p19q_status_is_read_as_public_tables_write_it(text: str, codeleted: bool | None) -> None:
+    assert is_codeleted(text) is codeleted
+
+
+@pytest.mark.parametrize("text", ["deleted", "2", "1p loss", "intact?", "mutant"])
+def test_a_1p19q_status_is_never_guessed(text: str) -> None:
+    with pytest.raises(InputError, match=r"the 1p/19q status is .*: write 1 or codeleted, 0 or intact"):
+        is_codeleted(text)
+
+
+def test_sub_labels_are_written_alike_in_all_layouts(tmp_path: Path) -> None:
+    """The columns of UCSF-PDGM, EGD, TCGA and of simulated cohorts, and a table without any."""
+    known = {"codeletion": "codeleted", "grade": "3", "idh_variant": "IDH1 R132H"}
+    ucsf(tmp_path / "ucsf")
+    assert [p.strata for p in read_cohort(tmp_path / "ucsf", "ucsf-pdgm")] == [{"grade": "4"}, known]
+    egd(tmp_path / "egd")
+    first, second = read_cohort(tmp_path / "egd", "egd")
+    assert (first.strata, second.strata) == ({"grade": "2", "codeletion": "intact"}, {"grade": "4"})
+    bids(tmp_path / "bids")
+    assert [p.strata for p in read_cohort(tmp_path / "bids", "bids")] == [{"grade": "2"}, {"grade": "4"}]
+    for columns, of_mutant, of_wildtype in (
+        ("Grade\tX1p.19q.codeletion\tidh_variant", "G3\tcodel\tIDH1 R132H", "G4\tnon-codel\tn/a"),
+        ("grade\tIDH.codel.subtype\tIDH_mutation", "III\tIDHmut-codel\tIDH1 p.Arg132His", "iv\tIDHwt\t"),
+        ("grade\tcodel_1p19q\tidh_variant", "3\tcodeleted\tIDH1 p.R132H", "4\tintact\tn/a"),
+    ):
+        (tmp_path / "bids" / "participants.tsv").write_text(
+            f"participant_id\tidh\t{columns}\nsub-01\tmutant\t{of_mutant}\nsub-02\twildtype\t{of_wildtype}\n"
+        )
+        mutant, wildtype = read_cohort(tmp_path / "bids", "bids")
+        assert mutant.strata == known
+        assert wildtype.strata == {"grade": "4", "codeletion": "intact"}
+
+
+def test_a_1p19q_status_without_meaning_does_not_keep_a_cohort_from_being_read(tmp_path: Path) -> None:
+    bids(tmp_path)
+    (tmp_path / "participants.tsv").write_text(
+        "participant_id\tidh\tcodeletion\t1p19q\nsub-01\t1\tcodeleted\t0\nsub-02\t0\t1p loss\tn/a\n"
+    )
+    first, second = read_cohort(tmp_path, "bids")
+    assert first.strata == {"codeletion": "codeleted and intact"}
+    assert second.strata == {"codeletion": "1p loss"}
+
+
+def test_a_variant_and_a_grade_are_named_one_way() -> None:
+    assert [idh_variant(text) for text in ("IDH2 p.Arg172Trp", "IDH1-R132C", "mutant")] == [
+        "IDH2 R172W",
+        "IDH1 R132C",
+        None,
+    ]
+    assert [grade_of(text) for text in ("Grade 2", "IV", "CNS WHO grade 3", "1")] == ["2", "4", "3", "1"]

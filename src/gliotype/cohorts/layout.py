@@ -33,7 +33,7 @@ class Layout:
         mask: patterns of the expert's mask, below the cohort's folder.
         tables: patterns of the tables, below the cohort's folder; all that exist are joined.
         identity: columns of the patient's name in the tables; the first that a row fills counts.
-        columns: column of each fact: ``idh``, ``age``, ``sex``, and strata.
+        columns: column of each fact: ``idh``, ``age``, ``sex``, and strata; those of `SUB_LABELS` are in no layout.
         aliases: patterns of the patient's names in other data sets, filled in from columns in braces.
         examinations: pattern of the examinations' folders below the patient's, of which a patient may have none;
             the first that holds an image counts.
@@ -54,6 +54,28 @@ class Layout:
     examinations: str = ""
     functional: Mapping[Sequence, tuple[str, ...]] = field(default_factory=dict)
     numbered: bool = False
+
+
+SUB_LABELS: Mapping[str, frozenset[str]] = MappingProxyType(
+    {
+        "codeletion": frozenset(
+            {
+                "codeletion",
+                "codeleted",
+                "codel1p19q",
+                "1p19q",
+                "1p19qstatus",
+                "1p19qcodel",
+                "1p19qcodeleted",
+                "1p19qcodeletion",
+                "x1p19qcodeletion",
+                "idhcodelsubtype",
+            }
+        ),
+        "idh_variant": frozenset({"idhvariant", "idhmutation", "idhmutationtype"}),
+    }
+)
+"""Columns of the facts that only some tables state, in any layout; compared in lower case, letters and digits alone."""
 
 
 LAYOUTS: Mapping[str, Layout] = MappingProxyType(

@@ -19,7 +19,8 @@ class CohortPatient:
         files: NIfTI file of each available structural sequence.
         mask: expert's tumour mask, or None.
         aliases: names of the same patient in other data sets.
-        strata: what else is known, by name.
+        strata: what else is known, by name: ``codeletion`` (``codeleted`` or ``intact``), ``grade`` (``2`` to ``4``)
+            and ``idh_variant`` (such as ``IDH1 R132H``) are written alike in all layouts.
         functional: file of each further sequence (DSC, ADC), read where a method asks for it.
     """
 

@@ -8,10 +8,11 @@ import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from gliotype.cohorts.layout import LAYOUTS, Layout
+from gliotype.cohorts.layout import LAYOUTS, SUB_LABELS, Layout
 from gliotype.cohorts.names import canonical, examination
 from gliotype.cohorts.patient import CohortPatient
-from gliotype.cohorts.status import is_mutant
+from gliotype.cohorts.status import grade_of, idh_variant, is_codeleted, is_mutant
+from gliotype.cohorts.target import CODELETION
 from gliotype.errors import InputError, UsageError
 from gliotype.paths import as_path
 from gliotype.study import Sequence, Subject
@@ -79,6 +80,37 @@ def _status(name: str, rows: list[Row], column: str) -> bool | None:
     return next(iter(statuses), None)
 
 
+def _sub_labels(rows: list[Row], idh: str) -> dict[str, str]:
+    """Return the 1p/19q status and the IDH variant of a patient, where they are known.
+
+    A 1p/19q status that has no meaning, or two, stay as they are written: only who asks for it needs to correct them.
+    """
+    found: dict[str, str] = {}
+    statuses = {_codeletion(text) for text in _sub_label_cells(rows, CODELETION.name)} - {None}
+    if statuses:
+        found[CODELETION.name] = " and ".join(sorted(filter(None, statuses)))
+    stated = [*_sub_label_cells(rows, "idh_variant"), *(_cell(row, idh) for row in rows)]
+    if variant := next(filter(None, map(idh_variant, stated)), None):
+        found["idh_variant"] = variant
+    return found
+
+
+def _codeletion(text: str) -> str | None:
+    try:
+        codeleted = is_codeleted(text)
+    except InputError:
+        return text
+    return None if codeleted is None else CODELETION.positive if codeleted else CODELETION.negative
+
+
+def _sub_label_cells(rows: list[Row], fact: str) -> Iterator[str]:
+    """Yield the texts of all columns that state a fact of `SUB_LABELS`."""
+    for row in rows:
+        for column, text in row.items():
+            if re.sub(r"[\W_]", "", column) in SUB_LABELS[fact]:
+                yield text
+
+
 def _cell(row: Row, column: str) -> str:
     """Return the text of a column, whose name may be written in any case."""
     return row.get(column.casefold(), "")
@@ -99,13 +131,16 @@ def _patient(
     masks = _matching(cohort, layout.mask, folder.name)
     texts = {fact: _first_known(rows, column) for fact, column in layout.columns.items()}
     facts = {fact: text for fact, text in texts.items() if text is not None}
+    if "grade" in facts:
+        facts["grade"] = grade_of(facts["grade"])
+    strata = {fact: text for fact, text in facts.items() if fact not in ("idh", "age", "sex")}
     return CohortPatient(
         Subject(name, _age(name, facts.get("age")), _SEX.get(facts.get("sex", "").lower())),
         mutant,
         files,
         next((mask for mask in masks if others.isdisjoint(mask.parts)), None),
         tuple(alias for row in rows for alias in _aliases(row, layout)),
-        {fact: text for fact, text in facts.items() if fact not in ("idh", "age", "sex")},
+        {**strata, **_sub_labels(rows, layout.columns["idh"])},
         _found(examination_folder, layout.functional, folder.name),
     )
 
