@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import nibabel as nib
@@ -11,12 +12,16 @@ import numpy as np
 import pytest
 
 from gliotype.atlas import atlas
-from gliotype.study import Sequence
+from gliotype.measure import measure
+from gliotype.prepare import prepare
+from gliotype.read import read_mask, read_study
+from gliotype.segment import given_tumour
+from gliotype.study import PreparedStudy, Sequence, Subject
 from gliotype.volume import Grid, Volume
 from support.command_line import Run
 from support.dicom_writer import PROTOCOLS, write_dicom_series
 from support.dsc_phantom import TE_MS, TR_S, dsc, epi_grid
-from support.template_head import head, tumour_in
+from support.template_head import head, write_small_study
 
 FRAMES = 28
 AXIAL = epi_grid((40, 40, 10), slice_mm=9.0)
@@ -35,13 +40,10 @@ def series() -> Volume:
 
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
-    """A T2 of few voxels, for speed, and next to the study the mask of its tumour."""
+    """A T2 of few voxels, and next to the study the mask of its tumour."""
     folder = tmp_path / "study"
     folder.mkdir()
-    t2 = head(Sequence.T2, ANATOMY)
-    nib.save(nib.Nifti1Image(np.asarray(t2.array, np.float32), t2.affine), folder / "AX_T2.nii.gz")
-    tumour = tumour_in(ANATOMY, np.eye(4)).astype(np.uint8)
-    nib.save(nib.Nifti1Image(tumour, t2.affine), tmp_path / "mask.nii.gz")
+    write_small_study(folder, tmp_path / "mask.nii.gz")
     return folder
 
 
@@ -121,24 +123,37 @@ def predicted(run: Run, spoil: Spoil, series: Volume, study: Path) -> dict[str, 
     return found
 
 
+def prepared(spoil: Spoil, series: Volume, study: Path) -> PreparedStudy:
+    """Spoil the series in a study, and read and prepare it with the atlas's brain; with the warnings of both."""
+    spoil(series, study)
+    found = read_study(study, subject=Subject("a"))
+    ready = prepare(found)
+    return replace(ready, warnings=(*found.warnings, *ready.warnings))
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("spoil", [as_acquired, from_the_front], ids=lambda case: case.__name__)
-def test_a_good_series_is_measured_whatever_its_orientation(
-    spoil: Spoil,
-    series: Volume,
-    study: Path,
-    run: Run,
-) -> None:
-    found = predicted(run, spoil, series, study)
+def test_a_good_series_is_measured(series: Volume, study: Path, run: Run) -> None:
+    found = predicted(run, as_acquired, series, study)
     assert "DSC" in found["sequences"]  # type: ignore[operator]
     assert not [w for w in found["warnings"] if "not measured" in w]  # type: ignore[attr-defined]
 
 
-CASES: list[tuple[Spoil, str]] = [
+@pytest.mark.slow
+def test_a_good_series_is_measured_whatever_its_orientation(series: Volume, study: Path) -> None:
+    found = prepared(from_the_front, series, study)
+    assert found.dsc is not None
+    measured = measure(found, given_tumour(read_mask(study.parent / "mask.nii.gz"), found))
+    assert measured.dsc is not None
+    assert not [w for w in (*found.warnings, *measured.warnings) if "not measured" in w]
+
+
+FOUND_EARLY: list[tuple[Spoil, str]] = [
     (no_repetition_time, "give a JSON sidecar with RepetitionTime"),
     (times_in_disorder, "the times of the frames of dsc_perf.nii.gz do not rise"),
     (some_frames_zero, "dsc_perf.nii.gz holds no signal in frames 10 and 11 of 28: export the series again"),
     (all_frames_zero, "dsc_perf.nii.gz is constant (every voxel is 0)"),
+]
+TOLD_TO_THE_END: list[tuple[Spoil, str]] = [
     (no_bolus, "bolus"),
     (
         missing_frames,
@@ -148,7 +163,19 @@ CASES: list[tuple[Spoil, str]] = [
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("spoil", "sentence"), CASES, ids=lambda case: getattr(case, "__name__", ""))
+@pytest.mark.parametrize(("spoil", "sentence"), FOUND_EARLY, ids=lambda case: getattr(case, "__name__", ""))
+def test_a_bad_series_is_told_once_and_not_prepared(
+    spoil: Spoil, sentence: str, series: Volume, study: Path
+) -> None:
+    found = prepared(spoil, series, study)
+    assert len([warning for warning in found.warnings if sentence in warning]) == 1, found.warnings
+    assert found.dsc is None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("spoil", "sentence"), TOLD_TO_THE_END, ids=lambda case: getattr(case, "__name__", "")
+)
 def test_a_bad_series_is_told_once_and_the_study_goes_on(
     spoil: Spoil,
     sentence: str,
@@ -164,12 +191,12 @@ def test_a_bad_series_is_told_once_and_the_study_goes_on(
     assert not any(value for value in found["measurements"]["perfusion"].values())  # type: ignore[index]
 
 
-@pytest.mark.slow
-def test_one_image_is_not_taken_for_a_series(run: Run, series: Volume, study: Path) -> None:
-    found = predicted(run, one_image, series, study)
-    assert found["not_applicable"]["perfusion"] == "it needs a DSC perfusion series"  # type: ignore[index]
-    report = (study / "out" / "report.html").read_text()
-    assert "a single image, where DSC perfusion is a time series" in report
+def test_one_image_is_not_taken_for_a_series(series: Volume, study: Path) -> None:
+    one_image(series, study)
+    found = read_study(study, subject=Subject("a"))
+    assert set(found.chosen) == {Sequence.T2}
+    (reason,) = (image.reason for image in found.images if image.source == "dsc_perf.nii.gz")
+    assert "a single image, where DSC perfusion is a time series" in reason
 
 
 @pytest.mark.parametrize("spoil", [one_image, all_frames_zero], ids=lambda case: case.__name__)

@@ -21,9 +21,10 @@ import pytest
 from gliotype.atomic_files import atomic_write_set, check_writable
 from gliotype.temporary import PREFIX, locked_folder, sweep, temporary_folder
 from support.factory import make_result
+from support.template_head import write_small_study
 
 NAMES = ("a.txt", "b.txt", "last.txt")
-MOMENTS = int(os.environ.get("GLIOTYPE_KILLS", "16"))
+MOMENTS = int(os.environ.get("GLIOTYPE_KILLS", "8"))
 """Runs that are stopped while they read and write."""
 
 
@@ -263,11 +264,13 @@ def check_stopped_runs(
 
 
 @pytest.mark.slow
-def test_the_whole_command_stopped_at_random_moments(small_study: Path, start: Start, tmp_path: Path) -> None:
+def test_the_whole_command_stopped_at_random_moments(start: Start, tmp_path: Path) -> None:
     """Each signal once, mostly while it computes."""
-    out, home = tmp_path / "out", tmp_path / "home"
-    archive = shutil.make_archive(str(tmp_path / "study"), "zip", small_study)
-    arguments = ("predict", archive, "-o", out, "--age", 50)
+    out, home, study, mask = (tmp_path / name for name in ("out", "home", "study", "mask.nii.gz"))
+    study.mkdir()
+    write_small_study(study, mask)
+    archive = shutil.make_archive(str(study), "zip", study)
+    arguments = ("predict", archive, "-o", out, "--age", 50, "--mask", mask)
     check_stopped_runs(partial(start, PREDICT, *arguments, home=home), out, home, 4)
 
 

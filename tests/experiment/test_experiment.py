@@ -432,6 +432,7 @@ def test_numbered_patients_of_two_hospitals_are_others_and_copies_are_not(
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
 def test_a_patient_on_disk_becomes_an_example(tmp_path: Path) -> None:
     write_cohort(1, tmp_path / "cohort", seed=3, spacing_mm=2.0)
     source = FolderPatients(tmp_path / "cohort", "bids")
@@ -449,6 +450,7 @@ def test_a_patient_on_disk_becomes_an_example(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("in_this_process")
 def test_a_simulated_patient_becomes_an_example(tmp_path: Path) -> None:
     scanner = Scanner(((1.5, 1.0),), (2.0, 3.0), 0.0)
     source = SimulatedPatients("tcia", 3, 4, scanner)

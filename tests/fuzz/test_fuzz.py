@@ -9,7 +9,7 @@ import pytest
 from fuzz.harness import OUTCOMES, run_sets, table
 from fuzz.inputs import SETS
 
-EACH = int(os.environ.get("FUZZ_INPUTS", "300"))
+EACH = int(os.environ.get("FUZZ_INPUTS", "200"))
 """Inputs of each set; ``make fuzz`` runs more."""
 
 NEVER_REFUSED = frozenset({"JSON sidecars"})

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -246,12 +247,25 @@ def _run_passes(prepared: PreparedStudy) -> list[NetworkPass]:
 def strip_to_network_grid(
     prepared: PreparedStudy,
 ) -> tuple[dict[Sequence, NDArray[np.float32]], NDArray[np.bool_]]:
-    """Return the images without all that is not brain, and the brain, both on the network's grid."""
-    stripped = {
-        s: image.with_array(np.where(prepared.brain.array, image.array, 0).astype(np.float32))
-        for s, image in prepared.images.items()
-    }
-    return on_network_grid(stripped, prepared.mni_from_prepared, prepared.brain)
+    """Return the images without all that is not brain, and the brain, both on the network's grid.
+
+    Model 1, T2-net and TS-net look at the same arrays, which are not to be changed: they are made once for a study.
+    """
+    if prepared not in _ON_NETWORK_GRID:
+        stripped = {
+            s: image.with_array(np.where(prepared.brain.array, image.array, 0).astype(np.float32))
+            for s, image in prepared.images.items()
+        }
+        made = on_network_grid(stripped, prepared.mni_from_prepared, prepared.brain)
+        for array in (*made[0].values(), made[1]):
+            array.flags.writeable = False
+        _ON_NETWORK_GRID[prepared] = made
+    return _ON_NETWORK_GRID[prepared]
+
+
+_ON_NETWORK_GRID: WeakKeyDictionary[
+    PreparedStudy, tuple[dict[Sequence, NDArray[np.float32]], NDArray[np.bool_]]
+] = WeakKeyDictionary()
 
 
 def _up(array: NDArray[np.float32], prepared: PreparedStudy) -> NDArray[np.float32]:
