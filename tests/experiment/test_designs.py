@@ -143,16 +143,21 @@ def test_a_cohort_of_one_class_is_refused(tmp_path: Path, monkeypatch: pytest.Mo
         run_experiment(protocol_of(tmp_path), tmp_path / "out")
 
 
-def test_a_patient_twice_among_the_folds_is_refused(tmp_path: Path) -> None:
+def test_a_patient_at_two_hospitals_of_one_cohort_is_refused(tmp_path: Path) -> None:
     class Twins(Synthetic):
         def identities(self, subject: str) -> frozenset[str]:
-            return frozenset({"one person" if subject.endswith(("005", "006")) else subject})
+            return frozenset({"one person" if subject.endswith(("001", "012")) else subject})
 
     sources = {"home": Twins("severance", 40), "abroad": Synthetic("tcia", 12)}
-    protocol = protocol_of(tmp_path)
-    with pytest.raises(InputError, match="severance-005 and severance-006 are the same patient"):
-        refuse_leakage(protocol, sources, draw_sets(protocol, sources))
-    excluding = protocol_of(tmp_path, ("patients = 40", 'patients = 40\nexclude = ["severance-006"]'))
+    for design in ("folds = 3", 'leave_out = "site"'):
+        protocol = protocol_of(tmp_path, ("folds = 3", design))
+        with pytest.raises(
+            InputError,
+            match=r"1 patient is there twice \(severance-001 \(cross-validation, home, north\) is severance-012 "
+            r"\(cross-validation, home, south\), both are one person\): leave one of the two out",
+        ):
+            refuse_leakage(protocol, sources, draw_sets(protocol, sources))
+    excluding = protocol_of(tmp_path, ("patients = 40", 'patients = 40\nexclude = ["severance-012"]'))
     refuse_leakage(excluding, sources, draw_sets(excluding, sources))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 from collections.abc import Iterator
@@ -375,7 +376,9 @@ def test_the_same_patient_under_two_names_stops_the_study(
     brats.__dict__["members"]["BraTS2021-00097"] = CohortPatient(
         Subject("BraTS2021_00097"), True, {}, aliases=("BraTS2021_00097",)
     )
-    with pytest.raises(InputError, match=r"UCSF-PDGM-004 of training is BraTS2021-00097 of external"):
+    with pytest.raises(
+        InputError, match=r"UCSF-PDGM-004 \(training, home\) is BraTS2021-00097 \(external, abroad\)"
+    ):
         refuse_leakage(read, {"home": ucsf, "abroad": brats}, chosen)
     refuse_leakage(read, {"home": ucsf, "abroad": brats}, {**chosen, "external": ("TCGA-02-0003",)})
 
@@ -400,35 +403,94 @@ def test_two_simulated_cohorts_of_one_seed_are_the_same_patients(protocol: Path)
     read = read_protocol(protocol)
     home, twin, other = (SimulatedPatients("tcia", 5, seed) for seed in (3, 3, 4))
     chosen = {"training": home.subjects[:3], "external": home.subjects[2:]}
-    with pytest.raises(InputError, match="1 patients are in two sets"):
+    with pytest.raises(InputError, match="1 patient is there twice"):
         refuse_leakage(read, {"home": home, "abroad": twin}, chosen)
     refuse_leakage(read, {"home": home, "abroad": other}, chosen)
     elsewhere = SimulatedPatients("severance", 5, 3)
     chosen["external"] = elsewhere.subjects[:1]
     with pytest.raises(
-        InputError, match=r"tcia-0001 of training is severance-0001 of external.*seeds of their own"
+        InputError, match=r"tcia-0001 .*is severance-0001 \(external, abroad, severance\).*seeds of their own"
     ):
         refuse_leakage(read, {"home": home, "abroad": elsewhere}, chosen)
 
 
-def test_numbered_patients_of_two_hospitals_are_others_and_copies_are_not(
+def write_hospital(folder: Path, seed: int, **patients: str) -> FolderPatients:
+    """Write a BIDS cohort with a small T2 of each patient, and the site that is given."""
+    rng = np.random.default_rng(seed)
+    folder.mkdir()
+    lines = ["participant_id\tidh\tsite"]
+    for number, (name, site) in enumerate(patients.items()):
+        file = folder / f"sub-{name}" / "anat" / f"sub-{name}_T2w.nii.gz"
+        file.parent.mkdir(parents=True)
+        nib.Nifti1Image(rng.normal(size=(5, 4, 3)).astype(np.float32), np.eye(4)).to_filename(file)
+        lines.append(f"sub-{name}\t{number % 2}\t{site}")
+    (folder / "participants.tsv").write_text("\n".join(lines))
+    return FolderPatients(folder, "bids")
+
+
+def image_of(cohort: FolderPatients, subject: str) -> Path:
+    return cohort.members[subject].files[Sequence.T2]
+
+
+def test_a_number_is_somebody_else_in_every_hospital_and_a_longer_name_is_not(
     protocol: Path, tmp_path: Path
 ) -> None:
-    for hospital, size in (("north", 5), ("south", 6)):
-        for name, status in (("sub-01", "mutant"), ("sub-02", "wildtype")):
-            image = np.random.default_rng(size).normal(size=(size, 4, 3)).astype(np.float32)
-            file = tmp_path / hospital / name / "anat" / f"{name}_T2w.nii.gz"
-            file.parent.mkdir(parents=True)
-            nib.Nifti1Image(image, np.eye(4)).to_filename(file)
-            with (tmp_path / hospital / "participants.tsv").open("a") as table:
-                table.write("participant_id\tidh\n" * (name == "sub-01") + f"{name}\t{status}\n")
-    shutil.copytree(tmp_path / "north", tmp_path / "copy")
-    north, south, copy = (FolderPatients(tmp_path / name, "bids") for name in ("north", "south", "copy"))
     read = read_protocol(protocol)
+    north = write_hospital(tmp_path / "north", 1, p01="", MR204518="")
+    south = write_hospital(tmp_path / "south", 2, p01="", MR204518="")
     chosen = {"training": north.subjects, "external": south.subjects}
-    refuse_leakage(read, {"home": north, "abroad": south}, chosen)
-    with pytest.raises(InputError, match="sub-01 of training is sub-01 of external"):
-        refuse_leakage(read, {"home": north, "abroad": copy}, chosen)
+    with pytest.raises(
+        InputError,
+        match=r"1 patient is there twice \(sub-MR204518 \(training, home\) is sub-MR204518 \(external, abroad\)",
+    ):
+        refuse_leakage(read, {"home": north, "abroad": south}, chosen)
+    refuse_leakage(read, {"home": north, "abroad": south}, {**chosen, "external": ("sub-p01",)})
+
+
+def test_the_same_image_under_another_name_is_the_same_patient(protocol: Path, tmp_path: Path) -> None:
+    read = read_protocol(protocol)
+    north = write_hospital(tmp_path / "north", 1, a1="", a2="")
+    south = write_hospital(tmp_path / "south", 2, b1="", b2="")
+    sources, chosen = (
+        {"home": north, "abroad": south},
+        {"training": north.subjects, "external": south.subjects},
+    )
+    refuse_leakage(read, sources, chosen)
+    content = gzip.decompress(image_of(north, "sub-a2").read_bytes())
+    image_of(south, "sub-b1").write_bytes(gzip.compress(content, compresslevel=1, mtime=7))
+    with pytest.raises(
+        InputError,
+        match=r"sub-a2 \(training, home\) is sub-b1 \(external, abroad\), both have the image sub-b1_T2w.nii.gz\)",
+    ):
+        refuse_leakage(read, sources, chosen)
+
+
+def test_the_same_image_at_two_hospitals_of_one_cohort_is_refused(protocol: Path, tmp_path: Path) -> None:
+    cohort = write_hospital(tmp_path / "both", 1, a1="north", a2="north", a3="south")
+    shutil.copy(image_of(cohort, "sub-a1"), image_of(cohort, "sub-a3"))
+    with pytest.raises(
+        InputError, match=r"sub-a1 \(training, home, north\) is sub-a3 \(training, home, south\)"
+    ):
+        refuse_leakage(read_protocol(protocol), {"home": cohort}, {"training": cohort.subjects})
+
+
+def test_an_empty_image_and_a_damaged_one_are_nobodys(protocol: Path, tmp_path: Path) -> None:
+    cohort = write_hospital(tmp_path / "both", 1, a1="", a2="", a3="", a4="")
+    for name in ("sub-a1", "sub-a2"):
+        nib.Nifti1Image(np.zeros((5, 4, 3), np.float32), np.eye(4)).to_filename(image_of(cohort, name))
+    for name in ("sub-a3", "sub-a4"):
+        image_of(cohort, name).write_bytes(b"no gzip at all")
+    refuse_leakage(read_protocol(protocol), {"home": cohort}, {"training": cohort.subjects})
+
+
+def test_a_table_that_names_a_patient_at_two_hospitals_is_told(tmp_path: Path) -> None:
+    cohort = write_hospital(tmp_path / "both", 1, a1="north", a2="south")
+    with (tmp_path / "both" / "participants.tsv").open("a") as table:
+        table.write("\nsub-a1\t0\tsouth")
+    with pytest.raises(
+        InputError, match=r"participants.tsv names sub-a1 twice, at north and south: give each"
+    ):
+        _ = cohort.subjects
 
 
 @pytest.mark.slow

@@ -39,6 +39,9 @@ class Synthetic:
     def identities(self, subject: str) -> frozenset[str]:
         return frozenset({subject})
 
+    def images(self, subject: str) -> tuple[Path, ...]:
+        return ()
+
     def example(self, subject: str, inputs: frozenset[str] = frozenset()) -> Example:
         i = int(subject[-3:])
         rng = np.random.default_rng(i)

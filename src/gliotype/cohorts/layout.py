@@ -38,7 +38,7 @@ class Layout:
         examinations: pattern of the examinations' folders below the patient's, of which a patient may have none;
             the first that holds an image counts.
         functional: patterns of the files of further sequences, which only some methods read; as those of `images`.
-        numbered: whether patients only have numbers (``sub-001``), so that another cohort may have the same names.
+        numbered: whether patients may have mere numbers (``sub-001``), which another cohort gives to others.
     """
 
     name: str

@@ -212,7 +212,9 @@ def _rows(folder: Path, layout: Layout) -> dict[str, list[Row]]:
                 continue
             key = examination(name)
             if key in seen:
-                raise InputError(f"{table.name} names {name} twice: give each patient one line")
+                places = sorted({_cell(joined[key], "site"), _cell(row, "site")} - {""})
+                where = f", at {' and '.join(places)}" if len(places) > 1 else ""
+                raise InputError(f"{table.name} names {name} twice{where}: give each patient one line")
             seen.add(key)
             joined.setdefault(key, {}).update(row)
     if not any(layout.columns["idh"].casefold() in row for row in joined.values()):

@@ -1,11 +1,13 @@
-"""Refuse an experiment in which the same patient is in two sets, under any name."""
+"""Refuse an experiment in which the same patient is there twice, under any name."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from gliotype.errors import InputError
-from gliotype.experiment.protocol import CROSS_VALIDATION, Protocol
+from gliotype.experiment.copies import find_copies
+from gliotype.experiment.protocol import Protocol
+from gliotype.experiment.splits import Member
 from gliotype.train.data.examples import Patients
 
 BRATS_SOURCES = ("tcga-", "ucsf-pdgm-", "upenn-gbm-")
@@ -15,50 +17,56 @@ BRATS_SOURCES = ("tcga-", "ucsf-pdgm-", "upenn-gbm-")
 def refuse_leakage(
     protocol: Protocol, sources: Mapping[str, Patients], chosen: Mapping[str, tuple[str, ...]]
 ) -> None:
-    """Make sure that no two sets share a patient.
+    """Make sure that no patient is there twice: in two sets, at two hospitals, or twice in one of them.
 
     Names are compared without case and leading zeros, TCGA names by their barcode, and by every alias that a cohort's
     tables give (the BraTS names of UCSF-PDGM patients and of their follow-ups, the TCIA names of BraTS patients).
-    BIDS patients, who may be ``sub-001`` in every hospital, are compared by the sizes of their images, too, and
-    simulated ones by seed and number.
+    Simulated patients are compared by seed and number, and those on disk also by the content of their images, since
+    ``sub-001`` is somebody else in every hospital.
 
     Raises:
-        InputError: if two sets share patients (it names them), or if this cannot be checked because a cohort with BraTS
-            names lacks the table of their other names.
+        InputError: if a patient is there twice (it names both places), or if this cannot be checked because a cohort
+            with BraTS names lacks the table of their other names.
     """
+    cohorts = {name: protocol.all_sets[name].cohort for name in chosen}
     names = {
-        name: {subject: sources[protocol.all_sets[name].cohort].identities(subject) for subject in subjects}
+        name: {subject: sources[cohorts[name]].identities(subject) for subject in subjects}
         for name, subjects in chosen.items()
     }
     _refuse_unknown_twins(names)
-    if CROSS_VALIDATION in names:
-        _refuse_twins(names[CROSS_VALIDATION])
-    seen: dict[str, tuple[str, str]] = {}
-    twice: dict[str, str] = {}
-    for name, patients in names.items():
-        for subject, identities in patients.items():
-            for identity in identities:
-                other, known = seen.setdefault(identity, (name, subject))
-                if other != name:
-                    twice[f"{known} of {other} is {subject} of {name}"] = identity
+    identities = {
+        (name, subject): own for name, own_names in names.items() for subject, own in own_names.items()
+    }
+    images = {(name, subject): sources[cohorts[name]].images(subject) for name, subject in identities}
+    twice = _same_names(identities)
+    for first, second, file in find_copies(images):
+        twice.setdefault((first, second), f"both have the image {file.name}")
+
+    def place(member: Member) -> str:
+        name, subject = member
+        site = sources[cohorts[name]].strata(subject).get("site", "")
+        return f"{subject} ({', '.join(filter(None, dict.fromkeys((name, cohorts[name], site))))})"
+
     if twice:
-        examples = "; ".join(list(twice)[:5])
+        shown = [f"{place(one)} is {place(other)}, {why}" for (one, other), why in list(twice.items())[:5]]
+        simulated = any(protocol.cohorts[cohorts[name]].simulated for pair in twice for name, _ in pair)
+        seeds = ", or give simulated cohorts seeds of their own" if simulated else ""
         raise InputError(
-            f"{len(twice)} patients are in two sets ({examples}): leave them out of one, or give simulated cohorts "
-            "seeds of their own, since a model that has seen a patient is not tested on it"
+            f"{len(twice)} {'patient is' if len(twice) == 1 else 'patients are'} there twice ({'; '.join(shown)}): "
+            f"leave one of the two out with exclude{seeds}, since a model that has seen a patient is not tested on him "
+            "or her"
         )
 
 
-def _refuse_twins(patients: Mapping[str, frozenset[str]]) -> None:
-    """Refuse two patients with a name in common among those who are divided into folds."""
-    seen: dict[str, str] = {}
-    for subject, identities in patients.items():
-        for identity in identities:
-            if (other := seen.setdefault(identity, subject)) != subject:
-                raise InputError(
-                    f"{other} and {subject} are the same patient (both are {identity}), so that one fold may learn "
-                    "what another tests: leave one of them out with exclude"
-                )
+def _same_names(identities: Mapping[Member, frozenset[str]]) -> dict[tuple[Member, Member], str]:
+    """Find the patients with a name in common, and say which."""
+    seen: dict[str, Member] = {}
+    twice: dict[tuple[Member, Member], str] = {}
+    for member, own in identities.items():
+        for identity in sorted(own):
+            if (other := seen.setdefault(identity, member)) != member:
+                twice.setdefault((other, member), f"both are {identity}")
+    return twice
 
 
 def _refuse_unknown_twins(names: Mapping[str, Mapping[str, frozenset[str]]]) -> None:

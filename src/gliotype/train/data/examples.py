@@ -120,6 +120,10 @@ class Patients(Protocol):
         """Return all names, each written one way, under which a patient may be met elsewhere."""
         ...
 
+    def images(self, subject: str) -> tuple[Path, ...]:
+        """Return the files by whose content the patient is recognised under another name; none of a simulated one."""
+        ...
+
     def example(self, subject: str, inputs: frozenset[str] = NO_INPUTS) -> Example:
         """Make the example of a patient, with further arrays of `inputs`."""
         ...

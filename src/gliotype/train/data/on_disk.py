@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -21,6 +22,9 @@ from gliotype.segment import find_brain
 from gliotype.study import PreparedStudy, Sequence
 from gliotype.train.data.examples import NO_INPUTS, Example, example_of
 from gliotype.train.data.inputs import SEQUENCES
+
+_NUMBER = re.compile(r"sub-[a-z]?\d{1,4}")
+"""A name that every hospital may give to a patient of its own, without leading zeros."""
 
 
 @dataclass(frozen=True)
@@ -60,13 +64,16 @@ class FolderPatients:
         return self.members[subject].strata
 
     def identities(self, subject: str) -> frozenset[str]:
-        """Return the patient's name and its aliases; a mere number with the sizes of the images, as of a copy."""
+        """Return the patient's name and its aliases; a mere number, such as ``sub-001``, with its cohort."""
         patient = self.members[subject]
         own = canonical(subject)
-        if LAYOUTS[self.layout].numbered:
-            sizes = sorted(file.stat().st_size for file in patient.files.values())
-            own = f"{own} with images of {sizes} bytes"
+        if LAYOUTS[self.layout].numbered and _NUMBER.fullmatch(own):
+            own = f"{own} of {self.path.resolve()}"
         return frozenset({own, *map(canonical, patient.aliases)})
+
+    def images(self, subject: str) -> tuple[Path, ...]:
+        """Return the files of the structural images."""
+        return tuple(self.members[subject].files.values())
 
     def example(self, subject: str, inputs: frozenset[str] = NO_INPUTS) -> Example:
         """Read and prepare a patient and find the tumour.

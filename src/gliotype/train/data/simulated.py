@@ -110,6 +110,10 @@ class SimulatedPatients:
         """Return number and seed: another cohort of this seed, of whatever site, has the same heads and tumours."""
         return frozenset({f"simulated {subject.rpartition('-')[2]} of seed {self.seed}"})
 
+    def images(self, subject: str) -> tuple[Path, ...]:
+        """Return nothing: there are no files."""
+        return ()
+
     def simulate(self, subject: str, *, dsc: bool = False) -> SimulatedPatient:
         """Simulate a patient, with a DSC series where asked for."""
         draw = self.draw(subject)

@@ -87,6 +87,10 @@ class GridPatients:
         """Return number and seed."""
         return frozenset({f"simulated on the grid {subject.rpartition('-')[2]} of seed {self.seed}"})
 
+    def images(self, subject: str) -> tuple[Path, ...]:
+        """Return nothing: there are no files."""
+        return ()
+
     def example(self, subject: str, inputs: frozenset[str] = NO_INPUTS) -> Example:
         """Simulate a patient; the example has `VOXELS` and no slices or numbers."""
         rng, kind = self._draw(subject)
