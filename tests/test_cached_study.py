@@ -40,7 +40,9 @@ def cached() -> CachedStudy:
     )
     quality = {"similarity": 1 / 3, "missing": float("nan")}
     prepared = replace(result.prepared, quality=quality)
-    return CachedStudy(result.study, prepared, tumour, result.measurements, None, ("exam/a.nii",), "9.9")
+    return CachedStudy(
+        result.study, prepared, tumour, result.measurements, None, ("exam/a.nii",), None, "9.9"
+    )
 
 
 @pytest.fixture(scope="module")

@@ -13,9 +13,11 @@ import pytest
 
 import gliotype
 from gliotype.errors import InputError, UsageError
+from gliotype.pipeline import OTHER_MODEL1
 from gliotype.read import read_study
 from gliotype.report import write_result
 from gliotype.result import Call, Result
+from gliotype.runtime import checked_weights
 from gliotype.simulate.cohort.raw_study import NAMES, raw_images, raw_patient, write_raw_study
 from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.study import STRUCTURAL, Sequence, Subject
@@ -52,6 +54,7 @@ def centre_of(mask: np.ndarray, volume: Volume) -> np.ndarray:
 
 @pytest.mark.slow
 def test_every_sequence_is_recognised_and_a_tumour_is_found(result: Result) -> None:
+    assert OTHER_MODEL1 not in result.warnings
     assert set(result.prepared.images) == {Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR}
     assert result.tumour.found
     assert result.prediction.probability is not None
@@ -156,10 +159,14 @@ def test_flair_alone_gives_an_answer(flair_alone: Result) -> None:
 
 @pytest.mark.no_cover
 @pytest.mark.slow
-def test_t1_alone_gives_an_answer(study: Path) -> None:
-    alone = gliotype.predict(files={Sequence.T1: study / f"{NAMES[Sequence.T1]}.nii.gz"})
+def test_t1_alone_and_a_weight_of_the_caller_give_an_answer(study: Path, tmp_path: Path) -> None:
+    weight, shipped = checked_weights("model1.onnx")
+    own = shutil.copy(weight, tmp_path / "own.onnx")
+    alone = gliotype.predict(files={Sequence.T1: study / f"{NAMES[Sequence.T1]}.nii.gz"}, model1=own)
     assert set(alone.prepared.images) == {Sequence.T1}
     assert alone.call in set(Call)
+    assert alone.weights["model1.onnx"] == shipped
+    assert OTHER_MODEL1 in alone.warnings
 
 
 @pytest.mark.no_cover

@@ -25,6 +25,7 @@ class CachedStudy:
         measurements: of this tumour.
         arteries: mask of the arterial input that the caller gave, or None.
         paths: of everything in the input; see `Result`.
+        model1: SHA-256 of the weight of Model 1 that the caller gave; None for the shipped one.
         version: of Gliotype, which prepared it.
     """
 
@@ -34,6 +35,7 @@ class CachedStudy:
     measurements: Measurements
     arteries: Volume | None
     paths: tuple[str, ...]
+    model1: str | None
     version: str
 
 

@@ -25,12 +25,17 @@ from gliotype.read.mrs.sequence import parse_timing
 from gliotype.result import Result
 from gliotype.runtime import release_memory, use_threads, weight_hashes
 from gliotype.segment import find_brain, given_tumour, segment
+from gliotype.segment.model1 import SHIPPED, use_model1
 from gliotype.study import Sequence, Subject
 from gliotype.text import printable
 
 AGE_RANGE = (0.0, 120.0)
 DEFAULT_ID = "study"
 """Name of a case that the caller does not name; file and folder names may name the patient."""
+OTHER_MODEL1 = (
+    "Model 1 ran with a weight of your own: the figures in the documentation, and the range and the gate of the "
+    "answer, were measured with the shipped one."
+)
 LIBRARIES = ("numpy", "scipy", "nibabel", "pydicom", "SimpleITK", "openvino")
 
 
@@ -49,6 +54,7 @@ def predict(
     mrs_timing: str | None = None,
     mask: str | Path | None = None,
     aif: str | Path | None = None,
+    model1: str | Path | None = None,
     keep: str | Path | None = None,
     threads: int | None = None,
     progress: Callable[[str], None] | None = None,
@@ -73,6 +79,7 @@ def predict(
             say them rightly.
         mask: tumour mask (NIfTI) to use instead of Model 1's.
         aif: mask (NIfTI, in the space of the DSC series) of the arterial voxels to use instead of those found.
+        model1: weight of Model 1 (ONNX) to use instead of the shipped one, as `gliotype train model1` writes it.
         keep: folder in which the prepared study is cached, for `revise`.
         threads: how many to compute on; as many as this process has cores if None.
         progress: called with the name of each stage as it starts.
@@ -82,7 +89,7 @@ def predict(
 
     Raises:
         UsageError: if an argument is out of range, or `source` holds several studies.
-        InputError: if the input cannot be read or used.
+        InputError: if the input, or a weight of Model 1 that was given, cannot be read or used.
         NoStructuralImageError: if there is none of T1, T1c, T2 and FLAIR.
         WeightsError: if shipped weights are missing or corrupt.
     """
@@ -99,6 +106,7 @@ def predict(
         study_uid,
         dict(sequences or {}),
         None if mrs_timing is None else parse_timing(mrs_timing),
+        None if model1 is None else as_path(model1),
     )
     clock = Clock(progress)
     with use_threads(threads) as count:
@@ -119,6 +127,7 @@ class Inputs:
     study_uid: str | None
     sequences: Mapping[str, Sequence | None]
     mrs_timing: Timing | None
+    model1: Path | None
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -193,13 +202,14 @@ def _prepare(inputs: Inputs, subject: str, clock: Clock) -> CachedStudy:
             mrs_timing=inputs.mrs_timing,
         )
         outline, arteries = (None if file is None else read_mask(file) for file in (inputs.mask, inputs.aif))
-    with clock("prepare"):
-        prepared = prepare(study, find_brain)
-    with clock("segment"):
-        tumour = segment(prepared) if outline is None else given_tumour(outline, prepared)
+    with use_model1(inputs.model1) as model1:
+        with clock("prepare"):
+            prepared = prepare(study, find_brain)
+        with clock("segment"):
+            tumour = segment(prepared) if outline is None else given_tumour(outline, prepared)
     with clock("measure"):
         measurements = measure(prepared, tumour, arteries)
-    return CachedStudy(study, prepared, tumour, measurements, arteries, inputs.paths, __version__)
+    return CachedStudy(study, prepared, tumour, measurements, arteries, inputs.paths, model1, __version__)
 
 
 def _answer(cached: CachedStudy, subject: Subject, settings: Settings, threads: int, clock: Clock) -> Result:
@@ -226,10 +236,11 @@ def _answer(cached: CachedStudy, subject: Subject, settings: Settings, threads: 
             *tumour.warnings,
             *measurements.warnings,
             *subject_warnings(study.subject),
+            *(() if cached.model1 is None else (OTHER_MODEL1,)),
         ),
         seconds=clock.seconds,
         versions=_versions(),
-        weights=weight_hashes(),
+        weights=weight_hashes() | ({} if cached.model1 is None else {SHIPPED: cached.model1}),
         threads=threads,
         paths=cached.paths,
     )

@@ -218,6 +218,24 @@ def load_network(name: str) -> Network:
         WeightsError: if its file is missing, corrupt or no network.
     """
     file, _ = checked_weights(name)
+    try:
+        return compile_network(file)
+    except RuntimeError as error:
+        raise WeightsError(
+            f"the weights {name} cannot be loaded as a network: install gliotype again"
+        ) from error
+
+
+def compile_network(file: Path, shapes: tuple[tuple[int, ...], tuple[int, ...]] | None = None) -> Network:
+    """Compile the network of an ONNX file in fp32; it runs on `thread_count` threads.
+
+    Args:
+        file: the network.
+        shapes: of one item of the input and of the output that it must have; any if None.
+
+    Raises:
+        RuntimeError: if it is no network, or one of other shapes.
+    """
     core = import_openvino().Core()
 
     @cache
@@ -237,10 +255,10 @@ def load_network(name: str) -> Network:
             requests.network, requests.request = network, network.create_infer_request()
         return np.asarray(requests.request.infer([batch])[0], dtype=np.float32)
 
-    try:
-        compiled(thread_count())
-    except RuntimeError as error:
-        raise WeightsError(
-            f"the weights {name} cannot be loaded as a network: install gliotype again"
-        ) from error
+    first = compiled(thread_count())
+    if shapes is not None:
+        ports = (first.input(0), first.output(0))
+        found = tuple(tuple(port.partial_shape.get_max_shape())[1:] for port in ports)
+        if len(first.inputs) != 1 or found != shapes:
+            raise RuntimeError(f"its input and output have the shapes {found}, and not {shapes}")
     return Network(run)

@@ -81,7 +81,14 @@ def prepare_case(folder: Path) -> Prepared:
     prepared = Prepared(folder / "results", folder / "cached", folder / "stand_in.py")
     write_result(result, prepared.results)
     cached = CachedStudy(
-        result.study, result.prepared, result.tumour, result.measurements, None, result.paths, __version__
+        result.study,
+        result.prepared,
+        result.tumour,
+        result.measurements,
+        None,
+        result.paths,
+        None,
+        __version__,
     )
     save_cached(cached, prepared.cached)
     prepared.script.write_text(STAND_IN, encoding="utf-8")

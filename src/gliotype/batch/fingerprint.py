@@ -57,7 +57,9 @@ def same_result(one: Fingerprint, other: Fingerprint) -> bool:
 
 def _settings_digest(job: StudyJob, settings: BatchSettings) -> str:
     facts = job.plain()
-    site = None if settings.site is None else _bytes_digest(settings.site)
+    site, model1 = (
+        None if file is None else _bytes_digest(file) for file in (settings.site, settings.model1)
+    )
     return _digest(
         {
             "study": {key: facts[key] for key in ("id", "age", "sex", "prevalence")},
@@ -65,6 +67,7 @@ def _settings_digest(job: StudyJob, settings: BatchSettings) -> str:
             "prevalence": settings.prevalence,
             "thresholds": list(settings.thresholds),
             "site": site,
+            "model1": model1,
             "threads": settings.threads,
             "version": __version__,
             "weights": _weights(),

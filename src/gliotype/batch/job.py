@@ -82,6 +82,7 @@ class BatchSettings:
         prevalence: proportion of IDH mutation where a study has none of its own; None for that of the site, or 0.3.
         thresholds: probabilities at or below which the call is wildtype, and at or above which it is mutant.
         site: file of a local calibration.
+        model1: weight of Model 1 to use instead of the shipped one.
         threads: of each study.
         timeout_s: seconds that one study may take.
         memory_bytes: that one study may use.
@@ -92,6 +93,7 @@ class BatchSettings:
     prevalence: float | None = None
     thresholds: tuple[float, float] = (0.2, 0.8)
     site: Path | None = None
+    model1: Path | None = None
     threads: int = 1
     timeout_s: float = 1800.0
     memory_bytes: int = 8_000_000_000
@@ -104,13 +106,18 @@ class BatchSettings:
             "output": str(self.output),
             "thresholds": list(self.thresholds),
             "site": None if self.site is None else str(self.site),
+            "model1": None if self.model1 is None else str(self.model1),
         }
 
     @staticmethod
     def from_plain(values: Mapping[str, Any]) -> BatchSettings:
         """Take what `plain` returned."""
         low, high = values["thresholds"]
-        paths = {"output": Path(values["output"]), "site": _path(values["site"])}
+        paths = {
+            "output": Path(values["output"]),
+            "site": _path(values["site"]),
+            "model1": _path(values["model1"]),
+        }
         return BatchSettings(**{**values, **paths, "thresholds": (low, high)})
 
 

@@ -101,6 +101,7 @@ def _predict(job: StudyJob, settings: BatchSettings) -> Result:
         prevalence=settings.prevalence if job.prevalence is None else job.prevalence,
         thresholds=settings.thresholds,
         site=settings.site,
+        model1=settings.model1,
         mask=job.mask,
         threads=settings.threads,
     )

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from gliotype.cli.hiding import hide_paths_of
-from gliotype.cli.options import MutantAt, Output, Prevalence, Site, WildtypeAt
+from gliotype.cli.options import Model1, MutantAt, Output, Prevalence, Site, WildtypeAt
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -99,6 +99,7 @@ def batch(
     mutant_at: MutantAt = 0.8,
     wildtype_at: WildtypeAt = 0.2,
     site: Site = None,
+    model1: Model1 = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the record of each study on stdout, one line of JSON each.")
     ] = False,
@@ -109,6 +110,7 @@ def batch(
     from gliotype.batch.run import default_processes
     from gliotype.pipeline import check_options
     from gliotype.predictors import DEFAULT_PREVALENCE
+    from gliotype.segment.model1 import use_model1
 
     hide_paths_of(studies)
     part = (1, 1) if shard is None else shard_numbers(shard)
@@ -116,6 +118,8 @@ def batch(
     check_options(None, None, DEFAULT_PREVALENCE if prevalence is None else prevalence, thresholds)
     if site is not None:
         read_site(site)
+    with use_model1(model1):
+        pass  # only to say at once that it cannot be used
     processes, each = default_processes(jobs, threads)
     found = find_studies(studies.absolute(), output.absolute(), sort=sort, use_names=use_names)
     settings = BatchSettings(
@@ -123,6 +127,7 @@ def batch(
         prevalence=prevalence,
         thresholds=thresholds,
         site=None if site is None else site.absolute(),
+        model1=None if model1 is None else model1.absolute(),
         threads=each,
         timeout_s=float(timeout),
         memory_bytes=int(memory * 1e9),

@@ -85,6 +85,15 @@ Site = Annotated[
 ]
 """Calibration to a clinic."""
 
+Model1 = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="WEIGHT",
+        help="Weight of Model 1 to use instead of the shipped one, as gliotype train model1 writes it.",
+    ),
+]
+"""Another weight of Model 1."""
+
 Threads = Annotated[
     int | None,
     typer.Option(

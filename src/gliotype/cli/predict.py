@@ -12,6 +12,7 @@ from gliotype.cli.hiding import hide_paths_of
 from gliotype.cli.options import (
     Age,
     AsJson,
+    Model1,
     MutantAt,
     Output,
     Prevalence,
@@ -81,6 +82,7 @@ def predict(
         Path | None,
         typer.Option(help="Mask of arteries in the DSC series, to use instead of those found automatically."),
     ] = None,
+    model1: Model1 = None,
     image: Annotated[
         list[str] | None,
         typer.Option(
@@ -111,7 +113,7 @@ def predict(
     as_json: AsJson = False,
 ) -> None:
     """Predict IDH status from a pre-operative study."""
-    hide_paths_of(study, t1, t1c, t2, flair, dsc, adc, mrs, cest, mask, aif)
+    hide_paths_of(study, t1, t1c, t2, flair, dsc, adc, mrs, cest, mask, aif, model1)
 
     def predicted(progress: Callable[[str], None]) -> Result:
         from gliotype.pipeline import predict as predict_study
@@ -141,6 +143,7 @@ def predict(
             mrs_timing=mrs_timing,
             mask=mask,
             aif=aif,
+            model1=model1,
             keep=keep,
             threads=threads,
             progress=progress,

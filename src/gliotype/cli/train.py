@@ -49,32 +49,66 @@ def methods() -> None:
 def model1(
     *,
     run: RunFolder,
+    cohort: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="COHORT", help="Folder of patients with experts' masks, on whom to train further."
+        ),
+    ] = None,
+    layout: Layout = "bids",
     label_maps: LabelMaps = None,
-    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in total.")] = 6200,
-    learning_rate: Annotated[float, typer.Option(min=1e-6, max=0.1, help="Peak learning rate.")] = 1.2e-3,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Optimiser steps in total; 6200, or 1000 with a cohort.")
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(min=1e-6, max=0.1, help="Peak learning rate; 0.0012, or 0.0003 with a cohort."),
+    ] = None,
     seed: Seed = 1,
     workers: Annotated[int, typer.Option(min=1, help="Processes that simulate patients.")] = 1,
     init_weights: Annotated[
-        Path | None,
-        typer.Option(metavar="WEIGHT", help="ONNX weights of an earlier run to start from."),
+        str | None,
+        typer.Option(
+            metavar="WEIGHT",
+            help="ONNX weights of an earlier run to start from, or shipped; shipped with a cohort.",
+        ),
     ] = None,
 ) -> None:
-    """Train Model 1, which finds the brain and the tumour, on simulated patients alone."""
+    """Train Model 1, which finds the brain and the tumour, on simulated patients, and further on your own."""
     from gliotype.cli.show import extra, show_progress
 
     with extra("train"):
-        from gliotype.train.model1.train import Recipe, export
-        from gliotype.train.model1.train import train as train_model1
+        from gliotype.train.data.on_disk import FolderPatients
+        from gliotype.train.model1.cohort import train_further
+        from gliotype.train.model1.train import Recipe, train_and_export
+    start = init_weights or (None if cohort is None else SHIPPED_WEIGHT)
     recipe = Recipe(
-        label_maps, steps=steps, learning_rate=learning_rate, seed=seed, workers=workers, start=init_weights
+        label_maps,
+        steps=steps or (6200 if cohort is None else 1000),
+        learning_rate=learning_rate or (1.2e-3 if cohort is None else 3e-4),
+        seed=seed,
+        workers=workers,
+        start=_weight(start),
     )
     with show_progress() as progress:
-        checkpoint = train_model1(recipe, run, progress)
-        progress("export")
-        weight = run / "model1.onnx"
-        export(checkpoint, weight)
-    typer.echo(f"Weight       {weight}")
-    typer.echo(f"Training log {run / 'training_log.csv'}, {run / 'training_log.svg'}")
+        if cohort is None:
+            files = train_and_export(recipe, run, progress)
+        else:
+            files = train_further(recipe, FolderPatients(cohort, layout), run, progress)
+    for file in files:
+        typer.echo(f"Written      {file}")
+
+
+SHIPPED_WEIGHT = "shipped"
+"""What the caller writes for the weight of Model 1 that is part of Gliotype."""
+
+
+def _weight(start: str | None) -> Path | None:
+    from gliotype.runtime import checked_weights
+
+    if start is None:
+        return None
+    return checked_weights("model1.onnx")[0] if start == SHIPPED_WEIGHT else Path(start)
 
 
 @train.command(cls=accept_old_names({"--members": "--ensemble-size"}))

@@ -8,15 +8,20 @@ The same input is built here for training and for use.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gliotype.atlas import atlas
-from gliotype.runtime import Network, in_parallel, load_network
+from gliotype.errors import InputError
+from gliotype.runtime import Network, compile_network, in_parallel, load_network
 from gliotype.study import Sequence
 from gliotype.volume import Grid, Matrix, Volume
 
@@ -88,9 +93,55 @@ def expected_brain_region() -> NDArray[np.bool_]:
     return np.asarray(atlas.brain().resample(GRID, order=0).array, dtype=np.bool_)
 
 
-@cache
+SHIPPED = "model1.onnx"
+"""File name of the shipped weight."""
+
+_chosen: ContextVar[Network | None] = ContextVar("model1", default=None)
+
+
+@contextmanager
+def use_model1(file: Path | None) -> Iterator[str | None]:
+    """Use another weight of Model 1 within a `with` block.
+
+    Args:
+        file: as `gliotype train model1` writes it; None for the shipped one.
+
+    Yields:
+        The SHA-256 of the file, or None for the shipped one.
+
+    Raises:
+        InputError: if the file cannot be read, or is no weight of Model 1.
+    """
+    if file is None:
+        yield None
+        return
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise InputError(
+            f"{file} cannot be read ({error.strerror}): give a weight of Model 1 (ONNX)"
+        ) from error
+    shapes = (2 * len(CHANNELS), *GRID.shape), (len(CLASSES), *GRID.shape)
+    try:
+        network = compile_network(file, shapes)
+    except RuntimeError as error:
+        raise InputError(
+            f"{file} is no weight of Model 1: give model1.onnx as `gliotype train model1` writes it"
+        ) from error
+    token = _chosen.set(network)
+    try:
+        yield hashlib.sha256(content).hexdigest()
+    finally:
+        _chosen.reset(token)
+
+
 def _network() -> Network:
-    return load_network("model1.onnx")
+    return _chosen.get() or _shipped()
+
+
+@cache
+def _shipped() -> Network:
+    return load_network(SHIPPED)
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from gliotype.atomic_files import atomic_write, reading_cached
 from gliotype.segment.model1 import CHANNELS, GRID, Scaling, network_input, scale
 from gliotype.simulate.fields import smooth_noise
 from gliotype.simulate.head.anatomy import Anatomy
@@ -56,6 +58,26 @@ class GridPatient:
     brain: NDArray[np.bool_]
 
 
+def write_case(case: GridPatient, file: Path) -> None:
+    """Write a patient, whole or not at all.
+
+    Raises:
+        OutputError: if the file cannot be written.
+    """
+    with atomic_write(file) as aside, aside.open("wb") as opened:
+        np.savez_compressed(opened, images=case.images, labels=case.labels, brain=case.brain)
+
+
+def read_case(file: Path) -> GridPatient:
+    """Read a patient that `write_case` wrote.
+
+    Raises:
+        InputError: if the file is missing or damaged.
+    """
+    with reading_cached(file), np.load(file) as arrays:
+        return GridPatient(arrays["images"], arrays["labels"], arrays["brain"])
+
+
 def _wild_protocol(rng: np.random.Generator, sequence: Sequence, thickness_mm: float | None) -> Protocol:
     """A protocol with wider image defects than hospitals accept."""
     return replace(
@@ -94,11 +116,16 @@ def simulate_case(rng: np.random.Generator, anatomies: tuple[Anatomy, ...]) -> G
         for sequence, channel in zip(CHANNELS[1:], stack[1:], strict=True):
             most = 0.2 if paired and sequence is Sequence.T1C else 0.8  # voxels
             channel[:] = ndimage.shift(channel, rng.uniform(-most, most, 3), order=1, mode="nearest")
-    stack /= np.quantile(stack[:, ::4, ::4, ::4], 0.99, axis=(1, 2, 3))[:, None, None, None] + 1e-6
     labels = patient.brain.astype(np.uint8)
     if patient.tumour is not None:
         labels = np.where(patient.tumour.labels > 0, patient.tumour.labels + 1, labels)
-    return GridPatient(stack.astype(np.float16), labels.astype(np.uint8), patient.brain)
+    return GridPatient(scaled_stack(stack), labels.astype(np.uint8), patient.brain)
+
+
+def scaled_stack(images: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Divide images (4, i, j, k) by their 99th percentiles, so that half precision holds them; missing ones stay 0."""
+    top = np.quantile(images[:, ::4, ::4, ::4], 0.99, axis=(1, 2, 3))
+    return np.asarray(images / (top[:, None, None, None] + 1e-6), dtype=np.float16)
 
 
 def _surface(brain: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -140,7 +167,7 @@ def augment(
     atlas_brain: NDArray[np.bool_],
     scaling: Scaling = scale,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-    """Turn a simulated patient into one network input: side, sequences, coverage, skull on or off.
+    """Turn a patient into one network input: side, sequences, coverage, skull on or off.
 
     Args:
         rng: source of randomness.
@@ -168,8 +195,11 @@ def augment(
             images = images * brain_region
             labels = labels * brain_region
     sets = [names for names, _ in SEQUENCE_SETS]
+    there = [s for s, image in zip(CHANNELS, images, strict=True) if image.any()]
     names = sets[rng.choice(len(sets), p=[fraction for _, fraction in SEQUENCE_SETS])]
-    if Sequence.T1C not in names:
+    if not set(names) & set(there):
+        names = tuple(there)
+    if Sequence.T1C not in names or Sequence.T1C not in there:
         labels[labels == 4] = 2
     if rng.random() < 0.5:
         images, labels, brain_region = images[:, ::-1], labels[::-1], brain_region[::-1]

@@ -1,11 +1,11 @@
-"""Train Model 1 on digital patients alone, streamed from worker processes."""
+"""Train Model 1 on digital patients, streamed from worker processes, and further on the patients of a cohort."""
 
 from __future__ import annotations
 
 import hashlib
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,14 +19,17 @@ from gliotype.atomic_files import check_run_settings, check_writable
 from gliotype.errors import InputError
 from gliotype.networks.export import export_onnx, read_onnx_weights
 from gliotype.networks.unet import model1
-from gliotype.segment.model1 import CHANNELS, GRID, expected_brain_region
+from gliotype.segment.model1 import CHANNELS, GRID, SHIPPED, expected_brain_region
 from gliotype.simulate.head.label_maps import label_map_hashes
 from gliotype.train.common.learner import Learner
 from gliotype.train.data.anatomies import align_label_maps
-from gliotype.train.model1.cases import augment
+from gliotype.train.model1.cases import GridPatient, augment, read_case
 from gliotype.train.model1.loss import loss, whole_tumour_dice
 from gliotype.train.model1.stream import stream
 from gliotype.train.model1.training_log import Entry, read_entries, write_entries, write_figure
+
+REAL_FRACTION = 0.5
+"""Fraction of the steps that take a patient of the cohort; the others keep what simulation has taught."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +48,7 @@ class Recipe:
         average: decay of the running average of the weights, which is what is exported.
         seed: random seed.
         start: initial weights, as `export` writes them; random ones when None.
+        cohort: cases of real patients, as `gliotype.train.model1.cohort.make_cases` writes them; none by default.
     """
 
     anatomies: Path | None
@@ -58,6 +62,7 @@ class Recipe:
     average: float = 0.995
     seed: int = 1
     start: Path | None = None
+    cohort: tuple[Path, ...] = ()
 
 
 @dataclass
@@ -126,6 +131,7 @@ def train(recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda li
     state.resume(checkpoint)
     rng = np.random.default_rng([recipe.seed, state.step])
     brain_region = expected_brain_region()
+    real = [read_case(file) for file in recipe.cohort]
     entries = read_entries(log_file, state.step)
     watch = _Stopwatch(entries[-1].seconds if entries else 0.0)
     pools = stream(
@@ -141,7 +147,7 @@ def train(recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda li
             asked = time.monotonic()
             pool = next(pools)
             watch.waiting += time.monotonic() - asked
-            cases = [augment(rng, pool[rng.integers(len(pool))], brain_region) for _ in range(recipe.batch)]
+            cases = [augment(rng, draw(rng, pool, real), brain_region) for _ in range(recipe.batch)]
             x, y = (torch.from_numpy(np.stack(arrays)).to(device) for arrays in zip(*cases, strict=True))
             rate = learning_rate(recipe, state.step)
             value, dice = state.learn(x.to(memory_format=torch.channels_last_3d), y, rate)
@@ -157,6 +163,14 @@ def train(recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda li
     return checkpoint
 
 
+def draw(
+    rng: np.random.Generator, simulated: Sequence[GridPatient], real: Sequence[GridPatient]
+) -> GridPatient:
+    """Draw a patient: with `REAL_FRACTION` a real one, where there are any."""
+    source = real if real and rng.random() < REAL_FRACTION else simulated
+    return source[int(rng.integers(len(source)))]
+
+
 def _check_run(run: Path, recipe: Recipe) -> None:
     """Note in a run's folder what decides its result, or make sure that it was begun with the same."""
     check_writable(run)
@@ -167,6 +181,7 @@ def _check_run(run: Path, recipe: Recipe) -> None:
     asked = {
         "anatomies": "template" if recipe.anatomies is None else label_map_hashes(recipe.anatomies),
         "start": None if recipe.start is None else hashlib.sha256(recipe.start.read_bytes()).hexdigest()[:16],
+        **({"cohort": sorted(file.stem for file in recipe.cohort)} if recipe.cohort else {}),
         **{name: getattr(recipe, name) for name in ("batch", "learning_rate", "warm_up", "average", "seed")},
     }
     check_run_settings(run / "recipe.json", "a run begun", asked)
@@ -192,6 +207,20 @@ def _progress_line(entries: list[Entry], steps: int) -> str:
         return line
     pace = (last.seconds - first.seconds) / (last.step - first.step)
     return f"{line}, {(steps - last.step) * pace / 60:.0f} min left"
+
+
+def train_and_export(
+    recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda line: None
+) -> tuple[Path, ...]:
+    """Train as `train` does, and export the weight.
+
+    Returns:
+        ``model1.onnx`` and the training log, as table and figure.
+    """
+    checkpoint = train(recipe, run, progress)
+    progress("export")
+    export(checkpoint, run / SHIPPED)
+    return run / SHIPPED, run / "training_log.csv", run / "training_log.svg"
 
 
 def export(checkpoint: Path, file: Path) -> int:
