@@ -140,6 +140,7 @@ def test_every_package_holds_few_enough_modules_to_be_read() -> None:
     assert not crowded
 
 
+@pytest.mark.slow
 def test_importing_the_pipeline_loads_no_torch() -> None:
     code = (
         "import sys, gliotype.pipeline, gliotype.report; print('torch' in sys.modules, 'onnx' in sys.modules)"
@@ -148,6 +149,7 @@ def test_importing_the_pipeline_loads_no_torch() -> None:
     assert out.split() == ["False", "False"]
 
 
+@pytest.mark.slow
 def test_predicting_loads_nothing_of_the_services_and_their_packages() -> None:
     code = (
         "import sys, gliotype.cli.main, gliotype.pipeline, gliotype.report\n"

@@ -25,6 +25,8 @@ from gliotype.errors import InputError
 from gliotype.study import Outline, Sequence, Tumour
 from support.factory import make_result_with_perfusion
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def cached() -> CachedStudy:

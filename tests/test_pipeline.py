@@ -86,7 +86,6 @@ def test_the_tumour_lies_where_the_simulation_put_it(result: Result) -> None:
     assert 2 * (mirrored & found).sum() / (inside.sum() + found.sum()) < 0.4
 
 
-@pytest.mark.no_cover
 @pytest.mark.slow
 def test_voxel_order_does_not_move_the_masks(flair_alone: Result, study: Path, tmp_path: Path) -> None:
     """The same image with axes flipped and permuted, and the affine changed to match."""
@@ -126,7 +125,6 @@ def test_dicom_holds_the_images_that_nifti_holds(result: Result, dicom: Path) ->
         np.testing.assert_array_equal(there.array, stored.array)
 
 
-@pytest.mark.no_cover
 @pytest.mark.slow
 def test_dicom_gives_the_answer_that_nifti_gives(flair_alone: Result, dicom: Path) -> None:
     flair = dicom / "export" / f"series{STRUCTURAL.index(Sequence.FLAIR) + 1}"
@@ -157,7 +155,6 @@ def test_flair_alone_gives_an_answer(flair_alone: Result) -> None:
     assert flair_alone.call in set(Call)
 
 
-@pytest.mark.no_cover
 @pytest.mark.slow
 def test_t1_alone_and_a_weight_of_the_caller_give_an_answer(study: Path, tmp_path: Path) -> None:
     weight, shipped = checked_weights("model1.onnx")
@@ -169,7 +166,6 @@ def test_t1_alone_and_a_weight_of_the_caller_give_an_answer(study: Path, tmp_pat
     assert OTHER_MODEL1 in alone.warnings
 
 
-@pytest.mark.no_cover
 @pytest.mark.slow
 def test_t2_alone_gives_an_answer_that_says_what_is_missing(study: Path) -> None:
     t2 = next(study.glob("*T2*.nii.gz"))
@@ -199,7 +195,6 @@ def test_the_files_hold_what_the_result_says(result: Result, study: Path, tmp_pa
     assert np.abs(there[:3] - here).max() < 3.0
 
 
-@pytest.mark.no_cover
 @pytest.mark.slow
 def test_a_given_mask_takes_the_place_of_model_1(flair_alone: Result, study: Path, tmp_path: Path) -> None:
     write_result(flair_alone, tmp_path)
@@ -241,7 +236,6 @@ def test_a_mask_that_cannot_be_read_is_refused_before_any_work(
     assert stages == ["read"]
 
 
-@pytest.mark.no_cover
 @pytest.mark.slow
 def test_a_real_raw_study_is_answered(shared_data: Path, tmp_path: Path) -> None:
     folder = next((shared_data / "native").iterdir())

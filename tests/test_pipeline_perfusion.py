@@ -88,7 +88,6 @@ def test_the_tumour_has_more_blood_than_white_matter_at_its_place_and_not_at_its
     assert here > 1.3 * there
 
 
-@pytest.mark.no_cover
 @pytest.mark.slow
 def test_without_the_series_another_run_gives_the_other_answers_to_the_last_bit(
     result: Result, study: Path

@@ -97,6 +97,7 @@ def test_white_noise_and_empty_images_are_stopped_with_a_given_mask() -> None:
         assert any("hardly change the map of Model 2" in reason for reason in reasons)
 
 
+@pytest.mark.slow
 def test_one_image_with_anatomy_is_enough_and_smooth_noise_is_not() -> None:
     _, prepared, tumour = sound()
     random = np.random.default_rng(1)

@@ -161,6 +161,7 @@ def test_a_batch_ends_when_its_last_worker_is_full(on: Callable[..., Tally], tmp
     assert not list(read_records(tmp_path / "out"))
 
 
+@pytest.mark.slow
 def test_a_study_is_tried_again_when_its_task_raises_an_error_of_the_system(
     on: Callable[..., Tally], tmp_path: Path
 ) -> None:

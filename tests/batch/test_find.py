@@ -128,5 +128,7 @@ def test_jobs_and_settings_travel_as_plain_values(tmp_path: Path) -> None:
         "a", "a", tmp_path, {Sequence.T1C: tmp_path / "x"}, 44.0, "F", 0.4, tmp_path / "m", "sub-1"
     )
     assert StudyJob.from_plain(job.plain()) == job
-    settings = BatchSettings(tmp_path, 0.4, (0.1, 0.9), tmp_path / "s.json", 2, 5.0, 10, retry_failed=True)
+    settings = BatchSettings(
+        tmp_path, 0.4, (0.1, 0.9), tmp_path / "s.json", tmp_path / "m.onnx", 2, 5.0, 10, retry_failed=True
+    )
     assert BatchSettings.from_plain(settings.plain()) == settings

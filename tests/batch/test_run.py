@@ -89,6 +89,7 @@ def test_one_study_never_fails_the_others(studies: Studies, tmp_path: Path) -> N
     assert not (tmp_path / "out/a").exists()
 
 
+@pytest.mark.slow
 def test_a_study_that_takes_too_long_fails(studies: Studies, tmp_path: Path) -> None:
     tally = predict(studies(e="hang"), BatchSettings(tmp_path / "out", timeout_s=0.2))
     assert (tally.done, tally.failed, tally.kept) == (0, 1, 0)

@@ -213,6 +213,7 @@ def test_a_named_series_that_is_none_ends_the_run(
     assert not (study / "out" / "prediction.json").exists()
 
 
+@pytest.mark.slow
 def test_a_named_series_with_missing_frames_ends_the_run(run: Run, series: Volume, study: Path) -> None:
     missing_frames(series, study)
     named = ["--t2", study / "t2", "--dsc", study / "perf", "-o", study / "out"]

@@ -61,6 +61,7 @@ def test_help_imports_nothing_heavy(arguments: list[str]) -> None:
     assert len(done.stdout.splitlines()) > 1
 
 
+@pytest.mark.slow
 def test_importing_the_whole_command_never_imports_torch() -> None:
     script = (
         "import sys, gliotype.cli.main, gliotype.cli.show, gliotype.report\n"

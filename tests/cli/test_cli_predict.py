@@ -83,7 +83,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_pat
     options += ["--study", "1.2.3", "--mask", "m.nii", "--aif", "arteries.nii", "--threads", "3"]
     options += ["--mrs-timing", "press:32+65"]
     options += ["--mutant-at", "0.9", "--wildtype-at", "0.1", "--site", "s.json"]
-    options += ["--image", "exam/seven=T1c", "--keep", "cache"]
+    options += ["--image", "exam/seven=T1c", "--keep", "cache", "--model1", "own.onnx"]
     pipeline.answer = errors.InputError("enough")
     assert run("predict", "study.zip", *options, "-o", tmp_path)[0] == 3
     ((source, asked),) = pipeline.asked
@@ -112,6 +112,7 @@ def test_every_option_reaches_the_pipeline(run: Run, pipeline: Pipeline, tmp_pat
         "mrs_timing": "press:32+65",
         "mask": Path("m.nii"),
         "aif": Path("arteries.nii"),
+        "model1": Path("own.onnx"),
         "threads": 3,
     }
 
@@ -229,6 +230,7 @@ def test_brackets_in_names_are_printed_as_they_are(run: Run, pipeline: Pipeline,
     assert str(tmp_path / "[bold]" / "report.html") in out
 
 
+@pytest.mark.slow
 def test_the_demo_simulates_a_study_and_says_so(
     run: Run, pipeline: Pipeline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

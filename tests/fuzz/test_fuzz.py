@@ -16,7 +16,6 @@ NEVER_REFUSED = frozenset({"JSON sidecars"})
 """A sidecar that cannot be read is a warning: the image next to it is used without it."""
 
 
-@pytest.mark.no_cover
 @pytest.mark.slow
 def test_every_input_is_read_or_refused(capsys: pytest.CaptureFixture[str]) -> None:
     found = run_sets(SETS, range(EACH))

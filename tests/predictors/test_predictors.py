@@ -28,6 +28,7 @@ def findings_of(subject: Subject, prevalence: float = 0.3, **signals) -> dict[st
     return {finding.method: finding for finding in findings}
 
 
+@pytest.mark.slow
 def test_names_are_unique_and_every_method_answers_or_says_why_not():
     prepared, tumour = head()
     findings, others = predict_all(prepared, tumour, measure(prepared, tumour), Subject("a", age=44))
@@ -153,6 +154,7 @@ def test_predicting_imports_neither_torch_nor_the_workshop():
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_older_patients_are_less_often_mutant():
     probabilities = [findings_of(Subject("a", age=age))["age"].probability for age in (30, 45, 60)]
     assert probabilities == sorted(probabilities, reverse=True)

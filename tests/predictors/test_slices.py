@@ -75,6 +75,7 @@ def test_the_scale_does_not_see_the_tumour() -> None:
     assert np.quantile(away, 0.98) < 1e-5  # all but the rim that interpolation mixes
 
 
+@pytest.mark.slow
 def test_a_missing_sequence_is_zero() -> None:
     prepared, tumour = study(np.eye(4), (Sequence.FLAIR,))
     slices = slices_of(prepared, tumour).array

@@ -56,6 +56,7 @@ def test_a_magnitude_image_is_not_changed() -> None:
     assert np.array_equal(zero_background(image).array, image.array)
 
 
+@pytest.mark.slow
 def test_a_signed_inversion_recovery_image_gets_black_air_and_dark_csf() -> None:
     image = head(Sequence.T1)
     signal = np.asarray(image.array)

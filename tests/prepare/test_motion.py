@@ -35,6 +35,7 @@ def test_a_series_without_bolus_has_a_baseline_all_the_same() -> None:
     assert len(baseline) >= 2
 
 
+@pytest.mark.slow
 def test_a_bolus_is_not_taken_for_motion(points: np.ndarray) -> None:
     series = dsc(GRID, frames=FRAMES)
     moved = [np.abs(apply_affine(m, points) - points).max() for m in head_motion(series, baseline_of(series))]

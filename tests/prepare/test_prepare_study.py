@@ -13,6 +13,8 @@ from gliotype.study import Image, PreparedStudy, Sequence, Study
 from gliotype.volume import Grid, Matrix, Volume
 from support.template_head import AXIAL, brain_points, head, mean_distance, moved, study_of, tumour_in
 
+pytestmark = pytest.mark.slow
+
 TO_MNI = moved((-10.0, 3.0, 4.0), (2.0, -6.0, 8.0)) @ np.diag([1.1, 1.05, 1.07, 1.0])
 MOVED = moved((5.0, -3.0, 6.0), (4.0, -6.0, 8.0))
 TILTED = Grid(AXIAL.shape, MOVED @ moved((4.0, 2.0, 0.0), (0, 0, 0)) @ AXIAL.affine)
@@ -33,7 +35,6 @@ def white(prepared: PreparedStudy) -> np.ndarray:
     return (np.asarray(fraction.array) > 0.95) & ~tumour_in(prepared.grid, TO_MNI)
 
 
-@pytest.mark.slow
 def test_images_lie_side_by_side_on_a_1_mm_ras_grid(prepared: PreparedStudy) -> None:
     assert prepared.grid.spacing == (1.0, 1.0, 1.0)
     assert prepared.grid.orientation == "RAS"
@@ -56,7 +57,6 @@ def test_transforms_are_the_true_ones(prepared: PreparedStudy) -> None:
     assert prepared.acquired_grids[Sequence.T2].same_as(TILTED)
 
 
-@pytest.mark.slow
 def test_the_tumour_is_on_the_right_in_every_image(prepared: PreparedStudy) -> None:
     tumour = tumour_in(prepared.grid, TO_MNI)
     mirror = tumour_in(prepared.grid, np.diag([-1.0, 1.0, 1.0, 1.0]) @ TO_MNI)
@@ -66,7 +66,6 @@ def test_the_tumour_is_on_the_right_in_every_image(prepared: PreparedStudy) -> N
         assert abs(np.median(values[tumour]) - np.median(values[mirror])) > 0.1
 
 
-@pytest.mark.slow
 def test_white_matter_is_1_and_air_stays_0(prepared: PreparedStudy) -> None:
     for sequence, image in prepared.images.items():
         values = np.asarray(image.array)
@@ -83,7 +82,6 @@ def test_the_brain_is_found_with_the_tumour(prepared: PreparedStudy) -> None:
     assert not prepared.skull_stripped
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("sequence", [Sequence.T1C, Sequence.T2])
 def test_a_mask_keeps_its_place_and_volume_on_the_acquired_grid(
     prepared: PreparedStudy, sequence: Sequence
@@ -132,7 +130,6 @@ def brats_like() -> Study:
     return study_of({s: v.with_array(np.where(brain, np.asarray(v.array) + 1, 0)) for s, v in images.items()})
 
 
-@pytest.mark.slow
 def test_stripped_and_registered_input_is_not_damaged(brats_like: Study) -> None:
     prepared = prepare(brats_like)
     assert prepared.skull_stripped
@@ -150,7 +147,6 @@ def test_stripped_and_registered_input_is_not_damaged(brats_like: Study) -> None
     assert 2 * (found & brain).sum() / (found.sum() + brain.sum()) > 0.97
 
 
-@pytest.mark.slow
 def test_noise_is_reported_and_does_not_stop() -> None:
     rng = np.random.default_rng(0)
     noise = Volume(rng.rayleigh(20, (64, 64, 20)).astype(np.float32), np.diag([3.5, 3.5, 7.0, 1.0]))
@@ -173,7 +169,6 @@ def load(path: Path, sequence: Sequence) -> Image:
     return Image(Volume(np.asanyarray(image.dataobj), image.affine), sequence, 1.0, "given", path.name)
 
 
-@pytest.mark.slow
 def test_a_raw_clinical_study_is_prepared(shared_data: Path) -> None:
     folder = shared_data / "native" / "TCGA-FG-6692"
     ends = {Sequence.T1C: "t1c", Sequence.T1: "_t1", Sequence.T2: "_t2", Sequence.FLAIR: "_fla"}

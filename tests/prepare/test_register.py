@@ -47,6 +47,7 @@ def in_world(mni_from_world: Matrix) -> np.ndarray:
     return brain_points() @ np.linalg.inv(mni_from_world)[:3, :3].T + np.linalg.inv(mni_from_world)[:3, 3]
 
 
+@pytest.mark.slow
 def test_movement_between_series_of_different_contrast_is_found(t1: RegistrationImage) -> None:
     flair = RegistrationImage.of(head(Sequence.FLAIR, OBLIQUE, TO_MNI @ np.linalg.inv(STUDY), seed=1))
     found = rigid(t1, flair)
@@ -57,6 +58,7 @@ def test_movement_between_series_of_different_contrast_is_found(t1: Registration
     )
 
 
+@pytest.mark.slow
 def test_a_header_100_mm_off_is_overcome(t1: RegistrationImage) -> None:
     off = moved((0.0, 0.0, 0.0), (100.0, -60.0, 80.0)) @ STUDY
     t2 = RegistrationImage.of(head(Sequence.T2, at(off), TO_MNI @ np.linalg.inv(off), seed=1))
@@ -65,6 +67,7 @@ def test_a_header_100_mm_off_is_overcome(t1: RegistrationImage) -> None:
     assert mean_distance(found.moving_from_fixed, off, in_world(TO_MNI)) < 1.5
 
 
+@pytest.mark.slow
 def test_a_header_turned_by_90_degrees_is_overcome(t1: RegistrationImage) -> None:
     turned = moved((0.0, 0.0, 90.0), (10.0, 0.0, 0.0))
     t2 = RegistrationImage.of(head(Sequence.T2, at(turned), TO_MNI @ np.linalg.inv(turned), seed=1))
@@ -73,6 +76,7 @@ def test_a_header_turned_by_90_degrees_is_overcome(t1: RegistrationImage) -> Non
     assert mean_distance(found.moving_from_fixed, turned, in_world(TO_MNI)) < 1.5
 
 
+@pytest.mark.slow
 def test_images_that_fit_already_stay_where_they_are(t1: RegistrationImage) -> None:
     same = RegistrationImage.of(head(Sequence.T1C, AXIAL, TO_MNI, seed=2))
     assert np.array_equal(rigid(t1, same).moving_from_fixed, np.eye(4))

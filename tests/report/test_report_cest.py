@@ -56,6 +56,7 @@ def test_the_maps_lie_over_the_right_half_of_the_head(drawn: CestPage) -> None:
     )
 
 
+@pytest.mark.slow
 def test_the_page_shows_the_section(result: Result) -> None:
     page = render_html(result)
     assert "<h2>CEST</h2>" in page

@@ -221,6 +221,7 @@ def test_one_sequence_is_enough() -> None:
         assert f"{missing} no such series in the study" in page.text
 
 
+@pytest.mark.slow
 def test_a_map_of_reasons_is_laid_over_the_reference(result: Result) -> None:
     x = PREPARED.world()[..., 0].astype(np.float32)
     findings = tuple(replace(f, map=Volume(x, PREPARED.affine)) for f in result.findings)
@@ -250,6 +251,7 @@ def test_an_outline_alone_has_no_sub_regions(result: Result) -> None:
     assert 'class="stack"' not in page.markup
 
 
+@pytest.mark.slow
 def test_a_series_from_which_nothing_is_computed_is_listed() -> None:
     measured = make_result_with_perfusion()
     kinds = (Sequence.DSC, Sequence.ADC, Sequence.CEST)

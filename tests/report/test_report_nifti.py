@@ -89,6 +89,7 @@ def test_no_tumour_is_an_empty_mask() -> None:
     assert not volumes_as_acquired(make_no_tumour())["tumour"].array.any()
 
 
+@pytest.mark.slow
 def test_the_map_is_that_of_the_answering_method(result: Result) -> None:
     x = PREPARED.world()[..., 0].astype(np.float32)
     maps = {"age": Volume(np.zeros_like(x), PREPARED.affine), "radiomics": Volume(x, PREPARED.affine)}

@@ -53,6 +53,7 @@ def lowest(pdf: bytes) -> float:
     return min(float(y) for x, y in moved if float(x) >= MARGIN)
 
 
+@pytest.mark.slow
 def test_it_says_what_the_page_says(result: Result) -> None:
     summary, text = summarise(result), text_of(written(result))
     assert summary.title in text
@@ -107,6 +108,7 @@ def test_an_id_of_any_characters_is_no_obstacle(result: Result) -> None:
     assert pages(written(replace(result, study=study))) == 1
 
 
+@pytest.mark.slow
 def test_reportlab_is_imported_when_a_report_is_written_only() -> None:
     code = "import sys, gliotype.report, gliotype.pipeline; print('reportlab' in sys.modules)"
     assert (

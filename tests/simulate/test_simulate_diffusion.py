@@ -21,6 +21,8 @@ from gliotype.simulate.tissue import Tissue
 from gliotype.study import Sequence, Subject
 from gliotype.volume import Volume
 
+pytestmark = pytest.mark.slow
+
 LYING = draw_rigid(np.random.default_rng(9), 8.0, 10.0)
 
 
@@ -100,7 +102,6 @@ def test_the_map_shows_its_tissues_where_they_are(patient: DigitalPatient, serie
         assert np.median(solid) == pytest.approx(950 * series.ratio * 0.75, rel=0.2)
 
 
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_map(patient: DigitalPatient, series: SimulatedAdc) -> None:
     again = adc_series(patient, 5, lying=LYING)
     np.testing.assert_array_equal(again.adc.array, series.adc.array)

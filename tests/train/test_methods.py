@@ -158,6 +158,7 @@ def test_the_same_parameters_and_patients_give_the_same_model(
     np.testing.assert_array_equal(again.probabilities(TEST, 0.3), trained[name].probabilities(TEST, 0.3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_weights_are_written_where_a_predictor_reads_some(
     name: str, trained: dict[str, Any], tmp_path: Path
@@ -174,6 +175,7 @@ def test_weights_are_written_where_a_predictor_reads_some(
         assert "none" in text.lower(), "the licence of the data"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["radiomics", "age"])
 def test_exported_coefficients_read_by_the_predictor_say_the_same(
     name: str, trained: dict[str, Any], weights: Path, monkeypatch: pytest.MonkeyPatch

@@ -213,6 +213,7 @@ def test_localiser_with_three_orientations_is_not_an_image(small: Volume, tmp_pa
     assert study.warnings == ()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("enhanced", [False, True])
 def test_dsc_becomes_a_time_series(small: Volume, enhanced: bool, tmp_path: Path) -> None:
     write(small, tmp_path / "t1")
@@ -390,6 +391,7 @@ def test_two_orientations_in_one_enhanced_file_are_two_images(small: Volume, tmp
     assert len(read_dicom([Found(path, path.name, Format.DICOM)])[0]) == 2
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("te", [4.0, 30.0])
 def test_frames_without_clock_times_follow_the_repetition_time(
     small: Volume, te: float, tmp_path: Path

@@ -67,6 +67,7 @@ def test_a_dicom_series_comes_back(series: Volume, folder: Path, enhanced: bool)
     assert (acquisition.field_t, acquisition.spin_echo) == (3.0, False)
 
 
+@pytest.mark.slow
 def test_instance_numbers_may_be_in_any_order(series: Volume, folder: Path) -> None:
     files = write(series, folder)
     numbers = np.random.default_rng(0).permutation(len(files))
@@ -77,6 +78,7 @@ def test_instance_numbers_may_be_in_any_order(series: Volume, folder: Path) -> N
     assert_same(read(folder).chosen[Sequence.DSC], series)
 
 
+@pytest.mark.slow
 def test_slices_acquired_one_after_the_other_are_one_frame(series: Volume, folder: Path) -> None:
     for number, file in enumerate(write(series, folder)):
         dataset = pydicom.dcmread(file)
@@ -137,6 +139,7 @@ def test_another_complete_series_takes_its_place(series: Volume, folder: Path) -
     assert_same(read(folder).chosen[Sequence.DSC], series)
 
 
+@pytest.mark.slow
 def test_files_sent_twice_count_once(series: Volume, folder: Path) -> None:
     for file in write(series, folder)[10:70]:
         dataset = pydicom.dcmread(file)
@@ -145,6 +148,7 @@ def test_files_sent_twice_count_once(series: Volume, folder: Path) -> None:
     assert_same(read(folder).chosen[Sequence.DSC], series)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "derived",
     [

@@ -193,6 +193,7 @@ def test_options_reach_the_objects(result: Result, tmp_path: Path) -> None:
     assert names(tmp_path / "dicom") == sorted([*WRITTEN, "whole_tumour_seg.dcm", "key_picture.dcm"])
 
 
+@pytest.mark.slow
 def test_an_adc_map_is_written_in_nifti_and_dicom(study: Path, result: Result, tmp_path: Path) -> None:
     adc = np.zeros(result_grid().shape, np.float32)
     adc[20:40, 20:40, 5:15] = 0.8

@@ -91,6 +91,7 @@ def test_silent_connections_do_not_keep_others_out(start: Start) -> None:
             each.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", [1, 4, 0x55])
 def test_a_message_of_4_gb_is_not_waited_for(start: Start, kind: int) -> None:
     node = start()

@@ -47,6 +47,7 @@ def test_echo(start: Start) -> None:
     association.release()
 
 
+@pytest.mark.slow
 def test_a_study_in_two_associations_is_answered_once(
     start: Start, target: Archive, settings: NodeSettings
 ) -> None:

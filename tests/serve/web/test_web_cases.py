@@ -21,6 +21,8 @@ from gliotype.volume import Volume
 from support.factory import PREPARED
 from support.web import Page, Prepared, copy_results, open_page
 
+pytestmark = pytest.mark.slow
+
 STUDY = {"exam/T1.nii": b"voxels"}
 
 

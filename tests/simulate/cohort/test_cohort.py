@@ -133,7 +133,6 @@ def test_the_images_show_the_tumour_that_the_truth_tells(cohort: Path) -> None:
     assert np.mean(np.array(ratios) > 1) >= 0.75
 
 
-@pytest.mark.no_cover
 @pytest.mark.slow
 def test_the_same_call_gives_the_same_patients_and_a_smaller_cohort_their_beginning(
     cohort: Path, tmp_path: Path

@@ -62,6 +62,7 @@ def test_the_tumour_lies_in_the_brain(patient: DigitalPatient) -> None:
     assert patient.brain[patient.tumour.labels > 0].all()
 
 
+@pytest.mark.slow
 def test_t1c_of_the_same_session_has_the_slices_of_t1(patient: DigitalPatient) -> None:
     shared = []
     for seed in range(6):

@@ -24,6 +24,8 @@ from gliotype.simulate.tissue import Tissue
 from gliotype.study import STRUCTURAL, Label, Sequence
 from gliotype.volume import Volume
 
+pytestmark = pytest.mark.slow
+
 SEED = 9
 SHORT = replace(DSC_SITES["snuh"], frames=(40, 40))
 SPARSE = replace(SHORT, tr_s=(5.0, 5.0), frames=(11, 11))
@@ -64,7 +66,6 @@ def bolus_area(series: SimulatedDsc) -> np.ndarray:
     return np.asarray(-np.log(np.maximum(signal / base, 0.02))[..., passing].sum(axis=3))
 
 
-@pytest.mark.slow
 def test_it_is_an_oblique_anisotropic_slab_of_whole_numbers(series: SimulatedDsc) -> None:
     assert series.volume.array.shape == (*SHAPE, series.protocol.frames)
     assert series.volume.array.dtype == np.int16
@@ -75,8 +76,6 @@ def test_it_is_an_oblique_anisotropic_slab_of_whole_numbers(series: SimulatedDsc
     assert series.cbv.grid.same_as(series.volume.grid)
 
 
-@pytest.mark.no_cover
-@pytest.mark.slow
 def test_the_same_seed_gives_the_same_series(patient: DigitalPatient, lying: np.ndarray) -> None:
     first, again = (dsc_series(patient, SEED, site=SPARSE, lying=lying) for _ in range(2))
     np.testing.assert_array_equal(again.volume.array, first.volume.array)
@@ -158,7 +157,6 @@ def test_the_header_and_the_sidecar_tell_the_timing(series: SimulatedDsc, tmp_pa
     assert sidecar["ScanningSequence"] == ["EP", "GR"]
 
 
-@pytest.mark.slow
 def test_a_healthy_head_has_perfusion_too(patient: DigitalPatient) -> None:
     healthy = replace(patient, tumour=None, plan=None)
     found = dsc_series(healthy, SEED, site=SPARSE)
@@ -166,7 +164,6 @@ def test_a_healthy_head_has_perfusion_too(patient: DigitalPatient) -> None:
     assert 1.5 < np.median(np.asarray(found.cbv.array)[brain]) < 6
 
 
-@pytest.mark.slow
 def test_a_raw_study_has_the_series_on_demand_and_the_other_images_do_not_change(
     patient: DigitalPatient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -75,6 +75,7 @@ def test_a_case_holds_images_and_regions_where_they_are(
     assert (case.labels[~case.brain] == 0).all()
 
 
+@pytest.mark.slow
 def test_a_mask_of_one_value_takes_its_regions_from_the_network(drawn: tuple[PreparedStudy, Tumour]) -> None:
     prepared, expert = drawn
     whole = given_tumour(expert.labels.with_array(expert.mask.astype(np.uint8)), prepared)
@@ -169,6 +170,7 @@ def test_what_is_wrong_with_a_patient_names_the_patient(tmp_path: Path) -> None:
         compare_weights(patients, ["p00"], None, SHIPPED)
 
 
+@pytest.mark.slow
 def test_another_weight_is_used_within_its_block_alone(tmp_path: Path, case: GridPatient) -> None:
     copied = shutil.copy(SHIPPED, tmp_path / "own.onnx")
     shown = {Sequence.FLAIR: case.images[3].astype(np.float32)}

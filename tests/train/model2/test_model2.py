@@ -88,6 +88,7 @@ def test_the_prevalence_shifts_the_odds(model: Model2) -> None:
     np.testing.assert_allclose(np.log(high / (1 - high)) - np.log(low / (1 - low)), np.log(4.0), rtol=1e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_that_is_left_out_does_not_count(part: str) -> None:
     recipe = Recipe(parts=ALL_PARTS - {part, "image"}, members=1, epochs=2)

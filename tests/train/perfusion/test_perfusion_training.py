@@ -60,7 +60,6 @@ def test_every_set_has_the_network_its_baselines_and_age_alone(outcome: Outcome)
     assert outcome.markdown.count("| --- |") >= 4
 
 
-@pytest.mark.no_cover
 @pytest.mark.slow
 def test_an_interrupted_run_goes_on_to_the_same_answer(outcome: Outcome, run: Path) -> None:
     lost = next((run / "networks").rglob("member-2.pt"))

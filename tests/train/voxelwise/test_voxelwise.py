@@ -31,9 +31,10 @@ from gliotype.train.voxelwise.fit import (
 from gliotype.train.voxelwise.method import T2NetMethod, TSNetMethod
 from support.factory import make_result
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
 TINY = Recipe(growth=4, layers=1, steps=40, batch=2, learning_rate=2e-2, average=0.8, step=32)
 
 
@@ -103,7 +104,6 @@ def test_a_finished_training_is_loaded_and_gives_the_same(folder: Path, model: V
     assert again.calibration == model.calibration
 
 
-@pytest.mark.slow
 def test_a_killed_training_resumes_with_the_same_weights(tmp_path: Path) -> None:
     class Killed(BaseException):
         pass
