@@ -35,6 +35,9 @@ Made = TypeVar("Made")
 MANIFEST = "manifest.json"
 """Lists the SHA-256 of every shipped weight, by file name."""
 
+TARGET = "idh"
+"""What a weight predicts whose data name no target, and what every predictor predicts."""
+
 MAX_THREADS = 1024
 
 _threads: ContextVar[int | None] = ContextVar("threads", default=None)
@@ -169,19 +172,28 @@ def checked_weights(name: str) -> tuple[Path, str]:
     return file, found
 
 
-def read_weights(name: str, parse: Callable[[Any], Parsed]) -> Parsed:
+def read_weights(name: str, parse: Callable[[Any], Parsed], target: str = TARGET) -> Parsed:
     """Read a shipped JSON weight after comparing its hash with the manifest's.
 
     Args:
         name: file name, such as ``"age.json"``.
         parse: makes the values from the document.
+        target: what the weight must have been trained to predict.
 
     Raises:
-        WeightsError: if the file is missing or corrupt, or does not hold what `parse` looks for.
+        WeightsError: if the file is missing or corrupt, does not hold what `parse` looks for, or predicts something
+            else.
     """
     file, _ = checked_weights(name)
     try:
-        return parse(json.loads(file.read_text(encoding="utf-8")))
+        document = json.loads(file.read_text(encoding="utf-8"))
+        found = document.get("data", {}).get("target", TARGET)
+        if found != target:
+            raise WeightsError(
+                f"the weights {name} were trained for the target {found}, not {target}: put weights "
+                f"in their place that were trained with --target {target}"
+            )
+        return parse(document)
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as damaged:
         raise WeightsError(f"the weights {name} are damaged: install gliotype again") from damaged
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -70,3 +70,22 @@ class Synthetic:
 def synthetic_source(cohort: Any, out: Path) -> Synthetic:
     """Take the place of `gliotype.experiment.cohorts.source_of`."""
     return Synthetic(cohort.simulated, cohort.patients, {"name": cohort.simulated})
+
+
+@dataclass(frozen=True)
+class WithCodeletion(Synthetic):
+    """The same with a 1p/19q status: every fourth patient is codeleted, and older."""
+
+    unknown: tuple[int, ...] = ()
+
+    def strata(self, subject: str) -> Mapping[str, str]:
+        i = int(subject[-3:])
+        status = "" if i in self.unknown else "codeleted" if i % 4 == 0 else "intact"
+        return {**super().strata(subject), "codeletion": status}
+
+    def example(self, subject: str, inputs: frozenset[str] = frozenset()) -> Example:
+        example = super().example(subject, inputs)
+        older = 15 * (int(subject[-3:]) % 4 == 0)
+        numbers = example.numbers.copy()
+        numbers[-1] += older
+        return replace(example, numbers=numbers, age=example.age + older)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from gliotype.cli.options import Output
+from gliotype.cli.options import Output, TargetName
 
 
 def evaluate(
@@ -42,23 +42,25 @@ def evaluate(
     compare: Annotated[
         Path | None, typer.Option(metavar="OTHER", help="CSV with other predictions of the same patients.")
     ] = None,
+    target: TargetName = "idh",
 ) -> None:
-    """Measure predictions against known IDH status."""
+    """Measure predictions against known IDH status, or 1p/19q status."""
     from gliotype.atomic_files import check_writable
+    from gliotype.cohorts import find_target
     from gliotype.evaluate.figures import draw_figures
     from gliotype.evaluate.metrics import evaluate as measure
     from gliotype.evaluate.table import join, read_labels, read_predictions
     from gliotype.evaluate.write import OUTPUTS, estimate_words, notes, p_words, write_evaluation
 
     check_writable(output, OUTPUTS)
-    known = read_labels(labels)
+    known = read_labels(labels, find_target(target))
     patients = join(read_predictions(predictions), known, prevalence=prevalence)
     other = None if compare is None else join(read_predictions(compare), known, prevalence=prevalence)
     metrics = measure(patients, other, threshold=threshold)
     files = write_evaluation(metrics, draw_figures(patients, other, metrics), output)
 
     rows = [
-        ("Patients", f"{metrics.n}, {metrics.mutants} of them IDH-mutant"),
+        ("Patients", f"{metrics.n}, {metrics.mutants} of them {known.target.word(positive=True)}"),
         ("Coverage", f"{estimate_words(metrics.coverage)} with a probability"),
         ("AUROC", estimate_words(metrics.auroc)),
     ]

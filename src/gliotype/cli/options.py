@@ -43,6 +43,14 @@ Layout = Annotated[
 ]
 """Layout of cohorts on disk."""
 
+TargetName = Annotated[
+    str,
+    typer.Option(
+        "--target", help="What is predicted: idh, or codeletion (1p/19q) among IDH-mutant patients."
+    ),
+]
+"""What is predicted."""
+
 Tables = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the public tables.")]
 """Where public tables lie."""
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from gliotype.cli.options import EnsembleSize, LabelMaps, Layout, RunFolder, Seed, Tables
+from gliotype.cli.options import EnsembleSize, LabelMaps, Layout, RunFolder, Seed, Tables, TargetName
 from gliotype.cli.renamed import accept_old_names
 
 if TYPE_CHECKING:
+    from gliotype.cohorts import Target
     from gliotype.train.common.method import Method
     from gliotype.train.data.examples import Patients
 
@@ -117,6 +118,7 @@ def model2(
     cohort: Annotated[Path, typer.Option(metavar="COHORT", help="Folder of patients with known IDH status.")],
     run: RunFolder,
     layout: Layout = "bids",
+    target: TargetName = "idh",
     ensemble_size: EnsembleSize = 3,
     epochs: Annotated[int, typer.Option(min=1, help="Passes over the patients.")] = 40,
     seed: Seed = 1,
@@ -125,12 +127,14 @@ def model2(
     """Train Model 2, which predicts IDH status, on a cohort of your own."""
     from gliotype.cli.show import extra
 
+    aim = _aim(target, cohort)
+
     with extra("train"):
         from gliotype.train.data.on_disk import FolderPatients
         from gliotype.train.model2.method import HybridMethod
         from gliotype.train.model2.model import Recipe
     method = HybridMethod(Recipe(members=ensemble_size, epochs=epochs, seed=seed))
-    _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs)
+    _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs, aim)
 
 
 @train.command()
@@ -139,6 +143,7 @@ def t2net(
     run: RunFolder,
     cohort: OwnCohort = None,
     layout: Layout = "bids",
+    target: TargetName = "idh",
     patients: SimulatedNumber = 820,
     label_maps: LabelMaps = None,
     steps: VoxelwiseSteps = 4000,
@@ -149,7 +154,7 @@ def t2net(
 ) -> None:
     """Train T2-net, which predicts IDH status voxel by voxel from T2 alone."""
     size = (steps, growth, layers)
-    _train_voxelwise("t2net", size, run, cohort, layout, patients, label_maps, seed, jobs)
+    _train_voxelwise("t2net", size, run, cohort, layout, target, patients, label_maps, seed, jobs)
 
 
 @train.command()
@@ -158,6 +163,7 @@ def tsnet(
     run: RunFolder,
     cohort: OwnCohort = None,
     layout: Layout = "bids",
+    target: TargetName = "idh",
     patients: SimulatedNumber = 820,
     label_maps: LabelMaps = None,
     steps: VoxelwiseSteps = 4000,
@@ -168,7 +174,7 @@ def tsnet(
 ) -> None:
     """Train TS-net, which predicts IDH status voxel by voxel from T2, FLAIR and T1c, or some of them."""
     size = (steps, growth, layers)
-    _train_voxelwise("tsnet", size, run, cohort, layout, patients, label_maps, seed, jobs)
+    _train_voxelwise("tsnet", size, run, cohort, layout, target, patients, label_maps, seed, jobs)
 
 
 def _train_voxelwise(
@@ -177,6 +183,7 @@ def _train_voxelwise(
     run: Path,
     cohort: Path | None,
     layout: str,
+    target: str,
     patients: int,
     label_maps: Path | None,
     seed: int,
@@ -185,6 +192,7 @@ def _train_voxelwise(
     """Train T2-net or TS-net on a cohort on disk, or on simulated patients where none is given."""
     from gliotype.cli.show import extra
 
+    aim = _aim(target, cohort)
     with extra("train"):
         from gliotype.predictors.voxelwise import MARGIN
         from gliotype.train.data.on_disk import FolderPatients
@@ -195,10 +203,25 @@ def _train_voxelwise(
     recipe = Recipe(steps=steps, growth=growth, layers=layers, seed=seed, margin=MARGIN)
     method = {each.name: each for each in (T2NetMethod, TSNetMethod)}[name](recipe)
     if cohort is not None:
-        _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs)
+        _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs, aim)
     else:
         about = {"cohort": f"simulated on the network's grid, seed {seed}", "licence": "none: simulated"}
-        _train_and_list(method, GridPatients(patients, seed, label_maps, run), run, about, seed, jobs)
+        _train_and_list(method, GridPatients(patients, seed, label_maps, run), run, about, seed, jobs, aim)
+
+
+def _aim(target: str, cohort: Path | None) -> Target:
+    """Return the target that is asked for; simulated patients, where no cohort is given, are of the target IDH alone.
+
+    Raises:
+        UsageError: if there is no such target, or it needs a cohort.
+    """
+    from gliotype.cohorts import IDH, find_target
+    from gliotype.errors import UsageError
+
+    aim = find_target(target)
+    if aim != IDH and cohort is None:
+        raise UsageError(f"--target {target} needs the labels of a cohort: give --cohort")
+    return aim
 
 
 def _about(cohort: Path) -> dict[str, str]:
@@ -206,14 +229,22 @@ def _about(cohort: Path) -> dict[str, str]:
 
 
 def _train_and_list(
-    method: Method, patients: Patients, run: Path, about: Mapping[str, str], seed: int, jobs: int
+    method: Method,
+    patients: Patients,
+    run: Path,
+    about: Mapping[str, str],
+    seed: int,
+    jobs: int,
+    target: Target,
 ) -> None:
     """Train a method on patients and list the files."""
     from gliotype.cli.show import show_progress
     from gliotype.train.on_patients import train_on_patients
 
     with show_progress() as progress:
-        files = train_on_patients(method, patients, run, data=about, seed=seed, jobs=jobs, progress=progress)
+        files = train_on_patients(
+            method, patients, run, data=about, target=target, seed=seed, jobs=jobs, progress=progress
+        )
     for file in files:
         typer.echo(f"Written      {file}")
 
@@ -224,6 +255,7 @@ def perfusion(
     run: RunFolder,
     cohort: OwnCohort = None,
     layout: Layout = "bids",
+    target: TargetName = "idh",
     patients: Annotated[
         int,
         typer.Option(
@@ -239,6 +271,7 @@ def perfusion(
     """Train the network on DSC perfusion curves, of a cohort or of simulated patients."""
     from gliotype.cli.show import extra, show_progress
 
+    aim = _aim(target, cohort)
     with extra("train"):
         from gliotype.train.perfusion.design import Design
         from gliotype.train.perfusion.method import PerfusionMethod
@@ -248,7 +281,7 @@ def perfusion(
         from gliotype.train.data.on_disk import FolderPatients
 
         method = PerfusionMethod(Recipe(members=ensemble_size, epochs=epochs, seed=seed))
-        _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs)
+        _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs, aim)
         return
     design = Design.of(patients, seed)
     recipe = Recipe(members=ensemble_size, epochs=epochs, seed=seed)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
+from gliotype.cohorts import find_target
 from gliotype.evaluate.decisions import Bools, net_benefit, probability_of_age, treat_all
 from gliotype.evaluate.metrics import Metrics, ScoreComparison
 from gliotype.evaluate.table import Floats, Patients, has_both_classes, paired
@@ -59,7 +60,7 @@ def _roc(patients: Patients, theirs: Paired | None, metrics: Metrics) -> str:
     if metrics.age_alone is not None:
         known = np.isfinite(patients.age)
         label = _other_label("age alone", metrics.age_alone)
-        _curve(axes, patients.mutant[known], -patients.age[known], SOFT, label)
+        _curve(axes, patients.mutant[known], patients.age_score[known], SOFT, label)
     axes.legend(title="AUROC", loc="lower right", frameon=False)
     return svg(figure)
 
@@ -87,7 +88,9 @@ def _other_label(name: str, comparison: ScoreComparison) -> str:
 
 
 def _calibration(patients: Patients, metrics: Metrics) -> str:
-    figure, axes = square("predicted probability", "proportion of mutants, smoothed, 95 % band")
+    figure, axes = square(
+        "predicted probability", f"proportion of {patients.target.positives}, smoothed, 95 % band"
+    )
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
     curve = metrics.calibration.curve
     predicted, observed = [point.predicted for point in curve], [point.observed for point in curve]
@@ -95,14 +98,15 @@ def _calibration(patients: Patients, metrics: Metrics) -> str:
     axes.fill_between(
         predicted, [each.low for each in observed], [each.high for each in observed], color=MINE, alpha=0.2
     )
-    _spread(axes, patients.score[patients.mutant], MINE, "mutant")
-    _spread(axes, patients.score[~patients.mutant], OTHER, "wildtype")
+    _spread(axes, patients.score[patients.mutant], MINE, patients.target.positive)
+    _spread(axes, patients.score[~patients.mutant], OTHER, patients.target.negative)
     axes.legend(title="spread, each to its peak", loc="upper left", frameon=False)
     return svg(figure)
 
 
 def _reliability(metrics: Metrics) -> str:
-    figure, axes = square("mean predicted probability of a bin", "proportion of mutants, 95 % interval")
+    of = f"proportion of {find_target(metrics.target).positives}, 95 % interval"
+    figure, axes = square("mean predicted probability of a bin", of)
     axes.plot([0, 1], [0, 1], color=SOFT, linewidth=0.8)
     bins = metrics.calibration.reliability
     observed = [each.observed for each in bins]
@@ -130,8 +134,8 @@ def _decision_curve(patients: Patients, theirs: Paired | None) -> str:
     figure, axes = square("threshold probability", "net benefit per patient")
     mutant = patients.mutant
     everybody = [treat_all(mutant, threshold).value for threshold in CURVE_THRESHOLDS]
-    axes.plot(CURVE_THRESHOLDS, everybody, "--", color=SOFT, label="all as mutant")
-    axes.axhline(0, color=SOFT, linewidth=0.8, label="none as mutant")
+    axes.plot(CURVE_THRESHOLDS, everybody, "--", color=SOFT, label=f"all as {patients.target.positive}")
+    axes.axhline(0, color=SOFT, linewidth=0.8, label=f"none as {patients.target.positive}")
     _benefit(axes, mutant, patients.score, MINE, "predictions")
     if theirs is not None:
         _benefit(axes, theirs[0], theirs[2], OTHER, "other")

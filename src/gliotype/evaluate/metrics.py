@@ -14,6 +14,7 @@ import numpy as np
 from scipy.special import expit, logit
 from sklearn.metrics import average_precision_score
 
+from gliotype.cohorts import IDH
 from gliotype.evaluate.calibration import RESAMPLES, Calibration, brier, calibration
 from gliotype.evaluate.decisions import (
     AtThreshold,
@@ -89,7 +90,8 @@ class Metrics:
         auroc: area under the ROC curve.
         average_precision: mean precision over the recalled mutants; of chance, it is the prevalence.
         brier: mean squared error of the probability.
-        age_alone: for comparison, the younger the likelier mutant; None where too few ages are known.
+        age_alone: for comparison, the younger the likelier mutant (or the older the likelier codeleted); None where
+            too few ages are known.
         at_threshold: decisions at the threshold.
         at_prevalence: predictive values of these decisions where mutants are as frequent as stated.
         calibration: of the probabilities.
@@ -98,6 +100,7 @@ class Metrics:
         against: comparison with the other set of predictions, or None.
         unused_columns: columns of the labels that do not stratify the patients.
         sources: names of the files by role: ``predictions``, ``labels``, ``against``.
+        target: name of what was predicted.
     """
 
     n: int
@@ -119,6 +122,7 @@ class Metrics:
     against: ScoreComparison | None
     unused_columns: tuple[str, ...]
     sources: Mapping[str, str]
+    target: str = IDH.name
 
 
 def evaluate(
@@ -175,6 +179,7 @@ def evaluate(
         against=None if other is None else _against(patients, other),
         unused_columns=patients.unused_columns,
         sources=patients.sources if other is None else _sources(patients, other),
+        target=patients.target.name,
     )
 
 
@@ -204,7 +209,7 @@ def _compare_with_age(patients: Patients, within: Bools) -> ScoreComparison | No
     known = within & np.isfinite(patients.age)
     if not has_both_classes(patients.mutant[known]):
         return None
-    return _compare_scores(patients.mutant[known], patients.score[known], -patients.age[known])
+    return _compare_scores(patients.mutant[known], patients.score[known], patients.age_score[known])
 
 
 def _net_benefit(patients: Patients, threshold: float) -> NetBenefit:
@@ -221,9 +226,8 @@ def _net_benefit(patients: Patients, threshold: float) -> NetBenefit:
 
 def _against(patients: Patients, other: Patients) -> ScoreComparison:
     mutant, mine, theirs = paired(patients, other)
-    check_both_classes(
-        mutant, f"in both {patients.sources['predictions']} and {other.sources['predictions']}"
-    )
+    which = f"in both {patients.sources['predictions']} and {other.sources['predictions']}"
+    check_both_classes(mutant, which, patients.target.classes)
     return _compare_scores(mutant, mine, theirs)
 
 

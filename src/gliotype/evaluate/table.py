@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gliotype.cohorts import is_mutant
+from gliotype.cohorts import IDH, Target, is_codeleted, is_mutant
 from gliotype.errors import InputError
 from gliotype.paths import as_path
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE
@@ -38,12 +38,14 @@ class Labels:
         mutant: whether an IDH mutation was found, by subject; those with an empty field are left out.
         age: years by subject, where given.
         columns: every other column, by name: its text by subject, empty where not given.
+        target: what the label is; with codeletion, `mutant` is whether a patient is codeleted.
     """
 
     name: str
     mutant: Mapping[str, bool]
     age: Mapping[str, float]
     columns: Mapping[str, Mapping[str, str]]
+    target: Target = IDH
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Patients:
         without_label: number of predictions whose subject has no label.
         without_prediction: number of labels whose subject has no prediction.
         sources: names of the files, ``predictions`` and ``labels``.
+        target: what was predicted.
     """
 
     subjects: tuple[str, ...]
@@ -90,6 +93,12 @@ class Patients:
     without_label: int
     without_prediction: int
     sources: Mapping[str, str]
+    target: Target = IDH
+
+    @property
+    def age_score(self) -> Floats:
+        """Age as a score, (n,): the higher, the likelier is the positive class; NaN where not given."""
+        return self.age if self.target.older else -self.age
 
 
 def read_predictions(path: str | Path) -> Predictions:
@@ -160,24 +169,28 @@ def _read_results(folder: Path) -> Predictions:
     return Predictions(folder.name, found, prevalence)
 
 
-def read_labels(path: str | Path) -> Labels:
+def read_labels(path: str | Path, target: Target = IDH) -> Labels:
     """Read the columns ``subject`` and ``idh``, ``age`` if there is one, and all others as text.
 
     ``idh`` is 1 or ``mutant``, 0 or ``wildtype``, or empty where it is not known (see `is_mutant`).
     ``age`` is in years, or empty or NA.
+    With the target codeletion, the column ``codeletion`` is read instead (see `is_codeleted`); where there is a column
+    ``idh``, too, only mutants have a label.
 
     Raises:
         InputError: if the file cannot be read, a column is missing, a subject occurs twice, or a value of
-            ``idh`` or ``age`` has no meaning.
+            ``idh``, ``codeletion`` or ``age`` has no meaning.
     """
     path = as_path(path)
     mutant: dict[str, bool] = {}
     age: dict[str, float] = {}
     columns: dict[str, dict[str, str]] = {}
-    for where, subject, row in _rows(path, ("subject", "idh")):
-        word, years = row.pop("idh"), row.pop("age", "")
+    for where, subject, row in _rows(path, ("subject", target.name)):
+        word, years = row.pop(target.name), row.pop("age", "")
         try:
-            status = is_mutant(word)
+            status = is_mutant(word) if target == IDH else is_codeleted(word)
+            if is_mutant(row.pop(IDH.name, IDH.positive)) is not True:
+                status = None
         except InputError as error:
             raise InputError(f"{where}: {error}") from error
         if status is not None:
@@ -189,7 +202,7 @@ def read_labels(path: str | Path) -> Labels:
             age[subject] = number
         for column, text in row.items():
             columns.setdefault(column, {})[subject] = text
-    return Labels(path.name, mutant, age, columns)
+    return Labels(path.name, mutant, age, columns, target)
 
 
 def join(predictions: Predictions, labels: Labels, *, prevalence: float = DEFAULT_PREVALENCE) -> Patients:
@@ -215,7 +228,8 @@ def join(predictions: Predictions, labels: Labels, *, prevalence: float = DEFAUL
             f"{labels.name} (such as {_example(labels.mutant)}): write the subjects alike in both"
         )
     mutant = np.array([labels.mutant[subject] for subject in subjects])
-    check_both_classes(mutant, f"with a prediction in {predictions.name} and a label in {labels.name}")
+    which = f"with a prediction in {predictions.name} and a label in {labels.name}"
+    check_both_classes(mutant, which, labels.target.classes)
     given = [predictions.probability[subject] for subject in subjects]
     stated = np.array([predictions.prevalence.get(subject, prevalence) for subject in subjects])
     score = np.array([p if value is None else value for value, p in zip(given, stated, strict=True)])
@@ -243,6 +257,7 @@ def join(predictions: Predictions, labels: Labels, *, prevalence: float = DEFAUL
         without_label=len(predictions.probability) - len(subjects),
         without_prediction=len(labels.mutant) - len(subjects),
         sources={"predictions": predictions.name, "labels": labels.name},
+        target=labels.target,
     )
 
 
@@ -251,12 +266,13 @@ def has_both_classes(mutant: NDArray[np.bool_]) -> bool:
     return min(int(mutant.sum()), int((~mutant).sum())) >= 2
 
 
-def check_both_classes(mutant: Iterable[bool], which: str) -> None:
-    """Make sure that there are two mutant and two wildtype patients.
+def check_both_classes(mutant: Iterable[bool], which: str, classes: tuple[str, str] = IDH.classes) -> None:
+    """Make sure that there are two mutant and two wildtype patients, or two of each class of another target.
 
     Args:
         mutant: whether each is IDH-mutant.
         which: completes "the patients ...".
+        classes: words for both, the positive one first.
 
     Raises:
         InputError: if not.
@@ -264,8 +280,8 @@ def check_both_classes(mutant: Iterable[bool], which: str) -> None:
     status = np.array([bool(each) for each in mutant], dtype=np.bool_)
     if not has_both_classes(status):
         raise InputError(
-            f"the patients {which} are {status.sum()} mutant and {(~status).sum()} wildtype: two of each are the "
-            "least, so add patients"
+            f"the patients {which} are {status.sum()} {classes[0]} and {(~status).sum()} {classes[1]}: two of "
+            "each are the least, so add patients"
         )
 
 
@@ -310,7 +326,8 @@ def _rows(path: Path, needed: tuple[str, ...]) -> Iterator[tuple[str, str, dict[
         raise InputError(f"{path.name} is not CSV in UTF-8 ({error}): save it as that") from error
     if len(lines) < 2:
         raise InputError(f"{path.name} has no rows: give it a header and a line for each subject")
-    header = [name.lower() if name.lower() in _COLUMNS else name for name in lines[0][1]]
+    known = {*_COLUMNS, *needed}
+    header = [name.lower() if name.lower() in known else name for name in lines[0][1]]
     for column in (*needed, *(name for name in _COLUMNS if header.count(name) > 1)):
         if header.count(column) != 1:
             raise InputError(

@@ -18,6 +18,7 @@ from jinja2 import ChoiceLoader, Environment, PackageLoader, StrictUndefined
 
 from gliotype._version import __version__
 from gliotype.atomic_files import atomic_write_set
+from gliotype.cohorts import IDH, find_target
 from gliotype.evaluate.metrics import Metrics, ScoreComparison
 from gliotype.evaluate.roc import Comparison, Estimate
 from gliotype.paths import as_path
@@ -112,8 +113,12 @@ def notes(metrics: Metrics) -> list[str]:
         )
     if metrics.age_alone is None:
         said.append(
-            "Age alone cannot be compared, since the labels give too few ages: it reaches an AUROC of 0.80 to "
-            "0.90 by itself in mixed cohorts."
+            "Age alone cannot be compared, since the labels give too few ages"
+            + (
+                ": it reaches an AUROC of 0.80 to 0.90 by itself in mixed cohorts."
+                if metrics.target == IDH.name
+                else "."
+            )
         )
     if metrics.calibration.slope is None:
         said.append(
@@ -161,6 +166,7 @@ def render_html(metrics: Metrics, figures: Mapping[str, str]) -> str:
     environment.filters |= {"estimate": estimate_words, "p": p_words}
     return environment.get_template("evaluation.html.j2").render(
         metrics=metrics,
+        target=find_target(metrics.target),
         notes=notes(metrics),
         figures={name: data_uri(figure.encode(), "image/svg+xml") for name, figure in figures.items()},
         research_use=RESEARCH_USE,

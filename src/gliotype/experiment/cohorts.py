@@ -14,6 +14,7 @@ from gliotype.train.common.method import Progress, no_progress
 from gliotype.train.data.examples import Example, Patients, Pool, folder_of, make_examples
 from gliotype.train.data.on_disk import FolderPatients
 from gliotype.train.data.simulated import Scanner, SimulatedPatients
+from gliotype.train.data.targets import LEFT_OUT, left_out, patients_of, write_left_out
 
 
 def source_of(cohort: CohortSettings, out: Path) -> Patients:
@@ -50,6 +51,26 @@ def check_excluded(protocol: Protocol, sources: Mapping[str, Patients]) -> None:
             raise InputError(
                 f"cohorts.{name}.exclude: {', '.join(unknown[:5])} is not in the cohort: write the names as it does"
             )
+
+
+def sources_of_target(protocol: Protocol, sources: Mapping[str, Patients], out: Path) -> dict[str, Patients]:
+    """Return the patients of the protocol's target, and list those who are left out in ``left_out.csv``.
+
+    Raises:
+        InputError: if a cohort has none; it names the cohort.
+    """
+    chosen: dict[str, Patients] = {}
+    for name, source in sources.items():
+        try:
+            chosen[name] = patients_of(protocol.aim, source)
+        except InputError as error:
+            raise InputError(f"cohorts.{name}: {error}") from error
+    reasons = {name: left_out(patients) for name, patients in chosen.items()}
+    if any(reasons.values()):
+        write_left_out(reasons, out / LEFT_OUT)
+    else:
+        (out / LEFT_OUT).unlink(missing_ok=True)
+    return chosen
 
 
 @dataclass

@@ -17,10 +17,10 @@ from pydantic import (
     model_validator,
 )
 
-from gliotype.cohorts import LAYOUTS
+from gliotype.cohorts import IDH, LAYOUTS, TARGETS, Target
 from gliotype.errors import InputError
 from gliotype.experiment.parameters import make_method
-from gliotype.experiment.registry import METHODS
+from gliotype.experiment.registry import LOCATION_BASELINE, METHODS, predicts
 from gliotype.paths import as_path
 from gliotype.seeds import MAX_SEED
 from gliotype.simulate.cohort.sites import SITES
@@ -170,6 +170,8 @@ class Protocol(_Strict):
     Attributes:
         title: title of the report.
         note: one sentence on what the numbers show and what they do not.
+        target: what is predicted: ``idh``, or ``codeletion`` among the IDH-mutant patients whose 1p/19q status is
+            known; the baseline of age and location is then always among the methods.
         seed: random seed of splits and training.
         cohorts: cohorts by name.
         sets: sets by name, in the order of the tables; with `cross_validation` they are external tests.
@@ -185,6 +187,7 @@ class Protocol(_Strict):
 
     title: str
     note: str
+    target: Literal["idh", "codeletion"] = "idh"
     seed: int = Field(default=1, ge=0, le=MAX_SEED)
     cohorts: dict[str, CohortSettings] = Field(min_length=1)
     sets: dict[str, SetSettings] = Field(default_factory=dict)
@@ -216,11 +219,27 @@ class Protocol(_Strict):
                 whole[name] = values
         return {**given, "published": whole}
 
+    @model_validator(mode="before")
+    @classmethod
+    def _baseline_of_the_target(cls, given: Any) -> Any:
+        """Add the baseline of age and location to the methods of a target other than IDH."""
+        if not isinstance(given, dict) or given.get("target", IDH.name) == IDH.name:
+            return given
+        methods = given.get("methods", [FULL])
+        if not isinstance(methods, list) or LOCATION_BASELINE in methods:
+            return given
+        return {**given, "methods": [*methods, LOCATION_BASELINE]}
+
     @model_validator(mode="after")
     def _methods_fit(self) -> Protocol:
         for name in self.methods:
             if name not in METHODS:
                 raise ValueError(f"methods: there is no {name[:40]!r}: choose from {', '.join(METHODS)}")
+            if not predicts(METHODS[name], self.target):
+                raise ValueError(
+                    f"methods: {name} is a published sign of IDH mutation, which is not trained: leave it out with the "
+                    f"target {self.target}"
+                )
         if twice := sorted({name for name in self.methods if self.methods.count(name) > 1}):
             raise ValueError(f"methods: {', '.join(twice)} is there twice")
         if FULL not in self.methods and (self.ablations or self.model.fusion):
@@ -282,6 +301,11 @@ class Protocol(_Strict):
             if not parts:
                 raise ValueError(f"ablations: {name!r} uses nothing")
         return self
+
+    @property
+    def aim(self) -> Target:
+        """What is predicted, with the words for it."""
+        return TARGETS[self.target]
 
     def named(self, role: str) -> tuple[str, ...]:
         """Return the names of the sets of a role."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from gliotype.cohorts import IDH
 from gliotype.errors import UsageError
 from gliotype.train.common.method import Method
 from gliotype.train.model2.method import ForestMethod, HybridMethod
@@ -18,6 +19,7 @@ from gliotype.train.table.method import (
     AgeLocationMethod,
     AgeMethod,
     MismatchMethod,
+    PublishedSign,
     RadiomicsMethod,
 )
 from gliotype.train.voxelwise.method import T2NetMethod, TSNetMethod
@@ -38,6 +40,20 @@ _ALL: tuple[type[Method], ...] = (
 METHODS: Mapping[str, type[Method]] = MappingProxyType({method.name: method for method in _ALL})
 """The methods by name, in the order in which tables list them; each is made with its parameters, all of which have
 defaults."""
+
+
+LOCATION_BASELINE = AgeLocationMethod.name
+"""The method of age and place of the tumour, which stands next to the others where the target is not IDH."""
+
+
+def predicts(method: type[Method], target: str) -> bool:
+    """Determine whether a method can learn a target: a published sign of IDH mutation learns none.
+
+    Example:
+        >>> predicts(RadiomicsMethod, "codeletion"), predicts(MismatchMethod, "codeletion")
+        (True, False)
+    """
+    return target == IDH.name or not issubclass(method, PublishedSign)
 
 
 def find_method(name: str) -> type[Method]:

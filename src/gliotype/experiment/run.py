@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gliotype._version import __version__
 from gliotype.atomic_files import check_writable
-from gliotype.experiment.cohorts import ExampleStore, check_excluded, source_of
+from gliotype.experiment.cohorts import ExampleStore, check_excluded, source_of, sources_of_target
 from gliotype.experiment.leakage import refuse_leakage
 from gliotype.experiment.methods import Model, models_of
 from gliotype.experiment.predictions import Answer, by_model, combine, list_answers
@@ -87,6 +87,7 @@ def run_experiment(
     check_writable(out)
     sources = {name: source_of(cohort, out) for name, cohort in protocol.cohorts.items()}
     check_excluded(protocol, sources)
+    sources = sources_of_target(protocol, sources, out)
     chosen = draw_sets(protocol, sources)
     refuse_leakage(protocol, sources, chosen)
     splits = make_splits(protocol, sources, chosen)
@@ -133,7 +134,7 @@ def _make_sets(
         write_csv(table, [["set", "subject", "reason"], *([*who, why] for who, why in failed.items())])
         raise FailedPatientsError({subject: why for (_, subject), why in failed.items()})
     for name, examples in sets.items():
-        check_found(f"the set {name}", examples)
+        check_found(f"the set {name}", examples, protocol.aim)
     return sets
 
 
@@ -144,9 +145,9 @@ def trainings_of(
 
     A size that a split does not have is left out.
     """
-    whole = [Training(model, split) for split in splits for model in models]
+    whole = [Training(model, split, target=protocol.aim) for split in splits for model in models]
     curve = [
-        Training(model, split, size, protocol.seed)
+        Training(model, split, size, protocol.seed, protocol.aim)
         for size in protocol.learning_curve
         for split in splits
         for model in models
@@ -162,7 +163,12 @@ def measure_models(
     groups = by_model(answers)
     scored = [
         score(
-            test, model.label, sets[test], combine(groups[test, model.label, None]), ablation=model.ablation
+            test,
+            model.label,
+            sets[test],
+            combine(groups[test, model.label, None]),
+            ablation=model.ablation,
+            target=protocol.aim,
         )
         for test in protocol.tests
         for model in models
@@ -171,7 +177,7 @@ def measure_models(
     for (test, label, size), group in groups.items():
         if size is not None:
             tested = [e for e in sets[test] if e.subject in {answer.subject for answer in group}]
-            row = score(test, label, tested, combine(group), ablation=True).row
+            row = score(test, label, tested, combine(group), ablation=True, target=protocol.aim).row
             curve.append(replace(row, size=size))
         elif len(names := dict.fromkeys(answer.split for answer in group)) > 1:
             by_split += [
@@ -188,7 +194,7 @@ def measure_models(
 def _write_tests(protocol: Protocol, sets: Sets, answers: list[Answer], out: Path) -> None:
     """Write the labels and predictions of every test set, and the answer of each training."""
     for name in protocol.tests:
-        write_labels(name, sets[name], out)
+        write_labels(name, sets[name], out, protocol.aim)
     for (test, label, size), group in by_model(answers).items():
         if size is None:
             write_predictions(test, label, combine(group), out)
@@ -212,10 +218,15 @@ def _export(
     for model in models:
         if not model.ablation:
             model.method.export(
-                fit(Training(model, split), store, out),
+                fit(Training(model, split, target=protocol.aim), store, out),
                 out / "weights",
                 training=store.read(split.training),
-                data={"protocol": protocol.title, "note": protocol.note, **_provenance(cohort)},
+                data={
+                    "protocol": protocol.title,
+                    "note": protocol.note,
+                    "target": protocol.target,
+                    **_provenance(cohort),
+                },
                 results=results,
             )
 

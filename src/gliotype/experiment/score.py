@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from gliotype.cohorts import IDH, Target
 from gliotype.evaluate.decisions import at_threshold
 from gliotype.evaluate.metrics import Metrics, evaluate
 from gliotype.evaluate.pairs import Pair, compare_every_pair
@@ -21,7 +22,8 @@ AGE_DIGITS = 1
 """Ages are rounded to so many digits, in the files and in every metric."""
 
 AGE_ALONE = "age alone, no model"
-"""Name of the score among the pairs that is the age itself, the younger the likelier mutant."""
+"""Name of the score among the pairs that is the age itself, the younger the likelier mutant, or the older the
+likelier codeleted."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,6 +50,7 @@ def score(
     predictions: Mapping[str, Prediction],
     *,
     ablation: bool = False,
+    target: Target = IDH,
 ) -> Scored:
     """Measure a model on a test set.
 
@@ -59,6 +62,7 @@ def score(
         examples: the patients of the set.
         predictions: by patient.
         ablation: measure the AUROC alone.
+        target: what is predicted.
     """
     counts = Row(
         set_name=test,
@@ -69,7 +73,7 @@ def score(
     )
     if counts.no_calls == counts.n:
         return Scored(counts, None, None)
-    patients = _join(test, label, examples, predictions)
+    patients = _join(test, label, examples, predictions, target)
     if ablation:
         return Scored(replace(counts, auroc=auroc(patients.mutant, patients.score)), patients, None)
     thresholds = np.array([predictions[subject].threshold for subject in patients.subjects])
@@ -123,10 +127,10 @@ def compare_models(scored: list[Scored]) -> tuple[Pair, ...]:
     first = found[0].patients
     assert first is not None
     scores = {each.row.model: each.patients.score for each in found if each.patients is not None}
-    return compare_every_pair(first.mutant, {**scores, AGE_ALONE: -first.age})
+    return compare_every_pair(first.mutant, {**scores, AGE_ALONE: first.age_score})
 
 
-def labels_of(test: str, examples: list[Example]) -> Labels:
+def labels_of(test: str, examples: list[Example], target: Target = IDH) -> Labels:
     """Gather what is known of a set's patients."""
     columns = sorted({column for example in examples for column in example.strata})
     return Labels(
@@ -134,16 +138,19 @@ def labels_of(test: str, examples: list[Example]) -> Labels:
         {e.subject: e.mutant for e in examples},
         {e.subject: round(float(e.age), AGE_DIGITS) for e in examples if not math.isnan(e.age)},
         {column: {e.subject: e.strata.get(column, "").strip() for e in examples} for column in columns},
+        target,
     )
 
 
-def _join(test: str, label: str, examples: list[Example], predictions: Mapping[str, Prediction]) -> Patients:
+def _join(
+    test: str, label: str, examples: list[Example], predictions: Mapping[str, Prediction], target: Target
+) -> Patients:
     given = Predictions(
         f"{label}.csv",
         {subject: each.probability for subject, each in predictions.items()},
         {subject: each.prevalence for subject, each in predictions.items()},
     )
-    return join(given, labels_of(test, examples))
+    return join(given, labels_of(test, examples, target))
 
 
 def _full_row(

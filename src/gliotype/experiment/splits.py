@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gliotype.cohorts import IDH, Target
 from gliotype.errors import InputError
 from gliotype.evaluate.table import check_both_classes
 from gliotype.experiment.protocol import CROSS_VALIDATION, Protocol, SetSettings
@@ -64,7 +65,7 @@ def draw_sets(protocol: Protocol, sources: Mapping[str, Patients]) -> dict[str, 
             taken = (
                 able[: settings.patients]
                 if settings.mutants is None
-                else _by_class(name, settings, source, able)
+                else _by_class(name, settings, source, able, protocol.aim)
             )
             if not taken:
                 raise InputError(f"the set {name} is empty: change its cohort or where")
@@ -73,7 +74,9 @@ def draw_sets(protocol: Protocol, sources: Mapping[str, Patients]) -> dict[str, 
     return chosen
 
 
-def _by_class(name: str, settings: SetSettings, source: Patients, able: list[str]) -> list[str]:
+def _by_class(
+    name: str, settings: SetSettings, source: Patients, able: list[str], target: Target
+) -> list[str]:
     """Take the patients of a set that states how many are mutant."""
     assert settings.patients is not None
     assert settings.mutants is not None
@@ -82,7 +85,7 @@ def _by_class(name: str, settings: SetSettings, source: Patients, able: list[str
         of_class = [subject for subject in able if source.mutant(subject) is status]
         if len(of_class) < wanted:
             raise InputError(
-                f"the set {name} asks for {wanted} {'mutant' if status else 'wildtype'} patients, but {len(of_class)} "
+                f"the set {name} asks for {wanted} {target.classes[not status]} patients, but {len(of_class)} "
                 f"of the cohort {settings.cohort} are left: ask for fewer, or add patients"
             )
         taken += of_class[:wanted]
@@ -114,21 +117,26 @@ def make_splits(
         mutant = {subject: source.mutant(subject) for subject in subjects}
         if settings.leave_out is not None:
             values = {subject: source.strata(subject).get(settings.leave_out, "") for subject in subjects}
-            splits = _leave_one_out(mutant, values, settings.leave_out, external, protocol.seed)
+            splits = _leave_one_out(mutant, values, settings.leave_out, external, protocol.seed, protocol.aim)
         else:
-            splits = _rotate_folds(mutant, settings.folds, settings.repeats, external, protocol.seed)
+            splits = _rotate_folds(
+                mutant, settings.folds, settings.repeats, external, protocol.seed, protocol.aim
+            )
     found = tuple(splits)
     _check_classes(protocol, sources, found)
     return found
 
 
-def deal_folds(mutant: Mapping[str, bool], folds: int, seed: int) -> tuple[tuple[str, ...], ...]:
+def deal_folds(
+    mutant: Mapping[str, bool], folds: int, seed: int, target: Target = IDH
+) -> tuple[tuple[str, ...], ...]:
     """Deal patients into folds of equal size and equal proportion of mutants, at random.
 
     Args:
         mutant: whether each patient is IDH-mutant.
         folds: how many.
         seed: of the order.
+        target: gives the words for the classes.
 
     Raises:
         InputError: if a class has fewer than two patients for each fold.
@@ -143,8 +151,8 @@ def deal_folds(mutant: Mapping[str, bool], folds: int, seed: int) -> tuple[tuple
     ]
     if min(map(len, classes)) < 2 * folds:
         raise InputError(
-            f"{len(classes[0])} mutant and {len(classes[1])} wildtype patients are too few for {folds} folds: each "
-            f"fold needs two of each class, so make fewer folds or have {2 * folds} of each class"
+            f"{len(classes[0])} {target.positive} and {len(classes[1])} {target.negative} patients are too few for "
+            f"{folds} folds: each fold needs two of each class, so make fewer folds or have {2 * folds} of each class"
         )
     rng = np.random.default_rng(seed)
     in_order = [names[i] for names in classes for i in rng.permutation(len(names))]
@@ -180,10 +188,11 @@ def _rotate_folds(
     repeats: int,
     external: Mapping[str, tuple[Member, ...]],
     seed: int,
+    target: Target,
 ) -> Iterator[Split]:
     """Yield a split for each fold of each repeat: it is tested, the next fold tunes, the others train."""
     for repeat in range(repeats):
-        dealt = deal_folds(mutant, folds, seed + repeat)
+        dealt = deal_folds(mutant, folds, seed + repeat, target)
         for test in range(folds):
             tuning = (test + 1) % folds
             training = [name for i, fold in enumerate(dealt) if i not in (test, tuning) for name in fold]
@@ -198,6 +207,7 @@ def _leave_one_out(
     column: str,
     external: Mapping[str, tuple[Member, ...]],
     seed: int,
+    target: Target,
 ) -> Iterator[Split]:
     """Yield a split for each hospital: it is tested; of the others' patients 18 % of each class tune."""
     unknown = [subject for subject, value in values.items() if not value.strip()]
@@ -213,7 +223,7 @@ def _leave_one_out(
         )
     for hospital in hospitals:
         others = [subject for subject in mutant if values[subject] != hospital]
-        training, tuning = hold_out([mutant[subject] for subject in others], seed)
+        training, tuning = hold_out([mutant[subject] for subject in others], seed, target)
         tested = [subject for subject in mutant if values[subject] == hospital]
         yield Split(
             f"{hospital} left out",
@@ -237,7 +247,7 @@ def _check_classes(protocol: Protocol, sources: Mapping[str, Patients], splits: 
     for split in splits:
         for role, members in (("training", split.training), ("tuning", split.tuning)):
             which = f"of the set {members[0][0]}" if named else f"for {role} in {split.name}"
-            check_both_classes(mutants(members), which)
+            check_both_classes(mutants(members), which, protocol.aim.classes)
     for test in splits[0].tests:
         together = dict.fromkeys(member for split in splits for member in split.tests[test])
-        check_both_classes(mutants(together), f"of the set {test}")
+        check_both_classes(mutants(together), f"of the set {test}", protocol.aim.classes)

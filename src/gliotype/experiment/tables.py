@@ -8,6 +8,7 @@ from typing import get_args
 
 import numpy as np
 
+from gliotype.cohorts import IDH, Target
 from gliotype.evaluate.pairs import Pair
 from gliotype.evaluate.roc import Estimate
 from gliotype.evaluate.write import estimate_words, p_words
@@ -90,7 +91,10 @@ def experiment_markdown(protocol: Protocol, results: Results, sets: Mapping[str,
         results: its numbers.
         sets: the examples of every set.
     """
-    parts = [f"# {protocol.title}", protocol.note, "## Sets", sets_table(protocol, sets)]
+    parts = [f"# {protocol.title}", protocol.note]
+    if protocol.aim != IDH:
+        parts.append(_TARGET)
+    parts += ["## Sets", sets_table(protocol, sets)]
     parts += ["## Tests", tests_markdown(protocol, results)]
     if protocol.ablations or protocol.variants or protocol.model.fusion is not None:
         parts += ["## Ablation", "AUROC (95 % interval).", _ablation(protocol, results.rows)]
@@ -100,7 +104,7 @@ def experiment_markdown(protocol: Protocol, results: Results, sets: Mapping[str,
         parts += ["## Learning curve", "AUROC (95 % interval).", _curve(results.learning_curve)]
     for name, pairs in results.pairs.items():
         if pairs:
-            parts += [f"## Pairs on {name}", _PAIRED, _pairs(pairs)]
+            parts += [f"## Pairs on {name}", _PAIRED, _pairs(pairs, protocol.aim)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -122,8 +126,11 @@ TESTS_HEADER = (
     "age alone, AUROC",
     "minus age alone",
 )
-SETS_HEADER = ("set", "role", "patients", "IDH-mutant", "mean age", "no tumour found", "Dice of whole tumour")
 
+_TARGET = (
+    "Predicted is the 1p/19q status of IDH-mutant patients in whom it is known; `left_out.csv` lists the others, with "
+    "the reasons. Age alone ranks older patients as more likely to be codeleted."
+)
 _SPREAD = "Mean ± SD (lowest to highest) over the trainings, each tested on its own patients."
 _PAIRED = (
     "First minus second AUROC on the patients who have both (paired DeLong); the adjusted p is Holm's for all pairs of "
@@ -177,7 +184,9 @@ def sets_table(protocol: Protocol, sets: Mapping[str, list[Example]]) -> str:
                 f"{np.mean(dices):.3f}" if dices else "–",
             ]
         )
-    return _table(SETS_HEADER, lines)
+    positive = protocol.aim.word(positive=True)
+    header = ("set", "role", "patients", positive, "mean age", "no tumour found", "Dice of whole tumour")
+    return _table(header, lines)
 
 
 def _ablation(protocol: Protocol, rows: Iterable[Row]) -> str:
@@ -230,7 +239,7 @@ def mean_and_spread(values: Iterable[float | None]) -> str:
     return f"{np.mean(known):.3f} ± {np.std(known, ddof=1):.3f} ({min(known):.3f} to {max(known):.3f})"
 
 
-def _pairs(pairs: tuple[Pair, ...]) -> str:
+def _pairs(pairs: tuple[Pair, ...], target: Target) -> str:
     first = pairs[0].first
     shown = pairs if len(pairs) <= MAX_PAIRS else [pair for pair in pairs if pair.first == first]
     lines = [
@@ -246,7 +255,8 @@ def _pairs(pairs: tuple[Pair, ...]) -> str:
         for pair in shown
     ]
     table = _table(
-        ["first", "second", "n", "IDH-mutant", "difference (95 % interval)", "p", "adjusted p"], lines
+        ["first", "second", "n", target.word(positive=True), "difference (95 % interval)", "p", "adjusted p"],
+        lines,
     )
     left = len(pairs) - len(shown)
     return f"{table}\n\nThe other {left} pairs are in `pairs.csv`." if left else table

@@ -21,6 +21,7 @@ from threadpoolctl import threadpool_limits
 
 from gliotype._version import __version__
 from gliotype.atomic_files import reading_cached, write_text
+from gliotype.cohorts import IDH, Target
 from gliotype.errors import GliotypeError
 from gliotype.experiment.cohorts import ExampleStore
 from gliotype.experiment.methods import Model
@@ -40,12 +41,14 @@ class Training:
         split: its patients.
         size: number of training patients for a learning curve; all of them when None.
         seed: of the choice of these patients.
+        target: what is predicted.
     """
 
     model: Model
     split: Split
     size: int | None = None
     seed: int = 1
+    target: Target = IDH
 
     @property
     def name(self) -> str:
@@ -189,8 +192,8 @@ def fit(
     split = training.split
     learned, tuning = store.read(training.patients(store)), store.read(split.tuning)
     where = f" in {split.name}" if split.name else ""
-    check_found(f"training{where}", learned)
-    check_found(f"tuning{where}", tuning)
+    check_found(f"training{where}", learned, training.target)
+    check_found(f"tuning{where}", tuning, training.target)
     folder = out / "models" / cache_key(_learned_from(training, store))
     trained: TrainedMethod = training.model.method.fit(learned, tuning, folder, progress)
     return trained

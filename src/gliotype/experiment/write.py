@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from gliotype.atomic_files import write_text
+from gliotype.cohorts import IDH, Target
 from gliotype.evaluate.figures import draw_figures
 from gliotype.evaluate.roc import Estimate
 from gliotype.evaluate.write import write_evaluation
@@ -38,10 +39,10 @@ def write_splits(splits: Iterable[Split], out: Path) -> None:
     write_csv(out / "splits.csv", lines)
 
 
-def write_labels(name: str, examples: list[Example], out: Path) -> None:
+def write_labels(name: str, examples: list[Example], out: Path, target: Target = IDH) -> None:
     """Write what is known of a set's patients, as ``gliotype evaluate`` reads it."""
-    labels = labels_of(name, examples)
-    lines: list[Line] = [["subject", "idh", "age", *labels.columns]]
+    labels = labels_of(name, examples, target)
+    lines: list[Line] = [["subject", target.name, "age", *labels.columns]]
     for subject, mutant in labels.mutant.items():
         age = f"{labels.age[subject]:.{AGE_DIGITS}f}" if subject in labels.age else ""
         lines.append([subject, str(int(mutant)), age, *(text[subject] for text in labels.columns.values())])

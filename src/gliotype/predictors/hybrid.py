@@ -27,10 +27,10 @@ from gliotype.volume import Volume
 
 Floats = NDArray[np.float64]
 
-LIMITS = (
-    "Trained on simulated patients only. Its interval is the spread of networks trained on resampled patients; it "
-    "does not cover the step from simulated to real images."
-)
+SIMULATED = "Trained on simulated patients only."
+"""Limit of a weight of simulated patients, such as the shipped one; that of a cohort names the cohort."""
+
+INTERVAL = "Its interval is the spread of networks trained on resampled patients"
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,7 +138,7 @@ class HybridPredictor:
             interval=interval,
             sequences=used,
             reasons=_reasons(contributions, numbers, measurements.units),
-            limits=LIMITS,
+            limits=_limits(),
             summary=f"{_summary(used, subject)} {_where(saliency_fractions(reasons_map, tumour))}",
             map=reasons_map,
         )
@@ -152,6 +152,12 @@ class HybridPredictor:
         numbers = numbers_of(measurements, Subject(subject.id))
         members = compute_contributions(slices_of(prepared, tumour), numbers).log_odds
         return Statement(float(members.mean()), ensemble_sd(members))
+
+
+def _limits() -> str:
+    model = load_model()
+    step = "to images of other scanners" if model.trained_on else "from simulated to real images"
+    return f"{model.limits(SIMULATED)} {INTERVAL}; it does not cover the step {step}."
 
 
 def _reasons(contributions: Contributions, numbers: Floats, units: Mapping[str, str]) -> tuple[Reason, ...]:

@@ -26,10 +26,10 @@ from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumou
 
 Floats = NDArray[np.float64]
 
-LIMITS = (
-    "Trained on simulated curves only; nothing is known about real patients yet. Its interval is the spread of "
-    "networks trained on resampled patients."
-)
+SIMULATED = "Trained on simulated curves only; nothing is known about real patients yet."
+"""Limit of a weight of simulated patients, such as the shipped one; that of a cohort names the cohort."""
+
+INTERVAL = "Its interval is the spread of networks trained on resampled patients."
 
 SHOWN = ("whole_nrcbv_mean", "whole_nrcbv_p95", "whole_psr", "whole_k2")
 """Numbers printed next to the answer; they do not enter it."""
@@ -156,7 +156,7 @@ class PerfusionPredictor:
             interval=interval,
             sequences=(Sequence.DSC,),
             reasons=_reasons(reading, phases, measurements),
-            limits=LIMITS,
+            limits=f"{load_model().limits(SIMULATED)} {INTERVAL}",
             summary=_summary(perfusion, reading, phases),
             attention=Attention(TIMES_S, reading.attention, tuple(names[phase] for phase in phases)),
         )
@@ -164,7 +164,7 @@ class PerfusionPredictor:
     def statement(
         self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
     ) -> Statement | None:
-        """Give the log likelihood ratio that the curves have in simulated patients."""
+        """Give the log likelihood ratio that the curves have in patients like those of the training."""
         perfusion = measurements.dsc
         if perfusion is None or lacking(perfusion):
             return None

@@ -83,11 +83,19 @@ class TrainedEnsemble(Generic[Parameters]):
         network: maps a batch to the output of every member.
         calibration: of the members' outputs.
         parameters: whatever else the method needs.
+        trained_on: patients of a cohort, in words; empty where they are simulated.
     """
 
     network: Network
     calibration: Calibration
     parameters: Parameters
+    trained_on: str = ""
+
+    def limits(self, simulated: str) -> str:
+        """Say what was learned from: a sentence for simulated patients, or one that names the cohort."""
+        if not self.trained_on:
+            return simulated
+        return f"Trained on {self.trained_on} only; how it does in other patients is not known."
 
 
 def load_ensemble(name: str, parse: Callable[[Mapping[str, Any]], Parameters]) -> TrainedEnsemble[Parameters]:
@@ -98,11 +106,30 @@ def load_ensemble(name: str, parse: Callable[[Mapping[str, Any]], Parameters]) -
         parse: makes the parameters from the JSON document.
 
     Raises:
-        WeightsError: if a file is missing or damaged.
+        WeightsError: if a file is missing or damaged, or predicts something other than IDH status.
     """
 
-    def parse_all(document: Mapping[str, Any]) -> tuple[Calibration, Parameters]:
-        return Calibration(float(document["slope"]), float(document["offset"])), parse(document)
+    def parse_all(document: Mapping[str, Any]) -> tuple[Calibration, Parameters, str]:
+        calibration = Calibration(float(document["slope"]), float(document["offset"]))
+        return calibration, parse(document), training_patients(document)
 
-    calibration, parameters = read_weights(f"{name}.json", parse_all)
-    return TrainedEnsemble(load_network(f"{name}.onnx"), calibration, parameters)
+    calibration, parameters, trained_on = read_weights(f"{name}.json", parse_all)
+    return TrainedEnsemble(load_network(f"{name}.onnx"), calibration, parameters, trained_on)
+
+
+def training_patients(document: Mapping[str, Any]) -> str:
+    """Say on which real patients a weight was trained; nothing where they are simulated.
+
+    Example:
+        >>> training_patients({"data": {"cohort": "north"}, "patients": 40, "mutants": 12})
+        '40 patients of the cohort north (12 IDH-mutant)'
+        >>> training_patients({"data": {"cohort": "simulated, site snuh, seed 1"}, "patients": 40, "mutants": 12})
+        ''
+    """
+    cohort = " ".join(str(document.get("data", {}).get("cohort", "")).split())[:60]
+    if "simulated" in document or not cohort or cohort.startswith("simulated"):
+        return ""
+    patients, mutants = document.get("patients"), document.get("mutants")
+    if patients is None or mutants is None:
+        return f"patients of the cohort {cohort}"
+    return f"{patients} patients of the cohort {cohort} ({mutants} IDH-mutant)"

@@ -6,12 +6,17 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gliotype.atomic_files import check_writable
+from gliotype.cohorts import IDH, Target
 from gliotype.errors import InputError
 from gliotype.evaluate.roc import auroc
+from gliotype.evaluate.table import has_both_classes
 from gliotype.train.common.method import Method
-from gliotype.train.data.examples import Patients, check_found, make_examples
+from gliotype.train.data.examples import Example, Patients, check_found, make_examples
+from gliotype.train.data.targets import LEFT_OUT, left_out, left_out_words, patients_of, write_left_out
+from gliotype.train.table.method import AgeLocationMethod, AgeMethod
 
 TUNING_FRACTION = 0.18
 """Fraction of the patients held out for calibration and threshold; as in Choi 2021 (131 of 727)."""
@@ -23,6 +28,7 @@ def train_on_patients(
     run: Path,
     *,
     data: Mapping[str, str],
+    target: Target = IDH,
     seed: int = 1,
     jobs: int = 1,
     progress: Callable[[str], None] = lambda line: None,
@@ -34,40 +40,71 @@ def train_on_patients(
         patients: labelled.
         run: folder of the run; examples and networks are cached in it.
         data: what the patients are, and under which ``licence``, for the card.
+        target: what is predicted; the patients whom it leaves out are listed in ``left_out.csv``.
         seed: of the draw of the tuning patients.
         jobs: patients prepared at the same time.
         progress: called with a line of progress.
 
     Returns:
-        The weights and their card.
+        The weights and their card, and the list of the patients who are left out, if any are. The card states the
+        result on the tuning patients next to those of age, and of age and location.
 
     Raises:
-        InputError: if there are too few patients of a class, or one cannot be read.
+        InputError: if the label is known of no patient, there are too few of a class, or one cannot be read.
         OutputError: if the folder cannot be written.
     """
     check_writable(run)
-    parts = hold_out([patients.mutant(subject) for subject in patients.subjects], seed)
+    patients = patients_of(target, patients)
+    reasons = left_out(patients)
+    about = {**data, "target": target.name}
+    if reasons:
+        write_left_out({data.get("cohort", ""): reasons}, run / LEFT_OUT)
+        about["left_out"] = left_out_words(reasons)
+        progress(f"{about['left_out']} ({LEFT_OUT})")
+    parts = hold_out([patients.mutant(subject) for subject in patients.subjects], seed, target)
     examples = make_examples(patients, run / "cache", inputs=method.inputs, jobs=jobs, progress=progress)
     training, tuning = ([examples[index] for index in indices] for indices in parts)
-    check_found("training", training)
-    check_found("tuning", tuning)
+    check_found("training", training, target)
+    check_found("tuning", tuning, target)
     trained = method.fit(training, tuning, run / "models", progress)
-    probability = trained.probabilities(tuning, 0.5)
+    results = _results(trained.probabilities(tuning, 0.5), training, tuning, seed)
+    files = method.export(trained, run, training=training, data=about, results=results)
+    return (*files, run / LEFT_OUT) if reasons else tuple(files)
+
+
+def _results(
+    probability: NDArray[np.float64], training: list[Example], tuning: list[Example], seed: int
+) -> str:
+    """State the AUROC on the tuning patients next to those of the baselines on the same patients."""
     called = np.isfinite(probability)
     mutant = np.array([each.mutant for each in tuning])
-    results = (
+    baselines = []
+    for name, baseline in (("age", AgeMethod(seed)), ("age and location", AgeLocationMethod(seed))):
+        try:
+            fitted = baseline.fit(training, tuning, Path())
+        except InputError:
+            baselines.append(f"{name}: not known of enough patients")
+            continue
+        said = fitted.probabilities(tuning, 0.5)
+        both = called & np.isfinite(said)
+        if not has_both_classes(mutant[both]):
+            baselines.append(f"{name}: not known of enough patients")
+            continue
+        baselines.append(f"{name}: {auroc(mutant[both], said[both])} (n = {both.sum()})")
+    return (
         f"On the {int(called.sum())} tuning patients with a call, of {len(tuning)} (used for calibration and "
-        f"threshold, so optimistic): AUROC {auroc(mutant[called], probability[called])}."
+        f"threshold, so optimistic): AUROC {auroc(mutant[called], probability[called])}. "
+        f"Baselines fitted on the same training patients: {'; '.join(baselines)}."
     )
-    return method.export(trained, run, training=training, data=data, results=results)
 
 
-def hold_out(mutant: Sequence[bool], seed: int) -> tuple[list[int], list[int]]:
+def hold_out(mutant: Sequence[bool], seed: int, target: Target = IDH) -> tuple[list[int], list[int]]:
     """Split patients into training and tuning, `TUNING_FRACTION` of each class and two at least.
 
     Args:
-        mutant: whether each is IDH-mutant.
+        mutant: whether each is IDH-mutant, or of the positive class of another target.
         seed: of the draw.
+        target: gives the words for the classes.
 
     Returns:
         Indices of the training and of the tuning patients.
@@ -83,8 +120,8 @@ def hold_out(mutant: Sequence[bool], seed: int) -> tuple[list[int], list[int]]:
     classes = [np.flatnonzero(np.array(mutant) == status) for status in (True, False)]
     if min(map(len, classes)) < 4:
         raise InputError(
-            f"the cohort has {len(classes[0])} mutant and {len(classes[1])} wildtype patients: at least four of each "
-            "are needed, two for training and two for tuning, so add patients"
+            f"the cohort has {len(classes[0])} {target.positive} and {len(classes[1])} {target.negative} patients: at "
+            "least four of each are needed, two for training and two for tuning, so add patients"
         )
     rng = np.random.default_rng(seed)
     held = [rng.choice(each, max(2, round(TUNING_FRACTION * len(each))), replace=False) for each in classes]

@@ -28,7 +28,7 @@ class Curve:
         kind: ``roc`` (1 - specificity, sensitivity), ``calibration`` (predicted, observed), ``decision`` (threshold,
             net benefit) or ``risk`` (coverage, error among the definite calls).
         test: name of the test set.
-        model: label of the model, `AGE_ALONE`, or ``all as mutant``.
+        model: label of the model, `AGE_ALONE`, or such as ``all as mutant``.
         points: x and y.
     """
 
@@ -61,10 +61,10 @@ def curves_of(scored: Iterable[Scored]) -> tuple[Curve, ...]:
 
 def _compared(test: str, patients: Patients) -> Iterator[Curve]:
     everybody = [(float(t), treat_all(patients.mutant, float(t)).value) for t in CURVE_THRESHOLDS]
-    yield Curve("decision", test, "all as mutant", tuple(everybody))
+    yield Curve("decision", test, f"all as {patients.target.positive}", tuple(everybody))
     known = np.isfinite(patients.age)
     if has_both_classes(patients.mutant[known]):
-        yield Curve("roc", test, AGE_ALONE, _roc(patients.mutant[known], -patients.age[known]))
+        yield Curve("roc", test, AGE_ALONE, _roc(patients.mutant[known], patients.age_score[known]))
 
 
 def _roc(mutant: np.ndarray, score: np.ndarray) -> tuple[tuple[float, float], ...]:

@@ -19,7 +19,7 @@ COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1
 
 AXES = {
     "roc": ("1 - specificity", "sensitivity"),
-    "calibration": ("predicted probability", "proportion of mutants, smoothed"),
+    "calibration": ("predicted probability", "observed proportion, smoothed"),
     "decision": ("threshold probability", "net benefit per patient"),
     "risk": ("coverage: patients with a definite call", "error among definite calls"),
 }
@@ -126,7 +126,7 @@ def _draw(kind: str, curves: list[Curve], methods: Sequence[str]) -> str:
             label=curve.model,
         )
     if kind == "decision":
-        axes.axhline(0, color=SOFT, linewidth=0.8, label="none as mutant")
+        axes.axhline(0, color=SOFT, linewidth=0.8, label="none")
         highest = max((y for curve in curves for _, y in curve.points), default=0.1)
         axes.set(xlim=(0, 0.85), ylim=(DOWN_TO, max(0.1, 1.15 * highest)))
     if kind == "risk":

@@ -79,7 +79,7 @@ def write_report(experiment: Experiment, out: Path) -> Path:
     """
     protocol = experiment.protocol
     flows = flow_of(protocol, experiment.sources, experiment.splits, experiment.sets)
-    table = characteristics_of(experiment.sets)
+    table = characteristics_of(experiment.sets, protocol.aim)
     failures = failures_of(protocol, experiment.scored, experiment.sets)
     curves = curves_of(experiment.scored)
     facts = facts_of(protocol, experiment.models, flows, experiment.splits)
@@ -242,7 +242,7 @@ def _characteristic_lines(table: Characteristics) -> Iterable[Line]:
 
 
 def _failure_lines(protocol: Protocol, failures: Iterable[Failure]) -> Iterable[Line]:
-    yield ["set", "subject", "idh", "age", "dice", *protocol.methods]
+    yield ["set", "subject", protocol.target, "age", "dice", *protocol.methods]
     for failure in failures:
         e = failure.example
         probabilities = [

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 
 from gliotype._version import __version__
+from gliotype.cohorts import IDH, Target
 from gliotype.experiment.methods import Model
 from gliotype.experiment.protocol import CROSS_VALIDATION, FULL, CohortSettings, Protocol
 from gliotype.experiment.report.patients import Flow
@@ -33,17 +34,18 @@ def facts_of(
     """Say what the run knows, by the names that checklists use; what it does not know is left out."""
     sets = [each for flow in flows for each in flow.sets]
     total = sum(each.patients for each in sets)
+    positive = protocol.aim.word(positive=True)
     external = [each.name for each in sets if each.role == "test"]
     facts = {
-        "goal": "Classification of gliomas as IDH-mutant or IDH-wildtype; comparison of methods.",
+        "goal": _goal(protocol.aim),
         "sources": "; ".join(f"{flow.cohort}: {flow.source}, {flow.patients} patients" for flow in flows)
         + ".",
-        "excluded": _excluded(flows),
+        "excluded": _excluded(flows, protocol.aim),
         "preparation": "Images were registered to one another and to MNI152, the brain was outlined, N4 corrected the "
         "bias field, and Model 1 outlined the tumour; methods that read an outline got this one, never an expert's.",
         "predictors": f"Fixed by the protocol before the run: {', '.join(model.label for model in models)}.",
         "assessors": "None: all predictors but age are computed.",
-        "sample_size": f"{total} patients, {sum(each.mutants for each in sets)} of them IDH-mutant; no calculation of "
+        "sample_size": f"{total} patients, {sum(each.mutants for each in sets)} of them {positive}; no calculation of "
         "a sample size is part of the run.",
         "missing": "A missing sequence or number was replaced as each method states; a patient without a probability "
         "counted as a no-call and was scored at the prevalence of the tuning patients.",
@@ -52,8 +54,8 @@ def facts_of(
         "models": _models(protocol, models),
         "ensembling": _ensembling(protocol),
         "seeds": f"Random seed {protocol.seed}, for splits, initialisation and augmentation.",
-        "threshold": "Each method gave a probability of IDH mutation; its threshold was Youden's on the tuning "
-        "patients.",
+        "threshold": f"Each method gave the probability that a glioma is {positive}; its threshold was Youden's on "
+        "the tuning patients.",
         "predictions": "Each training answered for its test patients; several answers for one patient were averaged as "
         "log-odds (answers.csv).",
         "imbalance": "Classes were weighted evenly in training; probabilities refer to the prevalence of the tuning "
@@ -90,7 +92,10 @@ def methods_paragraph(
     """Write the paragraph for the methods section of a paper."""
     facts = facts_of(protocol, models, flows, splits)
     sets = [each for flow in flows for each in flow.sets]
-    who = "; ".join(f"{each.name}: {each.patients} patients, {each.mutants} IDH-mutant" for each in sets)
+    who = "; ".join(
+        f"{each.name}: {each.patients} patients, {each.mutants} {protocol.aim.word(positive=True)}"
+        for each in sets
+    )
     sentences = [
         f"Methods were trained and tested with Gliotype {__version__} ({who}).",
         facts["partitions"],
@@ -112,9 +117,17 @@ def methods_paragraph(
     return " ".join(sentences)
 
 
-def _excluded(flows: tuple[Flow, ...]) -> str:
+def _goal(target: Target) -> str:
+    whose = "gliomas" if target == IDH else "IDH-mutant gliomas"
+    classes = " or ".join(target.word(positive) for positive in (True, False))
+    return f"Classification of {whose} as {classes}; comparison of methods."
+
+
+def _excluded(flows: tuple[Flow, ...], target: Target) -> str:
     named = [f"{flow.cohort}: {', '.join(flow.excluded)}" for flow in flows if flow.excluded]
     rule = "Patients of unknown IDH status are not read."
+    if target != IDH:
+        rule += f" Those without IDH mutation or of unknown {target.status} are left out (left_out.csv)."
     return f"{rule} Excluded by name: {'; '.join(named)}." if named else f"{rule} Nobody is excluded by name."
 
 
@@ -129,8 +142,8 @@ def _partitions(protocol: Protocol, splits: tuple[Split, ...]) -> str:
         )
     repeats = "" if settings.repeats == 1 else f", dealt {settings.repeats} times"
     return (
-        f"Patients were dealt at random into {settings.folds} folds, stratified by IDH status{repeats}; each fold was "
-        "tested once while the next one tuned calibration and threshold and the others trained."
+        f"Patients were dealt at random into {settings.folds} folds, stratified by {protocol.aim.status}{repeats}; "
+        "each fold was tested once while the next one tuned calibration and threshold and the others trained."
     )
 
 

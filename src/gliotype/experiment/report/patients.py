@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from gliotype.cohorts import Target
 from gliotype.experiment.protocol import CROSS_VALIDATION, Protocol
 from gliotype.experiment.score import Scored
 from gliotype.experiment.splits import Split
@@ -45,7 +46,7 @@ class Flow:
     Attributes:
         cohort: its name.
         source: where they come from.
-        patients: with a known IDH status.
+        patients: with a known label.
         excluded: names that the protocol excludes.
         unused: patients who are in no set.
         sets: those who are.
@@ -71,6 +72,7 @@ def flow_of(
         own = {key: sets[key] for key, settings in protocol.all_sets.items() if settings.cohort == name}
         total = len(sources[name].subjects)
         used = sum(map(len, own.values()))
+        excluded = tuple(each for each in cohort.exclude if each in sources[name].subjects)
         source = f"simulated, site {cohort.simulated}" if cohort.path is None else f"{cohort.layout} folder"
         flows.append(
             Flow(
@@ -78,7 +80,7 @@ def flow_of(
                 source,
                 total,
                 cohort.exclude,
-                total - len(cohort.exclude) - used,
+                total - len(excluded) - used,
                 tuple(_flow_set(protocol, key, examples, splits) for key, examples in own.items()),
             )
         )
@@ -122,12 +124,12 @@ class Characteristics:
     rows: tuple[tuple[str, str, tuple[str, ...]], ...]
 
 
-def characteristics_of(sets: Mapping[str, list[Example]]) -> Characteristics:
-    """Describe the patients of each set by IDH status: ages, and every column with few values."""
+def characteristics_of(sets: Mapping[str, list[Example]], target: Target) -> Characteristics:
+    """Describe the patients of each set by class: ages, and every column with few values."""
     columns = [
-        (name, status, [e for e in examples if e.mutant is (status == "mutant")])
+        (name, status, [e for e in examples if e.mutant is (status == target.positive)])
         for name, examples in sets.items()
-        for status in ("mutant", "wildtype")
+        for status in target.classes
     ]
     groups = [group for *_, group in columns]
     everybody = [e for group in groups for e in group]

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from gliotype._version import __version__
 from gliotype.atomic_files import atomic_write, reading_cached
+from gliotype.cohorts import IDH, Target
 from gliotype.errors import GliotypeError, InputError, OutputError
 from gliotype.evaluate.table import check_both_classes
 from gliotype.masks import dice
@@ -64,7 +65,7 @@ class Example:
 
     Attributes:
         subject: unique in its cohort.
-        mutant: whether IDH-mutant.
+        mutant: whether IDH-mutant; with the target codeletion, whether 1p/19q-codeleted.
         age: years, NaN where not known.
         slices: float16 (5, 4, 128, 128) as `slices_of` extracts them; all 0 where no tumour was found.
         numbers: float64 (20,) as `numbers_of` lines them up; NaN where missing.
@@ -177,9 +178,10 @@ def folder_of(patients: Patients, cache: Path, inputs: frozenset[str] = NO_INPUT
     return cache / cache_key(settings)
 
 
-def check_found(which: str, examples: Iterable[Example]) -> None:
+def check_found(which: str, examples: Iterable[Example], target: Target = IDH) -> None:
     """Make sure that Model 1 found the tumour of two patients of each class (see `check_both_classes`)."""
-    check_both_classes((e.mutant for e in examples if e.found), f"of {which} in whom a tumour was found")
+    found = (e.mutant for e in examples if e.found)
+    check_both_classes(found, f"of {which} in whom a tumour was found", target.classes)
 
 
 def make_examples(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from gliotype.cohorts import CODELETION
 from gliotype.prepare import prepare_registered
 from gliotype.prepare.dsc import dsc_series
 from gliotype.segment import find_brain
@@ -19,6 +20,7 @@ from gliotype.simulate.cohort.sites import Site, find_site
 from gliotype.simulate.dsc.protocols import find_dsc_site
 from gliotype.simulate.dsc.series import SimulatedDsc
 from gliotype.simulate.head.label_maps import label_map_hashes
+from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.study import Acquisition, Image, PreparedStudy, Sequence, Subject
 from gliotype.train.data.anatomies import read_anatomies
 from gliotype.train.data.examples import NO_INPUTS, Example, example_of
@@ -99,8 +101,13 @@ class SimulatedPatients:
         return bool(getattr(self.draw(subject).disease, "idh_mutant", False))
 
     def strata(self, subject: str) -> Mapping[str, str]:
-        """Return the site and the field strength in tesla."""
-        return {"site": self.site, "field_t": str(self.draw(subject).field_t)}
+        """Return the site, the field strength in tesla, and the 1p/19q status of a glioma."""
+        draw = self.draw(subject)
+        known = {"site": self.site, "field_t": str(draw.field_t)}
+        if not isinstance(draw.disease, GliomaType):
+            return known
+        codeleted = draw.disease is GliomaType.OLIGODENDROGLIOMA
+        return {**known, CODELETION.name: CODELETION.positive if codeleted else CODELETION.negative}
 
     def key(self, subject: str) -> str:
         """Return the name: all else is in the settings."""

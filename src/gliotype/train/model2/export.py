@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from gliotype.atomic_files import atomic_write_set
+from gliotype.cohorts import target_of
 from gliotype.train.data.examples import Example
 from gliotype.train.model2.model import Model2, export
 
@@ -42,11 +43,11 @@ def write_weight(
 
 
 def _card(model: Model2, patients: int, mutants: int, data: Mapping[str, str], results: str) -> str:
-    recipe = model.recipe
+    recipe, target = model.recipe, target_of(data)
     facts = "\n".join(f"- {key}: {value}" for key, value in data.items())
     return f"""# Model card: model2
 
-Predicts the IDH status of a glioma from five axial slices (T1c, T2, FLAIR and the outline that Model 1
+Predicts the {target.status} of a glioma from five axial slices (T1c, T2, FLAIR and the outline that Model 1
 found), 13 numbers of shape, 6 of location, and age, after Choi 2021. Its log-odds are a sum: one
 contribution for each position in the slices and for each number.
 
@@ -57,7 +58,7 @@ contribution for each position in the slices and for each number.
 spread its interval. Class activation map in the forward pass. ONNX, weights in half precision, computed
 in single precision. A missing sequence is 0, a missing number the mean.
 
-**Data.** {patients} patients, {mutants} of them IDH-mutant.
+**Data.** {patients} patients, {mutants} of them {target.word(True)}.
 
 {facts}
 

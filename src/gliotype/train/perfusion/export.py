@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from gliotype.atomic_files import atomic_write_set
+from gliotype.cohorts import IDH, target_of
 from gliotype.networks.export import export_onnx
 from gliotype.networks.recurrent import CurveEnsemble
 from gliotype.predictors.curves import CHANNELS, POINTS
@@ -27,6 +28,7 @@ class Cohort:
 
     Attributes:
         facts: what the file of numbers says of them.
+        status: what is predicted.
         data: paragraph with places for the number of ``patients`` and ``mutants``.
         command: that trains on them.
         variants: which curves of a patient the network sees.
@@ -35,6 +37,7 @@ class Cohort:
     """
 
     facts: Mapping[str, Any]
+    status: str
     data: str
     command: str
     variants: str
@@ -68,6 +71,8 @@ def write_weight(
         "schema": 1,
         "name": "perfusion",
         **about.facts,
+        "patients": len(training),
+        "mutants": sum(example.mutant for example in training),
         "recipe": vars(recipe),
         "channels": list(CHANNELS),
         "average": [[round(float(v), 3) for v in row] for row in model.average],
@@ -86,6 +91,7 @@ def design_of(design: Design) -> Cohort:
     """Describe simulated patients for the card."""
     return Cohort(
         facts={"simulated": vars(design)},
+        status=IDH.status,
         data=f"""Simulated patients only: {{patients}} ({{mutants}} IDH-mutant) as curves of voxels
 (`gliotype.simulate`, site `snuh`, seed {design.seed}), measured as a real series is; {design.tuning} others for
 stopping, calibration and threshold.""",
@@ -103,10 +109,14 @@ def cohort_of(data: Mapping[str, str]) -> Cohort:
     Args:
         data: what they are, and under which ``licence``.
     """
-    named = "; ".join(f"{key}: {value}" for key, value in data.items())
+    target = target_of(data)
+    listed = "; ".join(f"{key}: {value}" for key, value in data.items())
+    named = listed.replace("{", "{{").replace("}", "}}")
     return Cohort(
         facts={"data": dict(data)},
-        data=f"{{patients}} patients ({{mutants}} IDH-mutant) with a DSC series that could be measured. {named}.",
+        status=target.status,
+        data=f"{{patients}} patients ({{mutants}} {target.word(True)}) with a DSC series that could be measured. "
+        f"{named}.",
         command="`gliotype train perfusion --cohort`, or an experiment",
         variants="curves of whole regions",
         results="**Results.**",
@@ -119,7 +129,7 @@ def _card(about: Cohort, recipe: Recipe, training: list[CurveExample], results: 
     data = about.data.format(patients=len(training), mutants=mutants)
     return f"""# Model card: perfusion
 
-Predicts the IDH status of a glioma from its DSC perfusion curves, after Choi 2019, and shows to
+Predicts the {about.status} of a glioma from its DSC perfusion curves, after Choi 2019, and shows to
 which part of the bolus it attended.
 
 **Intended use.** Research on adults with an untreated glioma. Not a medical device.

@@ -85,7 +85,9 @@ class PerfusionMethod:
         learned, tuned = with_curves(curve_examples(training)), with_curves(curve_examples(tuning))
         for which, patients in (("training", learned), ("tuning", tuned)):
             check_both_classes(
-                (each.mutant for each in patients), f"of {which} whose DSC perfusion could be measured"
+                (each.mutant for each in patients),
+                f"of {which} whose DSC perfusion could be measured",
+                ("of one class", "of the other"),
             )
         model = load_or_train_model(self.recipe, learned, tuned, folder, progress)
         truth = np.array([each.mutant for each in tuned])

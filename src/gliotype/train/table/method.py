@@ -132,7 +132,7 @@ class TunedSign:
         return at_prevalence(self.log_odds(examples), prevalence)
 
 
-class _Sign:
+class PublishedSign:
     """A published sign: its log likelihood ratio is known, and only the threshold is fixed on the tuning patients."""
 
     name: ClassVar[str]
@@ -158,7 +158,7 @@ class _Sign:
 
 
 @dataclass(frozen=True)
-class MismatchMethod(_Sign):
+class MismatchMethod(PublishedSign):
     """The T2-FLAIR mismatch sign."""
 
     name: ClassVar[str] = MismatchPredictor.name
@@ -167,7 +167,7 @@ class MismatchMethod(_Sign):
 
 
 @dataclass(frozen=True)
-class AdcMethod(_Sign):
+class AdcMethod(PublishedSign):
     """The diffusion of the tumour by published cut-offs."""
 
     name: ClassVar[str] = AdcPredictor.name

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from gliotype.atomic_files import atomic_write_set, write_text
+from gliotype.cohorts import target_of
 from gliotype.networks.export import export_onnx
 from gliotype.predictors import Needs
 from gliotype.predictors.voxelwise import PATCH, T2_NET, TS_NET, T2NetPredictor, TSNetPredictor
@@ -106,6 +107,7 @@ def _card(
     name: str, model: VoxelwiseModel, patients: int, mutants: int, data: Mapping[str, str], results: str
 ) -> str:
     recipe = model.recipe
+    target = target_of(data)
     listed = "\n".join(f"- {key}: {value}" for key, value in data.items())
     title, seen = {
         "t2net": ("T2-net", "T2 alone"),
@@ -118,8 +120,8 @@ def _card(
     )
     return f"""# Model card: {name}
 
-{title} (Bangalore Yogananda 2020, Neuro-Oncology 22:402): predicts IDH status from {seen}.
-A network gives each voxel the probabilities of background, IDH-mutant tumour and IDH-wildtype tumour.
+{title} (Bangalore Yogananda 2020, Neuro-Oncology 22:402): predicts {target.status} from {seen}.
+A network gives each voxel the probabilities of background, {target.word(True)} tumour and {target.word(False)} tumour.
 The voxels of both tumour classes together vote.
 
 **Intended use.** Research on adults with diffuse glioma before surgery. Not a medical device.
@@ -131,11 +133,11 @@ Patches have 32 voxels along each axis, on a grid of 2 mm in MNI152 orientation 
 grid has 1 mm.
 ONNX, weights in half precision.
 
-**Data.** {patients} patients, {mutants} of them IDH-mutant.
+**Data.** {patients} patients, {mutants} of them {target.word(True)}.
 
 {listed}
 
-**Training.** {recipe.steps} steps of {recipe.batch} patches, half of them of mutants, two thirds at tumour.
+**Training.** {recipe.steps} steps of {recipe.batch} patches, half of them of {target.positives}, two thirds at tumour.
 AdamW, peak rate {recipe.learning_rate:g}, cosine, running average of the weights.
 Patches are flipped along each axis, blurred, rescaled and given noise{dropped}.
 The published training had about 300,000 patches a fold.
@@ -144,7 +146,7 @@ The published training had about 300,000 patches a fold.
 vote.
 The logit of the share, calibrated on tuning patients (slope {model.calibration.slope:.3f}, offset
 {model.calibration.offset:.3f}), is the log likelihood ratio.
-A tie, or a map without tumour, is no call, and never wildtype.
+A tie, or a map without tumour, is no call, and never {target.negative}.
 
 **Results.** {results}
 """
