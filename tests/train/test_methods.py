@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import pickle
+import shutil
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -13,12 +15,14 @@ import pytest
 from scipy.special import expit, logit
 
 from gliotype import runtime
-from gliotype.errors import InputError, UsageError
-from gliotype.predictors import logistic
+from gliotype.errors import InputError, UsageError, WeightsError
+from gliotype.predictors import hybrid, logistic, perfusion
 from gliotype.predictors.curves import CHANNELS, POINTS
 from gliotype.predictors.curves import CURVES as CURVE_CHANNELS
 from gliotype.predictors.radiomics import PARTS
 from gliotype.predictors.slices import NUMBERS
+from gliotype.predictors.trained import load_ensemble
+from gliotype.runtime import MANIFEST
 from gliotype.train.common.manifest import write_manifest
 from gliotype.train.data.examples import Example
 from gliotype.train.data.inputs import CURVES, INPUTS, RADIOMICS
@@ -36,6 +40,7 @@ pytest.importorskip("torch")
 from gliotype.experiment.registry import METHODS, find_method
 from gliotype.train.data.voxels import VOXELS, pack
 from gliotype.train.model2.model import Recipe as HybridRecipe
+from gliotype.train.perfusion.export import cohort_of
 from gliotype.train.perfusion.network import Recipe as CurveRecipe
 from gliotype.train.voxelwise.fit import Recipe as VoxelwiseRecipe
 
@@ -160,19 +165,33 @@ def test_the_same_parameters_and_patients_give_the_same_model(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
-def test_weights_are_written_where_a_predictor_reads_some(
-    name: str, trained: dict[str, Any], tmp_path: Path
+def test_weights_and_their_target_are_written_where_a_predictor_reads_some(
+    name: str, trained: dict[str, Any], weights: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    files = method_of(name).export(trained[name], tmp_path, training=TRAINING, data=DATA, results="None.")
-    assert (
-        {file.name for file in files}
-        == {file.name for file in tmp_path.iterdir()}
-        == WEIGHTS.get(name, set())
-    )
-    for card in tmp_path.glob("*.md"):
+    data = {**DATA, "target": "codeletion"}
+    files = method_of(name).export(trained[name], weights, training=TRAINING, data=data, results="None.")
+    written = {file.name for file in files}
+    assert written == {file.name for file in weights.iterdir()} == WEIGHTS.get(name, set())
+    for card in weights.glob("*.md"):
         text = card.read_text(encoding="utf-8")
         assert "None." in text
         assert "none" in text.lower(), "the licence of the data"
+        if name not in ("radiomics", "age"):
+            assert "1p/19q status" in text
+            assert "6 of them 1p/19q-codeleted" in text or "(6 1p/19q-codeleted)" in text
+            assert "IDH" not in text
+    write_manifest(weights)
+    monkeypatch.setattr(runtime, "weights_folder", lambda: weights)
+    for file in set(weights.glob("*.json")) - {weights / MANIFEST}:
+        assert runtime.read_weights(file.name, dict, "codeletion")["data"] == data
+        with pytest.raises(
+            WeightsError, match=r"were trained for the target codeletion, not idh: put weights"
+        ):
+            (
+                logistic.load_models(file.name)
+                if name in ("radiomics", "age")
+                else load_ensemble(file.stem, dict)
+            )
 
 
 @pytest.mark.slow
@@ -193,6 +212,38 @@ def test_exported_coefficients_read_by_the_predictor_say_the_same(
         (expected,) = trained[name].probabilities([example], 0.3)
         assert answer.probability == pytest.approx(expected, abs=1e-3)
         assert answer.interval[0] <= answer.probability <= answer.interval[1]
+
+
+@pytest.mark.parametrize(("name", "predictor"), [("model2", hybrid), ("perfusion", perfusion)])
+def test_the_limits_say_on_whom_a_weight_was_trained(
+    name: str, predictor: Any, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    predictor.load_model.cache_clear()
+    assert predictor.limits().startswith("Trained on simulated ")
+    shipped = runtime.weights_folder()
+    own = json.loads((shipped / f"{name}.json").read_text(encoding="utf-8"))
+    own |= {"data": {"cohort": "north", "target": "idh"}, "patients": 12, "mutants": 6}
+    own.pop("simulated", None)
+    (weights / f"{name}.json").write_text(json.dumps(own))
+    shutil.copy(shipped / f"{name}.onnx", weights)
+    write_manifest(weights)
+    with monkeypatch.context() as patch:
+        patch.setattr(runtime, "weights_folder", lambda: weights)
+        predictor.load_model.cache_clear()
+        limits = predictor.limits()
+    predictor.load_model.cache_clear()
+    assert limits.startswith(
+        "Trained on 12 patients of the cohort north (6 IDH-mutant) only; how it does in other patients is not known. "
+    )
+    assert "simulated" not in limits
+
+
+def test_the_card_of_a_perfusion_network_has_the_words_of_its_target() -> None:
+    about = cohort_of({"cohort": "{north}", "target": "codeletion"})
+    assert about.status == "1p/19q status"
+    text = about.data.format(patients=12, mutants=6)
+    assert text.startswith("12 patients (6 1p/19q-codeleted) with a DSC series")
+    assert "cohort: {north}" in text
 
 
 def test_logistic_methods_learn_what_tells() -> None:

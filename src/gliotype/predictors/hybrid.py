@@ -138,7 +138,7 @@ class HybridPredictor:
             interval=interval,
             sequences=used,
             reasons=_reasons(contributions, numbers, measurements.units),
-            limits=_limits(),
+            limits=limits(),
             summary=f"{_summary(used, subject)} {_where(saliency_fractions(reasons_map, tumour))}",
             map=reasons_map,
         )
@@ -154,7 +154,8 @@ class HybridPredictor:
         return Statement(float(members.mean()), ensemble_sd(members))
 
 
-def _limits() -> str:
+def limits() -> str:
+    """Say on whom the weight was trained, and what its interval does not cover."""
     model = load_model()
     step = "to images of other scanners" if model.trained_on else "from simulated to real images"
     return f"{model.limits(SIMULATED)} {INTERVAL}; it does not cover the step {step}."

@@ -156,7 +156,7 @@ class PerfusionPredictor:
             interval=interval,
             sequences=(Sequence.DSC,),
             reasons=_reasons(reading, phases, measurements),
-            limits=f"{load_model().limits(SIMULATED)} {INTERVAL}",
+            limits=limits(),
             summary=_summary(perfusion, reading, phases),
             attention=Attention(TIMES_S, reading.attention, tuple(names[phase] for phase in phases)),
         )
@@ -170,6 +170,11 @@ class PerfusionPredictor:
             return None
         members = read_curves(curves_of(perfusion), bolus_phases(perfusion.bolus, perfusion.times_s)).log_odds
         return Statement(float(members.mean()), ensemble_sd(members))
+
+
+def limits() -> str:
+    """Say on whom the weight was trained, and what its interval is."""
+    return f"{load_model().limits(SIMULATED)} {INTERVAL}"
 
 
 def _reasons(reading: Reading, phases: NDArray[np.intp], measurements: Measurements) -> tuple[Reason, ...]:
