@@ -76,6 +76,10 @@ class CodeletionPatients:
         """Return all names under which a patient may be met elsewhere."""
         return self.source.identities(subject)
 
+    def images(self, subject: str) -> tuple[Path, ...]:
+        """Return the files by whose content the patient is recognised under another name."""
+        return self.source.images(subject)
+
     def example(self, subject: str, inputs: frozenset[str] = NO_INPUTS) -> Example:
         """Make the example of a patient."""
         made = self.source.example(subject, inputs)
