@@ -5,12 +5,13 @@ BIN := $(VENV)/bin
 # tests/conftest.py puts the files with slow tests first, and workers take them in that order.
 PYTEST := $(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder
 
-.PHONY: help demo test test-fast fuzz check docs gallery hooks lock clean
+.PHONY: help demo test test-fast container-test fuzz check docs gallery hooks lock clean
 
 help:
 	@echo 'make demo       install, simulate a raw study, predict, and say where the report is'
 	@echo 'make test       install everything; check style and types; run all tests with coverage'
 	@echo 'make test-fast  the tests that take seconds: run them before each commit'
+	@echo 'make container-test  build the image on BASE (an image, or a tar of a root file system) and predict in it'
 	@echo 'make fuzz       read N=10000 damaged files, each within limits of time and memory'
 	@echo 'make check      style, spelling and types'
 	@echo 'make docs       build the documentation site in build/site; every warning is an error'
@@ -26,6 +27,13 @@ test: check $(VENV)/.peers
 
 test-fast: $(VENV)/.dev $(VENV)/.peers
 	$(PYTEST) -m 'not slow'
+
+BASE ?= docker.io/library/python:3.12-slim
+# WHEELS may name a folder made by `pip wheel -w WHEELS .` with the Python of BASE: nothing is then fetched.
+WHEELS ?=
+
+container-test: $(VENV)/.dev
+	GLIOTYPE_CONTAINER_BASE=$(BASE) GLIOTYPE_CONTAINER_WHEELS=$(WHEELS) $(BIN)/python -m pytest -rs tests/container
 
 N ?= 10000
 

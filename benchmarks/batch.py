@@ -2,14 +2,17 @@
 
     python benchmarks/batch.py overhead [--studies N]
     python benchmarks/batch.py kills [--kills N] [--seed N]
-    python benchmarks/batch.py same STUDY [STUDY ...]
+    python benchmarks/batch.py poison [--studies N]
+    python benchmarks/batch.py same STUDY [STUDY ...] [--threads N]
     python benchmarks/batch.py networks
 
 ``overhead`` and ``kills`` run batches whose prediction is a stand-in that takes no time or a second, so that they
 measure the batch alone; 5 % of the studies are poison (they crash, are damaged, or meet a bug). ``kills`` runs a
 batch on a Dask cluster, kills its parts at random times with either signal, and starts again what ended.
+``poison`` runs a batch of stand-ins of which every twentieth is a damaged study of ``make fuzz`` that readers refuse,
+given to the prediction itself.
 ``same`` predicts real studies by `gliotype predict`, by a batch with one and two processes, and on a Dask cluster,
-and compares every number.
+and compares every number, outline and map bit for bit.
 ``networks`` times Model 1 on one and on two patients in one call, on one thread.
 """
 
@@ -17,9 +20,10 @@ from __future__ import annotations
 
 import argparse
 import csv
-import json
+import itertools
 import os
 import random
+import shutil
 import signal
 import statistics
 import subprocess
@@ -27,7 +31,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 
@@ -43,6 +47,7 @@ from gliotype.batch.run import run_batch
 from support.batch_child import COMMAND
 from support.batch_client import FILE as CLIENT
 from support.dask_parts import DaskParts, descendants
+from support.same_results import differing
 
 POISON = ("bad", "bug", "crash")
 
@@ -78,6 +83,49 @@ def overhead(count: int) -> None:
                 f"again: {again.kept} kept, {1000 * resumed / count:.0f} ms a study; index.html {page / 1e6:.2f} MB; "
                 f"memory taken {(before - (available_bytes() or 0)) / 1e6:.0f} MB"
             )
+
+
+CORPUS = ("NIfTI", "DICOM classic", "DICOM enhanced", "JSON sidecars")
+"""Sets of ``make fuzz`` whose inputs are folders of a study."""
+
+
+def poison(count: int) -> None:
+    """Predict stand-ins and damaged studies, and print how they ended, each kind of damage with its sentences."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        jobs = make_studies(root, count, "fine")
+        damaged = {job.id: CORPUS[n // 20 % len(CORPUS)] for n, job in enumerate(jobs) if n % 20 == 7}
+        seeds = {name: refused(name) for name in CORPUS}
+        for study, name in damaged.items():
+            shutil.rmtree(root / "studies" / study)
+            (root / "studies" / study).mkdir()
+            for relative, content in next(seeds[name]).items():
+                (root / "studies" / study / relative).write_bytes(content)
+        started = time.perf_counter()
+        run_batch(jobs, BatchSettings(root / "out"), Pool(2, COMMAND))
+        seconds = time.perf_counter() - started
+        records = {record.id: record for record in read_records(root / "out")}
+        good = [records[job.id].state for job in jobs if job.id in records and job.id not in damaged]
+        print(f"{count} studies, {len(damaged)} damaged; {1000 * seconds / count:.0f} ms a study")
+        print(f"good: {good.count(State.DONE)} done, {good.count(State.FAILED)} failed")
+        print(f"{'damaged':16}{'studies':>9}{'failed':>9}{'sentences':>11}{'bugs':>9}")
+        for name in CORPUS:
+            own = [records[study] for study in damaged if damaged[study] == name and study in records]
+            errors = [record.error or "" for record in own if record.state is State.FAILED]
+            bugs = sum("bug in Gliotype" in error for error in errors)
+            print(f"{name:16}{len(own):9d}{len(errors):9d}{len(set(errors)):11d}{bugs:9d}")
+        for study in damaged:
+            print(f"  {records[study].error}")
+
+
+def refused(name: str) -> Iterator[Mapping[str, bytes]]:
+    """Yield the files of those inputs of a set that readers refuse."""
+    from fuzz.child import outcome
+    from fuzz.inputs import SETS
+
+    for seed in itertools.count():
+        if outcome(name, seed)["outcome"] == "refused":
+            yield SETS[name].make(random.Random(f"{name} {seed}"))
 
 
 ROLES = ("client", "scheduler", "nanny", "worker", "study")
@@ -187,8 +235,8 @@ def print_outcome(root: Path, studies: tuple[StudyJob, ...]) -> None:
     print(f"predicted again, as no record was written yet: {runs.total() - len(runs)}")
 
 
-def same(sources: list[Path]) -> None:
-    """Predict studies in four ways, on one thread each, and compare every number."""
+def same(sources: list[Path], threads: int) -> None:
+    """Predict studies in four ways, on as many threads each, and compare all that is written."""
     from gliotype.batch.cluster import Cluster as Dask
 
     with tempfile.TemporaryDirectory() as folder, DaskParts(Path(folder)) as parts:
@@ -198,38 +246,21 @@ def same(sources: list[Path]) -> None:
             parts.worker(address)
         jobs = tuple(StudyJob(f"s{n}", f"s{n}", source.absolute()) for n, source in enumerate(sources))
         for job in jobs:
-            command = [
-                sys.executable,
-                "-m",
-                "gliotype",
-                "predict",
-                str(job.source),
-                "--id",
-                job.id,
-                "--threads",
-                "1",
-            ]
-            subprocess.run([*command, "-o", str(root / "predict" / job.id)], check=True, capture_output=True)
+            command = [sys.executable, "-m", "gliotype", "predict", str(job.source), "--id", job.id]
+            command += ["--threads", str(threads), "-o", str(root / "predict" / job.id)]
+            subprocess.run(command, check=True, capture_output=True)
         ways: dict[str, Executor] = {"batch, 1": Pool(1), "batch, 2": Pool(2), "Dask": Dask(address)}
         for name, executor in ways.items():
             started = time.perf_counter()
-            run_batch(jobs, BatchSettings(root / name, threads=1), executor)
+            run_batch(jobs, BatchSettings(root / name, threads=threads), executor)
             seconds = time.perf_counter() - started
             busy = [record.seconds["total"] for record in read_records(root / name)]
-            differing = [
-                job.id for job in jobs if numbers(root / name / job.id) != numbers(root / "predict" / job.id)
-            ]
+            found = {job.id: differing(root / name / job.id, root / "predict" / job.id) for job in jobs}
             print(
                 f"{name:9}: {len(jobs)} studies, {seconds:.0f} s, a study {statistics.median(busy):.1f} s; "
-                f"prediction.json differs in {len(differing)}"
+                f"files that differ: {sorted({file for files in found.values() for file in files}) or 'none'}"
             )
-
-
-def numbers(folder: Path) -> dict[str, object]:
-    """Everything in ``prediction.json`` but the seconds."""
-    document: dict[str, object] = json.loads((folder / "prediction.json").read_text(encoding="utf-8"))
-    document.pop("seconds")
-    return document
+        print(f"compared: {sorted(file.name for file in (root / 'predict' / jobs[0].id).iterdir())}")
 
 
 def networks(runs: int = 5) -> None:
@@ -256,21 +287,24 @@ def networks(runs: int = 5) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("what", choices=("overhead", "kills", "same", "networks"))
+    parser.add_argument("what", choices=("overhead", "kills", "poison", "same", "networks"))
     parser.add_argument("study", nargs="*", type=Path)
     parser.add_argument("--studies", type=int, default=1000)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     match arguments.what:
         case "overhead":
             overhead(arguments.studies)
         case "kills":
             kills(arguments.kills, arguments.seed)
+        case "poison":
+            poison(arguments.studies)
         case "networks":
             networks()
         case _:
-            same(arguments.study)
+            same(arguments.study, arguments.threads)
 
 
 if __name__ == "__main__":

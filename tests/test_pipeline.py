@@ -12,17 +12,21 @@ import numpy as np
 import pytest
 
 import gliotype
+from gliotype.batch.job import BatchSettings, StudyJob
+from gliotype.batch.pool import Pool
+from gliotype.batch.run import run_batch
 from gliotype.errors import InputError, UsageError
 from gliotype.pipeline import OTHER_MODEL1
 from gliotype.read import read_study
 from gliotype.report import write_result
 from gliotype.result import Call, Result
-from gliotype.runtime import checked_weights
+from gliotype.runtime import available_threads, checked_weights
 from gliotype.simulate.cohort.raw_study import NAMES, raw_images, raw_patient, write_raw_study
 from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.study import STRUCTURAL, Sequence, Subject
 from gliotype.volume import Volume
 from support.dicom_writer import PROTOCOLS, write_dicom_series
+from support.same_results import differing
 
 AGE = 61.0
 SEED = 4
@@ -193,6 +197,19 @@ def test_the_files_hold_what_the_result_says(result: Result, study: Path, tmp_pa
     there = labels.affine @ [*np.argwhere(np.asarray(labels.dataobj) > 0).mean(axis=0), 1.0]
     here = centre_of(result.tumour.mask, result.tumour.labels)
     assert np.abs(there[:3] - here).max() < 3.0
+
+
+@pytest.mark.slow
+def test_a_batch_gives_every_bit_that_predict_gives(flair_alone: Result, study: Path, tmp_path: Path) -> None:
+    subject = flair_alone.subject.id
+    write_result(flair_alone, tmp_path / "predict")
+    files = {Sequence.FLAIR: study / f"{NAMES[Sequence.FLAIR]}.nii.gz"}
+    job = StudyJob(subject, "batch", files=files, age=AGE)
+    settings = BatchSettings(tmp_path, threads=available_threads())
+    assert run_batch([job], settings, Pool(1)).done == 1
+    assert not differing(tmp_path / "predict", tmp_path / "batch")
+    found = {file.name for file in (tmp_path / "batch").iterdir()}
+    assert found >= {"prediction.json", "tumour.nii.gz", "brain.nii.gz", "votes_tsnet.nii.gz"}
 
 
 @pytest.mark.slow

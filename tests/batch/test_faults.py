@@ -17,6 +17,7 @@ import pytest
 from gliotype.batch import cluster, fingerprint, study
 from gliotype.batch.cluster import Cluster
 from gliotype.batch.job import BatchSettings, StudyJob
+from gliotype.batch.pool import Pool
 from gliotype.batch.process import StudyProcess
 from gliotype.batch.record import State, failed, read_record, read_records, record_failure
 from gliotype.batch.run import Tally, run_batch
@@ -213,6 +214,33 @@ def test_a_study_whose_workers_were_lost_is_tried_once_more_alone(
     assert client.asked[-1] == ("fine", "c")
     assert on(Client(fine=raising(killed, killed, of="c")), c="fine 2").failed == 1
     assert "at last with no other study on them" in failures(tmp_path)["c"]
+
+
+def test_a_worker_asks_its_process_for_what_one_or_two_jobs_would(
+    studies: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    distributed = pytest.importorskip("distributed")
+    monkeypatch.setattr(distributed, "get_worker", lambda: SimpleNamespace(address="tcp://10.0.0.2:1"))
+    (job,) = studies(a="fine")
+    settings = BatchSettings(tmp_path / "out", threads=3)
+    (tmp_path / "out/records").mkdir(parents=True)
+    record = failed(job, "it was asked for", 1, None).text()
+    child = f"""
+import json, sys
+from pathlib import Path
+print(flush=True)
+with Path({str(tmp_path / "asked")!r}).open("a") as log:
+    print(sys.argv[1:], sys.stdin.readline(), end="", file=log)
+print(json.dumps({{"record": {record!r}, "kept": False}}), flush=True)
+"""
+    command = (sys.executable, "-c", child)
+    for jobs in (1, 2):
+        assert len(list(Pool(jobs, command).run([job], settings))) == 1
+    assert predict_on_worker(job.plain(), settings.plain(), command)["record"] == record
+    asked = (tmp_path / "asked").read_text(encoding="utf-8").splitlines()
+    assert len(asked) == 3
+    assert len(set(asked)) == 1
+    assert '"threads": 3' in asked[0]
 
 
 @pytest.mark.parametrize("lost", ["results", "processes"])

@@ -19,6 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 import numpy as np
 
+from gliotype import pipeline
 from gliotype.atomic_files import output_errors
 from gliotype.batch import child, study
 from gliotype.errors import InputError
@@ -42,7 +43,9 @@ def hold(release: Path) -> None:
 
 
 def predict(source: Path, **options: Any) -> Result:
-    """Do what the study says."""
+    """Do what the study says; one that says nothing is predicted."""
+    if not (source / "behaviour").exists():
+        return pipeline.predict(source, **options)
     behaviour, _, argument = (source / "behaviour").read_text(encoding="utf-8").strip().partition(" ")
     match behaviour:
         case "bad":
