@@ -85,8 +85,8 @@ def overhead(count: int) -> None:
             )
 
 
-CORPUS = ("NIfTI", "DICOM classic", "DICOM enhanced", "JSON sidecars")
-"""Sets of ``make fuzz`` whose inputs are folders of a study."""
+CORPUS = ("NIfTI", "DICOM classic", "DICOM enhanced")
+"""Sets of ``make fuzz`` whose inputs are folders of a study, which readers may refuse."""
 
 
 def poison(count: int) -> None:

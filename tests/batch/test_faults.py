@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import shutil
 import signal
 import sys
@@ -241,6 +242,14 @@ print(json.dumps({{"record": {record!r}, "kept": False}}), flush=True)
     assert len(asked) == 3
     assert len(set(asked)) == 1
     assert '"threads": 3' in asked[0]
+
+
+def test_a_process_that_answers_before_anyone_listens_is_heard(studies: Studies, tmp_path: Path) -> None:
+    (job,) = studies(a="fine")
+    answer = json.dumps({"record": failed(job, "it was asked for", 1, None).text(), "kept": False})
+    child = f"import sys; sys.stdin.readline(); sys.stdout.write('\\n' + {answer!r} + '\\n')"
+    with StudyProcess(BatchSettings(tmp_path / "out"), Flag(), (sys.executable, "-c", child)) as process:
+        assert process.run(job)[0].error == "it was asked for"
 
 
 @pytest.mark.parametrize("lost", ["results", "processes"])

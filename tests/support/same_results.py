@@ -30,6 +30,6 @@ def _content(file: Path) -> object:
         del document["seconds"]
         return document
     if file.name.endswith(".nii.gz"):
-        image = nib.load(file)
+        image = nib.Nifti1Image.from_filename(file)
         return np.asarray(image.dataobj).tobytes(), image.affine.tobytes(), image.header.binaryblock
     return None

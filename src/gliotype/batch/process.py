@@ -82,7 +82,7 @@ class StudyProcess:
         """
         self._settings, self._stop, self._command = settings, stop, (*child, str(settings.memory_bytes))
         self._child: subprocess.Popen[bytes] | None = None
-        self._served, self._starting = 0, True
+        self._served, self._starting, self._received = 0, True, b""
 
     def run(self, job: StudyJob) -> tuple[Record, bool]:
         """Predict a study, again if its process dies; `gliotype.batch.study.run_study` says what comes back.
@@ -183,7 +183,7 @@ class StudyProcess:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-            self._served, self._starting = 0, True
+            self._served, self._starting, self._received = 0, True, b""
         return self._child
 
     def _line(self, child: subprocess.Popen[bytes], most_s: float) -> bytes:
@@ -191,8 +191,7 @@ class StudyProcess:
         assert child.stdout is not None
         descriptor = child.stdout.fileno()
         end = time.monotonic() + most_s
-        line = b""
-        while not line.endswith(b"\n"):
+        while b"\n" not in self._received:
             if self._stop.is_set():
                 self.close()
                 raise Stopped
@@ -202,9 +201,11 @@ class StudyProcess:
             if ready:
                 chunk = os.read(descriptor, 1 << 16)
                 if not chunk:
-                    return line.rstrip(b"\n")
-                line += chunk
-        return line
+                    return self._received
+                self._received += chunk
+        # More may have come: a busy parent finds the answer right behind the line that says that the process is ready.
+        line, end_of_line, self._received = self._received.partition(b"\n")
+        return line + end_of_line
 
 
 def _reason(code: int | None) -> str:
