@@ -21,6 +21,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import Image as Picture
 from PIL import ImageChops
 from scipy.special import expit
@@ -34,8 +35,13 @@ from gliotype.simulate import DemoPatient, demo_seed, demo_study
 from gliotype.study import Label, Sequence
 
 IMAGES = Path(__file__).parents[1] / "images"
-COLOURS = {Label.CORE: "#56b4e9", Label.OEDEMA: "#f0e442", Label.ENHANCING: "#e4572e"}
-NAMES = {Label.CORE: "core", Label.OEDEMA: "oedema", Label.ENHANCING: "enhancing"}
+COLOURS = {Label.OEDEMA: "#f0e442", Label.CORE: "#56b4e9", Label.ENHANCING: "#e4572e"}
+"""Colours of the outlines, in the order in which they are drawn: where two share an edge, the later one is seen."""
+NAMES = {
+    Label.OEDEMA: "oedema and infiltrated tissue",
+    Label.CORE: "non-enhancing or necrotic core",
+    Label.ENHANCING: "enhancing tumour",
+}
 TRUTH = {
     DemoPatient.MUTANT: "IDH-mutant astrocytoma, non-enhancing",
     DemoPatient.WILDTYPE: "IDH-wildtype glioblastoma, enhancing",
@@ -87,6 +93,11 @@ def draw_patient(result: Result, kind: DemoPatient, path: Path) -> None:
                 axes.contour(region, levels=[0.5], colors=[colour], linewidths=0.8)
         axes.set_title(sequence.word, fontsize=9)
         axes.set_axis_off()
+    found = [label for label in COLOURS if np.equal(labels, label).any()]
+    lines = [Line2D([], [], color=COLOURS[label], linewidth=3, label=NAMES[label]) for label in found]
+    figure.legend(
+        handles=lines, loc="center", bbox_to_anchor=(0.5, 0.355), ncols=3, fontsize=8, frameon=False
+    )
     _draw_methods(figure.add_subplot(grid[1, :]), result)
     figure.suptitle(f"Simulated patient, truth: {TRUTH[kind]}", fontsize=10)
     figure.savefig(path, dpi=110, pil_kwargs={"quality": 85})

@@ -35,9 +35,7 @@ def drawn(result: Result) -> CestPage:
 def test_the_words_say_what_was_measured_and_that_it_does_not_count(drawn: CestPage) -> None:
     assert "MTRasym at 3.0 ppm: 2.9 % in the tumour (1.1 % in white matter, percentile 97" in drawn.words
     assert "3.5 ppm" not in drawn.words, "no number, no sentence"
-    assert (
-        "The shift of water comes from the Z-spectra. Acquired with B1 2 µT, saturation 2 s." in drawn.words
-    )
+    assert "The water shift comes from the Z-spectra. Acquired with B1 2 µT, saturation 2 s." in drawn.words
     assert drawn.words.endswith(NO_EVIDENCE)
 
 

@@ -20,7 +20,7 @@ def test_the_page_shows_the_fit_its_numbers_and_the_box_on_the_anatomy() -> None
     assert page is not None
     assert "PRESS, TE 97 ms (32 + 65) at 127.7 MHz, 128 averages" in page.words
     assert "2HG 3.1 mM (referenced to water), Cramer-Rao bound 0.4 mM" in page.words
-    assert "93 % of the box are tumour" in page.words
+    assert "93 % of the box is tumour" in page.words
     assert page.box is not None
     assert [panel.title.split(",")[0] for panel in page.box.panels] == ["Axial", "Coronal", "Sagittal"]
     for panel in page.box.panels:

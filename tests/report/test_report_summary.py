@@ -86,12 +86,15 @@ def test_no_evidence_has_a_waterfall_with_a_range_of_everything(result: Result) 
 def test_what_would_change_the_answer_follows_from_the_values(result: Result) -> None:
     changes = summarise(result).changes
     assert changes[0].startswith(
-        "The range comes mostly from the difference between hospitals (standard deviation 0.70"
+        "The range comes mostly from differences between hospitals (standard deviation 0.70"
     )
-    assert f"Without radiomics: {percent(float(expit(logit(0.13) + 1.14)))} instead of 13 %." in changes
-    assert "Over 3 plausible outlines: 12 % to 16 %." in changes
     assert (
-        f"At a prevalence of 50 %, the evidence by itself: {percent(float(expit(logit(0.13) - logit(0.3))))}."
+        f"Without radiomics the probability would be {percent(float(expit(logit(0.13) + 1.14)))} instead of 13 %."
+        in changes
+    )
+    assert "Across 3 plausible outlines the probability ranges from 12 % to 16 %." in changes
+    assert (
+        f"At a prevalence of 50 % the same evidence would give {percent(float(expit(logit(0.13) - logit(0.3))))}."
         in changes
     )
     assert "Not given, but would add evidence: ADC, MRS." in changes
@@ -100,12 +103,12 @@ def test_what_would_change_the_answer_follows_from_the_values(result: Result) ->
 def test_after_a_local_calibration_nothing_is_recomputed_from_the_sum(result: Result) -> None:
     changes = " ".join(summarise(predicting(result, site="Rijeka")).changes)
     assert "Without" not in changes
-    assert "by itself" not in changes
+    assert "the same evidence" not in changes
 
 
 def test_the_outline_is_named_where_it_decides(result: Result) -> None:
     changes = summarise(predicting(result, range_sources={"hospital": 0.3, "outline": 0.9})).changes
-    assert "which outline of the tumour is right" in changes[0]
+    assert "uncertainty about the outline of the tumour" in changes[0]
     assert "--mask" in changes[0]
 
 
@@ -119,8 +122,8 @@ def test_what_is_missing_is_listed() -> None:
     )
     assert summary.missing == (
         "Not in the study: T1c, FLAIR, DSC, ADC, MRS, CEST, age.",
-        "Perfusion network not used: the study has no DSC series.",
-        "Perfusion network not counted: fixed at 0.",
+        "Perfusion network was not used: the study has no DSC series.",
+        "Perfusion network was not counted: fixed at 0.",
     )
     assert summary.changes[-1] == "Not given, but would add evidence: T1c, FLAIR, ADC, MRS, age."
     assert summary.age_alone == "not known, as no age was given"

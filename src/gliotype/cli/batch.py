@@ -46,7 +46,7 @@ def batch(
         Path,
         typer.Argument(
             metavar="STUDIES",
-            help="Folder with a folder or zip for each study, a BIDS data set, or a table (CSV) with a row for each.",
+            help="Folder that holds a folder or zip per study, a BIDS data set, or a CSV table with one row per study.",
         ),
     ],
     *,
@@ -83,11 +83,11 @@ def batch(
         ),
     ] = None,
     scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="Predict on the workers of this Dask scheduler.")
+        str | None, typer.Option(metavar="ADDRESS", help="Run on the workers of this Dask scheduler.")
     ] = None,
     shard: Annotated[
         str | None,
-        typer.Option(metavar="I/N", help="Predict only the I-th of N parts, as in an array of jobs."),
+        typer.Option(metavar="I/N", help="Predict only part I of N, for job arrays."),
     ] = None,
     retry: Annotated[
         Retry | None,
@@ -101,10 +101,10 @@ def batch(
     site: Site = None,
     model1: Model1 = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the record of each study on stdout, one line of JSON each.")
+        bool, typer.Option("--json", help="Print one line of JSON on stdout for each study.")
     ] = False,
 ) -> None:
-    """Predict many studies; those already done from the same input are skipped."""
+    """Predict many studies, and skip those already done from the same input."""
     from gliotype.answer.site import read_site
     from gliotype.batch.job import BatchSettings
     from gliotype.batch.run import default_processes

@@ -36,20 +36,20 @@ def bids_app(
         Level,
         typer.Argument(
             metavar="{participant|group}",
-            help="Predict each participant, or make the tables over all of them.",
+            help="participant: predict each participant; group: tabulate all of them.",
         ),
     ],
     *,
     participant_label: Annotated[
         list[str] | None,
         typer.Option(
-            help="Participant to predict, with or without sub-; repeat it for several. All by default."
+            help="Participant to predict, with or without sub-; may be repeated. By default all participants."
         ),
     ] = None,
     jobs: Annotated[
         int | None, typer.Option(min=1, max=1024, help="Participants predicted at the same time.")
     ] = None,
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Threads of each participant.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="Threads per participant.")] = None,
 ) -> None:
     """Predict the IDH status of the participants of a BIDS data set. Research use only."""
     from gliotype.batch.bids import studies_in_bids

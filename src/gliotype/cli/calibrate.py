@@ -13,28 +13,28 @@ def calibrate(
         Path,
         typer.Argument(
             metavar="PREDICTIONS",
-            help="CSV with the columns subject, probability, or the folder that holds the results of `predict`.",
+            help="CSV with the columns subject and probability, or a folder of results written by gliotype predict.",
         ),
     ],
     *,
     labels: Annotated[
         Path,
-        typer.Option(metavar="LABELS", help="CSV with the columns subject, idh (1/0 or mutant/wildtype)."),
+        typer.Option(metavar="LABELS", help="CSV with the columns subject and idh (1/0 or mutant/wildtype)."),
     ],
     output: Annotated[
         Path, typer.Option("--output", "-o", metavar="SITE.json", help="File for the calibration.")
     ],
-    name: Annotated[str, typer.Option(help="Name of the clinic, as reports will show it.")] = "local",
+    name: Annotated[str, typer.Option(help="Name of the clinic, shown in reports.")] = "local",
     prevalence: Annotated[
         float,
         typer.Option(
             min=0.01,
             max=0.99,
-            help="Prevalence to which the probabilities refer, where they do not state it.",
+            help="Prevalence assumed by the probabilities, if the input does not state it.",
         ),
     ] = 0.3,
 ) -> None:
-    """Calibrate the probabilities to a clinic, with 20 or more labelled patients."""
+    """Calibrate probabilities to a clinic, using 20 or more of its patients with known IDH status."""
     from gliotype.evaluate.site import calibrate_site
     from gliotype.evaluate.site_report import report_lines, write_site
     from gliotype.evaluate.table import join, read_labels, read_predictions

@@ -22,7 +22,7 @@ def demo(
     patient: Annotated[
         Literal["mutant", "wildtype"],
         typer.Option(
-            help="A non-enhancing IDH-mutant astrocytoma, or an enhancing IDH-wildtype glioblastoma."
+            help="Simulate a non-enhancing IDH-mutant astrocytoma or an enhancing IDH-wildtype glioblastoma."
         ),
     ] = "mutant",
     seed: Annotated[
@@ -30,10 +30,12 @@ def demo(
         typer.Option(
             min=0,
             max=MAX_SEED,
-            help="Random seed at which the search for a patient of this kind starts.",
+            help="First random seed to try when looking for such a patient.",
         ),
     ] = 0,
-    mrs: Annotated[bool, typer.Option("--mrs", help="Also measure 2HG in a spectrum of the tumour.")] = False,
+    mrs: Annotated[
+        bool, typer.Option("--mrs", help="Also simulate an MR spectrum of the tumour, and measure 2HG in it.")
+    ] = False,
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:

@@ -12,7 +12,7 @@ from gliotype.cli.hiding import hide_paths_of
 
 def dicom(
     prediction: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Folder that gliotype predict wrote.", show_default=False)
+        Path, typer.Argument(metavar="OUT", help="Folder written by gliotype predict.", show_default=False)
     ],
     *,
     reference: Annotated[
@@ -22,7 +22,7 @@ def dicom(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="FOLDER", help="Folder for the objects; OUT/dicom by default."
+            "--output", "-o", metavar="FOLDER", help="Folder for the DICOM objects; OUT/dicom by default."
         ),
     ] = None,
     labelmap: Annotated[
@@ -30,10 +30,12 @@ def dicom(
     ] = False,
     key_picture: Annotated[
         bool,
-        typer.Option("--key-picture", help="Write the largest section of the tumour as a secondary capture."),
+        typer.Option(
+            "--key-picture", help="Also write the largest section of the tumour as a secondary capture."
+        ),
     ] = False,
 ) -> None:
-    """Write the results of a prediction as DICOM objects of its study."""
+    """Write the results of a prediction as DICOM objects that belong to its study."""
     from gliotype.report.dicom import write_dicom
 
     hide_paths_of(reference)

@@ -12,14 +12,14 @@ from gliotype.cli.options import Output, TargetName
 
 def evaluate(
     predictions: Annotated[
-        Path, typer.Argument(metavar="PREDICTIONS", help="CSV with the columns subject, probability.")
+        Path, typer.Argument(metavar="PREDICTIONS", help="CSV with the columns subject and probability.")
     ],
     *,
     labels: Annotated[
         Path,
         typer.Option(
             metavar="LABELS",
-            help="CSV with the columns subject, idh (1/0 or mutant/wildtype); age and strata if any.",
+            help="CSV with the columns subject and idh (1/0 or mutant/wildtype), and optionally age and strata.",
         ),
     ],
     output: Output,
@@ -28,7 +28,7 @@ def evaluate(
         typer.Option(
             min=0.0,
             max=1.0,
-            help="Probability at or above which mutant is called; choose it on other patients.",
+            help="Probability at or above which a patient counts as mutant; choose it on other patients.",
         ),
     ] = 0.5,
     prevalence: Annotated[
@@ -36,11 +36,11 @@ def evaluate(
         typer.Option(
             min=0.01,
             max=0.99,
-            help="Prevalence at which a no-call is scored, unless the column prevalence states one for it.",
+            help="Score of a patient without a probability, unless the column prevalence gives another.",
         ),
     ] = 0.3,
     compare: Annotated[
-        Path | None, typer.Option(metavar="OTHER", help="CSV with other predictions of the same patients.")
+        Path | None, typer.Option(metavar="OTHER", help="CSV with other predictions for the same patients.")
     ] = None,
     target: TargetName = "idh",
 ) -> None:

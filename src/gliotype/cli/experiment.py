@@ -13,13 +13,13 @@ def experiment(
         Path,
         typer.Argument(
             metavar="PROTOCOL",
-            help="TOML file (cohorts, sets or folds, methods), or the name of a shipped one.",
+            help="TOML file that defines cohorts, sets or folds, and methods; or the name of a shipped protocol.",
         ),
     ],
     *,
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="OUT", help="Folder of the results; run again to resume."),
+        typer.Option("--output", "-o", metavar="OUT", help="Folder for the results; run again to resume."),
     ],
     label_maps: Annotated[
         Path | None,
@@ -30,14 +30,14 @@ def experiment(
         ),
     ] = None,
     jobs: Annotated[
-        int, typer.Option(min=1, help="Patients prepared, and models trained, at the same time.")
+        int, typer.Option(min=1, help="Number of patients prepared, or models trained, at the same time.")
     ] = 1,
     scheduler: Annotated[
         str | None,
-        typer.Option(metavar="ADDRESS", help="Do both on the workers of this Dask scheduler."),
+        typer.Option(metavar="ADDRESS", help="Run on the workers of this Dask scheduler instead."),
     ] = None,
 ) -> None:
-    """Train methods on cohorts, test them on others, and compare them."""
+    """Train methods on cohorts, test them on other patients, and compare them."""
     from gliotype.cli.show import extra, show_progress
 
     with extra("train"):

@@ -27,7 +27,7 @@ def serve(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="NODE", help="Folder of the queue, studies and results. Required."
+            "--output", "-o", metavar="NODE", help="Folder for the queue, studies and results. Required."
         ),
     ] = None,
     target: Annotated[
@@ -42,7 +42,7 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="AET",
-            help="Allowed sender, AET or AET@ADDRESS; may be repeated. By default the AE title of --to.",
+            help="Sender to accept, as AET or AET@ADDRESS; may be repeated. By default the AE title in --to.",
         ),
     ] = None,
     aet: Annotated[str, typer.Option(help="AE title of the node.")] = defaults.AET,
@@ -54,7 +54,7 @@ def serve(
         Path | None,
         typer.Option(
             metavar="RULES.toml",
-            help="Rules that choose the studies to process, and how; all studies by default.",
+            help="TOML file that says which studies to process, and how; all studies by default.",
         ),
     ] = None,
     quiet: Annotated[
@@ -68,14 +68,16 @@ def serve(
     ] = defaults.QUIET_S,
     keep_inputs: Annotated[
         float,
-        typer.Option(min=0, metavar="DAYS", help="Days to keep the images of a study after it was answered."),
+        typer.Option(
+            min=0, metavar="DAYS", help="Days to keep the images of a study after its results are sent."
+        ),
     ] = defaults.KEEP_INPUTS_DAYS,
     keep: Annotated[
         float,
         typer.Option(
             min=0.01,
             metavar="DAYS",
-            help="Days to keep results, studies set aside and queue entries.",
+            help="Days to keep results, failed studies and queue entries.",
         ),
     ] = defaults.KEEP_DAYS,
     threads: Threads = None,

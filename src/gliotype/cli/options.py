@@ -22,7 +22,7 @@ Output = Annotated[Path, typer.Option("--output", "-o", metavar="OUT", help="Fol
 """Where a command writes its results."""
 
 RunFolder = Annotated[
-    Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the run; run again to resume.")
+    Path, typer.Option("--output", "-o", metavar="RUN", help="Folder for the run; run again to resume.")
 ]
 """Where a training keeps what lets it resume."""
 
@@ -104,9 +104,7 @@ Model1 = Annotated[
 
 Threads = Annotated[
     int | None,
-    typer.Option(
-        min=1, max=1024, metavar="N", help="Number of threads; by default one for each available core."
-    ),
+    typer.Option(min=1, max=1024, metavar="N", help="Number of threads; by default one per available core."),
 ]
 """On how many threads a study is predicted."""
 

@@ -33,7 +33,7 @@ def predict(
         Path | None,
         typer.Argument(
             metavar="STUDY",
-            help="Folder or zip of DICOM or NIfTI, or one file; not needed where files are named below.",
+            help="Folder or zip with DICOM or NIfTI files, or a single file; optional if files are named below.",
         ),
     ] = None,
     *,
@@ -53,26 +53,33 @@ def predict(
             help="Which study to use if STUDY holds several: its UID, session or number.",
         ),
     ] = None,
-    t1: Annotated[Path | None, typer.Option(help="Take this file or folder as T1.")] = None,
-    t1c: Annotated[Path | None, typer.Option(help="Take this as T1 with contrast agent.")] = None,
-    t2: Annotated[Path | None, typer.Option(help="Take this as T2.")] = None,
-    flair: Annotated[Path | None, typer.Option(help="Take this as FLAIR.")] = None,
-    dsc: Annotated[Path | None, typer.Option(help="Take this as the DSC perfusion series.")] = None,
+    t1: Annotated[Path | None, typer.Option(help="Use this file or folder as T1.")] = None,
+    t1c: Annotated[Path | None, typer.Option(help="Use this file or folder as contrast-enhanced T1.")] = None,
+    t2: Annotated[Path | None, typer.Option(help="Use this file or folder as T2.")] = None,
+    flair: Annotated[Path | None, typer.Option(help="Use this file or folder as FLAIR.")] = None,
+    dsc: Annotated[
+        Path | None, typer.Option(help="Use this file or folder as the DSC perfusion series.")
+    ] = None,
     adc: Annotated[
         Path | None,
-        typer.Option(help="Take this as the ADC map, or compute it from these diffusion-weighted images."),
+        typer.Option(
+            help="Use this file or folder as the ADC map, or as the diffusion-weighted images to compute it from."
+        ),
     ] = None,
-    mrs: Annotated[Path | None, typer.Option(help="Take this as the single-voxel spectrum for 2HG.")] = None,
+    mrs: Annotated[
+        Path | None,
+        typer.Option(help="Use this file or folder as the single-voxel spectrum in which 2HG is measured."),
+    ] = None,
     mrs_timing: Annotated[
         str | None,
         typer.Option(
             metavar="TIMING",
-            help="Sequence and echo time of the spectrum in ms, such as press:32+65, slaser:110 or mega:68.",
+            help="Sequence and echo time (ms) of the spectrum, such as press:32+65, slaser:110 or mega:68.",
         ),
     ] = None,
     cest: Annotated[
         Path | None,
-        typer.Option(help="Take this as the Z-spectra of CEST, their saturation offsets stated next to it."),
+        typer.Option(help="Use this file or folder as the CEST series (Z-spectra)."),
     ] = None,
     mask: Annotated[
         Path | None,
@@ -87,8 +94,8 @@ def predict(
         list[str] | None,
         typer.Option(
             metavar="SOURCE=SEQUENCE",
-            help="Take the image that prediction.json names SOURCE as T1, T1c, T2, FLAIR, DSC, ADC or CEST, or as "
-            "none; may be repeated.",
+            help="Read the image that prediction.json lists as SOURCE as T1, T1c, T2, FLAIR, DSC, ADC or CEST; none "
+            "leaves it out. May be repeated.",
         ),
     ] = None,
     keep: Annotated[
@@ -100,13 +107,13 @@ def predict(
     labelmap: Annotated[
         bool,
         typer.Option(
-            "--labelmap", help="Write the DICOM segmentation of a DICOM study as LABELMAP, not BINARY."
+            "--labelmap", help="For a DICOM study, write the segmentation as LABELMAP instead of BINARY."
         ),
     ] = False,
     key_picture: Annotated[
         bool,
         typer.Option(
-            "--key-picture", help="From a DICOM study, write the key picture as a secondary capture too."
+            "--key-picture", help="For a DICOM study, also write the key picture as a secondary capture."
         ),
     ] = False,
     threads: Threads = None,

@@ -49,7 +49,7 @@ def revise(
     threads: Threads = None,
     as_json: AsJson = False,
 ) -> None:
-    """Answer again, in seconds, with another age, sex, prevalence or outline."""
+    """Recompute an answer within seconds, with another age, sex, prevalence or outline."""
     hide_paths_of(cached, mask)
 
     def revised(progress: Callable[[str], None]) -> Result:

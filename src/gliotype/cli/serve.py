@@ -13,7 +13,7 @@ def serve(
     output: Annotated[
         Path,
         typer.Option(
-            "--output", "-o", metavar="CASES", help="Folder with one folder of results for each case."
+            "--output", "-o", metavar="CASES", help="Folder for the cases, with a subfolder for each."
         ),
     ],
     port: Annotated[

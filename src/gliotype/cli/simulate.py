@@ -15,29 +15,31 @@ def simulate(
     *,
     patients: Annotated[
         int,
-        typer.Option("--patients", "-n", max=1_000_000, metavar="N", help="Patients in the cohort."),
+        typer.Option("--patients", "-n", max=1_000_000, metavar="N", help="Number of patients."),
     ],
     output: Annotated[
         Path,
-        typer.Option("--output", "-o", metavar="COHORT", help="Folder of the cohort; run again to resume."),
+        typer.Option("--output", "-o", metavar="COHORT", help="Folder for the cohort; run again to resume."),
     ],
     site: Annotated[
         str,
         typer.Option(
-            help="Case mix and ages: severance, snuh, tcia or ucsf; or heads without glioma: healthy or distractors."
+            help="Case mix and ages: severance, snuh, tcia, tcga-lgg or ucsf; without glioma: healthy or distractors."
         ),
     ] = "severance",
     seed: Annotated[
         int, typer.Option(min=0, max=MAX_SEED, help="Random seed; another seed gives other patients.")
     ] = 0,
     raw: Annotated[
-        bool, typer.Option("--raw", help="Make each sequence oblique and thick-sliced, in its own space.")
+        bool, typer.Option("--raw", help="Write each sequence oblique and thick-sliced, in its own space.")
     ] = False,
     dsc: Annotated[
-        bool, typer.Option("--dsc", help="Add a DSC perfusion series of each patient, and its true CBV.")
+        bool, typer.Option("--dsc", help="Add a DSC perfusion series and the true CBV of each patient.")
     ] = False,
     adc: Annotated[bool, typer.Option("--adc", help="Add an ADC map of each patient.")] = False,
-    mrs: Annotated[bool, typer.Option("--mrs", help="Add a spectrum of each tumour, for 2HG.")] = False,
+    mrs: Annotated[
+        bool, typer.Option("--mrs", help="Add an MR spectrum of each tumour, in which 2HG can be measured.")
+    ] = False,
     label_maps: LabelMaps = None,
 ) -> None:
     """Simulate a cohort of glioma patients in BIDS layout."""

@@ -22,16 +22,18 @@ OwnCohort = Annotated[
         metavar="COHORT", help="Folder of patients with known IDH status; simulated ones if not given."
     ),
 ]
-SimulatedNumber = Annotated[int, typer.Option(min=40, help="Simulated patients, where no cohort is given.")]
-VoxelwiseSteps = Annotated[int, typer.Option(min=1, help="Optimiser steps.")]
-Growth = Annotated[int, typer.Option(min=1, help="Channels that each layer of a dense block adds.")]
-Layers = Annotated[int, typer.Option(min=1, help="Layers of a dense block.")]
-PatientJobs = Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")]
+SimulatedNumber = Annotated[
+    int, typer.Option(min=40, help="Number of simulated patients, if no cohort is given.")
+]
+VoxelwiseSteps = Annotated[int, typer.Option(min=1, help="Number of optimiser steps.")]
+Growth = Annotated[int, typer.Option(min=1, help="Channels added by each layer of a dense block.")]
+Layers = Annotated[int, typer.Option(min=1, help="Number of layers in a dense block.")]
+PatientJobs = Annotated[int, typer.Option(min=1, help="Number of patients prepared at the same time.")]
 
 train = typer.Typer(
     name="train",
     short_help="Train a method and write its weights.",
-    help="Train a method and write its weights. Networks need the extra: pip install 'gliotype[train]'.",
+    help="Train a method and write its weights. Training a network needs an extra: pip install 'gliotype[train]'.",
     no_args_is_help=True,
     rich_markup_mode=None,
 )
@@ -66,7 +68,7 @@ def model1(
         typer.Option(min=1e-6, max=0.1, help="Peak learning rate; 0.0012, or 0.0003 with a cohort."),
     ] = None,
     seed: Seed = 1,
-    workers: Annotated[int, typer.Option(min=1, help="Processes that simulate patients.")] = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes that simulate patients.")] = 1,
     init_weights: Annotated[
         str | None,
         typer.Option(
@@ -120,9 +122,9 @@ def model2(
     layout: Layout = "bids",
     target: TargetName = "idh",
     ensemble_size: EnsembleSize = 3,
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the patients.")] = 40,
+    epochs: Annotated[int, typer.Option(min=1, help="Number of passes over the patients.")] = 40,
     seed: Seed = 1,
-    jobs: Annotated[int, typer.Option(min=1, help="Patients prepared at the same time.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of patients prepared at the same time.")] = 1,
 ) -> None:
     """Train Model 2, which predicts IDH status, on a cohort of your own."""
     from gliotype.cli.show import extra
@@ -260,15 +262,15 @@ def perfusion(
         int,
         typer.Option(
             min=60,
-            help="Simulated training patients; one eighth of that number are simulated in addition, for tuning.",
+            help="Number of simulated training patients; another eighth as many are simulated for tuning.",
         ),
     ] = 395,
     ensemble_size: EnsembleSize = 5,
-    epochs: Annotated[int, typer.Option(min=1, help="Largest number of passes over the patients.")] = 60,
+    epochs: Annotated[int, typer.Option(min=1, help="Maximum number of passes over the patients.")] = 60,
     seed: Seed = 1,
-    jobs: Annotated[int, typer.Option(min=1, help="Patients simulated at the same time.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of patients simulated at the same time.")] = 1,
 ) -> None:
-    """Train the network on DSC perfusion curves, of a cohort or of simulated patients."""
+    """Train the perfusion network on DSC curves of a cohort or of simulated patients."""
     from gliotype.cli.show import extra, show_progress
 
     aim = _aim(target, cohort)
@@ -296,10 +298,10 @@ def perfusion(
 def radiomics(
     *,
     tables: Tables,
-    run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the results.")],
+    run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder for the results.")],
     seed: Seed = 0,
 ) -> None:
-    """Fit the models of radiomics and of age to public tables."""
+    """Fit the radiomics model and the age model to public tables."""
     from gliotype.cli.show import show_progress
     from gliotype.train.radiomics.errors import shipped_errors
     from gliotype.train.radiomics.fit import fit
@@ -321,7 +323,7 @@ def answer(
     run: RunFolder,
     layout: Layout = "bids",
 ) -> None:
-    """Fit the weights of the answer, and radiomics and age with them, to labelled patients and public tables."""
+    """Fit the weights of the answer, radiomics and age to labelled patients and public tables."""
     from gliotype.cli.show import show_progress
     from gliotype.train.answer.train import train_answer
 
@@ -334,20 +336,24 @@ def answer(
 @train.command(cls=accept_old_names({"--most-symmetry": "--max-symmetry"}))
 def candidates(
     *,
-    run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder of the results.")],
+    run: Annotated[Path, typer.Option("--output", "-o", metavar="RUN", help="Folder for the results.")],
     label_maps: LabelMaps = None,
-    healthy: Annotated[int, typer.Option(min=1, max=1000, help="Simulated heads without tumour.")] = 200,
-    tumours: Annotated[int, typer.Option(min=1, help="Simulated heads with a tumour.")] = 100,
+    healthy: Annotated[
+        int, typer.Option(min=1, max=1000, help="Number of simulated heads without a tumour.")
+    ] = 200,
+    tumours: Annotated[int, typer.Option(min=1, help="Number of simulated heads with a tumour.")] = 100,
     threshold: Annotated[
         float, typer.Option(help="Log-odds at or above which a candidate is accepted as tumour.")
     ] = -2.2,
     max_symmetry: Annotated[
         float,
-        typer.Option(min=0, max=1, help="Largest mirror-symmetric fraction of an accepted candidate."),
+        typer.Option(
+            min=0, max=1, help="Largest mirror-symmetric fraction that an accepted candidate may have."
+        ),
     ] = 0.8,
-    jobs: Annotated[int, typer.Option(min=1, help="Heads simulated at the same time.")] = 1,
+    jobs: Annotated[int, typer.Option(min=1, help="Number of heads simulated at the same time.")] = 1,
 ) -> None:
-    """Fit the model that accepts or rejects the candidates of Model 1, on simulated patients alone."""
+    """Fit the model that accepts or rejects the tumour candidates of Model 1, on simulated patients alone."""
     from gliotype.cli.show import show_progress
     from gliotype.train.model1.candidates import Recipe, train_candidates
 

@@ -21,13 +21,13 @@ LABELS = {"tumour": "tumour", "white_matter": "normal-appearing white matter"}
 SHOWN = {
     "mtrasym_3p0": ("MTRasym 3.0 ppm ±5 %", 5.0),
     "mtrasym_3p5": ("MTRasym 3.5 ppm ±5 %", 5.0),
-    "b0": ("Shift of water ±1 ppm", 1.0),
+    "b0": ("Water shift ±1 ppm", 1.0),
 }
 """Title of each map, and the value at the ends of its colour scale."""
 
 NO_EVIDENCE = (
-    "CEST does not enter the answer: published values depend on how the water was saturated, and no cut-off was "
-    "confirmed across centres."
+    "CEST does not enter the answer: published values depend on how the water was saturated, and no cut-off has "
+    "been confirmed across centres."
 )
 
 
@@ -79,7 +79,7 @@ def draw_spectra(maps: CestMaps) -> str:
             axes.plot(
                 offsets, 100 * spectrum, ".-", color=COLOURS[region], label=LABELS[region], linewidth=1.2
             )
-        axes.set(xlabel="saturation offset from water, ppm", ylabel="signal, % of the unsaturated")
+        axes.set(xlabel="saturation offset from water, ppm", ylabel="signal, % of the unsaturated signal")
         axes.set_xlim(float(offsets.max()), float(offsets.min()))
         if maps.spectra:
             axes.legend(frameon=False, fontsize=8, loc="lower left")
@@ -107,10 +107,12 @@ def _words(result: Result, maps: CestMaps) -> str:
     said = [
         f"{name} {value:.3g} {unit}".strip() for name, (value, unit) in known.items() if value is not None
     ]
-    scheme = f" Acquired with {', '.join(said)}." if said else " How the water was saturated is not stated."
-    return (
-        f"{' '.join(sentences)} The shift of water comes from {maps.b0_source}.{scheme} {NO_EVIDENCE}".strip()
+    scheme = (
+        f" Acquired with {', '.join(said)}."
+        if said
+        else " The series does not state how the water was saturated."
     )
+    return f"{' '.join(sentences)} The water shift comes from {maps.b0_source}.{scheme} {NO_EVIDENCE}".strip()
 
 
 def _draw_maps(maps: CestMaps, series: CestSeries, prepared: PreparedStudy, scene: Scene) -> Row | None:

@@ -1,4 +1,4 @@
-"""What is published of groups of patients, as context; never a number of the patient."""
+"""Published figures for groups of patients, as context; none is about the patient of the report."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ NCDB = "National Cancer Database, n = 8,651 (PMC10076944)"
 REUSS = "Reuss 2015"
 
 NOT_THIS_PATIENT = (
-    "Published figures of groups of patients. None was computed from this study, and none is a prediction for this "
-    "patient: grade and 1p/19q status come from pathology."
+    "These figures were published for groups of patients. None was computed from this study, and none is a "
+    "prediction for this patient. Grade and 1p/19q status come from pathology."
 )
 
 

@@ -56,15 +56,15 @@ def _words(fitted: SpectrumFit) -> str:
         if numbers.get("water_referenced")
         else "referenced to an assumed total creatine"
     )
-    edited = "; the curve is the difference of editing on and off" if fitted.edited else ""
+    edited = "; the curve is the difference between editing on and off" if fitted.edited else ""
     share = numbers.get("box_tumour")
-    held = "" if share is None else f" {share:.0f} % of the box are tumour."
+    held = "" if share is None else f" {share:.0f} % of the box is tumour."
     return (
         f"{fitted.timing} at {fitted.frequency_mhz:.1f} MHz, {number(numbers.get('spectrum_transients'))} averages"
         f"{edited}. "
         f"2HG {number(numbers.get('2HG'), 'mM')} ({how}), Cramer-Rao bound {number(numbers.get('2HG_sd'), 'mM')}; "
-        f"{number(numbers.get('2HG_over_tCr'))} times total creatine. Width {fitted.fwhm_ppm:.3f} ppm, "
-        f"signal to noise {fitted.snr:.0f}.{held}"
+        f"{number(numbers.get('2HG_over_tCr'))} times total creatine. Line width {fitted.fwhm_ppm:.3f} ppm, "
+        f"signal-to-noise ratio {fitted.snr:.0f}.{held}"
     )
 
 

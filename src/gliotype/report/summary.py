@@ -154,7 +154,9 @@ def _without_the_largest(prediction: Prediction) -> list[str]:
         return []
     without = float(expit(log_odds(prediction.probability) - largest.contribution))
     name = words.method_words(largest.method)
-    return [f"Without {name}: {percent(without)} instead of {percent(prediction.probability)}."]
+    return [
+        f"Without {name} the probability would be {percent(without)} instead of {percent(prediction.probability)}."
+    ]
 
 
 def _other_outlines(prediction: Prediction) -> list[str]:
@@ -162,7 +164,8 @@ def _other_outlines(prediction: Prediction) -> list[str]:
     values = prediction.by_outline.values()
     if len(values) < 2:
         return []
-    return [f"Over {len(values)} plausible outlines: {percent(min(values))} to {percent(max(values))}."]
+    low, high = percent(min(values)), percent(max(values))
+    return [f"Across {len(values)} plausible outlines the probability ranges from {low} to {high}."]
 
 
 def _even_odds(prediction: Prediction) -> list[str]:
@@ -172,7 +175,7 @@ def _even_odds(prediction: Prediction) -> list[str]:
     if prediction.prevalence == 0.5:
         return []
     alone = float(expit(log_odds(prediction.probability) - log_odds(prediction.prevalence)))
-    return [f"At a prevalence of 50 %, the evidence by itself: {percent(alone)}."]
+    return [f"At a prevalence of 50 % the same evidence would give {percent(alone)}."]
 
 
 def _further_evidence(result: Result) -> list[str]:
@@ -190,12 +193,12 @@ def _missing(result: Result) -> list[str]:
         absent.append("age")
     sentences = [f"Not in the study: {', '.join(absent)}."] if absent else []
     sentences += [
-        f"{_capital(words.method_words(each.method))} not used: {each.reason}."
+        f"{_capital(words.method_words(each.method))} was not used: {each.reason}."
         for each in result.not_applicable
         if result.tumour.found
     ]
     sentences += [
-        f"{_capital(words.method_words(each.method))} not counted: {each.source}."
+        f"{_capital(words.method_words(each.method))} was not counted: {each.source}."
         for each in result.prediction.evidence
         if each.weight == 0
     ]

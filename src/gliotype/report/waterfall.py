@@ -30,7 +30,7 @@ MOST = 5.0
 """Log-odds up to which the ends of a range make room for themselves."""
 
 WIDTH, LABELS, VALUES = 640.0, 172.0, 54.0
-RANGE_WORDS = "line across the answer: its range"
+RANGE_WORDS = "the line across the answer is its range"
 """Written into the drawing where it is at least `WIDTH` wide."""
 ROW, BAR = 31.0, 14.0
 ABOVE, BELOW = 40.0, 36.0

@@ -35,16 +35,16 @@ METHOD_WORDS = {
 }
 
 SOURCE_WORDS = {
-    "outline": "which outline of the tumour is right",
-    "hospital": "the difference between hospitals",
-    "weights": "how much each method counts",
+    "outline": "uncertainty about the outline of the tumour",
+    "hospital": "differences between hospitals",
+    "weights": "uncertainty about the weight of each method",
     "coefficients": "the uncertainty of the methods themselves",
 }
 """What varies in the range of an answer."""
 
 SOURCE_ADVICE = {
     "outline": "look at the outline, and give a corrected one with --mask",
-    "hospital": "a calibration with patients of this clinic would narrow it",
+    "hospital": "a calibration with patients of this clinic would narrow the range",
 }
 
 _UNIT_WORDS = {"1": "", "mm2": "mm²", "mm3": "mm³"}
