@@ -152,7 +152,7 @@ def test_groups_are_context_and_no_number_of_the_patient(page: Page) -> None:
         "likelihood ratio 0.7",
         "strong enhancement <speaks> for wildtype",
         "-1.74",
-        "compared with its average in the training patients. For the image, the comparison is with an empty map",
+        "compared with the average of that number in the training patients. An image is compared with an empty map",
         "Enhancing tumour 6.8",  # volumes
         "Whole tumour 65 ml",
         "Outline: Model 1; mean tumour probability inside it 93 %.",
@@ -161,7 +161,7 @@ def test_groups_are_context_and_no_number_of_the_patient(page: Page) -> None:
         "Mesh Volume 118,083 mm³",
         "flair mean over ring –",
         "Method perfusion network the study has no DSC series",  # what was not used
-        "ADC no such series in the study",
+        "ADC the study has no such series",
         "Image 5 (other) 3 slices 20 mm apart: a localiser",
         "FLAIR 4 97 % the name image 4 says FLAIR, and its contrast agrees 0.9 × 0.9 × 5",
         "TR 9000 ms, TE 125 ms, TI 2500 ms, 3 T",

@@ -29,6 +29,7 @@ from gliotype.experiment.splits import Member, Split, nested_subset
 from gliotype.train.common.cache_key import cache_key
 from gliotype.train.common.method import OutliningMethod, Progress, TrainedMethod, no_progress
 from gliotype.train.common.threads import one_thread
+from gliotype.train.common.workers import minutes_left
 from gliotype.train.data.examples import Pool, check_found
 
 
@@ -116,7 +117,7 @@ def run_trainings(
     began = time.monotonic()
 
     def report(done: int, training: Training) -> None:
-        left = (time.monotonic() - began) / done * (len(missing) - done) / 60
+        left = minutes_left(time.monotonic() - began, done, len(missing))
         progress(f"training {done} of {len(missing)} done ({training.name}), {left:.0f} min left")
 
     if pool is None:

@@ -30,3 +30,18 @@ def _end_after_parent() -> None:
     if (parent := multiprocessing.parent_process()) is not None:
         parent.join()
         os._exit(1)
+
+
+def minutes_left(seconds: float, done: int, total: int) -> float:
+    """Estimate the minutes that remain if the rest goes as fast as what is done.
+
+    Args:
+        seconds: that the parts which are done have taken, 0 or more.
+        done: number of parts that are done, 1 or more.
+        total: number of all parts.
+
+    Example:
+        >>> minutes_left(120.0, 2, 10)
+        8.0
+    """
+    return seconds / done * (total - done) / 60

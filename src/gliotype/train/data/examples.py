@@ -32,7 +32,7 @@ from gliotype.runtime import checked_weights
 from gliotype.segment import segment
 from gliotype.study import PreparedStudy, Subject
 from gliotype.train.common.cache_key import cache_key
-from gliotype.train.common.workers import workers
+from gliotype.train.common.workers import minutes_left, workers
 from gliotype.train.data.inputs import make_inputs
 
 MODEL1 = ("model1.onnx", "model1.json")
@@ -225,7 +225,7 @@ def make_examples(
                 for done, future in enumerate(as_completed(made), start=1):
                     if (why := _check_made(future, made[future])) is not None:
                         failed[made[future]] = why
-                    left = (time.monotonic() - began) / done * (len(missing) - done) / 60
+                    left = minutes_left(time.monotonic() - began, done, len(missing))
                     progress(f"example {done} of {len(missing)}, {left:.0f} min left")
             except BaseException:
                 for future in made:
