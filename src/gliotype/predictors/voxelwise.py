@@ -53,10 +53,8 @@ The first 15 development patients have at least 0.39 with TS-net; 3 have at leas
 of the lines of k-space corrupted.
 """
 
-LIMITS = (
-    "Trained on simulated patients only, and of no weight in the answer. The share of votes is calibrated on "
-    "simulated patients; it has no interval."
-)
+SIMULATED = "Trained and calibrated on simulated patients only."
+NO_WEIGHT = "It has no weight in the answer, and its probability has no interval."
 
 Images = NDArray[np.float32]
 Probabilities = NDArray[np.float32]
@@ -288,7 +286,7 @@ class T2NetPredictor:
                     f"{vote.mutant + vote.wildtype} voxels of 2 mm vote",
                 ),
             ),
-            limits=LIMITS,
+            limits=f"{load_model(self.name).limits(SIMULATED)} {NO_WEIGHT}",
             summary=(
                 f"On {', '.join(s.word for s in used)}: {percent(vote.share)} of the voxels of the tumour that the "
                 "network sees vote for IDH-mutant."
