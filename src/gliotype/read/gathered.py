@@ -198,6 +198,8 @@ def _nothing_structural(gathered: Gathered) -> InputError | NoStructuralImageErr
     if problem is not None and all(s.problem for s in series):
         return problem
     everything = [*series, *(c.series for c, _ in gathered.used.values())]
+    if not everything:
+        return InputError(f"{gathered.source} holds no image that can be read: give DICOM or NIfTI of an MR study")
     kinds = {"MR" if s.info.modality == "MR" else modality_word(s.info.modality) for s in everything}
     if "MR" not in kinds:
         return InputError(f"{gathered.source} holds {', '.join(sorted(kinds))}, not MR: give the MR study")

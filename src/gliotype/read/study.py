@@ -263,12 +263,8 @@ def _named(sequence: Sequence, path: Path, source: Path | None, stack: ExitStack
     usable = [s for s in series if s.problem is None and s.info.modality == "MR"]
     if not usable:
         problems = [s.problem for s in series if s.problem]
-        kinds = {modality_word(s.info.modality) for s in series}
-        raise (
-            problems[0]
-            if problems
-            else InputError(f"{path} holds {', '.join(sorted(kinds))}, not MR: give MR")
-        )
+        kinds = ", ".join(sorted({modality_word(s.info.modality) for s in series})) or "no image"
+        raise problems[0] if problems else InputError(f"{path} holds {kinds}, not MR: give MR")
     if cest:
         return _named_cest(path, usable, _relative(path, path, source) if path.is_file() else "")
     candidates = [Candidate(one, identify(one.info)) for one in usable]
