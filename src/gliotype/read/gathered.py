@@ -199,7 +199,9 @@ def _nothing_structural(gathered: Gathered) -> InputError | NoStructuralImageErr
         return problem
     everything = [*series, *(c.series for c, _ in gathered.used.values())]
     if not everything:
-        return InputError(f"{gathered.source} holds no image that can be read: give DICOM or NIfTI of an MR study")
+        return InputError(
+            f"{gathered.source} holds no image that can be read: give DICOM or NIfTI of an MR study"
+        )
     kinds = {"MR" if s.info.modality == "MR" else modality_word(s.info.modality) for s in everything}
     if "MR" not in kinds:
         return InputError(f"{gathered.source} holds {', '.join(sorted(kinds))}, not MR: give the MR study")
