@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,13 @@ from gliotype.errors import InputError
 from gliotype.evaluate.metrics import evaluate
 from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.experiment import run as engine
+from gliotype.experiment.cohorts import ExampleStore
 from gliotype.experiment.leakage import refuse_leakage
 from gliotype.experiment.methods import models_of
 from gliotype.experiment.protocol import CROSS_VALIDATION, Protocol, read_protocol
 from gliotype.experiment.run import run_experiment
 from gliotype.experiment.splits import Split, draw_sets, make_splits
+from gliotype.experiment.training import Training, answers_file
 from gliotype.train.data.examples import Example
 from gliotype.train.table.logistic import LogisticModels
 from gliotype.train.table.method import AgeMethod
@@ -326,3 +329,83 @@ def test_a_killed_experiment_resumes_with_the_same_numbers(
         assert (tmp_path / "out" / name).read_bytes() == (tmp_path / "whole" / name).read_bytes()
     assert len(made) == len(set(made)) == 52, "nobody is prepared twice"
     assert [line for line in lines if line.startswith("train ")] == ["train age, fold 3"]
+
+
+HARMONISED = ("[cross_validation]", '[harmonisation]\nunseen = "own patients"\n[cross_validation]')
+
+
+def shift_of_hospitals(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let one of two hospitals measure with another gain and offset."""
+    make = Synthetic.example
+
+    def strata(self: Synthetic, subject: str) -> dict[str, str]:
+        return {"site": ("north", "south")[int(subject[-3:]) // 2 % 2]}
+
+    def example(self: Synthetic, subject: str, inputs: frozenset[str] = frozenset()) -> Example:
+        made = make(self, subject, inputs)
+        gain, offset = (2, 9) if self.strata(subject)["site"] == "south" else (1, 0)
+        arrays = {
+            name: gain * array + offset if name == "radiomics" else array
+            for name, array in made.inputs.items()
+        }
+        return replace(made, inputs=arrays)
+
+    monkeypatch.setattr(Synthetic, "example", example)
+    monkeypatch.setattr(Synthetic, "strata", strata)
+
+
+def test_harmonised_numbers_are_a_further_model_of_the_same_patients(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    changes = (HARMONISED, ("accuracy = 0.97\n", ""), ("patients = 12", "patients = 24"))
+    shift_of_hospitals(monkeypatch)
+    outcome = run_experiment(protocol_of(tmp_path, *changes), tmp_path / "out")
+    plain, harmonised = (
+        row.auroc
+        for row in outcome.rows
+        if row.set_name == "external" and row.model in ("radiomics", "radiomics, harmonised")
+    )
+    assert plain is not None
+    assert harmonised is not None
+    assert harmonised.value > plain.value
+    pairs = {(p["first"], p["second"]) for p in table(tmp_path / "out" / "pairs.csv")}
+    assert ("radiomics", "radiomics, harmonised") in pairs
+
+
+def test_an_answer_depends_on_the_hospital_where_it_is_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    protocol = protocol_of(tmp_path, HARMONISED)
+    sources: dict[str, Any] = {
+        name: synthetic_source(cohort, tmp_path) for name, cohort in protocol.cohorts.items()
+    }
+    splits = splits_of(protocol)
+    store = ExampleStore(
+        {name: sources[settings.cohort] for name, settings in protocol.all_sets.items()},
+        tmp_path,
+        frozenset(),
+    )
+    files = [answers_file(Training(model, splits[0]), store, tmp_path) for model in models_of(protocol)]
+    monkeypatch.setattr(Synthetic, "strata", lambda self, subject: {"site": "elsewhere"})
+    after = [answers_file(Training(model, splits[0]), store, tmp_path) for model in models_of(protocol)]
+    assert [one == other for one, other in zip(files, after, strict=True)] == [True, True, False]
+
+
+@pytest.mark.parametrize(
+    ("changes", "complaint"),
+    [
+        ([("[harmonisation]", '[harmonisation]\ncolumn = "town"')], "harmonisation: 52 patients have no town"),
+        ([('unseen = "own patients"', "")], "harmonisation: north has no training patient in north left out"),
+        ([("patients = 40", "patients = 15")], "west has [123] training patients in north left out, and 4"),
+        ([('["radiomics", "age"]', '["age"]'), ("accuracy = 0.97", "")], "add it to methods"),
+        ([("note =", 'variants."radiomics, harmonised" = { method = "age", seed = 2 }\nnote =')], "of another"),
+    ],
+)  # fmt: skip
+def test_hospitals_that_cannot_be_harmonised_are_refused(
+    tmp_path: Path, changes: list[tuple[str, str]], complaint: str
+) -> None:
+    with pytest.raises(InputError, match=complaint):
+        run_experiment(
+            protocol_of(tmp_path, HARMONISED, ("folds = 3", 'leave_out = "site"'), *changes), tmp_path / "out"
+        )
+    assert not (tmp_path / "out").exists()

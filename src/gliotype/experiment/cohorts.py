@@ -111,6 +111,10 @@ class ExampleStore:
             self.make(name, [subject for other, subject in members if other == name])
         return [self._read[member] for member in members]
 
+    def values(self, members: Iterable[Member], column: str) -> list[str]:
+        """Return what a column says of each patient; nothing where it does not."""
+        return [self.sources[name].strata(subject).get(column, "") for name, subject in members]
+
     def keys(self, members: Iterable[Member]) -> list[str]:
         """Name everything that each patient's example depends on."""
         members = tuple(members)

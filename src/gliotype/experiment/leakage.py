@@ -42,17 +42,19 @@ def refuse_leakage(
     for first, second, file in find_copies(images):
         twice.setdefault((first, second), f"both have the image {file.name}")
 
-    def place(member: Member) -> str:
+    def describe(member: Member) -> str:
         name, subject = member
         site = sources[cohorts[name]].strata(subject).get("site", "")
         return f"{subject} ({', '.join(filter(None, dict.fromkeys((name, cohorts[name], site))))})"
 
     if twice:
-        shown = [f"{place(one)} is {place(other)}, {why}" for (one, other), why in list(twice.items())[:5]]
+        listed = [
+            f"{describe(one)} is {describe(other)}, {why}" for (one, other), why in list(twice.items())[:5]
+        ]
         simulated = any(protocol.cohorts[cohorts[name]].simulated for pair in twice for name, _ in pair)
         seeds = ", or give simulated cohorts seeds of their own" if simulated else ""
         raise InputError(
-            f"{len(twice)} {'patient is' if len(twice) == 1 else 'patients are'} there twice ({'; '.join(shown)}): "
+            f"{len(twice)} {'patient is' if len(twice) == 1 else 'patients are'} there twice ({'; '.join(listed)}): "
             f"leave one of the two out with exclude{seeds}, since a model that has seen a patient is not tested on him "
             "or her"
         )

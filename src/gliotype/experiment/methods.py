@@ -1,7 +1,8 @@
-"""The models that an experiment compares: its methods, ablations of Model 2, the forest of 2019, and variants."""
+"""The models that an experiment compares: its methods, ablations of Model 2, variants, and adjusted numbers."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -11,6 +12,7 @@ from gliotype.experiment.registry import METHODS
 from gliotype.train.common.method import Method
 from gliotype.train.model2.method import ForestMethod, HybridMethod
 from gliotype.train.model2.model import ALL_PARTS, Recipe
+from gliotype.train.table.harmonised import HarmonisedRadiomicsMethod
 
 
 @dataclass(frozen=True)
@@ -21,11 +23,13 @@ class Model:
         label: its name there.
         method: how it is trained.
         ablation: whether it is only there to be compared with the whole model.
+        column: of the strata, on which it depends; empty of one that does not ask for a patient's hospital.
     """
 
     label: str
     method: Method
     ablation: bool = False
+    column: str = ""
 
     @property
     def settings(self) -> dict[str, Any]:
@@ -45,7 +49,20 @@ def models_of(protocol: Protocol) -> tuple[Model, ...]:
     ]
     if settings.fusion is not None:
         ablations.append(Model(FUSION, _forest(protocol), ablation=True))
-    return (*methods, *ablations, *(_variant(protocol, label) for label in protocol.variants))
+    variants = [_variant(protocol, label) for label in protocol.variants]
+    return (*methods, *ablations, *variants, *_harmonised(protocol))
+
+
+def _harmonised(protocol: Protocol) -> Iterator[Model]:
+    """Yield a model of adjusted numbers for each method that has some."""
+    settings = protocol.harmonisation
+    for name, label in protocol.harmonised.items():
+        assert settings is not None
+        parameters = asdict(_method(protocol, name))  # type: ignore[call-overload]
+        method = HarmonisedRadiomicsMethod(
+            **parameters, column=settings.column, unseen=settings.unseen == "own patients"
+        )
+        yield Model(label, method, ablation=True, column=settings.column)
 
 
 def _variant(protocol: Protocol, label: str) -> Model:

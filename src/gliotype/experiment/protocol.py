@@ -35,6 +35,9 @@ FUSION = "forest and image (2019)"
 CROSS_VALIDATION = "cross-validation"
 """Name of the set of all patients who are divided into folds; each is tested by a training without him or her."""
 
+HARMONISED = ("radiomics",)
+"""Methods of numbers that differ between scanners."""
+
 Metric = Literal["accuracy", "sensitivity", "specificity", "auroc", "auprc", "dice"]
 """Metrics of a test set that a paper may have published."""
 
@@ -148,6 +151,16 @@ class CrossValidationSettings(_Strict):
         return self
 
 
+class HarmonisationSettings(_Strict):
+    """How numbers are adjusted for the hospital, named in `column`; see `gliotype.train.common.harmonise`.
+
+    A hospital without training patients is refused, or adjusted by its own patients without their classes (`unseen`).
+    """
+
+    column: str = "site"
+    unseen: Literal["refuse", "own patients"] = "refuse"
+
+
 class ModelSettings(_Strict):
     """How Model 2 is trained; see `gliotype.train.model2.model.Recipe`.
 
@@ -176,6 +189,7 @@ class Protocol(_Strict):
         cohorts: cohorts by name.
         sets: sets by name, in the order of the tables; with `cross_validation` they are external tests.
         cross_validation: the cohort that is divided into folds, or None where `sets` says who trains and tunes.
+        harmonisation: how the numbers of `HARMONISED` are adjusted in a further model of each, or None.
         learning_curve: numbers of training patients with which the methods are trained again.
         methods: names in `gliotype.experiment.registry.METHODS`; the first is the one that others are compared with.
         parameters: of methods other than those of Model 2, by method and parameter.
@@ -192,6 +206,7 @@ class Protocol(_Strict):
     cohorts: dict[str, CohortSettings] = Field(min_length=1)
     sets: dict[str, SetSettings] = Field(default_factory=dict)
     cross_validation: CrossValidationSettings | None = None
+    harmonisation: HarmonisationSettings | None = None
     learning_curve: tuple[Annotated[int, Field(ge=4, le=1_000_000)], ...] = ()
     methods: tuple[str, ...] = Field(default=(FULL,), min_length=1)
     parameters: dict[str, dict[str, Any]] = Field(default_factory=dict)
@@ -242,6 +257,8 @@ class Protocol(_Strict):
                 )
         if twice := sorted({name for name in self.methods if self.methods.count(name) > 1}):
             raise ValueError(f"methods: {', '.join(twice)} is there twice")
+        if self.harmonisation is not None and not self.harmonised:
+            raise ValueError(f"harmonisation is of the method {', '.join(HARMONISED)}: add it to methods")
         if FULL not in self.methods and (self.ablations or self.model.fusion):
             raise ValueError(f"ablations and model.fusion are of the method {FULL}: add it to methods")
         for name, values in self.parameters.items():
@@ -295,7 +312,8 @@ class Protocol(_Strict):
                     "digits, blanks and _ . , ( ) + - alone, 100 at most"
                 )
         for name in (*self.ablations, *self.variants):
-            if name in (FUSION, *METHODS) or (name in self.ablations and name in self.variants):
+            taken = (FUSION, *METHODS, *self.harmonised.values())
+            if name in taken or (name in self.ablations and name in self.variants):
                 raise ValueError(f"ablations, variants: {name!r} is the name of another model")
         for name, parts in self.ablations.items():
             if not parts:
@@ -310,6 +328,13 @@ class Protocol(_Strict):
     def named(self, role: str) -> tuple[str, ...]:
         """Return the names of the sets of a role."""
         return tuple(name for name, chosen in self.sets.items() if chosen.role == role)
+
+    @property
+    def harmonised(self) -> dict[str, str]:
+        """Names of the models of adjusted numbers, by method."""
+        if self.harmonisation is None:
+            return {}
+        return {name: f"{name}, harmonised" for name in self.methods if name in HARMONISED}
 
     @property
     def all_sets(self) -> dict[str, SetSettings]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from gliotype._version import __version__
 from gliotype.atomic_files import check_writable
 from gliotype.experiment.cohorts import ExampleStore, check_excluded, source_of, sources_of_target
+from gliotype.experiment.hospitals import check_hospitals
 from gliotype.experiment.leakage import refuse_leakage
 from gliotype.experiment.methods import Model, models_of
 from gliotype.experiment.predictions import Answer, by_model, combine, list_answers
@@ -91,6 +92,7 @@ def run_experiment(
     chosen = draw_sets(protocol, sources)
     refuse_leakage(protocol, sources, chosen)
     splits = make_splits(protocol, sources, chosen)
+    check_hospitals(protocol, sources, splits)
     models = models_of(protocol)
     _align_label_maps(protocol, out, progress)
     of_set = {name: sources[settings.cohort] for name, settings in protocol.all_sets.items()}

@@ -86,7 +86,7 @@ class Answers:
 
 def answers_file(training: Training, store: ExampleStore, out: Path) -> Path:
     """Name the file of a training's answers after everything that they depend on."""
-    tests = {name: store.keys(members) for name, members in training.split.tests.items()}
+    tests = {name: _keys(training, store, members) for name, members in training.split.tests.items()}
     key = cache_key({**_learned_from(training, store), "tests": tests})
     return out / "answers" / f"{key}.json"
 
@@ -205,9 +205,18 @@ def _learned_from(training: Training, store: ExampleStore) -> dict[str, object]:
     return {
         **training.model.settings,
         "version": __version__,
-        "training": store.keys(training.patients(store)),
-        "tuning": store.keys(training.split.tuning),
+        "training": _keys(training, store, training.patients(store)),
+        "tuning": _keys(training, store, training.split.tuning),
     }
+
+
+def _keys(training: Training, store: ExampleStore, members: Sequence[Member]) -> list[str]:
+    """Name all that each patient's part in a training depends on."""
+    keys, column = store.keys(members), training.model.column
+    if not column:
+        return keys
+    values = store.values(members, column)
+    return [f"{key} {column} {value}" for key, value in zip(keys, values, strict=True)]
 
 
 def _read(file: Path) -> Answers:

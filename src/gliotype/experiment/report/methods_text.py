@@ -154,7 +154,25 @@ def _models(protocol: Protocol, models: tuple[Model, ...]) -> str:
         m = protocol.model
         text += f" Model 2 ({FULL}): {m.members} networks, {m.epochs} epochs, peak learning rate {m.learning_rate:g}."
     ablated = [model.label for model in models if model.ablation]
-    return f"{text} Ablations and variants: {', '.join(ablated)}." if ablated else text
+    if ablated:
+        text += f" Ablations and variants: {', '.join(ablated)}."
+    return text + _harmonisation(protocol)
+
+
+def _harmonisation(protocol: Protocol) -> str:
+    settings = protocol.harmonisation
+    if settings is None:
+        return ""
+    unseen = (
+        f"; a {settings.column} without training patients was adjusted by its own, without regard to class"
+        if settings.unseen == "own patients"
+        else ""
+    )
+    return (
+        f" For {', '.join(protocol.harmonised.values())}, location and scale of the numbers were adjusted by "
+        f"{settings.column} with empirical Bayes (ComBat), estimated on the training patients of each training with "
+        f"regard to class and applied without it{unseen}."
+    )
 
 
 def _ensembling(protocol: Protocol) -> str:
