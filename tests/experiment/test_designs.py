@@ -343,7 +343,7 @@ def shift_of_hospitals(monkeypatch: pytest.MonkeyPatch) -> None:
 
     def example(self: Synthetic, subject: str, inputs: frozenset[str] = frozenset()) -> Example:
         made = make(self, subject, inputs)
-        gain, offset = (2, 9) if self.strata(subject)["site"] == "south" else (1, 0)
+        gain, offset = (0.3, 9) if self.strata(subject)["site"] == "south" else (1, 0)
         arrays = {
             name: gain * array + offset if name == "radiomics" else array
             for name, array in made.inputs.items()

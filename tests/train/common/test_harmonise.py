@@ -32,7 +32,7 @@ def means(values: NDArray[np.float64], hospitals: list[str], of: NDArray[np.bool
 
 
 def test_known_shifts_and_scales_are_removed_and_the_classes_stay_apart() -> None:
-    mix = {"north": (60, 140), "south": (150, 50), "west": (100, 100)}
+    mix = {"north": (600, 1400), "south": (1500, 500), "west": (1000, 1000)}
     values, hospitals, mutant = patients(1, mix)
     new, new_hospitals, new_mutant = patients(2, mix)
     assert np.ptp(means(new, new_hospitals, ~new_mutant), axis=0).min() > 3

@@ -20,6 +20,13 @@ Floats = NDArray[np.float64]
 FEWEST = 4
 """Patients of a hospital from whom its shift and scale are estimated."""
 
+OWN_DIFFERENCE = 8
+"""Patients of each class from whom a hospital's own difference between the classes is estimated.
+
+With fewer, the difference common to all hospitals is taken away. A hospital of another gain shows another difference,
+and what is left of it would count as scatter.
+"""
+
 
 @dataclass(frozen=True, eq=False)
 class Harmoniser:
@@ -102,7 +109,7 @@ def fit_harmoniser(values: Floats, hospitals: list[str], mutant: NDArray[np.bool
 def _fit_number(
     number: Floats, where: NDArray[np.str_], mutant: NDArray[np.bool_]
 ) -> tuple[float, float, float, Floats] | None:
-    """Fit hospitals and class to one number by least squares.
+    """Fit hospitals and class to one number by least squares, the class by hospital where there are patients enough.
 
     Returns:
         Mean, SD within hospital and class, SD within hospital, and what is left when mean and class are taken away;
@@ -118,11 +125,18 @@ def _fit_number(
     if np.linalg.matrix_rank(design) < design.shape[1]:
         return None
     effects, *_ = np.linalg.lstsq(design, number, rcond=None)
-    within = float(np.sqrt(np.mean((number - design @ effects) ** 2)))
+    levels, slope = effects[: len(names)], effects[len(names)] if centred.any() else 0.0
+    slopes = np.full(len(names), slope)
+    for own in range(len(names)):
+        here = hospital == own
+        if min(int(mutant[here].sum()), int((~mutant[here]).sum())) >= OWN_DIFFERENCE:
+            slopes[own] = number[here & mutant].mean() - number[here & ~mutant].mean()
+            levels[own] = number[here].mean() - slopes[own] * centred[here].mean()
+    class_effect = slopes[hospital] * centred
+    within = float(np.sqrt(np.mean((number - levels[hospital] - class_effect) ** 2)))
     if within <= 1e-9 * max(1.0, float(np.abs(number).max())):
         return None
-    mean = float(effects[: len(names)] @ np.bincount(hospital)) / len(number)
-    class_effect = effects[len(names)] * centred if centred.any() else np.zeros(len(number))
+    mean = float(levels @ np.bincount(hospital)) / len(number)
     return mean, within, float(np.hypot(within, class_effect.std())), number - mean - class_effect
 
 
