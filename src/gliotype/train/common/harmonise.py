@@ -73,8 +73,8 @@ class Harmoniser:
 def fit_harmoniser(values: Floats, hospitals: list[str], mutant: NDArray[np.bool_]) -> Harmoniser:
     """Estimate how hospitals differ, with regard to class.
 
-    A number whose differences between hospitals cannot be separated from those between classes, or that does not vary, is
-    left as it is.
+    A number whose differences between hospitals cannot be separated from those between classes, or that does not vary,
+    is left as it is.
 
     Args:
         values: of the training patients, (patients, numbers), NaN where not known.
