@@ -149,7 +149,7 @@ def test_a_corrupt_weight_file_has_its_own_code(
         (tmp_path / "weights" / file.name).write_bytes(file.read_bytes())
     (tmp_path / "weights" / "model1.onnx").write_bytes(b"spoiled")
     monkeypatch.setattr(runtime, "weights_folder", lambda: tmp_path / "weights")
-    monkeypatch.setattr(model1, "_network", model1._network.__wrapped__)  # not the one loaded before
+    monkeypatch.setattr(model1, "_shipped", model1._shipped.__wrapped__)  # not the one loaded before
     code, _, err = run("predict", tmp_path / "t1.nii.gz", "-o", tmp_path / "out")
     assert code == 5, err
     assert "model1.onnx are corrupt" in err
