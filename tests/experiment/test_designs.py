@@ -164,6 +164,7 @@ def test_a_patient_at_two_hospitals_of_one_cohort_is_refused(tmp_path: Path) -> 
     refuse_leakage(excluding, sources, draw_sets(excluding, sources))
 
 
+@pytest.mark.slow
 def test_folds_give_one_prediction_for_each_patient_and_the_numbers_that_follow_from_them(
     tmp_path: Path,
 ) -> None:
@@ -296,6 +297,7 @@ def test_the_dice_of_a_method_that_outlines_the_tumour_is_its_own(
     assert {(int(row["subject"][-3:]) % 2, row["dice"]) for row in answers} == {(0, "0.2000"), (1, "")}
 
 
+@pytest.mark.slow
 def test_a_killed_experiment_resumes_with_the_same_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -25,6 +25,8 @@ from gliotype.experiment.report.pictures import OUTLINE, draw_patient
 from gliotype.experiment.score import score
 from support.experiments import Synthetic, synthetic_source
 
+pytestmark = pytest.mark.slow
+
 PROTOCOL = """
 title = "Folds <b>& more</b>"
 note = "Synthetic patients."

@@ -19,9 +19,10 @@ from gliotype.experiment.protocol import read_protocol
 from gliotype.experiment.run import run_experiment
 from support.experiments import Synthetic, WithCodeletion
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning"),
+]
 
 PROTOCOL = """
 title = "Codeletion"

@@ -53,6 +53,7 @@ def tables(out: Path) -> list[bytes]:
     return [(out / name).read_bytes() for name in TABLES]
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_numbers_do_not_depend_on_the_workers(protocol: Protocol, tmp_path: Path) -> None:
     distributed = pytest.importorskip("distributed")
