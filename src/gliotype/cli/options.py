@@ -46,10 +46,10 @@ Layout = Annotated[
 TargetName = Annotated[
     str,
     typer.Option(
-        "--target", help="What is predicted: idh, or codeletion (1p/19q) among IDH-mutant patients."
+        "--target", help="Target of the prediction: idh, or codeletion (1p/19q) among IDH-mutant patients."
     ),
 ]
-"""What is predicted."""
+"""Target of the prediction."""
 
 Tables = Annotated[Path, typer.Option(metavar="FOLDER", help="Folder of the public tables.")]
 """Where public tables lie."""
@@ -97,7 +97,7 @@ Model1 = Annotated[
     Path | None,
     typer.Option(
         metavar="WEIGHT",
-        help="Weight of Model 1 to use instead of the shipped one, as gliotype train model1 writes it.",
+        help="Weights of Model 1 to use instead of the shipped ones, written by gliotype train model1.",
     ),
 ]
 """Another weight of Model 1."""

@@ -54,9 +54,7 @@ def model1(
     run: RunFolder,
     cohort: Annotated[
         Path | None,
-        typer.Option(
-            metavar="COHORT", help="Folder of patients with experts' masks, on whom to train further."
-        ),
+        typer.Option(metavar="COHORT", help="Folder of patients with experts' masks on whom to fine-tune."),
     ] = None,
     layout: Layout = "bids",
     label_maps: LabelMaps = None,
@@ -73,11 +71,11 @@ def model1(
         str | None,
         typer.Option(
             metavar="WEIGHT",
-            help="ONNX weights of an earlier run to start from, or shipped; shipped with a cohort.",
+            help="ONNX weights of an earlier run to start from, or the word shipped (the default with a cohort).",
         ),
     ] = None,
 ) -> None:
-    """Train Model 1, which finds the brain and the tumour, on simulated patients, and further on your own."""
+    """Train Model 1, which finds the brain and the tumour, on simulated patients, or fine-tune it on your own."""
     from gliotype.cli.show import extra, show_progress
 
     with extra("train"):
@@ -262,7 +260,7 @@ def perfusion(
         int,
         typer.Option(
             min=60,
-            help="Number of simulated training patients; another eighth as many are simulated for tuning.",
+            help="Number of simulated training patients; an eighth as many more are simulated for tuning.",
         ),
     ] = 395,
     ensemble_size: EnsembleSize = 5,
