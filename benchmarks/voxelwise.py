@@ -2,11 +2,13 @@
 
     python benchmarks/voxelwise.py simulated [--patients N] [--anatomies FOLDER] [--seed N] [--quality] [--whole-brain]
     python benchmarks/voxelwise.py real DATA [--limit N] [--jobs N]
+    python benchmarks/voxelwise.py seconds STUDY ...
 
 Simulated patients are drawn on the networks' grid with a seed that no training used. Patches cover the true tumour and
 `MARGIN` voxels around it, as `predict` covers the one that it finds, and its limit of overlap holds.
 With `--whole-brain` they cover the whole brain, and nothing is refused, as published; the calibration is the same.
 `--quality` corrupts lines of k-space as motion does, and lowers the resolution, and repeats the count.
+`seconds` predicts studies and times each network next to that, on all cores, five times.
 DATA as for real_cases.py; these are development patients.
 A no-call counts as wrong in accuracy, sensitivity and specificity, and as the prior in AUROC.
 """
@@ -14,9 +16,11 @@ A no-call counts as wrong in accuracy, sensitivity and specificity, and as the p
 from __future__ import annotations
 
 import argparse
+import timeit
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,6 +49,7 @@ from gliotype.predictors.voxelwise import (
     count_votes,
     load_model,
 )
+from gliotype.runtime import use_threads
 from gliotype.study import Subject
 from gliotype.train.data.examples import Example
 from gliotype.train.data.voxels import unpack
@@ -54,6 +59,9 @@ from gliotype.train.voxelwise.fit import packed_of
 NETWORKS = (T2NetPredictor, TSNetPredictor)
 PUBLISHED = {"t2net": (0.971, 0.85), "tsnet": (0.971, 0.89)}
 """Accuracy and Dice of Bangalore Yogananda 2020."""
+
+REPEATS = 5
+"""How often a network is timed."""
 
 Images = NDArray[np.float32]
 Change = Callable[[Images, np.random.Generator], Images]
@@ -216,6 +224,20 @@ def real(arguments: argparse.Namespace) -> None:
         )
 
 
+def seconds(arguments: argparse.Namespace) -> None:
+    with use_threads(None) as threads:
+        print(f"| study, {threads} threads | tumour in ml | network | seconds (median of {REPEATS}) |")
+        print("| --- | --- | --- | --- |")
+        for study in arguments.studies:
+            result = gliotype.predict(study)
+            asked = (result.prepared, result.tumour, result.measurements, result.study.subject)
+            for network in NETWORKS:
+                taken = timeit.repeat(partial(network().predict, *asked), number=1, repeat=REPEATS)
+                print(
+                    f"| {study.name} | {result.tumour.volume_ml:.0f} | {network.name} | {np.median(taken):.2f} |"
+                )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     kinds = parser.add_subparsers(required=True)
@@ -228,6 +250,9 @@ def main() -> None:
     on_simulated.set_defaults(run=simulated)
     on_real = kinds.add_parser("real", parents=[case_parser(__doc__)], add_help=False)
     on_real.set_defaults(run=real)
+    timed = kinds.add_parser("seconds")
+    timed.add_argument("studies", type=Path, nargs="+")
+    timed.set_defaults(run=seconds)
     arguments = parser.parse_args()
     arguments.run(arguments)
 
