@@ -18,6 +18,7 @@ from gliotype.experiment.protocol import Protocol, read_protocol
 from gliotype.experiment.run import run_experiment
 from gliotype.train.data.examples import Example, FailedPatientsError
 from support.experiments import Synthetic, synthetic_source
+from support.ports import reserved_port
 
 PROTOCOL = """
 title = "Folds"
@@ -88,6 +89,20 @@ def test_a_scheduler_that_is_not_there_is_named(
     monkeypatch.setattr(workers, "CONNECT_S", 0.0)
     with pytest.raises(UsageError, match=r"no Dask scheduler answers at inproc://nowhere"):
         run_experiment(protocol, tmp_path / "out", scheduler="inproc://nowhere")
+    with (
+        reserved_port() as port,
+        pytest.raises(UsageError, match=f"answers at tcp://127.0.0.1:{port}: start one"),
+    ):
+        run_experiment(protocol, tmp_path / "out", scheduler=f"tcp://127.0.0.1:{port}")
+
+
+@pytest.mark.parametrize("address", ["nonsense", "10.0.0.1", "magic://10.0.0.1:8786", ""])
+def test_an_address_without_host_and_port_is_refused_at_once(
+    protocol: Protocol, tmp_path: Path, address: str
+) -> None:
+    pytest.importorskip("distributed")
+    with pytest.raises(UsageError, match="is not the address of a Dask scheduler: write tcp://HOST:PORT"):
+        run_experiment(protocol, tmp_path / "out", scheduler=address)
 
 
 def test_jobs_and_a_scheduler_exclude_each_other(protocol: Protocol, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ crashes costs no worker. All workers must see the studies and OUT under the same
 from __future__ import annotations
 
 import importlib
+import socket
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
@@ -215,7 +216,7 @@ def connected(address: str, wait_s: float, stop: Flag) -> Iterator[Any]:
         stop: set to wait no longer.
 
     Raises:
-        UsageError: if it does not answer.
+        UsageError: if it does not answer, or the address has no host and port.
     """
     distributed = importlib.import_module("distributed")
 
@@ -223,6 +224,7 @@ def connected(address: str, wait_s: float, stop: Flag) -> Iterator[Any]:
     client: Any = None
     while client is None:
         try:
+            _check_listening(address)
             client = distributed.Client(address, timeout="5s", set_as_default=False, name="gliotype-batch")
         except (OSError, TimeoutError, ValueError) as error:
             if isinstance(error, ValueError) or stop.is_set() or time.monotonic() > end:
@@ -235,3 +237,21 @@ def connected(address: str, wait_s: float, stop: Flag) -> Iterator[Any]:
     finally:
         with suppress(OSError, TimeoutError):
             client.close(timeout=5)
+
+
+def _check_listening(address: str) -> None:
+    """Make sure that something listens at a scheduler's address: a client that fails to connect lives on to the end.
+
+    Raises:
+        UsageError: if the address has no host and port.
+        OSError: if nothing listens there.
+    """
+    if address.startswith("inproc://"):
+        return
+    try:
+        host, port = importlib.import_module("distributed.comm").get_address_host_port(address)
+    except ValueError as error:
+        raise UsageError(
+            f"{address[:100]} is not the address of a Dask scheduler: write tcp://HOST:PORT, as the scheduler prints it"
+        ) from error
+    socket.create_connection((host, port), timeout=5).close()

@@ -15,6 +15,7 @@ from gliotype.experiment.cohorts import ExampleStore, check_excluded, source_of,
 from gliotype.experiment.hospitals import check_hospitals
 from gliotype.experiment.leakage import refuse_leakage
 from gliotype.experiment.methods import Model, models_of
+from gliotype.experiment.outlines import outlines_note
 from gliotype.experiment.predictions import Answer, by_model, combine, list_answers
 from gliotype.experiment.protocol import CohortSettings, Protocol
 from gliotype.experiment.registry import inputs_of
@@ -103,12 +104,13 @@ def run_experiment(
     done = run_trainings(trainings, store, out, elsewhere, progress)
     answers = list(list_answers(zip(trainings, done, strict=True)))
     results, scored = measure_models(protocol, models, sets, answers)
-    markdown = experiment_markdown(protocol, results, sets)
+    outlines = outlines_note(sets, [model.method for model in models])
+    markdown = experiment_markdown(protocol, results, sets, outlines)
     write_splits(splits, out)
     _write_tests(protocol, sets, answers, out)
     write_evaluations(scored, out)
     write_results(results, scored, markdown, out)
-    write_report(Experiment(protocol, models, sources, splits, sets, results, tuple(scored)), out)
+    write_report(Experiment(protocol, models, sources, splits, sets, results, tuple(scored), outlines), out)
     if len(splits) == 1:
         _export(protocol, models, splits[0], store, tests_markdown(protocol, results), out)
     return Outcome(results.rows, markdown)

@@ -83,18 +83,21 @@ class Results:
     pairs: Mapping[str, tuple[Pair, ...]] = field(default_factory=dict)
 
 
-def experiment_markdown(protocol: Protocol, results: Results, sets: Mapping[str, list[Example]]) -> str:
+def experiment_markdown(
+    protocol: Protocol, results: Results, sets: Mapping[str, list[Example]], outlines: str = ""
+) -> str:
     """Write the tables of an experiment: sets, tests, ablations, trainings, learning curve and pairs.
 
     Args:
         protocol: of the experiment.
         results: its numbers.
         sets: the examples of every set.
+        outlines: whose outlines they have, where experts did not draw all of them.
     """
     parts = [f"# {protocol.title}", protocol.note]
     if protocol.aim != IDH:
         parts.append(_TARGET)
-    parts += ["## Sets", sets_table(protocol, sets)]
+    parts += ["## Sets", sets_table(protocol, sets), *filter(None, [outlines])]
     parts += ["## Tests", tests_markdown(protocol, results)]
     if protocol.ablations or protocol.variants or protocol.model.fusion is not None:
         parts += ["## Ablation", "AUROC (95 % interval).", _ablation(protocol, results.rows)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from gliotype.evaluate.table import has_both_classes
 from gliotype.train.common.method import Method
 from gliotype.train.data.examples import Example, Patients, check_found, make_examples
 from gliotype.train.data.targets import LEFT_OUT, left_out, left_out_words, patients_of, write_left_out
+from gliotype.train.data.voxels import VOXELS
 from gliotype.train.table.method import AgeLocationMethod, AgeMethod
 
 TUNING_FRACTION = 0.18
@@ -63,6 +65,9 @@ def train_on_patients(
         progress(f"{about['left_out']} ({LEFT_OUT})")
     parts = hold_out([patients.mutant(subject) for subject in patients.subjects], seed, target)
     examples = make_examples(patients, run / "cache", inputs=method.inputs, jobs=jobs, progress=progress)
+    if outlines := outlines_words(method, examples):
+        about["outlines"] = outlines
+        progress(f"outlines: {outlines}")
     training, tuning = ([examples[index] for index in indices] for indices in parts)
     check_found("training", training, target)
     check_found("tuning", tuning, target)
@@ -70,6 +75,14 @@ def train_on_patients(
     results = _results(trained.probabilities(tuning, 0.5), training, tuning, seed)
     files = method.export(trained, run, training=training, data=about, results=results)
     return (*files, run / LEFT_OUT) if reasons else tuple(files)
+
+
+def outlines_words(method: Method, examples: Sequence[Example]) -> str:
+    """Say for how many patients a method of voxels learns from Model 1's outline; nothing of any other method."""
+    lacking = sum(math.isnan(each.dice) for each in examples)
+    if VOXELS not in method.inputs or not lacking:
+        return ""
+    return f"those of Model 1 for {lacking} of {len(examples)} patients, who have no expert's mask"
 
 
 def _results(

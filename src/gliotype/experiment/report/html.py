@@ -60,6 +60,7 @@ class Experiment:
         sets: examples by set.
         results: the numbers.
         scored: every model on every test set.
+        outlines: whose outlines the patients have, where experts did not draw all of them.
     """
 
     protocol: Protocol
@@ -69,6 +70,7 @@ class Experiment:
     sets: Mapping[str, list[Example]]
     results: Results
     scored: tuple[Scored, ...]
+    outlines: str = ""
 
 
 def write_report(experiment: Experiment, out: Path) -> Path:
@@ -82,9 +84,9 @@ def write_report(experiment: Experiment, out: Path) -> Path:
     table = characteristics_of(experiment.sets, protocol.aim)
     failures = failures_of(protocol, experiment.scored, experiment.sets)
     curves = curves_of(experiment.scored)
-    facts = facts_of(protocol, experiment.models, flows, experiment.splits)
+    facts = facts_of(protocol, experiment.models, flows, experiment.splits, experiment.outlines)
     lists = {"TRIPOD+AI (2024)": fill(TRIPOD_AI, facts), "CLAIM (2024)": fill(CLAIM_2024, facts)}
-    paragraph = methods_paragraph(protocol, experiment.models, flows, experiment.splits)
+    paragraph = methods_paragraph(protocol, experiment.models, flows, experiment.splits, experiment.outlines)
     write_csv(out / "flow.csv", _flow_lines(flows))
     write_csv(out / "table1.csv", _characteristic_lines(table))
     write_csv(out / "failures.csv", _failure_lines(protocol, failures))
@@ -102,6 +104,7 @@ def write_report(experiment: Experiment, out: Path) -> Path:
             table=table,
             tests=_tests(experiment, curves, failures),
             lists=lists,
+            outlines=experiment.outlines,
             paragraph=paragraph,
             figure_titles=TITLES,
             kinds=KINDS,

@@ -29,7 +29,11 @@ def versions() -> dict[str, str]:
 
 
 def facts_of(
-    protocol: Protocol, models: tuple[Model, ...], flows: tuple[Flow, ...], splits: tuple[Split, ...]
+    protocol: Protocol,
+    models: tuple[Model, ...],
+    flows: tuple[Flow, ...],
+    splits: tuple[Split, ...],
+    outlines: str = "",
 ) -> dict[str, str]:
     """Say what the run knows, by the names that checklists use; what it does not know is left out."""
     sets = [each for flow in flows for each in flow.sets]
@@ -73,6 +77,8 @@ def facts_of(
         "protocol": "protocol.json holds the protocol that was run.",
         "software": ", ".join(f"{name} {number}" for name, number in versions().items()) + ".",
     }
+    if outlines:
+        facts["outlines"] = facts["limits"] = outlines
     if external:
         facts["external"] = f"Sets {', '.join(external)}: see the flow of patients and table 1."
     if protocol.cross_validation is not None:
@@ -87,10 +93,14 @@ def facts_of(
 
 
 def methods_paragraph(
-    protocol: Protocol, models: tuple[Model, ...], flows: tuple[Flow, ...], splits: tuple[Split, ...]
+    protocol: Protocol,
+    models: tuple[Model, ...],
+    flows: tuple[Flow, ...],
+    splits: tuple[Split, ...],
+    outlines: str = "",
 ) -> str:
     """Write the paragraph for the methods section of a paper."""
-    facts = facts_of(protocol, models, flows, splits)
+    facts = facts_of(protocol, models, flows, splits, outlines)
     sets = [each for flow in flows for each in flow.sets]
     who = "; ".join(
         f"{each.name}: {each.patients} patients, {each.mutants} {protocol.aim.word(positive=True)}"
@@ -101,6 +111,7 @@ def methods_paragraph(
         facts["partitions"],
         facts["leakage"],
         facts["preparation"],
+        outlines,
         facts["models"],
         facts["threshold"],
         facts["missing"],
@@ -114,7 +125,7 @@ def methods_paragraph(
             1,
             "Patients of simulated cohorts are computed, and results on them are no evidence about patients.",
         )
-    return " ".join(sentences)
+    return " ".join(filter(None, sentences))
 
 
 def _goal(target: Target) -> str:

@@ -9,7 +9,8 @@ from typing import TypeVar
 import torch
 from torch import nn
 
-from gliotype.atomic_files import atomic_write, reading_cached
+from gliotype.atomic_files import reading_cached
+from gliotype.train.common.state import save_state
 
 N = TypeVar("N", bound=nn.Module)
 
@@ -27,13 +28,13 @@ def load_or_train_members(
 
     Raises:
         InputError: if a file is damaged.
+        OutputError: if a member cannot be written; those before it are kept.
     """
     members = []
     for number in range(1, count + 1):
         file = folder / f"member-{number}.pt"
         if not file.exists():
-            with atomic_write(file) as aside:
-                torch.save(train(number).state_dict(), aside)
+            save_state(train(number).state_dict(), file)
         network = untrained()
         with reading_cached(file):
             network.load_state_dict(torch.load(file, weights_only=True))

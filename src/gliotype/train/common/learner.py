@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from gliotype.atomic_files import atomic_write, reading_cached
+from gliotype.atomic_files import reading_cached
 from gliotype.train.common.autocast import autocast
+from gliotype.train.common.state import save_state
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 """Maps logits (n, classes, i, j, k) and labels (n, i, j, k) to a scalar."""
@@ -68,8 +69,7 @@ class Learner:
     def save(self, checkpoint: Path) -> None:
         """Write a checkpoint, replaced at once when complete."""
         parts = {name: getattr(self, name).state_dict() for name in ("network", "average", "optimiser")}
-        with atomic_write(checkpoint) as aside:
-            torch.save({**parts, "step": self.step}, aside)
+        save_state({**parts, "step": self.step}, checkpoint)
 
     def learn(self, x: Tensor, y: Tensor, rate: float) -> tuple[float, float]:
         """Take one optimiser step at a learning rate; return loss and score before it."""

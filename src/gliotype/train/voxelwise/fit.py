@@ -250,7 +250,6 @@ def _name(recipe: Recipe, training: list[Example]) -> str:
 
 def train(recipe: Recipe, training: list[Example], folder: Path, progress: Progress) -> DenseUNet3d:
     """Train in a folder, or resume an interrupted training, and return the averaged network."""
-    folder.mkdir(parents=True, exist_ok=True)
     named = {**asdict(recipe), "sequences": [str(s) for s in recipe.sequences], "patients": len(training)}
     for scored in ("step", "margin"):
         del named[scored]
