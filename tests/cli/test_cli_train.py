@@ -102,3 +102,11 @@ def test_candidates_need_label_maps_where_a_folder_is_named(tmp_path: Path) -> N
     assert isinstance(error, InputError)
     assert "no label map" in str(error)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("method", ["model1", "t2net", "tsnet", "perfusion"])
+def test_a_layout_without_a_cohort_is_a_usage_error(method: str, tmp_path: Path) -> None:
+    error = run("train", method, "-o", str(tmp_path / "run"), "--layout", "brats")
+    assert isinstance(error, UsageError)
+    assert str(error).startswith("--layout says how the files of a cohort are named: give --cohort")
+    assert not (tmp_path / "run").exists()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import gzip
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -163,6 +164,13 @@ def test_fewer_patients_than_folds_are_a_sentence(
     assert not (tmp_path / "out").exists(), "found out before an image is read"
 
 
+class OnDisk(Synthetic):
+    """Patients who have files."""
+
+    def images(self, subject: str) -> tuple[Path, ...]:
+        return (Path(f"{subject}_T2w.nii.gz"),)
+
+
 def with_masks(count: int, known: int) -> list[Example]:
     """Patients of whom the last have no expert's mask."""
     examples = [Synthetic("x", count).example(f"x-{i:03d}") for i in range(count)]
@@ -181,11 +189,38 @@ def test_patients_without_masks_are_counted() -> None:
     assert outlines_note({"home": with_masks(2, 2)}, voxelwise) == ""
     assert "learned" not in outlines_note(sets, [RadiomicsMethod()])
     assert outlines_note({"home": with_masks(2, 0)}, voxelwise).endswith("No Dice is known.")
-    assert outlines_words(T2NetMethod(), sets["home"]) == (
+    simulated, on_disk = Synthetic("x", 5), OnDisk("x", 5)
+    assert outlines_words(T2NetMethod(), on_disk, sets["home"]) == (
         "those of Model 1 for 2 of 5 patients, who have no expert's mask"
     )
-    assert outlines_words(T2NetMethod(), sets["abroad"]) == ""
-    assert outlines_words(RadiomicsMethod(), sets["home"]) == ""
+    assert outlines_words(T2NetMethod(), on_disk, sets["abroad"]) == ""
+    assert outlines_words(RadiomicsMethod(), on_disk, sets["home"]) == ""
+    assert outlines_words(T2NetMethod(), simulated, sets["home"]) == "", "simulated outlines are known"
+
+
+def test_a_training_refuses_a_patient_who_is_there_twice(tmp_path: Path) -> None:
+    for name in ("twin-a", "twin-b"):
+        (tmp_path / f"{name}.nii.gz").write_bytes(gzip.compress(b"1" * 999, mtime=len(name)))
+
+    class Twins(Synthetic):
+        def images(self, subject: str) -> tuple[Path, ...]:
+            twins = {"twin-002": "twin-a", "twin-007": "twin-b"}
+            return (tmp_path / f"{twins[subject]}.nii.gz",) if subject in twins else ()
+
+    class Namesakes(Synthetic):
+        def identities(self, subject: str) -> frozenset[str]:
+            return frozenset({subject, "tcga-2-3"} if subject in ("name-001", "name-004") else {subject})
+
+    train = partial(train_on_patients, RadiomicsMethod(), run=tmp_path / "run", data={})
+    with pytest.raises(
+        InputError, match=r"1 patient is there twice \(twin-002 is twin-007, both have the image"
+    ):
+        train(Twins("twin", 10))
+    with pytest.raises(
+        InputError, match=r"\(name-001 is name-004, both are tcga-2-3\): leave one of the two out"
+    ):
+        train(Namesakes("name", 10))
+    assert not (tmp_path / "run").exists(), "found out before an image is read"
 
 
 @pytest.mark.slow

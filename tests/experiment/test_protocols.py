@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import csv
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from conftest import one_process
+from gliotype.atomic_files import write_text
 from gliotype.errors import InputError
+from gliotype.evaluate.metrics import evaluate
+from gliotype.experiment import run as engine
 from gliotype.experiment.cohorts import check_excluded, source_of
 from gliotype.experiment.leakage import refuse_leakage
 from gliotype.experiment.methods import models_of
@@ -16,6 +22,7 @@ from gliotype.experiment.protocol import CROSS_VALIDATION, SHIPPED, Protocol, fi
 from gliotype.experiment.registry import METHODS
 from gliotype.experiment.run import trainings_of
 from gliotype.experiment.splits import draw_sets, make_splits
+from support.experiments import WithEveryInput
 
 NAMES = sorted(file.stem for file in SHIPPED.glob("*.toml"))
 
@@ -38,6 +45,82 @@ def test_a_shipped_protocol_fits_its_cohorts(name: str) -> None:
     assert all(cohort.label_maps is None for cohort in protocol.cohorts.values()), "it runs out of the box"
     for size in protocol.learning_curve:
         assert all(size < len(split.training) for split in splits)
+
+
+SMALL_COHORTS = {
+    "choi2021": {"severance": 40, "snuh": 8, "tcia": 8},
+    "choi2019": {"snuh": 44},
+    "mismatch2018": {"lower-grade": 18},
+    "side-by-side": {"home": 18, "abroad": 8},
+    "yogananda2020": {"tcia": 18},
+}
+SMALL_SETS = {
+    "choi2021": {"training": 14, "tuning": 10, "internal": 10},
+    "choi2019": {"training": 14, "tuning": 10, "test": 8, "larger test": 8},
+}
+VOXELWISE = {"steps": 2, "growth": 2, "layers": 1, "batch": 2, "step": 32}
+QUICK: dict[str, dict[str, Any]] = {
+    "t2net": VOXELWISE,
+    "tsnet": VOXELWISE,
+    "perfusion": {"members": 1, "epochs": 1},
+}
+
+
+def reduced(name: str) -> Protocol:
+    """A shipped protocol with few patients and short trainings, and all else as it is."""
+    given = read_protocol(name).model_dump(exclude_unset=True)
+    for cohort, patients in SMALL_COHORTS[name].items():
+        given["cohorts"][cohort]["patients"] = patients
+    for part, patients in SMALL_SETS.get(name, {}).items():
+        given["sets"][part].pop("mutants", None)
+        given["sets"][part]["patients"] = patients
+    if "cross_validation" in given:
+        for key in ("patients", "mutants"):
+            given["cross_validation"].pop(key, None)
+    if "learning_curve" in given:
+        given["learning_curve"] = [5]
+    if "hybrid" in given.get("methods", ["hybrid"]):
+        given["model"] = {**given.get("model", {}), "members": 2, "epochs": 1}
+    given["parameters"] = {method: QUICK[method] for method in given.get("methods", ()) if method in QUICK}
+    return Protocol.model_validate(given)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shipped_protocol_runs_from_end_to_end(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def source(cohort: Any, out: Path) -> WithEveryInput:
+        return WithEveryInput(cohort.simulated, cohort.patients, {"name": cohort.simulated})
+
+    monkeypatch.setattr(engine, "source_of", source)
+    monkeypatch.setattr(engine, "write_evaluations", lambda scored, out: None)
+    monkeypatch.setattr("gliotype.experiment.report.html.draw_curves", lambda curves, methods: {})
+    monkeypatch.setattr("gliotype.experiment.score.evaluate", partial(evaluate, resamples=5))
+    monkeypatch.setattr(
+        "gliotype.train.model2.model.export_onnx",
+        lambda network, example, file: write_text(file, "a network"),
+    )
+    monkeypatch.setattr(
+        "gliotype.train.perfusion.export.export_onnx", lambda network, example, file: write_text(file, "too")
+    )
+    protocol = reduced(name)
+    with one_process():
+        outcome = engine.run_experiment(protocol, tmp_path)
+    assert {(row.set_name, row.model) for row in outcome.rows} == {
+        (test, model.label) for test in protocol.tests for model in models_of(protocol)
+    }
+    page = (tmp_path / "report.html").read_text()
+    assert protocol.title in page
+    assert len(page) < 4_000_000, "the page stays small"
+    with (tmp_path / "saliency.csv").open() as file:
+        shown = list(csv.DictReader(file))
+    assert {row["model"] for row in shown} == set(protocol.methods) - {"hybrid-2019", "mismatch", "adc"}
+    for test in protocol.tests:
+        for method in protocol.methods:
+            own = [(r["idh"], r["call"]) for r in shown if (r["set"], r["model"]) == (test, method)]
+            assert len(own) == len(set(own)), "one patient of each class and call"
 
 
 def test_the_sizes_are_those_of_the_papers() -> None:

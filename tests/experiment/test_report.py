@@ -21,8 +21,9 @@ from gliotype.experiment.predictions import Prediction
 from gliotype.experiment.protocol import read_protocol
 from gliotype.experiment.report.checklists import CLAIM_2024, TRIPOD_AI
 from gliotype.experiment.report.curves import curves_of
-from gliotype.experiment.report.pictures import OUTLINE, draw_patient
+from gliotype.experiment.report.pictures import OUTLINE, draw_explanation, draw_patient
 from gliotype.experiment.score import score
+from gliotype.train.common.explanation import Explanation
 from support.experiments import Synthetic, synthetic_source
 
 pytestmark = pytest.mark.slow
@@ -151,6 +152,39 @@ def test_a_picture_shows_the_patients_right_on_the_left_and_the_front_above() ->
     assert 2 * (127 - 120) <= rows.min() < rows.max() <= 2 * (127 - 89)
     assert 2 * (127 - 110) <= columns.min() < columns.max() <= 2 * (127 - 99)
     assert draw_patient(replace(example, found=False)) is None
+
+
+def test_a_map_is_drawn_as_its_slice_is_and_in_the_colour_of_its_class() -> None:
+    image = np.full((20, 30), 0.5, np.float32)
+    pixels = np.zeros_like(image)
+    pixels[16:19, 25:28] = 2.0  # the patient's right, in front
+    pixels[2:5, 3:6] = -2.0
+    address = draw_explanation(Explanation("map of votes", image, pixels))
+    assert address is not None
+    picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2])))).astype(int)
+    assert picture.shape == (60, 40, 3)
+    blue = picture[4:9, 3:8].mean(axis=(0, 1))
+    orange = picture[49:53, 31:35].mean(axis=(0, 1))
+    assert blue[2] - blue[0] > 60
+    assert orange[0] - orange[2] > 60
+    assert draw_explanation(Explanation("contributions", numbers=(("age", 1.0),))) is None
+
+
+def test_the_examples_with_reasons_are_the_surest_right_and_wrong_calls_of_each_class(out: Path) -> None:
+    rows = [row for row in table(out / "saliency.csv") if (row["set"], row["model"]) == ("external", "age")]
+    truth = {row["subject"]: row["idh"] == "1" for row in table(out / "labels" / "external.csv")}
+    given = {
+        row["subject"]: float(row["probability"])
+        for row in table(out / "predictions" / "external" / "age.csv")
+        if row["probability"]
+    }
+    assert {(row["idh"], row["call"]) for row in rows} >= {("1", "right"), ("0", "right")}
+    for row in rows:
+        if row["call"] == "right":
+            same = [p for subject, p in given.items() if truth[subject] == (row["idh"] == "1")]
+            assert float(row["probability"]) == (max if row["idh"] == "1" else min)(same)
+        assert row["contributions"].startswith("age ")
+    assert "What moved the answers" in (out / "report.html").read_text()
 
 
 def test_risk_counts_definite_calls_alone() -> None:

@@ -9,8 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from gliotype.predictors.curves import CHANNELS, POINTS
 from gliotype.train.data.examples import Example
-from gliotype.train.data.inputs import RADIOMICS
+from gliotype.train.data.inputs import CURVES, RADIOMICS
+from gliotype.train.data.voxels import VOXELS, pack
 
 
 @dataclass(frozen=True)
@@ -65,6 +67,25 @@ class Synthetic:
             self.strata(subject),
             {name: arrays[name] for name in inputs} if i != 3 else {},
         )
+
+
+@dataclass(frozen=True)
+class WithEveryInput(Synthetic):
+    """The same with the arrays of T2-net, TS-net and the perfusion network."""
+
+    def example(self, subject: str, inputs: frozenset[str] = frozenset()) -> Example:
+        example = super().example(subject, inputs - {VOXELS, CURVES})
+        if not example.found:
+            return example
+        rng = np.random.default_rng([int(subject[-3:]), 1])
+        voxels = rng.normal(0, 0.2, (3, 32, 32, 32)).astype(np.float32)
+        tumour = np.zeros(voxels.shape[1:], bool)
+        tumour[4:16, 20:32, 8:18] = True
+        voxels[:, tumour] += 3.0 if example.mutant else -3.0
+        curves = rng.normal(2 if example.mutant else 4, 0.5, (1, len(CHANNELS), POINTS)).astype(np.float32)
+        made = {VOXELS: pack(voxels, tumour, np.ones_like(tumour)), CURVES: curves}
+        further = {name: array for name, array in made.items() if name in inputs}
+        return replace(example, inputs={**example.inputs, **further})
 
 
 def synthetic_source(cohort: Any, out: Path) -> Synthetic:

@@ -19,10 +19,12 @@ from gliotype.errors import InputError, UsageError, WeightsError
 from gliotype.predictors import hybrid, logistic, perfusion
 from gliotype.predictors.curves import CHANNELS, POINTS
 from gliotype.predictors.curves import CURVES as CURVE_CHANNELS
+from gliotype.predictors.logistic import widest_model
 from gliotype.predictors.radiomics import PARTS
 from gliotype.predictors.slices import NUMBERS
 from gliotype.predictors.trained import load_ensemble
 from gliotype.runtime import MANIFEST
+from gliotype.train.common.explanation import ExplainingMethod, read_explanation, write_explanation
 from gliotype.train.common.manifest import write_manifest
 from gliotype.train.data.examples import Example
 from gliotype.train.data.inputs import CURVES, INPUTS, RADIOMICS
@@ -135,6 +137,45 @@ def test_a_method_says_what_it_is_and_what_it_reads(name: str) -> None:
     assert pickle.loads(pickle.dumps(method)) == method, "a worker process can be given it"
     with pytest.raises(AttributeError):
         setattr(method, fields(kind)[0].name if fields(kind) else "name", 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "name", ["hybrid", "t2net", "tsnet", "perfusion", "radiomics", "age", "age-location"]
+)
+def test_what_moved_an_answer_adds_up_to_it(name: str, trained: dict[str, Any], tmp_path: Path) -> None:
+    model = trained[name]
+    example = TEST[1]
+    assert isinstance(model, ExplainingMethod)
+    found = model.explain(example)
+    assert found is not None
+    numbers = dict(found.numbers)
+    total = sum(numbers.values())
+    log_odds = logit(model.probabilities([example], 0.5)[0])
+    if name == "hybrid":
+        bias = np.mean([member.numbers.bias[0].item() for member in model.members])
+        assert total + model.calibration.slope * bias + model.calibration.offset == pytest.approx(
+            log_odds, abs=1e-4
+        )
+        assert numbers.keys() == {"image", "shape", "loci", "age"}
+        assert found.map.shape == found.image.shape == (128, 128)
+    elif name in ("t2net", "tsnet"):
+        assert total == pytest.approx(log_odds)
+        assert found.map.shape == found.image.shape
+        assert set(np.unique(found.map)) <= {-1, 0, 1}
+    elif name == "perfusion":
+        assert total == pytest.approx(100)
+        assert len(numbers) == 5
+    else:
+        values = numbers_of_example(example)
+        fitting = widest_model(model.models, values)
+        assert fitting is not None
+        assert total + fitting.intercept == pytest.approx(log_odds)
+    lost = replace(example, subject="lost", found=False, inputs={})
+    assert model.explain(lost) is None
+    write_explanation(found, tmp_path / "e.npz")
+    again = read_explanation(tmp_path / "e.npz")
+    assert (again.kind, again.numbers, again.unit) == (found.kind, found.numbers, found.unit)
+    np.testing.assert_array_equal(again.map, found.map)
 
 
 @pytest.mark.parametrize("name", METHODS)

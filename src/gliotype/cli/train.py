@@ -50,6 +50,7 @@ def methods() -> None:
     )
 )
 def model1(
+    context: typer.Context,
     *,
     run: RunFolder,
     cohort: Annotated[
@@ -76,6 +77,7 @@ def model1(
     ] = None,
 ) -> None:
     """Train Model 1, which finds the brain and the tumour, on simulated patients, or fine-tune it on your own."""
+    _refuse_layout(context, cohort)
     from gliotype.cli.show import extra, show_progress
 
     with extra("train"):
@@ -139,6 +141,7 @@ def model2(
 
 @train.command()
 def t2net(
+    context: typer.Context,
     *,
     run: RunFolder,
     cohort: OwnCohort = None,
@@ -153,12 +156,14 @@ def t2net(
     jobs: PatientJobs = 1,
 ) -> None:
     """Train T2-net, which predicts IDH status voxel by voxel from T2 alone."""
+    _refuse_layout(context, cohort)
     size = (steps, growth, layers)
     _train_voxelwise("t2net", size, run, cohort, layout, target, patients, label_maps, seed, jobs)
 
 
 @train.command()
 def tsnet(
+    context: typer.Context,
     *,
     run: RunFolder,
     cohort: OwnCohort = None,
@@ -173,6 +178,7 @@ def tsnet(
     jobs: PatientJobs = 1,
 ) -> None:
     """Train TS-net, which predicts IDH status voxel by voxel from T2, FLAIR and T1c, or some of them."""
+    _refuse_layout(context, cohort)
     size = (steps, growth, layers)
     _train_voxelwise("tsnet", size, run, cohort, layout, target, patients, label_maps, seed, jobs)
 
@@ -207,6 +213,19 @@ def _train_voxelwise(
     else:
         about = {"cohort": f"simulated on the network's grid, seed {seed}", "licence": "none: simulated"}
         _train_and_list(method, GridPatients(patients, seed, label_maps, run), run, about, seed, jobs, aim)
+
+
+def _refuse_layout(context: typer.Context, cohort: Path | None) -> None:
+    """Refuse a layout without a cohort, which it would say how to read.
+
+    Raises:
+        UsageError: if ``--layout`` is given alone.
+    """
+    from gliotype.errors import UsageError
+
+    given = context.get_parameter_source("layout")
+    if cohort is None and given is not None and given.name == "COMMANDLINE":
+        raise UsageError("--layout says how the files of a cohort are named: give --cohort, or leave it out")
 
 
 def _aim(target: str, cohort: Path | None) -> Target:
@@ -251,6 +270,7 @@ def _train_and_list(
 
 @train.command(cls=accept_old_names({"--members": "--ensemble-size"}))
 def perfusion(
+    context: typer.Context,
     *,
     run: RunFolder,
     cohort: OwnCohort = None,
@@ -269,6 +289,7 @@ def perfusion(
     jobs: Annotated[int, typer.Option(min=1, help="Number of patients simulated at the same time.")] = 1,
 ) -> None:
     """Train the perfusion network on DSC curves of a cohort or of simulated patients."""
+    _refuse_layout(context, cohort)
     from gliotype.cli.show import extra, show_progress
 
     aim = _aim(target, cohort)

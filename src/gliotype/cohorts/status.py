@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from gliotype.cohorts.target import CODELETION, IDH, Target
 from gliotype.errors import InputError
 
 _WILDTYPE = re.compile(r"0(\.0)?|no|((idh[12]?)?[ -])?(wild[ -]?type|wt)|idh[12]?wt", re.IGNORECASE)
@@ -32,15 +33,7 @@ def is_mutant(text: str) -> bool | None:
         >>> is_mutant("IDH2 p.R172K"), is_mutant("Wildtype"), is_mutant("NOS/NEC")
         (True, False, None)
     """
-    word = text.strip()
-    if _UNKNOWN.fullmatch(word):
-        return None
-    for pattern, mutant in ((_WILDTYPE, False), (_MUTANT, True)):
-        if pattern.fullmatch(word):
-            return mutant
-    raise InputError(
-        f"the IDH status is {word!r}: write 1 or mutant, 0 or wildtype, or leave it empty if not known"
-    )
+    return _read_status(text, _MUTANT, _WILDTYPE, IDH)
 
 
 _CODELETED = re.compile(r"1(\.0)?|yes|(1p/?19q[ -]?)?co-?del(eted|etion)?|idhmut-codel", re.IGNORECASE)
@@ -83,14 +76,23 @@ def is_codeleted(text: str) -> bool | None:
         >>> is_codeleted("co-deletion"), is_codeleted("non-codel"), is_codeleted("relative co-deletion")
         (True, False, None)
     """
-    word = text.strip()
-    if _UNKNOWN.fullmatch(word) or _RELATIVE.fullmatch(word):
+    if _RELATIVE.fullmatch(text.strip()):
         return None
-    for pattern, codeleted in ((_INTACT, False), (_CODELETED, True)):
-        if pattern.fullmatch(word):
-            return codeleted
+    return _read_status(text, _CODELETED, _INTACT, CODELETION)
+
+
+def _read_status(
+    text: str, positive: re.Pattern[str], negative: re.Pattern[str], target: Target
+) -> bool | None:
+    """Read the status of a target by the words of its classes; None where it is not known."""
+    word = text.strip()
+    if _UNKNOWN.fullmatch(word):
+        return None
+    if positive.fullmatch(word) or negative.fullmatch(word):
+        return positive.fullmatch(word) is not None
     raise InputError(
-        f"the 1p/19q status is {word!r}: write 1 or codeleted, 0 or intact, or leave it empty if not known"
+        f"the {target.status} is {word!r}: write 1 or {target.positive}, 0 or {target.negative}, or leave it empty if "
+        "not known"
     )
 
 

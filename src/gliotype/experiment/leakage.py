@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gliotype.errors import InputError
-from gliotype.experiment.copies import find_copies
 from gliotype.experiment.protocol import Protocol
 from gliotype.experiment.splits import Member
+from gliotype.train.data.copies import find_twice
 from gliotype.train.data.examples import Patients
 
 BRATS_SOURCES = ("tcga-", "ucsf-pdgm-", "upenn-gbm-")
@@ -38,9 +38,7 @@ def refuse_leakage(
         (name, subject): own for name, own_names in names.items() for subject, own in own_names.items()
     }
     images = {(name, subject): sources[cohorts[name]].images(subject) for name, subject in identities}
-    twice = _same_names(identities)
-    for first, second, file in find_copies(images):
-        twice.setdefault((first, second), f"both have the image {file.name}")
+    twice = find_twice(identities, images)
 
     def describe(member: Member) -> str:
         name, subject = member
@@ -58,17 +56,6 @@ def refuse_leakage(
             f"leave one of the two out with exclude{seeds}, since a model that has seen a patient is not tested on him "
             "or her"
         )
-
-
-def _same_names(identities: Mapping[Member, frozenset[str]]) -> dict[tuple[Member, Member], str]:
-    """Find the patients with a name in common, and say which."""
-    seen: dict[str, Member] = {}
-    twice: dict[tuple[Member, Member], str] = {}
-    for member, own in identities.items():
-        for identity in sorted(own):
-            if (other := seen.setdefault(identity, member)) != member:
-                twice.setdefault((other, member), f"both are {identity}")
-    return twice
 
 
 def _refuse_unknown_twins(names: Mapping[str, Mapping[str, frozenset[str]]]) -> None:

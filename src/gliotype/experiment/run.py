@@ -20,6 +20,7 @@ from gliotype.experiment.predictions import Answer, by_model, combine, list_answ
 from gliotype.experiment.protocol import CohortSettings, Protocol
 from gliotype.experiment.registry import inputs_of
 from gliotype.experiment.report.html import Experiment, write_report
+from gliotype.experiment.saliency import explain_examples
 from gliotype.experiment.score import Scored, compare_models, score, score_split
 from gliotype.experiment.splits import Split, draw_sets, make_splits
 from gliotype.experiment.tables import Results, Row, experiment_markdown, tests_markdown
@@ -110,7 +111,10 @@ def run_experiment(
     _write_tests(protocol, sets, answers, out)
     write_evaluations(scored, out)
     write_results(results, scored, markdown, out)
-    write_report(Experiment(protocol, models, sources, splits, sets, results, tuple(scored), outlines), out)
+    shown = explain_examples(models, splits, scored, sets, store, out, protocol.aim, progress)
+    write_report(
+        Experiment(protocol, models, sources, splits, sets, results, tuple(scored), outlines, shown), out
+    )
     if len(splits) == 1:
         _export(protocol, models, splits[0], store, tests_markdown(protocol, results), out)
     return Outcome(results.rows, markdown)

@@ -87,7 +87,7 @@ class Answers:
 def answers_file(training: Training, store: ExampleStore, out: Path) -> Path:
     """Name the file of a training's answers after everything that they depend on."""
     tests = {name: _keys(training, store, members) for name, members in training.split.tests.items()}
-    key = cache_key({**_learned_from(training, store), "tests": tests})
+    key = cache_key({**learned_from(training, store), "tests": tests})
     return out / "answers" / f"{key}.json"
 
 
@@ -195,12 +195,12 @@ def fit(
     where = f" in {split.name}" if split.name else ""
     check_found(f"training{where}", learned, training.target)
     check_found(f"tuning{where}", tuning, training.target)
-    folder = out / "models" / cache_key(_learned_from(training, store))
+    folder = out / "models" / cache_key(learned_from(training, store))
     trained: TrainedMethod = training.model.method.fit(learned, tuning, folder, progress)
     return trained
 
 
-def _learned_from(training: Training, store: ExampleStore) -> dict[str, object]:
+def learned_from(training: Training, store: ExampleStore) -> dict[str, object]:
     """Return everything that a training's result depends on."""
     return {
         **training.model.settings,

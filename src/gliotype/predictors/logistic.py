@@ -78,21 +78,30 @@ class LogisticModel:
         """
         found = np.array([values[name] for name in self.features])
         standardised = self._standardise(values)
-        contributions = self.coefficients * standardised
+        contributions = self.contributions(values)
         prior = float(logit(prevalence))
-        probability = float(expit(prior + self.intercept + contributions.sum()))
+        probability = float(expit(prior + self.intercept + sum(contributions.values())))
         resampled = expit(prior + self.bootstrap @ np.r_[1.0, standardised])
         low, high = (float(end) for end in np.percentile(resampled, (2.5, 97.5)))
         return Answer(
             probability=probability,
             interval=(min(low, probability), max(high, probability)),
-            contributions=dict(zip(self.features, contributions.tolist(), strict=True)),
+            contributions=contributions,
             beyond=tuple(
                 name
                 for name, value, least, most in zip(self.features, found, self.low, self.high, strict=True)
                 if not least <= value <= most
             ),
         )
+
+    def contributions(self, values: Mapping[str, float]) -> dict[str, float]:
+        """Return what each feature adds to the log-odds.
+
+        Args:
+            values: at least the features of the model.
+        """
+        added = self.coefficients * self._standardise(values)
+        return dict(zip(self.features, added.tolist(), strict=True))
 
     def statement(self, values: Mapping[str, float]) -> Statement:
         """Return the log-odds at a prevalence of one half and their standard deviation over the bootstrap.

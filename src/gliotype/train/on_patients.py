@@ -15,6 +15,7 @@ from gliotype.errors import InputError
 from gliotype.evaluate.roc import auroc
 from gliotype.evaluate.table import has_both_classes
 from gliotype.train.common.method import Method
+from gliotype.train.data.copies import find_twice
 from gliotype.train.data.examples import Example, Patients, check_found, make_examples
 from gliotype.train.data.targets import LEFT_OUT, left_out, left_out_words, patients_of, write_left_out
 from gliotype.train.data.voxels import VOXELS
@@ -52,11 +53,13 @@ def train_on_patients(
         result on the tuning patients next to those of age, and of age and location.
 
     Raises:
-        InputError: if the label is known of no patient, there are too few of a class, or one cannot be read.
+        InputError: if the label is known of no patient, there are too few of a class, one is there twice, or one cannot
+            be read.
         OutputError: if the folder cannot be written.
     """
     check_writable(run)
     patients = patients_of(target, patients)
+    refuse_copies(patients)
     reasons = left_out(patients)
     about = {**data, "target": target.name}
     if reasons:
@@ -65,7 +68,7 @@ def train_on_patients(
         progress(f"{about['left_out']} ({LEFT_OUT})")
     parts = hold_out([patients.mutant(subject) for subject in patients.subjects], seed, target)
     examples = make_examples(patients, run / "cache", inputs=method.inputs, jobs=jobs, progress=progress)
-    if outlines := outlines_words(method, examples):
+    if outlines := outlines_words(method, patients, examples):
         about["outlines"] = outlines
         progress(f"outlines: {outlines}")
     training, tuning = ([examples[index] for index in indices] for indices in parts)
@@ -77,9 +80,29 @@ def train_on_patients(
     return (*files, run / LEFT_OUT) if reasons else tuple(files)
 
 
-def outlines_words(method: Method, examples: Sequence[Example]) -> str:
-    """Say for how many patients a method of voxels learns from Model 1's outline; nothing of any other method."""
-    lacking = sum(math.isnan(each.dice) for each in examples)
+def refuse_copies(patients: Patients) -> None:
+    """Make sure that nobody is there twice, under any name: once for training and once for tuning.
+
+    Raises:
+        InputError: if somebody is; it names both places.
+    """
+    names = {subject: patients.identities(subject) for subject in patients.subjects}
+    twice = find_twice(names, {subject: patients.images(subject) for subject in patients.subjects})
+    if twice:
+        listed = [f"{one} is {other}, {why}" for (one, other), why in list(twice.items())[:5]]
+        raise InputError(
+            f"{len(twice)} {'patient is' if len(twice) == 1 else 'patients are'} there twice ({'; '.join(listed)}): "
+            "leave one of the two out of the cohort's table, since a model that has seen a patient is not tuned on him "
+            "or her"
+        )
+
+
+def outlines_words(method: Method, patients: Patients, examples: Sequence[Example]) -> str:
+    """Say for how many patients a method of voxels learns from Model 1's outline; nothing of any other method.
+
+    The outlines of simulated patients, who have no files, are always known.
+    """
+    lacking = sum(math.isnan(each.dice) for each in examples if patients.images(each.subject))
     if VOXELS not in method.inputs or not lacking:
         return ""
     return f"those of Model 1 for {lacking} of {len(examples)} patients, who have no expert's mask"

@@ -28,7 +28,8 @@ from gliotype.experiment.report.patients import (
     failures_of,
     flow_of,
 )
-from gliotype.experiment.report.pictures import draw_patient
+from gliotype.experiment.report.pictures import draw_explanation, draw_patient
+from gliotype.experiment.saliency import RULE, Shown
 from gliotype.experiment.score import Scored
 from gliotype.experiment.splits import Split
 from gliotype.experiment.tables import SPREAD_METRICS, Results, Row, mean_and_spread
@@ -61,6 +62,7 @@ class Experiment:
         results: the numbers.
         scored: every model on every test set.
         outlines: whose outlines the patients have, where experts did not draw all of them.
+        shown: patients with what moved the answer.
     """
 
     protocol: Protocol
@@ -71,6 +73,7 @@ class Experiment:
     results: Results
     scored: tuple[Scored, ...]
     outlines: str = ""
+    shown: tuple[Shown, ...] = ()
 
 
 def write_report(experiment: Experiment, out: Path) -> Path:
@@ -90,6 +93,7 @@ def write_report(experiment: Experiment, out: Path) -> Path:
     write_csv(out / "flow.csv", _flow_lines(flows))
     write_csv(out / "table1.csv", _characteristic_lines(table))
     write_csv(out / "failures.csv", _failure_lines(protocol, failures))
+    write_csv(out / "saliency.csv", _saliency_lines(protocol, experiment.shown))
     write_csv(out / "curves.csv", _curve_lines(curves))
     write_csv(out / "checklists.csv", _checklist_lines(lists))
     write_text(out / "methods.txt", paragraph + "\n")
@@ -108,6 +112,7 @@ def write_report(experiment: Experiment, out: Path) -> Path:
             paragraph=paragraph,
             figure_titles=TITLES,
             kinds=KINDS,
+            rule=RULE,
             research_use=RESEARCH_USE,
             version=__version__,
             written=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -144,9 +149,19 @@ def _tests(
                 "strata": _strata(experiment, test),
                 "failures": [(failure, draw_patient(failure.example)) for failure in wrong[:MAX_SHOWN]],
                 "left": len(wrong) - MAX_SHOWN,
+                "shown": _saliency(experiment, test),
             }
         )
     return shown
+
+
+def _saliency(experiment: Experiment, test: str) -> list[tuple[str, list[tuple[Shown, str | None]]]]:
+    """Gather the patients of a test set who are shown with what moved the answer, by model."""
+    by_model: dict[str, list[tuple[Shown, str | None]]] = {}
+    for each in experiment.shown:
+        if each.test == test:
+            by_model.setdefault(each.model, []).append((each, draw_explanation(each.explanation)))
+    return list(by_model.items())
 
 
 def _published(protocol: Protocol, test: str, rows: list[Row]) -> list[tuple[str, str, Any, float]]:
@@ -252,6 +267,25 @@ def _failure_lines(protocol: Protocol, failures: Iterable[Failure]) -> Iterable[
             _number(p, 6) if p is not None else "" for p in (failure.probability, *failure.others)
         ]
         yield [failure.test, e.subject, int(e.mutant), _number(e.age, 1), _number(e.dice), *probabilities]
+
+
+def _saliency_lines(protocol: Protocol, shown: Iterable[Shown]) -> Iterable[Line]:
+    yield [
+        "set",
+        "model",
+        "subject",
+        protocol.target,
+        "probability",
+        "call",
+        "shows",
+        "contributions",
+        "unit",
+    ]
+    for each in shown:
+        added = "; ".join(f"{name} {value:+.3f}" for name, value in each.explanation.numbers)
+        e, call = each.example, "right" if each.right else "wrong"
+        what = [each.explanation.kind, added, each.explanation.unit]
+        yield [each.test, each.model, e.subject, int(e.mutant), _number(each.probability, 6), call, *what]
 
 
 def _curve_lines(curves: Iterable[Curve]) -> Iterable[Line]:

@@ -11,9 +11,12 @@ from scipy import ndimage
 
 from gliotype.predictors.slices import IMAGES
 from gliotype.text import data_uri
+from gliotype.train.common.explanation import Explanation
 from gliotype.train.data.examples import Example
 
 OUTLINE = (255, 214, 0)
+POSITIVE, NEGATIVE = (0, 114, 178), (213, 94, 0)
+MAP_OPACITY = 0.7
 _ZOOM = 2
 
 
@@ -32,6 +35,24 @@ def draw_patient(example: Example) -> str | None:
     parts = [_part(image, middle[-1] > 0) for image in images]
     buffer = io.BytesIO()
     Image.fromarray(np.concatenate(parts, axis=1)).save(buffer, "jpeg", quality=88, subsampling=0)
+    return data_uri(buffer.getvalue(), "image/jpeg")
+
+
+def draw_explanation(explanation: Explanation) -> str | None:
+    """Draw a map on its slice: blue speaks for the positive class, orange for the other, stronger where it says more.
+
+    Returns:
+        A JPEG as data address; None of an explanation without a map.
+    """
+    if not explanation.map.any() or not explanation.image.any():
+        return None
+    grey = _part(explanation.image, np.zeros(explanation.image.shape, bool)).astype(np.float32)
+    strength = explanation.map / np.abs(explanation.map).max()
+    large = ndimage.zoom(_upright(strength), _ZOOM, order=1)[..., None]
+    colour = np.where(large > 0, np.array(POSITIVE), np.array(NEGATIVE))
+    mixed = grey + MAP_OPACITY * np.abs(large) * (colour - grey)
+    buffer = io.BytesIO()
+    Image.fromarray(mixed.astype(np.uint8)).save(buffer, "jpeg", quality=85, subsampling=0)
     return data_uri(buffer.getvalue(), "image/jpeg")
 
 

@@ -25,6 +25,7 @@ from gliotype.networks.resnet import ActivationMapNet, Ensemble
 from gliotype.predictors.slices import IMAGES, NUMBERS, SIZE
 from gliotype.predictors.trained import UNCALIBRATED, Calibration, Standardiser
 from gliotype.train.common.calibration import fit_calibration, youden_threshold
+from gliotype.train.common.explanation import Explanation, largest_first
 from gliotype.train.data.examples import Example
 
 Floats = NDArray[np.float64]
@@ -143,6 +144,34 @@ class Model2:
                     answer = member.eval()(slices, torch.from_numpy(scores.astype(np.float32)))
                     result[row, index] = float(answer.mean())
         return result
+
+    def explain(self, example: Example) -> Explanation | None:
+        """Return the activation map of the middle slice and what each part adds to the log-odds; None without tumour.
+
+        The mean over the members, after calibration.
+        """
+        if not example.found:
+            return None
+        middle = len(example.slices) // 2
+        slices = torch.from_numpy(example.slices.astype(np.float32))
+        scores = self.standardiser(example.numbers[None])[0]
+        maps, weights = np.zeros((len(slices), 1, 1)), np.zeros(len(NUMBERS))
+        with torch.inference_mode():
+            for member in self.members:
+                weights = weights + (member.numbers.weight[0] * member.used).double().numpy()
+                if member.image is not None:
+                    maps = maps + member.image.eval()(slices * member.channels)[:, 0].double().numpy()
+        scale = self.calibration.slope / len(self.members)
+        added = {name: scale * float((weights * scores)[list(PARTS[name])].sum()) for name in PARTS}
+        images = example.slices[middle, : len(IMAGES)].astype(np.float32)
+        shown = next((image for image in images if image.any()), images[0])
+        pixels = (scale * maps[middle]).astype(np.float32)
+        return Explanation(
+            "activation map",
+            shown,
+            np.kron(pixels, np.ones((SIZE // len(pixels), SIZE // len(pixels)), np.float32)),
+            largest_first({"image": scale * float(maps.mean(axis=(1, 2)).mean()), **added}),
+        )
 
     def probabilities(self, examples: list[Example], prevalence: float) -> Floats:
         """Return calibrated probabilities at a prevalence, NaN where no tumour was found."""

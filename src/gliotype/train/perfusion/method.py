@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import ClassVar
 
@@ -13,9 +14,10 @@ from scipy.special import expit, logit
 
 from gliotype.evaluate.table import check_both_classes
 from gliotype.predictors import Needs
-from gliotype.predictors.curves import CHANNELS, POINTS
+from gliotype.predictors.curves import CHANNELS, POINTS, TIMES_S
 from gliotype.predictors.perfusion import PerfusionPredictor
 from gliotype.train.common.calibration import youden_threshold
+from gliotype.train.common.explanation import Explanation, largest_first
 from gliotype.train.common.method import Progress, no_progress
 from gliotype.train.data.examples import Example
 from gliotype.train.data.inputs import CURVES
@@ -24,6 +26,9 @@ from gliotype.train.perfusion.fit import load_or_train_model
 from gliotype.train.perfusion.network import CurveExample, CurveModel, Recipe, with_curves
 
 Floats = NDArray[np.float64]
+
+WINDOWS_S = (0, 10, 20, 40)
+"""Seconds from the bolus' arrival between which attention is added up: its arrival, first pass, recovery and tail."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +51,20 @@ class TunedCurveModel:
         known = np.array([len(each.curves) > 0 for each in curves])
         log_odds = np.where(known, self.model.log_odds(curves), np.nan)
         return np.asarray(expit(log_odds + logit(prevalence)), dtype=np.float64)
+
+    def explain(self, example: Example) -> Explanation | None:
+        """Return how the network's attention is spread over time; None where the perfusion could not be measured."""
+        (curves,) = curve_examples([example])
+        if not len(curves.curves):
+            return None
+        weight = self.model.read(curves.curves[:1])[1][0]
+        sums = np.bincount(np.searchsorted(WINDOWS_S, TIMES_S, side="right"), weight, len(WINDOWS_S) + 1)
+        between = [f"{start} to {end} s" for start, end in pairwise(WINDOWS_S)]
+        names = ["before the bolus arrives", *between, f"after {WINDOWS_S[-1]} s"]
+        fractions = 100 * sums / max(float(sums.sum()), 1e-9)
+        return Explanation(
+            "attention", numbers=largest_first(dict(zip(names, fractions.tolist(), strict=True))), unit="%"
+        )
 
 
 def curve_examples(examples: Sequence[Example]) -> list[CurveExample]:

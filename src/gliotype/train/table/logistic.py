@@ -15,6 +15,7 @@ from gliotype.measure import LOCI_UNITS
 from gliotype.predictors.logistic import LogisticModel, widest_model
 from gliotype.predictors.slices import NUMBERS
 from gliotype.train.common.calibration import youden_threshold
+from gliotype.train.common.explanation import Explanation, largest_first
 from gliotype.train.common.ridge import fit_model
 from gliotype.train.data.examples import Example
 from gliotype.train.data.inputs import RADIOMICS
@@ -99,6 +100,14 @@ class LogisticModels:
     def probabilities(self, examples: list[Example], prevalence: float) -> Floats:
         """Return probabilities at a prevalence; NaN where no model fits or no tumour was found."""
         return at_prevalence(self.log_odds(examples), prevalence)
+
+    def explain(self, example: Example) -> Explanation | None:
+        """Return what each number adds to the log-odds; None where no model fits or no tumour was found."""
+        values = numbers_of_example(example)
+        model = widest_model(self.models, values)
+        if model is None:
+            return None
+        return Explanation("contributions", numbers=largest_first(model.contributions(values)))
 
 
 def numbers_of_example(example: Example) -> dict[str, float]:

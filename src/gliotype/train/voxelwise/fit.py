@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,7 +14,7 @@ from scipy import ndimage
 from torch import Tensor, nn
 
 from gliotype._version import __version__
-from gliotype.atomic_files import check_run_settings
+from gliotype.atomic_files import check_run_settings, reading_cached, write_text
 from gliotype.masks import box_around, dice
 from gliotype.networks.dense_unet import DenseUNet3d
 from gliotype.predictors.trained import UNCALIBRATED, Calibration
@@ -21,6 +22,7 @@ from gliotype.predictors.voxelwise import (
     CLASSES,
     PATCH,
     TS_NET,
+    Probabilities,
     Vote,
     class_probabilities,
     count_votes,
@@ -30,6 +32,7 @@ from gliotype.study import Sequence
 from gliotype.train.common.autocast import autocast
 from gliotype.train.common.cache_key import cache_key
 from gliotype.train.common.calibration import fit_calibration, youden_threshold
+from gliotype.train.common.explanation import Explanation
 from gliotype.train.common.learner import Learner
 from gliotype.train.data.examples import Example
 from gliotype.train.data.voxels import VOXELS, Packed, unpack
@@ -176,11 +179,31 @@ class VoxelwiseModel:
         return self._votes[example]
 
     def _count(self, example: Example) -> Vote:
+        return count_votes(self._class_probabilities(example)[0])
+
+    def _class_probabilities(self, example: Example) -> tuple[Probabilities, NDArray[np.float32]]:
+        """Return the probabilities of `CLASSES` and the images that the network saw."""
         images, tumour = unpack(packed_of(example))
         chosen = images[[TS_NET.index(s) for s in self.recipe.sequences]]
         margin = max(tumour.shape) if self.recipe.margin is None else self.recipe.margin
         around = box_around(tumour, margin)
-        return count_votes(class_probabilities(as_network(self.network), chosen, around, self.recipe.step))
+        return class_probabilities(as_network(self.network), chosen, around, self.recipe.step), chosen
+
+    def explain(self, example: Example) -> Explanation | None:
+        """Return the map of votes where most voxels vote; None where none does."""
+        if VOXELS not in example.inputs:
+            return None
+        probabilities, images = self._class_probabilities(example)
+        vote = self._votes.setdefault(example, count_votes(probabilities))
+        if not vote.tumour.any():
+            return None
+        height = int(vote.tumour.sum(axis=(0, 1)).argmax())
+        votes = np.where(vote.tumour, np.sign(probabilities[1] - probabilities[2]), 0)
+        shown = next((image for image in images if image.any()), images[0])
+        added = float(self.calibration(np.array([vote.log_odds]))[0])
+        return Explanation(
+            "map of votes", shown[..., height], votes[..., height].astype(np.float32), (("vote", added),)
+        )
 
     def log_odds(self, examples: list[Example]) -> Floats:
         """Return the vote's log-odds (n,) before calibration; NaN where there is no vote."""
@@ -232,9 +255,27 @@ def fit(
         progress: called with a line of progress.
     """
     learned = [each for each in training if VOXELS in each.inputs]
-    network = train(recipe, learned, folder / _name(recipe, learned), progress)
-    progress("calibrate")
-    return calibrate(VoxelwiseModel(recipe, network), [each for each in tuning if VOXELS in each.inputs])
+    inside = folder / _name(recipe, learned)
+    network = train(recipe, learned, inside, progress)
+    return _calibrate_once(
+        VoxelwiseModel(recipe, network), [each for each in tuning if VOXELS in each.inputs], inside, progress
+    )
+
+
+def _calibrate_once(
+    model: VoxelwiseModel, tuning: list[Example], folder: Path, progress: Progress
+) -> VoxelwiseModel:
+    """Calibrate on tuning patients, or read the calibration of an earlier call."""
+    settings = {"patients": [(each.subject, each.mutant) for each in tuning]}
+    file = folder / f"calibration-{cache_key(settings, (packed_of(each) for each in tuning))}.json"
+    if not file.exists():
+        progress("calibrate")
+        made = calibrate(model, tuning)
+        numbers = (made.calibration.slope, made.calibration.offset, made.threshold, made.prevalence)
+        write_text(file, json.dumps([float(number) for number in numbers]) + "\n")
+    with reading_cached(file):
+        slope, offset, threshold, prevalence = json.loads(file.read_text(encoding="utf-8"))
+    return VoxelwiseModel(model.recipe, model.network, Calibration(slope, offset), threshold, prevalence)
 
 
 def _name(recipe: Recipe, training: list[Example]) -> str:

@@ -1,4 +1,4 @@
-"""Find the same image in the folders of two patients, without reading every image.
+"""Find the same patient under two names: by a name in common, or by the same image, without reading every image.
 
 The last eight bytes of a gzip file are the checksum and the length of what it holds, whatever its name, its date and
 its compression. Only files that agree in them are read.
@@ -20,6 +20,30 @@ Who = TypeVar("Who", bound=Hashable)
 _TRAILER = 8
 _HEADER = 352
 """Bytes of a NIfTI file before its voxels."""
+
+
+def find_twice(
+    names: Mapping[Who, frozenset[str]], images: Mapping[Who, tuple[Path, ...]]
+) -> dict[tuple[Who, Who], str]:
+    """Find the patients who are there twice, and say by what they are recognised.
+
+    Args:
+        names: all names of each patient, each written one way.
+        images: files of each patient.
+
+    Example:
+        >>> find_twice({"a": frozenset({"tcga-2-3"}), "b": frozenset({"tcga-2-3", "b"})}, {})
+        {('a', 'b'): 'both are tcga-2-3'}
+    """
+    seen: dict[str, Who] = {}
+    twice: dict[tuple[Who, Who], str] = {}
+    for who, own in names.items():
+        for name in sorted(own):
+            if (other := seen.setdefault(name, who)) != who:
+                twice.setdefault((other, who), f"both are {name}")
+    for first, second, file in find_copies(images):
+        twice.setdefault((first, second), f"both have the image {file.name}")
+    return twice
 
 
 def find_copies(images: Mapping[Who, tuple[Path, ...]]) -> Iterator[tuple[Who, Who, Path]]:
