@@ -29,15 +29,22 @@ def name_of(case: Case) -> str:
     return "sub-" + "".join(character for character in case.patient if character.isalnum())
 
 
-def write_cohort(cases: list[Case], folder: Path) -> None:
+def codeletions(data: Path) -> dict[str, str]:
+    """1p/19q status of the TCGA-LGG patients as their table states it, by patient; they are in other cohorts, too."""
+    with (data / "lgg" / "labels.csv").open(newline="", encoding="utf-8") as file:
+        return {row["barcode"]: row["X1p.19q.codeletion"] for row in csv.DictReader(file)}
+
+
+def write_cohort(cases: list[Case], folder: Path, codeletion: dict[str, str]) -> None:
     """Link the images and masks of labelled patients, and write their table."""
     folder.mkdir(parents=True)
     with (folder / "participants.tsv").open("w", newline="", encoding="utf-8") as file:
         table = csv.writer(file, delimiter="\t")
-        table.writerow(["participant_id", "idh", "age"])
+        table.writerow(["participant_id", "idh", "age", "codeletion"])
         for case in cases:
             name = name_of(case)
-            table.writerow([name, case.idh, "n/a" if case.age is None else f"{case.age:g}"])
+            age = "n/a" if case.age is None else f"{case.age:g}"
+            table.writerow([name, case.idh, age, codeletion.get(case.patient, "n/a")])
             images = folder / name / "anat"
             images.mkdir(parents=True)
             for sequence, path in case.files.items():
@@ -53,9 +60,10 @@ def main() -> None:
     parser.add_argument("data", type=Path)
     parser.add_argument("out", type=Path)
     arguments = parser.parse_args()
+    codeletion = codeletions(arguments.data)
     for cohort in (lgg, brats, gbm, native):
         cases = [case for case in cohort(arguments.data) if case.idh is not None]
-        write_cohort(cases, arguments.out / cohort.__name__)
+        write_cohort(cases, arguments.out / cohort.__name__, codeletion)
         print(f"{arguments.out / cohort.__name__}: {len(cases)} patients")
 
 
