@@ -3,11 +3,13 @@
     python benchmarks/voxelwise.py simulated [--patients N] [--anatomies FOLDER] [--seed N] [--quality] [--whole-brain]
     python benchmarks/voxelwise.py real DATA [--limit N] [--jobs N]
     python benchmarks/voxelwise.py seconds STUDY ...
+    python benchmarks/voxelwise.py motion [--patients N] [--anatomies FOLDER] [--seed N] [--data DATA]
 
 Simulated patients are drawn on the networks' grid with a seed that no training used. Patches cover the true tumour and
 `MARGIN` voxels around it, as `predict` covers the one that it finds, and its limit of overlap holds.
 With `--whole-brain` they cover the whole brain, and nothing is refused, as published; the calibration is the same.
 `--quality` corrupts lines of k-space as motion does, and lowers the resolution, and repeats the count.
+`motion` asks whether a number computed from an image tells a corrupted image from one as simulated or acquired (DATA).
 `seconds` predicts studies and times each network next to that, on all cores, five times.
 DATA as for real_cases.py; these are development patients.
 A no-call counts as wrong in accuracy, sensitivity and specificity, and as the prior in AUROC.
@@ -25,7 +27,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from real_cases import Case, case_parser, with_truth
+from real_cases import Case, case_parser, gbm, with_truth
 from scipy import ndimage
 from scipy.special import logit
 
@@ -48,8 +50,13 @@ from gliotype.predictors.voxelwise import (
     class_probabilities,
     count_votes,
     load_model,
+    scaled_images,
 )
+from gliotype.prepare import prepare
+from gliotype.read import read_study
 from gliotype.runtime import use_threads
+from gliotype.segment import find_brain
+from gliotype.segment.tumour import strip_to_network_grid
 from gliotype.study import Subject
 from gliotype.train.data.examples import Example
 from gliotype.train.data.voxels import unpack
@@ -238,6 +245,65 @@ def seconds(arguments: argparse.Namespace) -> None:
                 )
 
 
+def gradient_entropy(image: NDArray[np.float32]) -> float:
+    """Entropy of the in-plane gradient's size within the brain, 1 where it is even (McGee 2000); motion spreads it."""
+    size = np.sqrt(sum(((np.roll(image, -1, axis) - np.roll(image, 1, axis)) / 2) ** 2 for axis in (0, 1)))
+    inside = size[inner_brain(image)]
+    fraction = inside[inside > 0] / inside.sum()
+    return float(-(fraction * np.log(fraction)).sum() / np.log(inside.size))
+
+
+def ripple(image: NDArray[np.float32]) -> float:
+    """Log ratio of the median second difference along the phase-encoding axis to that across it."""
+    inner = inner_brain(image)
+    along, across = (
+        np.median(np.abs(np.roll(image, 1, axis) + np.roll(image, -1, axis) - 2 * image)[inner])
+        for axis in (1, 0)
+    )
+    return float(np.log((along + 1e-6) / (across + 1e-6)))
+
+
+def inner_brain(image: NDArray[np.float32]) -> NDArray[np.bool_]:
+    """The brain without its outer 6 mm, where the edge has a gradient of its own."""
+    return np.asarray(ndimage.binary_erosion(image != 0, iterations=3))
+
+
+def print_motion(whose: str, patients: list[Images]) -> None:
+    """For each sequence, measure and change: the values, and how well they tell changed images from unchanged ones."""
+    for index, sequence in enumerate(TS_NET):
+        present = [(n, images) for n, images in enumerate(patients) if images[index].any()]
+        for measure in (gradient_entropy, ripple) if present else ():
+            clean = np.array([measure(images[index]) for _, images in present])
+            for name, change in QUALITY.items():
+                found = np.array([measure(change(i, np.random.default_rng(n))[index]) for n, i in present])
+                truth = np.r_[np.zeros(len(clean), bool), np.ones(len(found), bool)]
+                separates = (
+                    "" if change is QUALITY["as simulated"] else str(auroc(truth, np.r_[clean, found]))
+                )
+                print(
+                    f"| {whose}, {sequence} | {measure.__name__} | {name} | {len(found)} | {found.min():.4f} | "
+                    f"{np.median(found):.4f} | {found.max():.4f} | {separates} | {(found > clean.max()).sum()} |",
+                    flush=True,
+                )
+
+
+def images_of(case: Case) -> Images:
+    """The images of a real patient as the networks see them."""
+    prepared = prepare(read_study(None, files=case.files, subject=Subject(case.name)), find_brain)
+    images, brain = strip_to_network_grid(prepared)
+    return scaled_images(images, brain, TS_NET)
+
+
+def motion(arguments: argparse.Namespace) -> None:
+    print("| images | measure | change | n | least | median | largest | AUROC | above all unchanged |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    source = GridPatients(arguments.patients, arguments.seed, arguments.anatomies)
+    print_motion("simulated", [unpack(packed_of(source.example(name)))[0] for name in source.subjects])
+    if arguments.data is not None:
+        cases = [*with_truth(arguments.data, None), *gbm(arguments.data)]
+        print_motion("real", [images_of(case) for case in cases])
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     kinds = parser.add_subparsers(required=True)
@@ -250,6 +316,12 @@ def main() -> None:
     on_simulated.set_defaults(run=simulated)
     on_real = kinds.add_parser("real", parents=[case_parser(__doc__)], add_help=False)
     on_real.set_defaults(run=real)
+    on_motion = kinds.add_parser("motion")
+    on_motion.add_argument("--patients", type=int, default=40)
+    on_motion.add_argument("--seed", type=int, default=20_271)
+    on_motion.add_argument("--anatomies", type=Path)
+    on_motion.add_argument("--data", type=Path)
+    on_motion.set_defaults(run=motion)
     timed = kinds.add_parser("seconds")
     timed.add_argument("studies", type=Path, nargs="+")
     timed.set_defaults(run=seconds)

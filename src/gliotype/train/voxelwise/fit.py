@@ -199,11 +199,11 @@ class VoxelwiseModel:
             return None
         height = int(vote.tumour.sum(axis=(0, 1)).argmax())
         votes = np.where(vote.tumour, np.sign(probabilities[1] - probabilities[2]), 0)
-        shown = next((image for image in images if image.any()), images[0])
+        shown = next((image for image in images if image.any()), images[0])[..., height]
+        inside = ndimage.binary_fill_holes(shown != 0)
+        shown = np.where(inside & (shown == 0), 1e-3, shown).astype(np.float32)  # 0 is outside the brain
         added = float(self.calibration(np.array([vote.log_odds]))[0])
-        return Explanation(
-            "map of votes", shown[..., height], votes[..., height].astype(np.float32), (("vote", added),)
-        )
+        return Explanation("map of votes", shown, votes[..., height].astype(np.float32), (("vote", added),))
 
     def log_odds(self, examples: list[Example]) -> Floats:
         """Return the vote's log-odds (n,) before calibration; NaN where there is no vote."""
