@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gliotype.predictors.curves import CHANNELS, POINTS
 from gliotype.train.data.examples import Example
@@ -83,7 +84,7 @@ class WithEveryInput(Synthetic):
         tumour[4:16, 20:32, 8:18] = True
         voxels[:, tumour] += 3.0 if example.mutant else -3.0
         curves = rng.normal(2 if example.mutant else 4, 0.5, (1, len(CHANNELS), POINTS)).astype(np.float32)
-        made = {VOXELS: pack(voxels, tumour, np.ones_like(tumour)), CURVES: curves}
+        made: dict[str, NDArray[Any]] = {VOXELS: pack(voxels, tumour, np.ones_like(tumour)), CURVES: curves}
         further = {name: array for name, array in made.items() if name in inputs}
         return replace(example, inputs={**example.inputs, **further})
 
