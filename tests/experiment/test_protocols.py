@@ -67,7 +67,7 @@ QUICK: dict[str, dict[str, Any]] = {
 
 
 def reduced(name: str) -> Protocol:
-    """A shipped protocol with few patients and short trainings, and all else as it is."""
+    """A shipped protocol with few patients, short trainings, one ablation and no learning curve."""
     given = read_protocol(name).model_dump(exclude_unset=True)
     for cohort, patients in SMALL_COHORTS[name].items():
         given["cohorts"][cohort]["patients"] = patients
@@ -77,8 +77,10 @@ def reduced(name: str) -> Protocol:
     if "cross_validation" in given:
         for key in ("patients", "mutants"):
             given["cross_validation"].pop(key, None)
-    if "learning_curve" in given:
-        given["learning_curve"] = [5]
+    given.pop("learning_curve", None)
+    if "ablations" in given:
+        kept = {*list(given["ablations"])[:1], given["model"].get("fusion")}
+        given["ablations"] = {name: parts for name, parts in given["ablations"].items() if name in kept}
     if "hybrid" in given.get("methods", ["hybrid"]):
         given["model"] = {**given.get("model", {}), "members": 2, "epochs": 1}
     given["parameters"] = {method: QUICK[method] for method in given.get("methods", ()) if method in QUICK}
