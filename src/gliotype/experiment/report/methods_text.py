@@ -12,6 +12,7 @@ from gliotype.experiment.methods import Model
 from gliotype.experiment.protocol import CROSS_VALIDATION, FULL, CohortSettings, Protocol
 from gliotype.experiment.report.patients import Flow
 from gliotype.experiment.splits import Split
+from gliotype.train.data.voxels import VOXELS
 
 PACKAGES = ("numpy", "scipy", "scikit-learn", "torch", "SimpleITK", "openvino", "nibabel")
 """Packages whose versions decide the numbers."""
@@ -46,7 +47,8 @@ def facts_of(
         + ".",
         "excluded": _excluded(flows, protocol.aim),
         "preparation": "Images were registered to one another and to MNI152, the brain was outlined, N4 corrected the "
-        "bias field, and Model 1 outlined the tumour; methods that read an outline got this one, never an expert's.",
+        "bias field, and Model 1 outlined the tumour; methods that read an outline got this one, never an expert's."
+        + _learned_outlines(models),
         "predictors": f"Fixed by the protocol before the run: {', '.join(model.label for model in models)}.",
         "assessors": "None: all predictors but age are computed.",
         "sample_size": f"{total} patients, {sum(each.mutants for each in sets)} of them {positive}; no calculation of "
@@ -126,6 +128,14 @@ def methods_paragraph(
             "Patients of simulated cohorts are computed, and results on them are no evidence about patients.",
         )
     return " ".join(filter(None, sentences))
+
+
+def _learned_outlines(models: tuple[Model, ...]) -> str:
+    """Say from which outlines the methods of voxels learned; nothing where there are none."""
+    names = [model.label for model in models if VOXELS in model.method.inputs]
+    if not names:
+        return ""
+    return f" {' and '.join(names)} learned from the voxels of experts' masks, or of Model 1's where there are none."
 
 
 def _goal(target: Target) -> str:
