@@ -113,6 +113,8 @@ def test_a_shipped_protocol_runs_from_end_to_end(
     assert {(row.set_name, row.model) for row in outcome.rows} == {
         (test, model.label) for test in protocol.tests for model in models_of(protocol)
     }
+    learned = "learned from the voxels of experts' masks" in (tmp_path / "methods.txt").read_text()
+    assert learned == ("t2net" in protocol.methods)
     page = (tmp_path / "report.html").read_text()
     assert protocol.title in page
     assert len(page) < 4_000_000, "the page stays small"

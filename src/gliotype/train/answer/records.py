@@ -202,7 +202,6 @@ def make_records(
     Raises:
         GliotypeError: if a patient cannot be read or used.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     records = []
     for number, patient in enumerate(patients, start=1):
         file = folder / f"{cohort}-{patient.subject.id}.json"

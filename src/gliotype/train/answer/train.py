@@ -135,7 +135,6 @@ def fit_answer(
         InputError: if a table is missing, or the patients are of one class.
     """
     check_writable(out)
-    out.mkdir(parents=True, exist_ok=True)
     records = sorted(records, key=lambda record: (record.cohort, record.patient))
     found = [record for record in records if record.outlines]
     if len({record.mutant for record in found}) < 2:
