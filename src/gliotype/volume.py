@@ -212,13 +212,13 @@ class Volume:
         """
         sigma = self._smoothing_for(grid) if antialias and order > 0 else np.zeros(3)
         source = self._part_read(grid, self_from_grid, sigma) if order == 1 else self
-        image = source._smoothed(sigma).to_sitk(np.float32 if order > 0 else None)
-        reference = sitk.Image([int(n) for n in grid.shape], sitk.sitkUInt8)
-        _set_sitk_geometry(reference, grid.affine)
+        image = source._smoothed(sigma)._to_sitk_as_stored(np.float32 if order > 0 else None)
+        reference = sitk.Image([int(n) for n in grid.shape[::-1]], sitk.sitkUInt8)
+        _set_sitk_geometry(reference, grid.affine[:, _REVERSED])
         interpolator = {0: sitk.sitkNearestNeighbor, 1: sitk.sitkLinear, 3: sitk.sitkBSpline}[order]
         resampled = sitk.Resample(image, reference, sitk_transform(self_from_grid), interpolator, outside)
-        array = np.ascontiguousarray(sitk.GetArrayFromImage(resampled).transpose(2, 1, 0))
-        return Volume(array.astype(self.array.dtype) if order == 0 else array, grid.affine)
+        array = sitk.GetArrayFromImage(resampled)
+        return Volume(array.astype(self.array.dtype, copy=False) if order == 0 else array, grid.affine)
 
     def _smoothing_for(self, grid: Grid) -> NDArray[np.float64]:
         """Standard deviations in voxels that remove detail finer than `grid` can hold, axis by axis."""
@@ -258,12 +258,27 @@ class Volume:
 
     def to_sitk(self, dtype: type[np.generic] | None = None) -> sitk.Image:
         """Convert to a SimpleITK image (LPS). Slightly skewed axes are made orthonormal, as ITK demands."""
-        array = np.asarray(self.array, dtype=dtype)
-        if array.dtype == np.bool_:
-            array = array.astype(np.uint8)
-        image = sitk.GetImageFromArray(np.ascontiguousarray(array.transpose(2, 1, 0)))
+        image = sitk.GetImageFromArray(_plain(self.array.transpose(2, 1, 0), dtype))
         _set_sitk_geometry(image, self.affine)
         return image
+
+    def _to_sitk_as_stored(self, dtype: type[np.generic] | None) -> sitk.Image:
+        """Convert to a SimpleITK image whose axes run as they lie in memory, so that nothing is rearranged."""
+        if self.array.flags.f_contiguous:
+            return self.to_sitk(dtype)
+        image = sitk.GetImageFromArray(_plain(self.array, dtype))
+        _set_sitk_geometry(image, self.affine[:, _REVERSED])
+        return image
+
+
+_REVERSED = [2, 1, 0, 3]
+"""Columns of an affine for an array whose axes are named in reverse order."""
+
+
+def _plain(array: Array, dtype: type[np.generic] | None) -> Array:
+    """Make an array that SimpleITK takes: contiguous, and bytes in the place of truth values."""
+    bytes_or_own = np.uint8 if array.dtype == np.bool_ and dtype is None else dtype
+    return np.ascontiguousarray(array, dtype=bytes_or_own)
 
 
 def _is_singular(affine: Matrix) -> bool:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+from typing import Any
+
 import numpy as np
 import SimpleITK as sitk
+from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from gliotype.volume import Volume, volume_from_sitk
+from gliotype.volume import Volume
 
 Mask = NDArray[np.bool_]
 
@@ -44,7 +49,24 @@ def shrink(image: Volume, spacing_mm: float) -> Volume:
     """Average whole voxels until no axis is finer than about a spacing, or has only two; float32."""
     factors = [max(1, round(spacing_mm / s)) for s in image.grid.spacing]
     factors = [min(f, max(1, n // 2)) for f, n in zip(factors, image.array.shape, strict=True)]
-    return volume_from_sitk(sitk.BinShrink(image.to_sitk(np.float32), factors))
+    affine = image.affine @ np.diag([*factors, 1.0])
+    affine[:3, 3] = apply_affine(image.affine, (np.array(factors) - 1) / 2)
+    return Volume(_block_means(np.asarray(image.array), factors), affine)
+
+
+def _block_means(array: NDArray[Any], factors: Sequence[int]) -> NDArray[np.float32]:
+    """Average blocks of voxels; what does not fill a block at the end of an axis is left out."""
+    count = math.prod(factors)
+    exact = np.uint16 if array.dtype in (np.uint8, np.bool_) and count <= 257 else np.float64
+    total = array
+    for axis in np.argsort(array.strides)[::-1]:  # the most distant voxels first: rows are added to rows
+        factor, before = factors[axis], (slice(None),) * int(axis)
+        end = array.shape[axis] // factor * factor
+        parts = [total[(*before, slice(n, end, factor))] for n in range(factor)]
+        total = parts[0] if factor == 1 else np.add(parts[0], parts[1], dtype=exact)
+        for part in parts[2:]:
+            total += part
+    return np.ascontiguousarray(total / count, dtype=np.float32)
 
 
 def zero_background(image: Volume) -> Volume:
