@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
@@ -47,7 +48,28 @@ def within_mm(
     """
     box = box_around(mask, math.ceil(distance_mm / min(spacing)))
     near = np.zeros_like(mask)
-    near[box] = ndimage.distance_transform_edt(~mask[box], sampling=spacing) <= distance_mm
+    if distance_mm <= NEAR_VOXELS * min(spacing):
+        near[box] = _dilated(mask[box], distance_mm, spacing)
+    else:
+        near[box] = ndimage.distance_transform_edt(~mask[box], sampling=spacing) <= distance_mm
+    return near
+
+
+NEAR_VOXELS = 3
+"""Distances up to this many voxels are found by shifting the mask, faster than by a distance transform."""
+
+
+def _dilated(
+    mask: NDArray[np.bool_], distance_mm: float, spacing: tuple[float, float, float]
+) -> NDArray[np.bool_]:
+    """Dilate a mask by the ellipsoid of the voxels within a distance."""
+    reach = [math.floor(distance_mm / edge) for edge in spacing]
+    near = np.zeros_like(mask)
+    for shift in product(*(range(-r, r + 1) for r in reach)):
+        if math.sqrt(sum((n * edge) ** 2 for n, edge in zip(shift, spacing, strict=True))) <= distance_mm:
+            to = tuple(slice(max(n, 0), size + min(n, 0)) for n, size in zip(shift, mask.shape, strict=True))
+            of = tuple(slice(max(-n, 0), size - max(n, 0)) for n, size in zip(shift, mask.shape, strict=True))
+            near[to] |= mask[of]
     return near
 
 

@@ -10,8 +10,10 @@ A *transform* is a 4 x 4 matrix that maps world coordinates (mm) of one space to
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any
 
 import nibabel as nib
@@ -99,6 +101,19 @@ class Grid:
             other.affine, corners
         )
         return bool(np.abs(distances).max() <= tolerance_mm)
+
+    def part(self, box: Box) -> Grid:
+        """Return a box of voxels of this grid as a grid of its own.
+
+        Example:
+            >>> part = Grid((4, 4, 4), np.eye(4)).part((slice(1, 4), slice(2, 4), slice(0, 4)))
+            >>> part.shape, part.affine[:3, 3].tolist()
+            ((3, 2, 4), [1.0, 2.0, 0.0])
+        """
+        affine = self.affine.copy()
+        affine[:3, 3] = nib.affines.apply_affine(affine, [along.start for along in box])
+        i, j, k = (along.stop - along.start for along in box)
+        return Grid((i, j, k), affine)
 
     def bounding(self, spacing_mm: float, world_from_self: Matrix | None = None) -> Grid:
         """Return the axis-aligned RAS+ grid of one spacing that covers this one.
@@ -211,14 +226,47 @@ class Volume:
             7.0
         """
         sigma = self._smoothing_for(grid) if antialias and order > 0 else np.zeros(3)
-        source = self._part_read(grid, self_from_grid, sigma) if order == 1 else self
+        if order <= 1 and outside == 0:
+            within = self._box_reached(grid, self_from_grid, sigma)
+            if _voxels(within) < _WORTH_LESS * np.prod(grid.shape):
+                array = np.zeros(grid.shape, np.float32 if order > 0 else self.array.dtype)
+                if _voxels(within):
+                    array[within] = self._read(grid.part(within), self_from_grid, order, outside, sigma)
+                return Volume(array, grid.affine)
+        return Volume(self._read(grid, self_from_grid, order, outside, sigma), grid.affine)
+
+    def _read(
+        self,
+        grid: Grid,
+        self_from_grid: Matrix | None,
+        order: int,
+        outside: float,
+        sigma: NDArray[np.float64],
+    ) -> Array:
+        """Smooth this image and interpolate it at every voxel of a grid."""
+        source = self._part_read(grid, self_from_grid, sigma) if order <= 1 else self
         image = source._smoothed(sigma)._to_sitk_as_stored(np.float32 if order > 0 else None)
         reference = sitk.Image([int(n) for n in grid.shape[::-1]], sitk.sitkUInt8)
         _set_sitk_geometry(reference, grid.affine[:, _REVERSED])
         interpolator = {0: sitk.sitkNearestNeighbor, 1: sitk.sitkLinear, 3: sitk.sitkBSpline}[order]
         resampled = sitk.Resample(image, reference, sitk_transform(self_from_grid), interpolator, outside)
-        array = sitk.GetArrayFromImage(resampled)
-        return Volume(array.astype(self.array.dtype, copy=False) if order == 0 else array, grid.affine)
+        array: Array = sitk.GetArrayFromImage(resampled)
+        return array.astype(self.array.dtype, copy=False) if order == 0 else array
+
+    def _box_reached(self, grid: Grid, self_from_grid: Matrix | None, sigma: NDArray[np.float64]) -> Box:
+        """Box of the voxels of a grid beyond which this image, resampled linearly, is 0 as far as its zeros tell."""
+        signal = _box_of_signal(self.array)
+        if not _voxels(signal):
+            return signal
+        reach = 1 + np.ceil(_TRUNCATE * sigma)
+        ends = [(s.start - r, s.stop - 1 + r) for s, r in zip(signal, reach, strict=True)]
+        corners = np.array([*product(*ends)])
+        affine = grid.affine if self_from_grid is None else self_from_grid @ grid.affine
+        index = nib.affines.apply_affine(np.linalg.inv(affine) @ self.affine, corners)
+        low = np.clip(np.floor(index.min(axis=0)), 0, grid.shape).astype(int)
+        high = np.clip(np.ceil(index.max(axis=0)) + 1, low, grid.shape).astype(int)
+        i, j, k = (slice(int(a), int(b)) for a, b in zip(low, high, strict=True))
+        return i, j, k
 
     def _smoothing_for(self, grid: Grid) -> NDArray[np.float64]:
         """Standard deviations in voxels that remove detail finer than `grid` can hold, axis by axis."""
@@ -269,6 +317,29 @@ class Volume:
         image = sitk.GetImageFromArray(_plain(self.array, dtype))
         _set_sitk_geometry(image, self.affine[:, _REVERSED])
         return image
+
+
+_WORTH_LESS = 0.75
+"""Fraction of a grid; where an image reaches less of it, the rest is not interpolated."""
+
+
+def _voxels(box: Box) -> int:
+    return math.prod(along.stop - along.start for along in box)
+
+
+def _box_of_signal(array: Array) -> Box:
+    """Box around what is not 0; empty where nothing is. An image with signal at all its faces is not searched."""
+    box = [slice(0, size) for size in array.shape[:3]]
+    if all(array.take(end, axis).any() for axis in range(3) for end in (0, -1)):
+        return box[0], box[1], box[2]
+    signal = array != 0
+    for axis in range(3):
+        part = signal[tuple(box)]
+        along = np.flatnonzero(part.any(axis=tuple({0, 1, 2} - {axis})))
+        if not along.size:
+            return slice(0, 0), slice(0, 0), slice(0, 0)
+        box[axis] = slice(int(along[0]), int(along[-1]) + 1)
+    return box[0], box[1], box[2]
 
 
 _REVERSED = [2, 1, 0, 3]

@@ -5,7 +5,7 @@ import pytest
 from scipy import ndimage
 
 from gliotype.masks import dice
-from gliotype.segment.appearance import sharpen
+from gliotype.segment.appearance import Appearance
 from gliotype.study import Sequence
 
 SHAPE = (40, 36, 32)
@@ -44,7 +44,7 @@ def test_borders_follow_the_image_whatever_its_scale(
         Sequence.FLAIR: scale * image(truth, 100, 150, 2),
     }
     soft = blurred(truth)
-    sharp = sharpen(soft, images, brain, 1.0)
+    sharp = Appearance.of(images, brain, 1.0).sharpen(soft)
     assert dice(sharp >= 0.5, truth) > max(0.97, dice(soft >= 0.5, truth) + 0.02)
     assert sharp.min() >= 0
     assert sharp.max() <= 1
@@ -54,16 +54,20 @@ def test_bright_tissue_far_away_is_not_added(truth: np.ndarray, brain: np.ndarra
     far = np.zeros(SHAPE, bool)
     far[36:38, 30:33, 26:29] = True
     flair = image(truth | far, 100, 150, 3)
-    sharp = sharpen(blurred(truth), {Sequence.FLAIR: flair}, brain, 3.0)
+    sharp = Appearance.of({Sequence.FLAIR: flair}, brain, 3.0).sharpen(blurred(truth))
     assert (sharp[far] < 0.5).all()
     assert (sharp[~brain] <= blurred(truth)[~brain]).all()
 
 
 def test_contrast_agent_alone_does_not_move_the_border(truth: np.ndarray, brain: np.ndarray) -> None:
     soft = blurred(truth)
-    np.testing.assert_array_equal(sharpen(soft, {Sequence.T1C: image(truth, 1, 2, 0)}, brain, 1.0), soft)
+    np.testing.assert_array_equal(
+        Appearance.of({Sequence.T1C: image(truth, 1, 2, 0)}, brain, 1.0).sharpen(soft), soft
+    )
 
 
 def test_nothing_is_learnt_from_an_unsure_network(truth: np.ndarray, brain: np.ndarray) -> None:
     faint = 0.5 * blurred(truth)
-    np.testing.assert_array_equal(sharpen(faint, {Sequence.T2: image(truth, 1, 2, 0)}, brain, 1.0), faint)
+    np.testing.assert_array_equal(
+        Appearance.of({Sequence.T2: image(truth, 1, 2, 0)}, brain, 1.0).sharpen(faint), faint
+    )

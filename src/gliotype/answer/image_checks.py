@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from gliotype.atlas import atlas
-from gliotype.masks import box_around
+from gliotype.masks import box_around, within_mm
 from gliotype.study import PreparedStudy, Sequence
 from gliotype.volume import Volume
 
@@ -120,9 +120,11 @@ def suppressed_fluid(prepared: PreparedStudy, tumour: Mask) -> float | None:
     if not {Sequence.T2, Sequence.FLAIR} <= set(prepared.images):
         return None
     thinned = (slice(None, None, THINNING),) * 3
-    spacing = tuple(THINNING * each for each in prepared.grid.spacing)
+    x, y, z = (THINNING * each for each in prepared.grid.spacing)
+    spacing = (x, y, z)
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)[thinned]
-    away = brain & (ndimage.distance_transform_edt(~tumour[thinned], sampling=spacing) > AWAY_MM)
+    outline = tumour[thinned]
+    away = brain & ~within_mm(outline, AWAY_MM, spacing) if outline.any() else brain
     t2, flair = (np.asarray(prepared.images[s].array)[thinned] for s in (Sequence.T2, Sequence.FLAIR))
     fluid = (flair[away] < SUPPRESSED_FLAIR) & (t2[away] > FREE_FLUID_T2)
     return float(fluid.mean()) if fluid.size else 0.0

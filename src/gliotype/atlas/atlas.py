@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 from gliotype.study import Sequence
 from gliotype.volume import Volume
 
-
 _WHOLE = 16
 """Value of a voxel that holds nothing but one tissue, in the files of the tissue maps."""
 

@@ -53,13 +53,18 @@ _TUMOUR_MARGIN_VOXELS = 5
 
 @dataclass(frozen=True)
 class _Contrast:
-    """T2 and FLAIR over white matter in the voxels of brain and tumour (`within`), zero outside the brain."""
+    """T2 and FLAIR over white matter in the voxels of brain and tumour (`within`), zero outside the brain.
+
+    Quartiles are those of the normal-appearing tissue, NaN where there is none.
+    """
 
     within: Mask
     t2: Floats
     flair: Floats
     normal: Mask
     csf: Mask
+    t2_quartiles: Floats
+    flair_quartiles: Floats
 
 
 def mismatch(prepared: PreparedStudy, tumour: Tumour) -> dict[str, float | None]:
@@ -114,8 +119,11 @@ def subtract_flair(prepared: PreparedStudy, tumour: Tumour) -> NDArray[np.float3
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
     difference = np.zeros(brain.shape, np.float32)
     t2, flair = (
-        _above_normal(image, image[contrast.normal])[brain[contrast.within]]
-        for image in (contrast.t2, contrast.flair)
+        _above_normal(image, quartiles)[brain[contrast.within]]
+        for image, quartiles in (
+            (contrast.t2, contrast.t2_quartiles),
+            (contrast.flair, contrast.flair_quartiles),
+        )
     )
     difference[brain] = t2 - flair
     return difference
@@ -123,8 +131,8 @@ def subtract_flair(prepared: PreparedStudy, tumour: Tumour) -> NDArray[np.float3
 
 def _measure_assessed_part(contrast: _Contrast, assessed: Mask, centre: Mask) -> dict[str, float | None]:
     t2, flair = contrast.t2[assessed], contrast.flair[assessed]
-    t2_above = _above_normal(t2, contrast.t2[contrast.normal])
-    flair_above = _above_normal(flair, contrast.flair[contrast.normal])
+    t2_above = _above_normal(t2, contrast.t2_quartiles)
+    flair_above = _above_normal(flair, contrast.flair_quartiles)
     inner = centre[assessed]
     both = inner.any() and not inner.all()
     return {
@@ -166,21 +174,27 @@ def _contrast(prepared: PreparedStudy, tumour: Mask) -> _Contrast:
         for sequence in (Sequence.T2, Sequence.FLAIR)
     )
     away = inside & ~within_city_block(tumour, _TUMOUR_MARGIN_VOXELS)[within]
+    normal = away & (flair > 0.6) & (t2 > 0.3) & (t2 < 2.2)
     return _Contrast(
         within=within,
         t2=t2,
         flair=flair,
-        normal=away & (flair > 0.6) & (t2 > 0.3) & (t2 < 2.2),
+        normal=normal,
         csf=away & (flair < 0.5) & (t2 > 1.5),
+        t2_quartiles=_quartiles(t2[normal]),
+        flair_quartiles=_quartiles(flair[normal]),
     )
+
+
+def _quartiles(values: Floats) -> Floats:
+    return np.asarray(np.percentile(values, (25, 50, 75)) if values.size else np.full(3, np.nan))
 
 
 def _comparable(contrast: _Contrast) -> bool:
     """Whether there is enough normal tissue to scale by, and neither image has the same value in most of it."""
     if contrast.normal.sum() < _MIN_VOXELS:
         return False
-    quartiles = (np.percentile(image[contrast.normal], (25, 75)) for image in (contrast.t2, contrast.flair))
-    return all(high > low for low, high in quartiles)
+    return all(high > low for low, _, high in (contrast.t2_quartiles, contrast.flair_quartiles))
 
 
 def _cystic(contrast: _Contrast) -> Mask:
@@ -191,8 +205,8 @@ def _cystic(contrast: _Contrast) -> Mask:
     return np.asarray((contrast.flair < 1.2 * flair) & (contrast.t2 > 0.9 * t2))
 
 
-def _above_normal(values: Floats, normal: Floats) -> Floats:
-    low, middle, high = np.percentile(normal, (25, 50, 75))
+def _above_normal(values: Floats, quartiles: Floats) -> Floats:
+    low, middle, high = quartiles
     return np.asarray((values - middle) / ((high - low) / 1.349))
 
 

@@ -13,9 +13,10 @@ from weakref import WeakKeyDictionary, ref
 import numpy as np
 from numpy.typing import NDArray
 
+from gliotype.masks import box_around
 from gliotype.measure import LOCI_UNITS, SHAPE_UNITS
 from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
-from gliotype.volume import Grid, Volume
+from gliotype.volume import Box, Grid, Volume
 
 IMAGES: tuple[Sequence, ...] = (Sequence.T1C, Sequence.T2, Sequence.FLAIR)
 """Order of the image channels; the mask of the whole tumour follows."""
@@ -92,15 +93,29 @@ def _extract(prepared: PreparedStudy, tumour: Tumour) -> Slices:
     affine[2, 2], affine[2, 3] = OFFSETS_MM[1] - OFFSETS_MM[0], middle + OFFSETS_MM[0]
     grid = Grid((SIZE, SIZE, len(OFFSETS_MM)), affine)
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
-    healthy, box = ~tumour.mask[brain], prepared.brain.box_for(grid, world_from_mni)
+    healthy, box = ~tumour.mask[brain], _box_shown(prepared, grid)
+    shown = brain[box]
     stack = np.zeros((len(OFFSETS_MM), len(IMAGES) + 1, SIZE, SIZE), np.float32)
     for channel, sequence in enumerate(IMAGES):
         if sequence in prepared.images:
             values = prepared.brain_values[sequence][healthy]
-            even = _standardise(prepared.images[sequence].cropped(box), brain[box], values)
+            even = _standardise(prepared.images[sequence].cropped(box), shown, values)
             stack[:, channel] = np.moveaxis(even.resample(grid, world_from_mni).array, -1, 0)
     stack[:, -1] = np.moveaxis(mask.resample(grid, world_from_mni, order=0).array, -1, 0)
     return Slices(stack, grid)
+
+
+def _box_shown(prepared: PreparedStudy, grid: Grid) -> Box:
+    """Box of the brain's voxels that count when images are read at a grid of MNI152."""
+    box = prepared.brain.box_for(grid, np.linalg.inv(prepared.mni_from_prepared))
+    brain = np.asarray(prepared.brain.array, dtype=np.bool_)[box]
+    if not brain.any():
+        return box
+    i, j, k = (
+        slice(part.start + along.start, part.start + along.stop)
+        for part, along in zip(box, box_around(brain, margin=1), strict=True)
+    )
+    return i, j, k
 
 
 def _standardise(image: Volume, brain: NDArray[np.bool_], healthy: NDArray[np.float32]) -> Volume:
@@ -109,8 +124,11 @@ def _standardise(image: Volume, brain: NDArray[np.bool_], healthy: NDArray[np.fl
     values = healthy[healthy > 0]
     if values.size == 0:
         return image.with_array(np.zeros_like(array))
-    scores = (array - values.mean()) / max(float(values.std()), 1e-6)
-    return image.with_array(np.where(brain & (array > 0), np.clip(scores, -CLIP, CLIP) / CLIP, 0))
+    scores = array - values.mean()
+    scores /= CLIP * max(float(values.std()), 1e-6)
+    np.clip(scores, -1, 1, out=scores)
+    scores *= brain & (array > 0)
+    return image.with_array(scores)
 
 
 def numbers_of(measurements: Measurements, subject: Subject) -> NDArray[np.float64]:

@@ -8,6 +8,7 @@ analysis), and the ratio of their likelihoods moves the network's probability ne
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,55 +46,112 @@ T1c is in none: contrast agent separates the parts of a tumour, not tumour from 
 """
 
 
-def sharpen(
-    whole: NDArray[np.float32],
-    images: Mapping[Sequence, NDArray[np.float32]],
-    brain: NDArray[np.bool_],
-    spacing_mm: float,
-) -> NDArray[np.float32]:
-    """Move a whole-tumour probability by how well each voxel fits this patient's tumour and healthy brain.
+@dataclass(frozen=True, eq=False)
+class Moments:
+    """Sums from which a normal distribution of intensities is fitted.
 
-    Args:
-        whole: whole-tumour probability of the network.
-        images: on the same grid, on any scale.
-        brain: where tumour can be.
-        spacing_mm: isotropic voxel size.
-
-    Returns:
-        Sharpened probability; as it was where no set of `TELLING` is there or too little is sure.
-
-    Example:
-        >>> from scipy import ndimage
-        >>> truth = np.zeros((32, 32, 32), bool); truth[8:22, 8:22, 8:22] = True
-        >>> soft = ndimage.gaussian_filter(truth.astype(np.float32), 2.0)
-        >>> image = np.random.default_rng(0).normal(100 + 60 * truth, 10).astype(np.float32)
-        >>> sharp = sharpen(soft, {Sequence.FLAIR: image}, np.ones_like(truth), 1.0)
-        >>> wrong = [int(((p > 0.5) != truth).sum()) for p in (soft, sharp)]
-        >>> wrong[0] > 10 * wrong[1]
-        True
+    Attributes:
+        count: number of voxels.
+        total: (channels,) sum of their values.
+        products: (channels, channels) sum of the products of their values.
     """
-    chosen = next((names for names in TELLING if all(name in images for name in names)), ())
-    tumour, healthy = brain & (whole >= SURE_TUMOUR), brain & (whole < SURE_HEALTHY)
-    if not chosen or min(tumour.sum(), healthy.sum()) * spacing_mm**3 < MIN_ML * 1000:
-        return whole
-    near = brain & within_mm(whole >= BORDER, REACH_MM, (spacing_mm, spacing_mm, spacing_mm))
-    spread = [max(float(images[name][healthy].std()), 1e-6) for name in chosen]
 
-    def values(mask: NDArray[np.bool_]) -> NDArray[np.float32]:
-        return np.stack([images[name][mask] / s for name, s in zip(chosen, spread, strict=True)], axis=-1)
+    count: int
+    total: NDArray[np.float64]
+    products: NDArray[np.float64]
 
-    ratio = _log_likelihood(values(near), values(tumour)) - _log_likelihood(values(near), values(healthy))
-    p = np.clip(whole[near], 1e-4, 1 - 1e-4)
-    odds = TRUST_NETWORK * np.log(p / (1 - p)) + TRUST_APPEARANCE * np.clip(ratio, -MOST, MOST)
-    sharp = np.minimum(whole, SURE_HEALTHY)
-    sharp[near] = 1 / (1 + np.exp(-odds))
-    return sharp
+    @classmethod
+    def of(cls, values: NDArray[np.float64]) -> Moments:
+        """Sum up values, (n, channels)."""
+        return cls(len(values), values.sum(axis=0), values.T @ values)
+
+    def __sub__(self, part: Moments) -> Moments:
+        """Leave out some of the voxels."""
+        return Moments(self.count - part.count, self.total - part.total, self.products - part.products)
+
+    @property
+    def mean(self) -> NDArray[np.float64]:
+        """Mean of each channel."""
+        return np.asarray(self.total / self.count)
+
+    @property
+    def covariance(self) -> NDArray[np.float64]:
+        """Unbiased covariance, (channels, channels)."""
+        return np.asarray((self.products - np.outer(self.total, self.mean)) / max(self.count - 1, 1))
+
+    def log_likelihood(self, values: NDArray[np.float64], unit: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Log-density of values (n, channels), each channel in a unit of its own, up to a constant."""
+        away = (values - self.mean) / unit
+        covariance = self.covariance / np.outer(unit, unit) + 0.05 * np.eye(len(unit))
+        distance = np.einsum("na,na->n", away @ np.linalg.inv(covariance), away)
+        return np.asarray(-0.5 * distance - 0.5 * np.linalg.slogdet(covariance)[1])
 
 
-def _log_likelihood(values: NDArray[np.float32], sample: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Log-density of values (n, channels) under a normal distribution fitted to a sample, up to a constant."""
-    mean = sample.mean(axis=0)
-    covariance = np.cov(sample.T).reshape(len(mean), len(mean)) + 0.05 * np.eye(len(mean))
-    away = values - mean
-    distance = np.einsum("na,ab,nb->n", away, np.linalg.inv(covariance), away)
-    return np.asarray(-0.5 * distance - 0.5 * np.linalg.slogdet(covariance)[1], dtype=np.float32)
+@dataclass(frozen=True, eq=False)
+class Appearance:
+    """The images of a patient, to sharpen any number of probability maps by.
+
+    Attributes:
+        images: on one grid, on any scale; of them, those of the first set of `TELLING` that the patient has.
+        brain: where tumour can be.
+        whole_brain: moments of the values in it.
+        spacing_mm: isotropic voxel size.
+    """
+
+    images: tuple[NDArray[np.float32], ...]
+    brain: NDArray[np.bool_]
+    whole_brain: Moments
+    spacing_mm: float
+
+    @classmethod
+    def of(
+        cls, images: Mapping[Sequence, NDArray[np.float32]], brain: NDArray[np.bool_], spacing_mm: float
+    ) -> Appearance:
+        """Choose the telling images."""
+        names = next((names for names in TELLING if all(name in images for name in names)), ())
+        chosen = tuple(images[name] for name in names)
+        return cls(chosen, brain, Moments.of(_values(chosen, brain)), spacing_mm)
+
+    def sharpen(self, whole: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Move a whole-tumour probability by how well each voxel fits this patient's tumour and healthy brain.
+
+        Args:
+            whole: whole-tumour probability of the network.
+
+        Returns:
+            Sharpened probability; as it was where no set of `TELLING` is there or too little is sure.
+
+        Example:
+            >>> from scipy import ndimage
+            >>> truth = np.zeros((32, 32, 32), bool); truth[8:22, 8:22, 8:22] = True
+            >>> soft = ndimage.gaussian_filter(truth.astype(np.float32), 2.0)
+            >>> image = np.random.default_rng(0).normal(100 + 60 * truth, 10).astype(np.float32)
+            >>> sharp = Appearance.of({Sequence.FLAIR: image}, np.ones_like(truth), 1.0).sharpen(soft)
+            >>> wrong = [int(((p > 0.5) != truth).sum()) for p in (soft, sharp)]
+            >>> wrong[0] > 10 * wrong[1]
+            True
+        """
+        tumour, doubtful = self.brain & (whole >= SURE_TUMOUR), self.brain & (whole >= SURE_HEALTHY)
+        healthy = self.whole_brain.count - int(doubtful.sum())
+        if not self.images or min(int(tumour.sum()), healthy) * self.spacing_mm**3 < MIN_ML * 1000:
+            return whole
+        spacing = (self.spacing_mm, self.spacing_mm, self.spacing_mm)
+        near = self.brain & within_mm(whole >= BORDER, REACH_MM, spacing)
+        here = _values(self.images, near)
+        of_tumour = Moments.of(_values(self.images, tumour))
+        of_healthy = self.whole_brain - Moments.of(_values(self.images, doubtful))
+        unit = np.maximum(np.sqrt(np.maximum(np.diag(of_healthy.covariance), 0.0)), 1e-6)
+        ratio = of_tumour.log_likelihood(here, unit) - of_healthy.log_likelihood(here, unit)
+        p = np.clip(whole[near], 1e-4, 1 - 1e-4)
+        odds = TRUST_NETWORK * np.log(p / (1 - p)) + TRUST_APPEARANCE * np.clip(ratio, -MOST, MOST)
+        sharp = np.minimum(whole, SURE_HEALTHY)
+        sharp[near] = 1 / (1 + np.exp(-odds))
+        return sharp
+
+
+def _values(images: tuple[NDArray[np.float32], ...], mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Read images in the voxels of a mask, (n, images)."""
+    found = np.empty((int(mask.sum()), len(images)))
+    for channel, image in enumerate(images):
+        found[:, channel] = image[mask]
+    return found

@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from gliotype.masks import box_around
 from gliotype.runtime import in_parallel
-from gliotype.segment.appearance import sharpen
+from gliotype.segment.appearance import Appearance
 from gliotype.study import Outline, Sequence
 
 Mask = NDArray[np.bool_]
@@ -53,8 +54,10 @@ def draw_looks(
     if not drawn.any():
         return {}
 
+    appearance = Appearance.of(images, brain, spacing_mm)
+
     def draw(whole: Probability) -> Mask:
-        return touching(sharpen(whole, images, brain, spacing_mm) >= threshold, drawn)
+        return touching(appearance.sharpen(whole) >= threshold, drawn)
 
     return dict(zip(views, in_parallel(draw, views.values()), strict=True))
 
@@ -101,8 +104,11 @@ def touching(mask: Mask, drawn: Mask) -> Mask:
         >>> touching(mask, drawn).ravel().astype(int).tolist()
         [1, 1, 0, 1, 0, 0]
     """
-    parts, n = ndimage.label(mask)
-    touched = np.zeros(n + 1, np.bool_)
-    touched[np.unique(parts[drawn & mask])] = True
-    touched[0] = False
-    return np.asarray(touched[parts])
+    kept = np.zeros_like(mask)
+    if mask.any():
+        box = box_around(mask)
+        parts, n = ndimage.label(mask[box])
+        touched = np.zeros(n + 1, np.bool_)
+        touched[parts[drawn[box] & mask[box]]] = True
+        kept[box] = touched[parts]
+    return kept

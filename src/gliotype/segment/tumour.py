@@ -16,7 +16,7 @@ from gliotype.atlas import atlas
 from gliotype.errors import InputError
 from gliotype.masks import box_around, dice, within_mm
 from gliotype.runtime import in_parallel
-from gliotype.segment.appearance import sharpen
+from gliotype.segment.appearance import Appearance
 from gliotype.segment.candidates import CandidateFeatures, CandidateModel, candidate_features, candidate_model
 from gliotype.segment.model1 import (
     CLASSES,
@@ -116,11 +116,11 @@ def segment(prepared: PreparedStudy) -> Tumour:
     """
     box = _brain_box(prepared)
     inner = prepared.cropped(box)
+    _ON_NETWORK_GRID[inner] = strip_to_network_grid(prepared)
     candidates = find_candidates(inner)
     selection = select_candidates(candidates, candidate_model())
     images = {s: np.asarray(image.array) for s, image in inner.images.items()}
-    most_probable = np.where(selection.mask, candidates.regions.argmax(axis=0) + 1, 0).astype(np.uint8)
-    labels = refine_regions(most_probable, images, prepared.grid.spacing[0])
+    labels = _labels(selection.mask, candidates.regions, inner)
     confidence = float(candidates.whole[selection.mask].mean()) if selection.mask.any() else None
     blind = () if any(s in prepared.images for s in FLUID_BRIGHT) else (NOT_FLUID_BRIGHT,)
     drawn = np.asarray(labels > 0)
@@ -143,6 +143,21 @@ def segment(prepared: PreparedStudy) -> Tumour:
         {name: dice(mask, drawn) for name, mask in looks.items()},
         selection.warnings + blind,
     )
+
+
+def _labels(
+    mask: NDArray[np.bool_], regions: NDArray[np.float32], prepared: PreparedStudy
+) -> NDArray[np.uint8]:
+    """Give each voxel of the tumour its sub-region, from the network's probabilities on its own grid."""
+    labels = np.zeros(mask.shape, np.uint8)
+    if mask.any():
+        box = box_around(mask, BOX_MARGIN)
+        part = prepared.cropped(box)
+        most_probable = np.stack([_up(region, part) for region in regions]).argmax(axis=0) + 1
+        images = {s: np.asarray(image.array) for s, image in part.images.items()}
+        drawn = np.where(mask[box], most_probable, 0).astype(np.uint8)
+        labels[box] = refine_regions(drawn, images, prepared.grid.spacing[0])
+    return labels
 
 
 def _brain_box(prepared: PreparedStudy) -> Box:
@@ -178,7 +193,7 @@ class TumourCandidates:
     """All that looks like tumour, on the prepared grid.
 
     Attributes:
-        regions: the network's probability of each sub-region in all sequences together, (3, i, j, k).
+        regions: the network's probability of each sub-region in all sequences together, (3, i, j, k) on its own grid.
         whole: its whole-tumour probability.
         sharp: that probability, sharpened by the patient's own appearance.
         views: whole-tumour probability of single network passes and mirror sides, by name.
@@ -201,24 +216,20 @@ def find_candidates(prepared: PreparedStudy) -> TumourCandidates:
 
     The network looks at all sequences together and at `FLUID_BRIGHT` alone, and the higher whole-tumour
     probability counts: T1 and T1c without a sign of tumour would otherwise hide one that is faint on T2 and FLAIR.
-    That probability is sharpened by the patient's own appearance (`sharpen`). Components are drawn where it reaches
+    That probability is sharpened by the patient's own appearance (`Appearance`). Components are drawn where it reaches
     `WHOLE_THRESHOLD`; candidates are those of at least `MIN_VOLUME_ML` with a probability of at least `MIN_PEAK`.
     """
     passes = _run_passes(prepared)
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
-    regions = np.stack(in_parallel(lambda region: _up(region, prepared), passes[0].mean[2:]))
-    further, straight, mirrored = (
+    straight, mirrored = (
         in_parallel(lambda probabilities: _whole(probabilities, prepared), each)
-        for each in (
-            [one.mean for one in passes[1:]],
-            [one.straight for one in passes],
-            [one.mirrored for one in passes],
-        )
+        for each in ([one.straight for one in passes], [one.mirrored for one in passes])
     )
-    seen = [regions.sum(axis=0) * brain, *further]
+    seen = [(one + other) / 2 for one, other in zip(straight, mirrored, strict=True)]
     whole = np.maximum.reduce(seen)
     arrays = {s: np.asarray(image.array) for s, image in prepared.images.items()}
-    sharp = sharpen(whole, arrays, brain, prepared.grid.spacing[0])
+    sharp = Appearance.of(arrays, brain, prepared.grid.spacing[0]).sharpen(whole)
+    regions = passes[0].mean[2:]
     parts, n = ndimage.label(sharp >= WHOLE_THRESHOLD)
     volumes = np.bincount(parts.ravel(), minlength=n + 1)[1:] * prepared.grid.voxel_ml
     found = tuple(_candidates(parts, volumes, whole, passes, prepared))
@@ -252,11 +263,12 @@ def strip_to_network_grid(
     Model 1, T2-net and TS-net look at the same arrays, which are not to be changed: they are made once for a study.
     """
     if prepared not in _ON_NETWORK_GRID:
+        inner = prepared.cropped(_brain_box(prepared))
         stripped = {
-            s: image.with_array(np.where(prepared.brain.array, image.array, 0).astype(np.float32))
-            for s, image in prepared.images.items()
+            s: image.with_array(np.where(inner.brain.array, image.array, 0).astype(np.float32))
+            for s, image in inner.images.items()
         }
-        made = on_network_grid(stripped, prepared.mni_from_prepared, prepared.brain)
+        made = on_network_grid(stripped, inner.mni_from_prepared, inner.brain)
         for array in (*made[0].values(), made[1]):
             array.flags.writeable = False
         _ON_NETWORK_GRID[prepared] = made
@@ -285,13 +297,14 @@ def _candidates(
         return
     numbers = np.arange(1, len(volumes) + 1)
     marked = parts > 0
-    peaks = np.asarray(ndimage.maximum(whole[marked], parts[marked], numbers))
+    probabilities, number_of = whole[marked], parts[marked]
+    peaks = np.asarray(ndimage.maximum(probabilities, number_of, numbers))
     enough = (volumes >= MIN_VOLUME_ML) & (peaks >= MIN_PEAK)
     if not enough.any():
         return
-    weighed = Volume(np.where(np.isin(parts, numbers[enough]), parts, 0), prepared.grid.affine)
+    weighed = Volume(np.where(np.r_[False, enough][parts], parts, 0), prepared.grid.affine)
     seen = weighed.resample(GRID, np.linalg.inv(prepared.mni_from_prepared), order=0).array
-    masses = ndimage.sum_labels(whole, parts, numbers)
+    masses = ndimage.sum_labels(probabilities, number_of, numbers)
     for number in numbers[enough]:
         part = seen == number
         if part.any():
