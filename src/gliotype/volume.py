@@ -11,6 +11,7 @@ A *transform* is a 4 x 4 matrix that maps world coordinates (mm) of one space to
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
@@ -226,10 +227,10 @@ class Volume:
             7.0
         """
         sigma = self._smoothing_for(grid) if antialias and order > 0 else np.zeros(3)
-        if order <= 1 and outside == 0:
+        if order == 1 and outside == 0:
             within = self._box_reached(grid, self_from_grid, sigma)
             if _voxels(within) < _WORTH_LESS * np.prod(grid.shape):
-                array = np.zeros(grid.shape, np.float32 if order > 0 else self.array.dtype)
+                array = np.zeros(grid.shape, np.float32)
                 if _voxels(within):
                     array[within] = self._read(grid.part(within), self_from_grid, order, outside, sigma)
                 return Volume(array, grid.affine)
@@ -244,14 +245,18 @@ class Volume:
         sigma: NDArray[np.float64],
     ) -> Array:
         """Smooth this image and interpolate it at every voxel of a grid."""
-        source = self._part_read(grid, self_from_grid, sigma) if order <= 1 else self
-        image = source._smoothed(sigma)._to_sitk_as_stored(np.float32 if order > 0 else None)
-        reference = sitk.Image([int(n) for n in grid.shape[::-1]], sitk.sitkUInt8)
-        _set_sitk_geometry(reference, grid.affine[:, _REVERSED])
+        source = self._part_read(grid, self_from_grid, sigma) if order == 1 else self
+        if order == 0:  # where two voxels are equally near, rounding decides, which is left as it is
+            image, reference = self.to_sitk(), _empty_sitk(grid.shape, grid.affine)
+        else:
+            image = source._smoothed(sigma)._to_sitk_as_stored(np.float32)
+            reference = _empty_sitk(grid.shape[::-1], grid.affine[:, _REVERSED])
         interpolator = {0: sitk.sitkNearestNeighbor, 1: sitk.sitkLinear, 3: sitk.sitkBSpline}[order]
         resampled = sitk.Resample(image, reference, sitk_transform(self_from_grid), interpolator, outside)
         array: Array = sitk.GetArrayFromImage(resampled)
-        return array.astype(self.array.dtype, copy=False) if order == 0 else array
+        if order > 0:
+            return array
+        return np.ascontiguousarray(array.transpose(2, 1, 0)).astype(self.array.dtype, copy=False)
 
     def _box_reached(self, grid: Grid, self_from_grid: Matrix | None, sigma: NDArray[np.float64]) -> Box:
         """Box of the voxels of a grid beyond which this image, resampled linearly, is 0 as far as its zeros tell."""
@@ -344,6 +349,13 @@ def _box_of_signal(array: Array) -> Box:
 
 _REVERSED = [2, 1, 0, 3]
 """Columns of an affine for an array whose axes are named in reverse order."""
+
+
+def _empty_sitk(shape: Iterable[int], affine: Matrix) -> sitk.Image:
+    """Make a SimpleITK image that says where values are wanted."""
+    image = sitk.Image([int(n) for n in shape], sitk.sitkUInt8)
+    _set_sitk_geometry(image, affine)
+    return image
 
 
 def _plain(array: Array, dtype: type[np.generic] | None) -> Array:

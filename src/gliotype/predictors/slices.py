@@ -86,7 +86,7 @@ _EXTRACTED: WeakKeyDictionary[Tumour, tuple[ref[PreparedStudy], Slices]] = WeakK
 
 def _extract(prepared: PreparedStudy, tumour: Tumour) -> Slices:
     world_from_mni = np.linalg.inv(prepared.mni_from_prepared)
-    mask = tumour.labels.with_array(tumour.mask)
+    mask = tumour.labels.with_array(tumour.mask).cropped(box_around(tumour.mask, margin=1))
     whole = mask.resample(_HEIGHTS, world_from_mni, order=0)
     middle = _HEIGHTS.affine[2, 3] + SPACING_MM * int(np.asarray(whole.array).sum(axis=(0, 1)).argmax())
     affine = _HEIGHTS.affine.copy()

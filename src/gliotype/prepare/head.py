@@ -8,11 +8,10 @@ from typing import Any
 
 import numpy as np
 import SimpleITK as sitk
-from nibabel.affines import apply_affine
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from gliotype.volume import Volume
+from gliotype.volume import Volume, volume_from_sitk
 
 Mask = NDArray[np.bool_]
 
@@ -49,8 +48,8 @@ def shrink(image: Volume, spacing_mm: float) -> Volume:
     """Average whole voxels until no axis is finer than about a spacing, or has only two; float32."""
     factors = [max(1, round(spacing_mm / s)) for s in image.grid.spacing]
     factors = [min(f, max(1, n // 2)) for f, n in zip(factors, image.array.shape, strict=True)]
-    affine = image.affine @ np.diag([*factors, 1.0])
-    affine[:3, 3] = apply_affine(image.affine, (np.array(factors) - 1) / 2)
+    block = Volume(np.zeros(factors, np.uint8), image.affine).to_sitk()
+    affine = volume_from_sitk(sitk.BinShrink(block, factors)).affine
     return Volume(_block_means(np.asarray(image.array), factors), affine)
 
 

@@ -201,12 +201,9 @@ def look_at(result: Result) -> Scene:
     prepared = result.prepared
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
     saliency = saliency_map(result)
+    box = box_around(brain, MARGIN_MM)
     whole = Scene(
-        images={
-            sequence: _windowed(prepared.images[sequence].array, brain)
-            for sequence in DISPLAY_ORDER
-            if sequence in prepared.images
-        },
+        images={},
         labels=np.asarray(result.tumour.labels.array, dtype=np.uint8),
         brain=brain,
         plausible=tuple(outline.mask for outline in result.tumour.outlines),
@@ -215,7 +212,12 @@ def look_at(result: Result) -> Scene:
         reference=prepared.reference,
         box=(slice(0, None), slice(0, None), slice(0, None)),
     )
-    return whole.cropped(box_around(brain, MARGIN_MM))
+    windowed = {
+        sequence: _windowed(prepared.images[sequence].array, brain, box)
+        for sequence in DISPLAY_ORDER
+        if sequence in prepared.images
+    }
+    return replace(whole.cropped(box), images=windowed)
 
 
 def draw_planes(scene: Scene) -> tuple[Row, ...]:
@@ -329,12 +331,12 @@ def _within(outer: Box, inner: Box) -> Box:
     return ends[0], ends[1], ends[2]
 
 
-def _windowed(image: NDArray[np.generic], brain: NDArray[np.bool_]) -> NDArray[np.uint8]:
-    """Scale to 0..255: black a little below the darkest tissue of the brain, white at its brightest."""
+def _windowed(image: NDArray[np.generic], brain: NDArray[np.bool_], box: Box) -> NDArray[np.uint8]:
+    """Scale a box of an image to 0..255: black a little below the brain's darkest tissue, white at its brightest."""
     inside = np.asarray(image, dtype=np.float32)[::2, ::2, ::2][brain[::2, ::2, ::2]]
     dark, bright = np.percentile(inside, (2.0, 99.7))
     black, white = 0.5 * dark, max(1.05 * bright, 0.5 * dark + 1e-3)
-    grey = (np.asarray(image, dtype=np.float32) - black) * (255.0 / (white - black))
+    grey = (np.asarray(image[box], dtype=np.float32) - black) * (255.0 / (white - black))
     return np.asarray(np.clip(grey, 0.0, 255.0), dtype=np.uint8)
 
 
