@@ -4,6 +4,7 @@
     python benchmarks/batch.py kills [--kills N] [--seed N]
     python benchmarks/batch.py poison [--studies N]
     python benchmarks/batch.py same STUDY [STUDY ...] [--threads N]
+    python benchmarks/batch.py throughput [--studies N] [--folder DIR]
     python benchmarks/batch.py networks
 
 ``overhead`` and ``kills`` run batches whose prediction is a stand-in that takes no time or a second, so that they
@@ -13,6 +14,10 @@ batch on a Dask cluster, kills its parts at random times with either signal, and
 given to the prediction itself.
 ``same`` predicts real studies by `gliotype predict`, by a batch with one and two processes, and on a Dask cluster,
 and compares every number, outline and map bit for bit.
+``throughput`` predicts N simulated raw studies with one and with two processes of one thread each: studies for each
+hour of a core, efficiency (the second rate over the first), seconds of a study and what the batch adds to it (the
+start of a process included), and the peak memory of a process in the first and the last quarter of the studies. With
+--folder it goes on where an interrupted run was.
 ``networks`` times Model 1 on one and on two patients in one call, on one thread.
 """
 
@@ -37,17 +42,17 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 
-from gliotype.batch.executor import Executor
 from gliotype.batch.find import studies_in_folder
 from gliotype.batch.job import BatchSettings, StudyJob
 from gliotype.batch.memory import available_bytes
 from gliotype.batch.pool import Pool
-from gliotype.batch.record import State, read_records
-from gliotype.batch.run import run_batch
+from gliotype.batch.record import Record, State, read_records
+from gliotype.batch.run import Tally, run_batch
+from gliotype.study import STRUCTURAL
 from support.batch_child import COMMAND
 from support.batch_client import FILE as CLIENT
 from support.dask_parts import DaskParts, descendants
-from support.same_results import differing
+from support.same_ways import predict_in_every_way
 
 POISON = ("bad", "bug", "crash")
 
@@ -237,30 +242,63 @@ def print_outcome(root: Path, studies: tuple[StudyJob, ...]) -> None:
 
 def same(sources: list[Path], threads: int) -> None:
     """Predict studies in four ways, on as many threads each, and compare all that is written."""
-    from gliotype.batch.cluster import Cluster as Dask
-
     with tempfile.TemporaryDirectory() as folder, DaskParts(Path(folder)) as parts:
-        root = Path(folder)
-        address, _ = parts.scheduler("127.0.0.1", 0)
-        for _ in range(2):
-            parts.worker(address)
-        jobs = tuple(StudyJob(f"s{n}", f"s{n}", source.absolute()) for n, source in enumerate(sources))
-        for job in jobs:
-            command = [sys.executable, "-m", "gliotype", "predict", str(job.source), "--id", job.id]
-            command += ["--threads", str(threads), "-o", str(root / "predict" / job.id)]
-            subprocess.run(command, check=True, capture_output=True)
-        ways: dict[str, Executor] = {"batch, 1": Pool(1), "batch, 2": Pool(2), "Dask": Dask(address)}
-        for name, executor in ways.items():
-            started = time.perf_counter()
-            run_batch(jobs, BatchSettings(root / name, threads=threads), executor)
-            seconds = time.perf_counter() - started
-            busy = [record.seconds["total"] for record in read_records(root / name)]
-            found = {job.id: differing(root / name / job.id, root / "predict" / job.id) for job in jobs}
+        for way in predict_in_every_way(sources, Path(folder), parts, threads):
+            busy = statistics.median(record.seconds["total"] for record in way.records)
+            files = sorted({file for files in way.differing.values() for file in files})
             print(
-                f"{name:9}: {len(jobs)} studies, {seconds:.0f} s, a study {statistics.median(busy):.1f} s; "
-                f"files that differ: {sorted({file for files in found.values() for file in files}) or 'none'}"
+                f"{way.name:9}: {len(way.records)} studies, {way.seconds:.0f} s, a study {busy:.1f} s; "
+                f"files that differ: {files or 'none'}"
             )
-        print(f"compared: {sorted(file.name for file in (root / 'predict' / jobs[0].id).iterdir())}")
+        print(f"compared: {sorted(file.name for file in (Path(folder) / 'predict/s0').iterdir())}")
+
+
+def throughput(count: int, folder: Path) -> None:
+    """Predict simulated raw studies by one and by two processes of one thread each, and print what a core does.
+
+    What is simulated and predicted stays in the folder, so that an interrupted run goes on where it was.
+    """
+    from gliotype.simulate import demo_study
+
+    for seed in range(1, count + 1):
+        study = folder / "studies" / f"s{seed:05d}"
+        if not study.exists():
+            aside = folder / "aside"
+            shutil.rmtree(aside, ignore_errors=True)
+            demo_study(aside, seed, sequences=STRUCTURAL)
+            study.parent.mkdir(exist_ok=True)
+            aside.rename(study)
+    jobs = studies_in_folder(folder / "studies", but=folder / "out", named=True)[0][:count]
+    print(f"{count} simulated raw studies of four series; load average {os.getloadavg()[0]:.1f}")
+    print(
+        f"{'processes':>9}{'done':>6}{'a core-hour':>13}{'efficiency':>12}{'s a study':>11}"
+        f"{'overhead s':>12}{'GB first':>10}{'GB last':>9}"
+    )
+    alone = 0.0
+    for processes in (1, 2):
+        out, clock = folder / f"out-{processes}", folder / f"seconds-{processes}.txt"
+        started = time.perf_counter()
+
+        def note(tally: Tally, record: Record, kept: bool, clock: Path = clock) -> None:
+            nonlocal started
+            if not kept:
+                now = time.perf_counter()
+                with clock.open("a", encoding="utf-8") as stream:
+                    stream.write(f"{now - started} {record.peak_bytes or 0}\n")
+                started = now
+
+        tally = run_batch(jobs, BatchSettings(out, threads=1), Pool(processes), progress=note)
+        rows = [line.split() for line in clock.read_text(encoding="utf-8").split("\n") if line]
+        wall, peaks = sum(float(row[0]) for row in rows), [int(row[1]) / 1e9 for row in rows]
+        busy = [record.seconds["total"] for record in read_records(out) if record.state is State.DONE]
+        rate = 3600 * len(rows) / (wall * processes)
+        alone = alone or rate
+        quarter = max(1, len(peaks) // 4)
+        print(
+            f"{processes:9d}{tally.done + tally.kept:6d}{rate:13.0f}{rate / alone:12.2f}{statistics.median(busy):11.1f}"
+            f"{(wall * processes - sum(busy)) / len(rows):12.2f}"
+            f"{statistics.median(peaks[:quarter]):10.2f}{statistics.median(peaks[-quarter:]):9.2f}"
+        )
 
 
 def networks(runs: int = 5) -> None:
@@ -287,20 +325,26 @@ def networks(runs: int = 5) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("what", choices=("overhead", "kills", "poison", "same", "networks"))
+    parser.add_argument("what", choices=("overhead", "kills", "poison", "same", "throughput", "networks"))
     parser.add_argument("study", nargs="*", type=Path)
-    parser.add_argument("--studies", type=int, default=1000)
+    parser.add_argument("--studies", type=int, help="default: 1000, and 200 for throughput")
+    parser.add_argument("--folder", type=Path)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", type=int, default=1)
     arguments = parser.parse_args()
     match arguments.what:
         case "overhead":
-            overhead(arguments.studies)
+            overhead(arguments.studies or 1000)
         case "kills":
             kills(arguments.kills, arguments.seed)
         case "poison":
-            poison(arguments.studies)
+            poison(arguments.studies or 1000)
+        case "throughput" if arguments.folder is not None:
+            throughput(arguments.studies or 200, arguments.folder)
+        case "throughput":
+            with tempfile.TemporaryDirectory() as folder:
+                throughput(arguments.studies or 200, Path(folder))
         case "networks":
             networks()
         case _:

@@ -11,6 +11,7 @@ import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
+from scipy.spatial.transform import Rotation
 
 from conftest import oblique_affine
 from gliotype.errors import GeometryError
@@ -284,3 +285,25 @@ def test_a_few_slices_are_read_from_a_large_image_as_from_the_whole() -> None:
     apart = few.affine.copy()
     apart[:3, 3] += 1000.0
     assert not np.asarray(large.resample(Grid(few.shape, apart)).array).any()
+
+
+def test_zeros_around_an_image_change_nothing_when_it_is_resampled() -> None:
+    rng = np.random.default_rng(3)
+    oblique = np.eye(4)
+    oblique[:3, :3] = Rotation.from_euler("xyz", [0.3, -0.2, 0.5]).as_matrix() @ np.diag([1.0, 0.8, 3.0])
+    oblique[:3, 3] = [4.0, -7.0, 11.0]
+    small = Volume(rng.random((6, 9, 5)).astype(np.float32), oblique)
+    padded = np.pad(np.asarray(small.array), ((20, 14), (0, 30), (9, 11)))
+    shifted = oblique.copy()
+    shifted[:3, 3] -= oblique[:3, :3] @ [20, 0, 9]
+    grid = small.grid.bounding(2.0).bounding(1.0)
+    wide = Grid(
+        (60, 50, 70), grid.affine @ np.array([[1, 0, 0, -20], [0, 1, 0, -15], [0, 0, 1, -30], [0, 0, 0, 1]])
+    )
+    found = np.asarray(Volume(padded, shifted).resample(wide, antialias=False).array)
+    index = nib.affines.apply_affine(np.linalg.inv(shifted) @ wide.affine, np.argwhere(np.ones(wide.shape)))
+    expected = ndimage.map_coordinates(padded, index.T, order=1, prefilter=False).reshape(wide.shape)
+    well_inside = np.all((index > 0.5) & (index < np.array(padded.shape) - 1.5), axis=1).reshape(wide.shape)
+    assert found[well_inside].any()
+    np.testing.assert_allclose(found[well_inside], expected[well_inside], atol=1e-5)
+    assert not Volume(np.zeros((4, 5, 6), np.float32), oblique).resample(wide).array.any()

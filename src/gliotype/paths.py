@@ -29,6 +29,12 @@ _FIELD_WORD = re.compile(
 )
 """A file whose name holds nothing else does not reveal whose it is, and sentences are made of these words."""
 
+_SAYS_SOMETHING_OF_IT = "".join(
+    rf"(?<!\b{word} )"
+    for word in ("is", "are", "was", "were", "be", "been", "not", "no", "an", "too", "cannot", "nothing")
+)
+"""After one of these words, a word in small letters is what a sentence says, and not the name of a file or folder."""
+
 
 def as_path(path: str | os.PathLike[str]) -> Path:
     """Take a path as text or as a path.
@@ -103,14 +109,25 @@ def without_paths(paths: Iterable[str], shown: Mapping[str, str]) -> Callable[[s
         found = [name for name in telling if name in text]
         if not found:
             return text
-        pattern = "|".join(rf"(?<!\w){re.escape(name)}(?!\w)" for name in found)
+        pattern = "|".join(_pattern(name) for name in found)
         return re.sub(pattern, lambda match: names[match.group()], text)
 
     return hide
 
 
+def _pattern(name: str) -> str:
+    """Make a regular expression that finds a name, but not a word of the sentence that is spelt like it."""
+    before = _SAYS_SOMETHING_OF_IT if re.fullmatch("[a-z]+", name) else ""
+    return rf"(?<!\w){before}{re.escape(name)}(?!\w)"
+
+
 def without_sources(sentence: str, sources: Iterable[Path]) -> str:
-    """Return a sentence without any path of some input: the files and folders named, and all within them."""
+    """Return a sentence without any path of some input: the files and folders named, and all within them.
+
+    Example:
+        >>> without_sources("empty is empty: give the folder that holds the images", [Path("exports/empty")])
+        'the study is empty: give the folder that holds the images'
+    """
     named = tuple(sources)
     names = {
         name: THE_STUDY for source in named for name in (str(source), os.path.abspath(source), source.name)

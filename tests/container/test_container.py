@@ -26,6 +26,9 @@ WHEELS = os.environ.get("GLIOTYPE_CONTAINER_WHEELS")
 LIMITS = ("--ulimit", "nofile=1024:1024", "--ulimit", "nproc=1024:1024")
 """Those that a process without privileges may set."""
 
+START_S = 300.0
+"""Time for a base to be fetched or imported and for a container of it to start; then there is no engine here."""
+
 LOCKED = ("--rm", "--read-only", "--tmpfs", "/tmp", "--network", "none", "--user", "1234:1234", *LIMITS)
 
 pytestmark = [
@@ -44,8 +47,14 @@ class Engine:
     def podman(self) -> bool:
         return self.command[0] == "podman"
 
-    def __call__(self, *arguments: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run([*self.command, *arguments], capture_output=True, text=True, check=False)
+    def __call__(
+        self, *arguments: str, check: bool = True, limit_s: float | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        command = [*self.command, *arguments]
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=limit_s)
+        except subprocess.TimeoutExpired:
+            done = subprocess.CompletedProcess(command, 124, "", f"no answer within {limit_s:.0f} s")
         assert not (check and done.returncode), done.stdout[-2000:] + done.stderr[-2000:]
         return done
 
@@ -68,21 +77,22 @@ def engine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Engine, s
         name = BASE
         if Path(BASE).is_file():
             name = "localhost/gliotype-base" if engine.podman else "gliotype-base"
-            imported = engine("import", str(Path(BASE).absolute()), name, check=False)
+            imported = engine("import", str(Path(BASE).absolute()), name, check=False, limit_s=START_S)
             if imported.returncode:
-                why = imported.stderr.strip()
+                why = " ".join(imported.stderr.split())[:300]
                 continue
-        ran = engine("run", *LOCKED, name, "python3", "--version", check=False)
+        ran = engine("run", *LOCKED, name, "python3", "--version", check=False, limit_s=START_S)
         if ran.returncode == 0:
             found = engine
             break
-        why = ran.stderr.strip()
+        why = " ".join(ran.stderr.split())[:300] or f"it ended with {ran.returncode}"
     if found is None:
-        pytest.skip(f"no container can be run here: {why}")
+        pytest.skip(f"no container of {BASE} can be run here: {why}")
     try:
         yield found, name
     finally:
-        found("rmi", "--all" if found.podman else "gliotype-test", "--force", check=False)
+        images = ["--all"] if found.podman else ["gliotype-test"]
+        found("rmi", *images, "--force", check=False, limit_s=START_S)
 
 
 @pytest.fixture(scope="module")
