@@ -17,7 +17,7 @@ and compares every number, outline and map bit for bit.
 ``throughput`` predicts N simulated raw studies with one and with two processes of one thread each: studies for each
 hour of a core, efficiency (the second rate over the first), seconds of a study and what the batch adds to it (the
 start of a process included), and the peak memory of a process in the first and the last quarter of the studies. With
---folder it goes on where an interrupted run was.
+--folder an interrupted run is resumed.
 ``networks`` times Model 1 on one and on two patients in one call, on one thread.
 """
 
@@ -256,7 +256,7 @@ def same(sources: list[Path], threads: int) -> None:
 def throughput(count: int, folder: Path) -> None:
     """Predict simulated raw studies by one and by two processes of one thread each, and print what a core does.
 
-    What is simulated and predicted stays in the folder, so that an interrupted run goes on where it was.
+    What is simulated and predicted stays in the folder, so that an interrupted run is resumed.
     """
     from gliotype.simulate import demo_study
 
@@ -279,7 +279,7 @@ def throughput(count: int, folder: Path) -> None:
         out, clock = folder / f"out-{processes}", folder / f"seconds-{processes}.txt"
         started = time.perf_counter()
 
-        def note(tally: Tally, record: Record, kept: bool, clock: Path = clock) -> None:
+        def write_down(tally: Tally, record: Record, kept: bool, clock: Path = clock) -> None:
             nonlocal started
             if not kept:
                 now = time.perf_counter()
@@ -287,7 +287,7 @@ def throughput(count: int, folder: Path) -> None:
                     stream.write(f"{now - started} {record.peak_bytes or 0}\n")
                 started = now
 
-        tally = run_batch(jobs, BatchSettings(out, threads=1), Pool(processes), progress=note)
+        tally = run_batch(jobs, BatchSettings(out, threads=1), Pool(processes), progress=write_down)
         rows = [line.split() for line in clock.read_text(encoding="utf-8").split("\n") if line]
         wall, peaks = sum(float(row[0]) for row in rows), [int(row[1]) / 1e9 for row in rows]
         busy = [record.seconds["total"] for record in read_records(out) if record.state is State.DONE]
