@@ -1,8 +1,10 @@
 """What is measured of a simulated patient for `benchmarks/simulator.py`, and the file in which it is kept.
 
 Patients are drawn with the case mix of the Severance cohort on the 2 mm grid of Model 1, in the shipped template's head
-reshaped at random; their images have the slices, noise and inhomogeneity of hospital protocols, and the true masks are
-measured. The signal is read at 1 mm in the tumour's surroundings, since the ring of the published table is 3 mm wide.
+reshaped at random, and the true masks are measured. The images are those of the hospital that the published signal is
+from (UCSF): 3 T, thin slices, T1 as inversion-prepared gradient echo before and after contrast agent; timing, noise
+and inhomogeneity vary as hospitals have them. The signal is read at 1 mm around the tumour, since the published ring is
+3 mm wide.
 """
 
 from __future__ import annotations
@@ -11,7 +13,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -30,7 +32,7 @@ from gliotype.segment.model1 import GRID
 from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.simulate.patient import SEVERANCE_MIX, DigitalPatient, acquire, draw_patient
-from gliotype.simulate.scanner import draw_protocols
+from gliotype.simulate.scanner import Protocol, draw_protocol
 from gliotype.simulate.tissue import Tissue, draw_parameters
 from gliotype.study import STRUCTURAL, Label, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Grid, Matrix, Volume
@@ -114,13 +116,26 @@ def geometry(labels: NDArray[np.uint8], grid: Grid, mni_from_world: Matrix) -> d
     return {name: float("nan") if value is None else value for name, value in found.items()}
 
 
+def reference_protocols(rng: np.random.Generator) -> dict[Sequence, Protocol]:
+    """Draw protocols like those of UCSF: thin slices, MPRAGE before and after contrast agent."""
+    drawn = {s: draw_protocol(rng, s, thickness_mm=float(rng.uniform(1.0, 1.5))) for s in STRUCTURAL}
+    t1 = replace(
+        drawn[Sequence.T1],
+        technique="MPRAGE",
+        tr_ms=float(rng.uniform(1900, 2500)),
+        te_ms=3.0,
+        ti_ms=float(rng.uniform(850, 1150)),
+    )
+    return drawn | {Sequence.T1: t1, Sequence.T1C: replace(t1, sequence=Sequence.T1C, contrast=True)}
+
+
 def simulate(seed: int) -> tuple[DigitalPatient, PreparedStudy]:
-    """Draw a patient and image it as a hospital does, straight onto the prepared grid."""
+    """Draw a patient and image it straight onto the prepared grid."""
     rng = np.random.default_rng([2021, seed])
     glioma = list(SEVERANCE_MIX)[rng.choice(len(SEVERANCE_MIX), p=list(SEVERANCE_MIX.values()))]
     patient = draw_patient(rng, template_anatomy(), GRID, glioma)
-    protocols = draw_protocols(rng, STRUCTURAL, (1.0, 5.0))
-    parameters = draw_parameters(rng, 1.5 if rng.random() < 0.3 else 3.0)
+    protocols = reference_protocols(rng)
+    parameters = draw_parameters(rng)
     white, brain = _away(patient, Tissue.WHITE_MATTER), patient.brain
     images = {
         s: Volume(image / float(np.median(image[white])) * brain, GRID.affine)

@@ -4,15 +4,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from gliotype.simulate.lesion.glioma import (
-    GLIOMA_SPEED,
-    GliomaType,
-    TumourPlan,
-    arrival_time,
-    draw_plan,
-    grow,
-    mass_effect,
-)
+from gliotype.simulate.lesion.glioma import GliomaType, TumourPlan, draw_plan, grow
+from gliotype.simulate.lesion.spread import GLIOMA_SPEED, arrival_time, mass_effect
 from gliotype.simulate.patient import draw_age
 from gliotype.simulate.tissue import Tissue
 from gliotype.study import Label
@@ -36,6 +29,7 @@ def plan(**changes: object) -> TumourPlan:
         "necrotic_fraction": 0.4,
         "cystic": False,
         "enhancing_fraction": 0.5,
+        "enhancement": 1.0,
         "mismatch": False,
         "calcified_fraction": 0.0,
         "seeds": 1,
@@ -63,13 +57,21 @@ def test_the_front_goes_round_a_ventricle_and_not_through(head: np.ndarray) -> N
 def test_a_tumour_has_about_the_planned_volume_and_parts(head: np.ndarray) -> None:
     tumour = grow(np.random.default_rng(0), head, np.array([[10, 24, 24]]), 2.0, plan())
     whole = tumour.labels > 0
-    assert whole.sum() * 8 / 1000 == pytest.approx(30, rel=0.25)
+    assert whole.sum() * 8 / 1000 == pytest.approx(30, rel=0.03)
     core = np.isin(tumour.labels, [Label.CORE, Label.ENHANCING])
     assert core.sum() / whole.sum() == pytest.approx(0.5, abs=0.05)
     assert (tumour.labels == Label.ENHANCING).sum() / core.sum() == pytest.approx(0.5, abs=0.1)
     assert not whole[head == Tissue.VENTRICLE].any()
     assert tumour.infiltration.min() >= 0
     assert tumour.infiltration.max() <= 1
+
+
+@pytest.mark.parametrize("edge_mm", [1.0, 6.0])
+def test_a_soft_border_does_not_enlarge_a_tumour(head: np.ndarray, edge_mm: float) -> None:
+    tumour = grow(np.random.default_rng(0), head, np.array([[10, 24, 24]]), 2.0, plan(edge_mm=edge_mm))
+    assert (tumour.labels > 0).sum() * 8 / 1000 == pytest.approx(30, rel=0.03)
+    outside = tumour.infiltration[tumour.labels == 0]
+    assert outside.max() <= 0.28, "infiltration beyond the border is too thin to be seen"
 
 
 def test_a_mismatch_tumour_has_a_rim_of_ordinary_tumour(head: np.ndarray) -> None:
@@ -84,6 +86,19 @@ def test_a_mismatch_tumour_has_a_rim_of_ordinary_tumour(head: np.ndarray) -> Non
     tumour = grow(np.random.default_rng(1), head, np.array([[10, 24, 24]]), 2.0, mutant)
     kinds = set(np.unique(tumour.compartment[tumour.labels == Label.CORE]).tolist())
     assert kinds == {Tissue.ASTROCYTOMA, Tissue.MISMATCH_CORE}
+
+
+def test_the_rim_of_mismatch_is_of_the_tumours_own_class(head: np.ndarray) -> None:
+    rare = plan(
+        type=GliomaType.OLIGODENDROGLIOMA,
+        grade=2,
+        necrotic_fraction=0.0,
+        enhancing_fraction=0.0,
+        mismatch=True,
+    )
+    tumour = grow(np.random.default_rng(1), head, np.array([[10, 24, 24]]), 2.0, rare)
+    kinds = set(np.unique(tumour.compartment[tumour.labels == Label.CORE]).tolist())
+    assert kinds == {Tissue.OLIGODENDROGLIOMA, Tissue.MISMATCH_CORE}
 
 
 def test_a_cyst_is_one_clear_space(head: np.ndarray) -> None:
@@ -133,19 +148,87 @@ def test_a_mass_pushes_outwards() -> None:
     assert abs(pull[0, 30, 15, 15]) < 5.0
 
 
-def test_classes_differ_as_published() -> None:
+@pytest.fixture(scope="module")
+def plans() -> dict[GliomaType, list[TumourPlan]]:
     rng = np.random.default_rng(0)
-    plans = {kind: [draw_plan(rng, kind) for _ in range(300)] for kind in GliomaType}
+    return {kind: [draw_plan(rng, kind) for _ in range(1500)] for kind in GliomaType}
+
+
+Plans = dict[GliomaType, list[TumourPlan]]
+BOTH_WILDTYPES = (GliomaType.GLIOBLASTOMA, GliomaType.WILDTYPE_LOWER_GRADE)
+
+
+def test_enhancement_depends_on_class_and_grade(plans: Plans) -> None:
     enhancing = {kind: np.mean([p.enhancing_fraction > 0 for p in plans[kind]]) for kind in GliomaType}
     assert enhancing[GliomaType.GLIOBLASTOMA] > 0.9
     assert enhancing[GliomaType.OLIGODENDROGLIOMA] < 0.5
-    assert not any(
-        p.mismatch for kind in GliomaType if kind is not GliomaType.ASTROCYTOMA for p in plans[kind]
-    )
-    astro = [p for p in plans[GliomaType.ASTROCYTOMA] if p.grade < 4]
-    assert np.mean([p.mismatch for p in astro]) == pytest.approx(0.42, abs=0.1)
+
+
+def test_mismatch_depends_on_class_and_enhancement(plans: Plans) -> None:
+    lower = [p for p in plans[GliomaType.ASTROCYTOMA] if p.grade < 4]
+    silent = [p.mismatch for p in lower if p.enhancing_fraction == 0]
+    enhancing = [p.mismatch for p in lower if p.enhancing_fraction > 0]
+    highest = [p.mismatch for p in plans[GliomaType.ASTROCYTOMA] if p.grade == 4]
+    assert np.mean(silent) == pytest.approx(0.45, abs=0.06)
+    assert np.mean(enhancing) < 0.35
+    assert np.mean([p.mismatch for p in lower]) == pytest.approx(0.40, abs=0.06)
+    assert np.mean(highest) == pytest.approx(0.264, abs=0.06)
+    assert 0.03 < np.mean([p.mismatch for p in plans[GliomaType.OLIGODENDROGLIOMA]]) < 0.093
+    for kind in BOTH_WILDTYPES:
+        assert 0 < np.mean([p.mismatch for p in plans[kind]]) < 0.025
+
+
+def test_volume_depends_on_class_and_grade(plans: Plans) -> None:
+    def ln_ml(kind: GliomaType, grade: int) -> float:
+        return float(np.mean(np.log([p.volume_ml for p in plans[kind] if p.grade == grade])))
+
+    assert ln_ml(GliomaType.GLIOBLASTOMA, 4) == pytest.approx(4.30, abs=0.15)
+    assert ln_ml(GliomaType.ASTROCYTOMA, 3) - ln_ml(GliomaType.ASTROCYTOMA, 2) > 0.35
+    assert ln_ml(GliomaType.OLIGODENDROGLIOMA, 2) < ln_ml(GliomaType.ASTROCYTOMA, 2) - 0.15
+    assert ln_ml(GliomaType.WILDTYPE_LOWER_GRADE, 3) < 3.6
+
+
+def test_every_class_calcifies_sometimes_and_oligodendroglioma_often(plans: Plans) -> None:
+    calcified = {kind: np.mean([p.calcified_fraction > 0 for p in plans[kind]]) for kind in GliomaType}
+    assert calcified[GliomaType.OLIGODENDROGLIOMA] == pytest.approx(0.42, abs=0.06)
+    assert all(0 < calcified[kind] < 0.08 for kind in GliomaType if kind is not GliomaType.OLIGODENDROGLIOMA)
+
+
+def test_necrosis_and_parts_are_those_of_the_cohorts(plans: Plans) -> None:
+    glioblastoma = plans[GliomaType.GLIOBLASTOMA]
+    necrotic = [p.necrotic_fraction > 0 and not p.cystic for p in glioblastoma]
+    assert 0.83 < np.mean(necrotic) < 0.91
+    enhancing = np.percentile([p.core_fraction * p.enhancing_fraction for p in glioblastoma], (10, 50, 90))
+    np.testing.assert_allclose(enhancing, (0.08, 0.22, 0.44), atol=0.05)
+    core = np.percentile([p.core_fraction for p in glioblastoma], (10, 50, 90))
+    np.testing.assert_allclose(core, (0.10, 0.34, 0.65), atol=0.06)
+    for kind in GliomaType:
+        for p in plans[kind]:
+            assert p.necrotic_fraction + p.enhancing_fraction <= 1 + 1e-9
+
+
+def test_older_patients_of_a_class_have_brighter_tumours(plans: Plans) -> None:
+    rng = np.random.default_rng(3)
+    astrocytoma = plans[GliomaType.ASTROCYTOMA]
+    age = np.array([draw_age(rng, p) for p in astrocytoma])
+    bright = np.array([p.core_fraction * p.enhancing_fraction > 0.05 for p in astrocytoma])
+    dark = np.array([p.mismatch and p.enhancing_fraction == 0 for p in astrocytoma])
+    assert age[bright].mean() - age[dark].mean() > 4
+    assert age.mean() == pytest.approx(38.1, abs=2)
+    assert age.std() == pytest.approx(10.8, abs=1.5)
+
+
+def test_ages_differ_between_classes(plans: Plans) -> None:
+    rng = np.random.default_rng(0)
     young, old = (
-        np.mean([draw_age(rng, kind) for _ in range(400)])
+        np.mean([draw_age(rng, p) for p in plans[kind][:400]])
         for kind in (GliomaType.ASTROCYTOMA, GliomaType.GLIOBLASTOMA)
     )
     assert old - young > 15
+
+
+def test_faint_enhancement_leaves_healthy_tissue_in_it(head: np.ndarray) -> None:
+    faint = grow(np.random.default_rng(0), head, np.array([[10, 24, 24]]), 2.0, plan(enhancement=0.4))
+    enhancing = faint.compartment == Tissue.ENHANCING
+    assert enhancing.any()
+    np.testing.assert_allclose(faint.infiltration[enhancing], 0.4, atol=1e-6)

@@ -12,7 +12,7 @@ import numpy as np
 from gliotype.atlas import atlas
 from gliotype.masks import read_whole
 from gliotype.simulate.cohort.raw_study import SimulatedImage, raw_images, raw_patient, scanner_units
-from gliotype.simulate.cohort.sites import MALE, Disease, Site, draw_disease, draw_site_age
+from gliotype.simulate.cohort.sites import MALE, Disease, Site, draw_disease, find_site, site_age
 from gliotype.simulate.cohort.truth import COLUMNS, TRUTH_SPACES, truth_of
 from gliotype.simulate.diffusion import SimulatedAdc, adc_series
 from gliotype.simulate.dsc.protocols import DscSite
@@ -39,7 +39,6 @@ class PatientParameters:
     seed: int
     site: str
     disease: Disease
-    age: float | None
     sex: str
     field_t: float
     sequences: tuple[Sequence, ...]
@@ -64,7 +63,6 @@ class PatientParameters:
             sequences=tuple(s for s in STRUCTURAL if s is not missing),
             thickness_mm=site.thickness_mm,
             head=float(rng.random()),
-            age=None if glioma is None else draw_site_age(rng, site, glioma),
         )
 
 
@@ -147,7 +145,9 @@ def simulate_patient(
     space = next(s for s in map(Sequence, TRUTH_SPACES) if s in images)
     labels = np.zeros(patient.grid.shape, np.uint8) if patient.tumour is None else patient.tumour.labels
     drawn_on = images[space]
-    age = patient.age if draw.age is None else draw.age
+    age = patient.age
+    if isinstance(draw.disease, GliomaType):
+        age = site_age(find_site(draw.site), draw.disease, age)
     lying = drawn_on.image_from_mni
     perfusion = dsc_series(patient, draw.seed, site=dsc, field_t=draw.field_t, lying=lying) if dsc else None
     diffusion = adc_series(patient, draw.seed, field_t=draw.field_t, lying=lying) if adc else None

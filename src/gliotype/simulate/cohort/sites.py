@@ -174,3 +174,15 @@ def draw_site_age(rng: np.random.Generator, site: Site, glioma: GliomaType) -> f
     while not 18 <= age <= 90:
         age = rng.normal(mean, deviation)
     return float(age)
+
+
+def site_age(site: Site, glioma: GliomaType, age: float) -> float:
+    """Carry an age in years that was drawn from `gliotype.simulate.patient.AGES` over to a site's ages.
+
+    Example:
+        >>> round(site_age(SITES["severance"], GliomaType.ASTROCYTOMA, 38.1), 1)
+        42.1
+    """
+    mean, deviation = site.ages[glioma]
+    drawn_mean, drawn_deviation = AGES[glioma]
+    return min(max(mean + deviation * (age - drawn_mean) / drawn_deviation, 18.0), 90.0)

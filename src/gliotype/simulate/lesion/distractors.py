@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from gliotype.simulate.fields import smooth_noise
-from gliotype.simulate.lesion.glioma import TumourMap, arrival_time
+from gliotype.simulate.lesion.glioma import TumourMap
+from gliotype.simulate.lesion.spread import arrival_time
 from gliotype.simulate.tissue import PARENCHYMA, Tissue
 
 
