@@ -195,6 +195,7 @@ def acquire(
     *,
     contrast_spread: float = 0.0,
     lesion_spread: float = 0.0,
+    visibility: Mapping[Sequence, float] | None = None,
 ) -> dict[Sequence, Field]:
     """Acquire images of a digital patient on its own grid.
 
@@ -209,6 +210,8 @@ def acquire(
         contrast_spread: standard deviation of an extra log-normal factor on each tissue's signal. Training uses it
             to see more contrasts than physics yields.
         lesion_spread: the same for the tissues of lesions, in place of `contrast_spread`.
+        visibility: how much of a lesion's contrast to the tissue that it replaces each sequence shows, 0 to 1; all of
+            it by default.
     """
     spacing = patient.grid.spacing[0]
     nothing = np.zeros(patient.grid.shape, np.uint8)
@@ -229,7 +232,8 @@ def acquire(
         if protocol.contrast and first is not look:
             painted = np.where(takes_up[code], look.texture, first.texture)
         signal = signals(parameters, protocol) * first.factor
-        image = ideal_image(signal, patient.healthy, compartment, infiltration, painted)
+        seen = infiltration if visibility is None else infiltration * np.float32(visibility[sequence])
+        image = ideal_image(signal, patient.healthy, compartment, seen, painted)
         images[sequence] = degrade(rng, image, spacing, white_matter_signal(signal), protocol)
     return images
 

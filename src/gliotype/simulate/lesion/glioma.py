@@ -135,6 +135,9 @@ _MISMATCH = {
 }
 """Proportion with the mismatch sign among tumours that do not enhance, and among those that do."""
 
+_MISMATCH_CORE = (0.7, 0.95)
+"""Least fraction of the whole that is core where the sign is there: such tumours have a rim, and little oedema."""
+
 _GLIOBLASTOMA_CORE, _GLIOBLASTOMA_ENHANCING = (2.0, 3.4), (3.8, 1.6)
 """Beta distributions of the core's fraction of the whole and of the enhancing fraction of the core (BraTS 2021)."""
 
@@ -157,7 +160,9 @@ def draw_plan(rng: np.random.Generator, glioma: GliomaType) -> TumourPlan:
     cystic = bool(rng.random() < _CYSTIC[glioma])
     necrotic = rng.random() < published.necrotic
     enhances = bool(rng.random() < published.enhances)
+    mismatch = bool(rng.random() < _MISMATCH[glioma][enhances])
     core, enhancing = _draw_parts(rng, published)
+    core = max(core, float(rng.uniform(*_MISMATCH_CORE))) if mismatch else core
     enhancing = enhancing if enhances else 0.0
     return TumourPlan(
         type=glioma,
@@ -170,12 +175,12 @@ def draw_plan(rng: np.random.Generator, glioma: GliomaType) -> TumourPlan:
         enhancement=float(
             rng.uniform(*((0.65, 1.0) if grade == 4 and not glioma.idh_mutant else (0.4, 0.9)))
         ),
-        mismatch=bool(rng.random() < _MISMATCH[glioma][enhances]),
+        mismatch=mismatch,
         calcified_fraction=float(rng.uniform(0.01, 0.08) if rng.random() < _CALCIFIED[glioma] else 0.0),
         seeds=1 + int(rng.random() < (0.03 if glioma.idh_mutant else 0.15)),
         roughness=float(rng.uniform(0.1, 0.5) if glioma.idh_mutant else rng.uniform(0.2, 0.7)),
         edge_mm=float(rng.uniform(1.0, 6.0)),
-        conspicuity=float(rng.uniform(0.85 if glioma.idh_mutant else 0.7, 1.0)),
+        conspicuity=float(rng.uniform(0.85 if glioma.idh_mutant else 0.8, 1.0)),
         push_mm=float(rng.uniform(0.0, 6.0)),
         patchiness=float(rng.uniform(0.0, 0.2 if glioma.idh_mutant else 0.4)),
         effacement_mm=float(rng.uniform(0.0, 10.0)),

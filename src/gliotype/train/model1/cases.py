@@ -12,6 +12,7 @@ from scipy import ndimage
 from gliotype.atomic_files import atomic_write, reading_cached
 from gliotype.segment.model1 import CHANNELS, GRID, Scaling, network_input, scale
 from gliotype.simulate.fields import smooth_noise
+from gliotype.simulate.free_intensities import paint
 from gliotype.simulate.head.anatomy import Anatomy
 from gliotype.simulate.lesion.distractors import Distractor
 from gliotype.simulate.lesion.glioma import GliomaType
@@ -35,18 +36,27 @@ Metastases are not among them, since a single one cannot be distinguished from a
 """
 
 SEQUENCE_SETS: tuple[tuple[tuple[Sequence, ...], float], ...] = (
-    (CHANNELS, 0.34),
-    ((Sequence.T1, Sequence.T1C, Sequence.FLAIR), 0.26),
-    ((Sequence.T2, Sequence.FLAIR), 0.08),
+    (CHANNELS, 0.26),
+    ((Sequence.T1, Sequence.T1C, Sequence.FLAIR), 0.22),
+    ((Sequence.T2, Sequence.FLAIR), 0.06),
     ((Sequence.FLAIR,), 0.08),
-    ((Sequence.T2,), 0.06),
+    ((Sequence.T1C, Sequence.FLAIR), 0.04),
+    ((Sequence.T1, Sequence.T1C, Sequence.T2), 0.13),
+    ((Sequence.T2,), 0.09),
+    ((Sequence.T1C, Sequence.T2), 0.06),
     ((Sequence.T1C,), 0.04),
     ((Sequence.T1,), 0.02),
-    ((Sequence.T1C, Sequence.FLAIR), 0.06),
-    ((Sequence.T1C, Sequence.T2), 0.03),
-    ((Sequence.T1, Sequence.T1C, Sequence.T2), 0.03),
 )
-"""Which sequences a training case has, and how often."""
+"""Which sequences a training case has, and how often: a third come without FLAIR."""
+
+FREE_FRACTION = 0.25
+"""Fraction of healthy heads and gliomas whose images have free intensities (`gliotype.simulate.free_intensities`).
+
+Infarcts and plaques are left out: free intensities would make them equal to gliomas.
+"""
+
+FAINT_FRACTION = 0.2
+"""Fraction of the other cases whose lesion hardly differs from its surroundings."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,14 +110,18 @@ def simulate_case(rng: np.random.Generator, anatomies: tuple[Anatomy, ...]) -> G
     thick = None if rng.random() < 0.3 else float(rng.choice([2.0, rng.uniform(3, 7)]))
     protocols = pair_post_contrast(rng, {s: _wild_protocol(rng, s, thick) for s in CHANNELS})
     paired = same_session(protocols[Sequence.T1], protocols[Sequence.T1C])
-    images = acquire(
-        rng,
-        patient,
-        parameters,
-        protocols,
-        contrast_spread=float(rng.uniform(0.0, 0.12)),
-        lesion_spread=float(rng.uniform(0.0, 0.25)),
-    )
+    if rng.random() < FREE_FRACTION and not isinstance(disease, Distractor):
+        images = paint(rng, patient, protocols)
+    else:
+        images = acquire(
+            rng,
+            patient,
+            parameters,
+            protocols,
+            contrast_spread=float(rng.uniform(0.0, 0.12)),
+            lesion_spread=float(rng.uniform(0.0, 0.25)),
+            visibility=_draw_visibility(rng),
+        )
     shades = {s: _surface_shade(rng, patient.brain) for s in CHANNELS}
     if paired:
         shades[Sequence.T1C] = shades[Sequence.T1]
@@ -120,6 +134,13 @@ def simulate_case(rng: np.random.Generator, anatomies: tuple[Anatomy, ...]) -> G
     if patient.tumour is not None:
         labels = np.where(patient.tumour.labels > 0, patient.tumour.labels + 1, labels)
     return GridPatient(scaled_stack(stack), labels.astype(np.uint8), patient.brain)
+
+
+def _draw_visibility(rng: np.random.Generator) -> dict[Sequence, float]:
+    """Draw how much of a lesion's contrast each sequence shows: all of it, or little where the lesion is faint."""
+    if rng.random() >= FAINT_FRACTION:
+        return dict.fromkeys(CHANNELS, 1.0)
+    return {s: float(rng.uniform(0.2, 0.7)) for s in CHANNELS}
 
 
 def scaled_stack(images: NDArray[np.float32]) -> NDArray[np.float16]:
@@ -189,7 +210,7 @@ def augment(
         wobble = ndimage.gaussian_filter(case.brain.astype(np.float32), 1.0)
         wobble += rng.uniform(0.05, 0.25) * smooth_noise(rng, GRID.shape, rng.uniform(3, 10))
         brain_region = (wobble > rng.uniform(0.25, 0.7)) | (labels > 1) & (rng.random() < 0.7)
-        if rng.random() < 0.12:
+        if rng.random() < 0.25:
             brain_region = _add_skull_leftovers(rng, brain_region)
         if rng.random() < 0.8:
             images = images * brain_region
