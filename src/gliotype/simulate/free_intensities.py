@@ -53,7 +53,9 @@ def paint(
     images: dict[Sequence, Field] = {}
     for sequence, protocol in protocols.items():
         head = _paint_head(rng, patient.healthy, healthy_parts, spacing)
-        image = head + opacity * (_paint_lesion(rng, head, parenchyma, compartment, lesion_parts, sequence) - head)
+        image = head + opacity * (
+            _paint_lesion(rng, head, parenchyma, compartment, lesion_parts, sequence) - head
+        )
         white = head[patient.healthy == Tissue.WHITE_MATTER]
         unit = float(np.median(white)) if white.size else 1.0
         images[sequence] = degrade(rng, image, spacing, unit, protocol)
@@ -110,4 +112,3 @@ def _soften(rng: np.random.Generator, infiltration: Field, spacing: float) -> Fi
     if rng.random() < 0.25:
         opacity = opacity * rng.uniform(0.3, 0.8)
     return np.asarray(opacity, dtype=np.float32)
-
