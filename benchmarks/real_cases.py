@@ -31,7 +31,7 @@ import gliotype
 from gliotype.errors import GliotypeError
 from gliotype.evaluate.calibration import brier, calibration_line
 from gliotype.evaluate.roc import auroc, compare_aurocs
-from gliotype.masks import dice
+from gliotype.masks import dice, within_mm
 from gliotype.predictors.hybrid import compute_contributions
 from gliotype.predictors.slices import numbers_of, slices_of
 from gliotype.prepare import to_acquired
@@ -52,9 +52,24 @@ GBM = {"UCSF-PDGM-099": (48.0, 0), "BraTS20_Training_001": (60.0, None)}
 BRATS_AGE = {"00006": 37.0, "01476": 44.0, "01478": 39.0, "01479": 53.0, "01480": 54.0}
 
 
+STRAY_MM = 3.0
+"""Found tumour farther than this outside the expert's is stray."""
+
 PRIOR = 0.3
 """What a case without an answer counts as: the prevalence to which all answers refer."""
 
+
+COMPARED = (
+    "dice",
+    "dice_core",
+    "dice_enhancing",
+    "distance_95_mm",
+    "outside_brain",
+    "stray_ml",
+    "core_ratio",
+    "enhancing_ratio",
+)
+"""Fields of `Row` that compare an outline with the expert's."""
 
 METHODS = ("age_only", "radiomics", "image", "hybrid_without_age", "hybrid", "probability")
 """Fields of `Row` that are probabilities."""
@@ -97,6 +112,9 @@ class Row:
     true_volume_ml: float | None = None
     distance_95_mm: float | None = None
     outside_brain: float | None = None
+    stray_ml: float | None = None
+    core_ratio: float | None = None
+    enhancing_ratio: float | None = None
     brain_ml: float = 0.0
 
 
@@ -240,10 +258,16 @@ def _compare(result: gliotype.Result, truth: Path | None) -> dict[str, float | N
     whole = labels > 0
     regions = len(np.unique(labels)) > 2
     core, enhancing = np.isin(labels, [1, 4]), labels == 4
+    found_core, found_enhancing = np.isin(found, [Label.CORE, Label.ENHANCING]), found == Label.ENHANCING
+    enhances = regions and enhancing.any()
+    stray = (found > 0) & ~within_mm(whole, STRAY_MM, grid.spacing)
     return {
         "dice": dice(found > 0, whole),
-        "dice_core": dice(np.isin(found, [Label.CORE, Label.ENHANCING]), core) if regions else None,
-        "dice_enhancing": dice(found == Label.ENHANCING, enhancing) if regions and enhancing.any() else None,
+        "dice_core": dice(found_core, core) if regions else None,
+        "dice_enhancing": dice(found_enhancing, enhancing) if enhances else None,
+        "core_ratio": float(found_core.sum() / core.sum()) if regions and core.any() else None,
+        "enhancing_ratio": float(found_enhancing.sum() / enhancing.sum()) if enhances else None,
+        "stray_ml": float(stray.sum()) * grid.voxel_ml,
         "true_volume_ml": float(whole.sum()) * grid.voxel_ml,
         "distance_95_mm": distance_95(found > 0, whole, grid.spacing),
         "outside_brain": float((whole & ~np.asarray(brain.array, dtype=bool)).sum() / max(1, whole.sum())),
@@ -298,8 +322,9 @@ def summarise(rows: list[Row]) -> None:
     patients = {row.patient for row in rows}
     print(f"{len(rows)} cases of {len(patients)} distinct patients")
     cohorts = {name: [row for row in rows if row.cohort == name] for name in {row.cohort: 0 for row in rows}}
-    for cohort, part in {**cohorts, "all": rows}.items():
-        for name in ("dice", "dice_core", "dice_enhancing", "distance_95_mm", "outside_brain"):
+    high_resolution = [row for row in rows if row.cohort in ("brats", "gbm")]
+    for cohort, part in {**cohorts, "brats+gbm": high_resolution, "all": rows}.items():
+        for name in COMPARED:
             known = [row for row in part if getattr(row, name) is not None]
             values = [getattr(row, name) for row in known]
             if values:
