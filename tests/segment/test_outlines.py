@@ -16,8 +16,14 @@ def ball(centre: tuple[int, int, int], radius: float) -> np.ndarray:
     return (i - centre[0]) ** 2 + (j - centre[1]) ** 2 + (k - centre[2]) ** 2 < radius**2
 
 
+def as_drawn(mask: np.ndarray) -> np.ndarray:
+    return mask
+
+
 def drawn_again(sharp: np.ndarray, **views: np.ndarray) -> dict[str, np.ndarray]:
-    outlines = plausible_outlines(sharp >= 0.5, sharp.astype(np.float32), looks(sharp, **views))
+    outlines = plausible_outlines(
+        sharp >= 0.5, sharp.astype(np.float32), looks(sharp, **views), tidy=as_drawn
+    )
     assert all(isinstance(outline, Outline) for outline in outlines)
     return {outline.name: outline.mask for outline in outlines}
 
@@ -30,6 +36,7 @@ def looks(sharp: np.ndarray, **views: np.ndarray) -> dict[str, np.ndarray]:
         brain=np.ones(SHAPE, bool),
         spacing_mm=1.0,
         threshold=0.5,
+        tidy=as_drawn,
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 from gliotype.errors import InputError
 from gliotype.segment import tumour
 from gliotype.segment.model1 import CHANNELS, GRID, NetworkPass, network_input, scale
-from gliotype.segment.tumour import find_candidates, given_tumour, segment
+from gliotype.segment.tumour import find_candidates, given_tumour, leave_out_thin, segment
 from gliotype.study import Label, PreparedStudy, Sequence
 from gliotype.volume import Grid, Volume
 
@@ -80,6 +80,40 @@ def test_a_pass_that_sees_nothing_is_no_plausible_outline_but_its_disagreement_i
     assert "T2 and FLAIR alone" not in {outline.name for outline in found.outlines}
     assert found.agreement["T2 and FLAIR alone"] == 0.0
     assert found.agreement["all sequences together"] > 0.9
+
+
+def test_a_thin_sheet_is_left_out_only_where_the_brain_had_to_be_found(
+    two_balls: PreparedStudy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sheet along the cortex hangs on the tumour, as dura and orbit do next to an imperfect brain mask."""
+    seen = tumour.run_network({}, np.zeros(0, bool))
+    sheet = (slice(22, 30), slice(56, 68), slice(44, 45))
+    seen.straight[3][sheet] = 0.95
+    seen.stack[CHANNELS.index(Sequence.FLAIR)][sheet] = 2.0
+    image = two_balls.images[Sequence.FLAIR]
+    bright = np.array(image.array)
+    bright[sheet] = 3.0
+    study = replace(two_balls, images={Sequence.FLAIR: image.with_array(bright)})
+    own_brain, given_brain = (segment(replace(study, skull_stripped=stripped)) for stripped in (False, True))
+    assert np.asarray(given_brain.labels.array)[26, 64, 44]
+    assert not np.asarray(own_brain.labels.array)[26, 64, 44]
+    assert own_brain.found
+    assert not any(outline.mask[26, 64, 44] for outline in own_brain.outlines)
+
+
+def test_what_stays_of_a_tumour_is_what_is_thick() -> None:
+    shape, spacing = (40, 44, 36), (1.0, 1.0, 1.5)
+    large, small = ball(shape, (12, 14, 12), 9), ball(shape, (12, 36, 12), 5)
+    strand = np.zeros(shape, bool)
+    strand[12, 22:32, 12] = True
+    alone = leave_out_thin(large | strand | small, spacing)
+    assert not alone[12, 30, 12]
+    assert not (alone & small).any(), "a small lump that only a strand joins to the tumour"
+    assert (alone & large).sum() >= 0.97 * large.sum()
+    twin = ball(shape, (12, 34, 12), 8)
+    assert (leave_out_thin(large | twin, spacing) & twin).sum() >= 0.97 * twin.sum(), "two parts of like size"
+    assert np.array_equal(leave_out_thin(strand, spacing), strand), "thin throughout"
+    assert not leave_out_thin(np.zeros(shape, bool), spacing).any()
 
 
 def test_it_says_so_where_the_sequences_that_show_most_are_missing(two_balls: PreparedStudy) -> None:

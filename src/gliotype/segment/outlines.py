@@ -6,7 +6,7 @@ thresholds do. Each outline here keeps to the tumour that was found: components 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,7 @@ def draw_looks(
     brain: Mask,
     spacing_mm: float,
     threshold: float,
+    tidy: Callable[[Mask], Mask],
 ) -> dict[str, Mask]:
     """Draw the tumour as each single network pass and mirror side sees it, however far that is from the drawn one.
 
@@ -47,6 +48,7 @@ def draw_looks(
         brain: where tumour can be.
         spacing_mm: isotropic voxel size.
         threshold: sharpened probability at or above which a voxel is tumour.
+        tidy: what is done to every drawing of this tumour.
 
     Returns:
         The mask of each view, by its name, empty where it sees nothing of the tumour; no mask without a tumour.
@@ -57,18 +59,21 @@ def draw_looks(
     appearance = Appearance.of(images, brain, spacing_mm)
 
     def draw(whole: Probability) -> Mask:
-        return touching(appearance.sharpen(whole) >= threshold, drawn)
+        return tidy(touching(appearance.sharpen(whole) >= threshold, drawn))
 
     return dict(zip(views, in_parallel(draw, views.values()), strict=True))
 
 
-def plausible_outlines(drawn: Mask, sharp: Probability, looks: Mapping[str, Mask]) -> tuple[Outline, ...]:
+def plausible_outlines(
+    drawn: Mask, sharp: Probability, looks: Mapping[str, Mask], tidy: Callable[[Mask], Mask]
+) -> tuple[Outline, ...]:
     """Draw the tumour again by every threshold, network pass and mirror side, and its largest part alone.
 
     Args:
         drawn: the tumour as it was found.
         sharp: sharpened whole-tumour probability from which it was drawn.
         looks: what single network passes and mirror sides draw, see `draw_looks`.
+        tidy: what is done to every drawing of this tumour.
 
     Returns:
         Outlines, without the drawn one, without any that equals another, and without those of another size altogether.
@@ -76,7 +81,7 @@ def plausible_outlines(drawn: Mask, sharp: Probability, looks: Mapping[str, Mask
     if not drawn.any():
         return ()
     found: list[Outline] = []
-    for name, mask in _drawings(drawn, sharp, looks):
+    for name, mask in _drawings(drawn, sharp, looks, tidy):
         size, of_drawn = int(mask.sum()), int(drawn.sum())
         others = [drawn, *(outline.mask for outline in found)]
         if MIN_RELATIVE_VOLUME * of_drawn <= size <= MAX_RELATIVE_VOLUME * of_drawn and not any(
@@ -86,9 +91,11 @@ def plausible_outlines(drawn: Mask, sharp: Probability, looks: Mapping[str, Mask
     return tuple(found)
 
 
-def _drawings(drawn: Mask, sharp: Probability, looks: Mapping[str, Mask]) -> Iterator[tuple[str, Mask]]:
+def _drawings(
+    drawn: Mask, sharp: Probability, looks: Mapping[str, Mask], tidy: Callable[[Mask], Mask]
+) -> Iterator[tuple[str, Mask]]:
     for other in THRESHOLDS:
-        yield f"threshold {other:g}", touching(sharp >= other, drawn)
+        yield f"threshold {other:g}", tidy(touching(sharp >= other, drawn))
     yield from looks.items()
     parts, n = ndimage.label(drawn)
     if n > 1:

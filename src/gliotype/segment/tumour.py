@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
@@ -56,6 +56,12 @@ MIN_PEAK = 0.8
 
 MIN_RELATIVE_MASS = 0.1
 """A further component must hold this fraction of the largest one's summed probability."""
+
+THIN_MM = 3.0
+"""A part that nowhere lies deeper than this under its own surface is thin."""
+
+MIN_RELATIVE_DEPTH = 0.2
+"""A thick part must have this fraction of the deep voxels of the largest one."""
 
 BOX_MARGIN = 4
 """Voxels of the prepared grid around the brain that count when its images are brought to the network's grid."""
@@ -112,7 +118,8 @@ def segment(prepared: PreparedStudy) -> Tumour:
 
     Of the candidates (`find_candidates`) those are tumour that `select_candidates` accepts; their voxels take the most
     probable sub-region of all sequences together, and `refine_regions` draws enhancing tumour again. When none is left,
-    no tumour was found.
+    no tumour was found. Where the brain had to be found, thin parts are left out (`leave_out_thin`): next to an
+    imperfect brain mask they are mostly orbit, dura or cortex.
     """
     box = _brain_box(prepared)
     inner = prepared.cropped(box)
@@ -120,8 +127,10 @@ def segment(prepared: PreparedStudy) -> Tumour:
     candidates = find_candidates(inner)
     selection = select_candidates(candidates, candidate_model())
     images = {s: np.asarray(image.array) for s, image in inner.images.items()}
-    labels = _labels(selection.mask, candidates.regions, inner)
-    confidence = float(candidates.whole[selection.mask].mean()) if selection.mask.any() else None
+    tidy = _tidying(prepared)
+    mask = tidy(selection.mask)
+    labels = _labels(mask, candidates.regions, inner)
+    confidence = float(candidates.whole[mask].mean()) if mask.any() else None
     blind = () if any(s in prepared.images for s in FLUID_BRIGHT) else (NOT_FLUID_BRIGHT,)
     drawn = np.asarray(labels > 0)
     looks = draw_looks(
@@ -131,6 +140,7 @@ def segment(prepared: PreparedStudy) -> Tumour:
         brain=np.asarray(inner.brain.array, dtype=np.bool_),
         spacing_mm=prepared.grid.spacing[0],
         threshold=WHOLE_THRESHOLD,
+        tidy=tidy,
     )
     return Tumour(
         Volume(_put_back(labels, box, prepared.grid), prepared.grid.affine),
@@ -138,7 +148,7 @@ def segment(prepared: PreparedStudy) -> Tumour:
         confidence,
         tuple(
             Outline(each.name, _put_back(each.mask, box, prepared.grid))
-            for each in plausible_outlines(drawn, candidates.sharp, looks)
+            for each in plausible_outlines(drawn, candidates.sharp, looks, tidy)
         ),
         {name: dice(mask, drawn) for name, mask in looks.items()},
         selection.warnings + blind,
@@ -330,6 +340,39 @@ def select_candidates(candidates: TumourCandidates, model: CandidateModel) -> Se
     selected = [c.number for c in accepted if c.mass >= MIN_RELATIVE_MASS * largest]
     warnings = (f"The tumour has {len(selected)} separate parts.",) if len(selected) > 1 else ()
     return Selection(np.isin(candidates.parts, selected), warnings)
+
+
+def leave_out_thin(mask: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
+    """Leave out the thin parts of a tumour: sheets and strands, and lumps that only these join to it.
+
+    What stays lies within `THIN_MM`, and a voxel, of a part deeper than that, which has at least `MIN_RELATIVE_DEPTH`
+    of the largest one's deep voxels. A tumour that is thin throughout stays as it is.
+
+    Example:
+        >>> mask = np.zeros((20, 20, 30), bool)
+        >>> mask[4:16, 4:16, 4:16] = mask[10, 10, 16:28] = True
+        >>> int(np.flatnonzero(leave_out_thin(mask, (1.0, 1.0, 1.0))[10, 10]).max())
+        17
+    """
+    if not mask.any():
+        return mask
+    box = box_around(mask, 1)
+    inside = mask[box]
+    deep, n = ndimage.label(ndimage.distance_transform_edt(inside, sampling=spacing_mm) > THIN_MM)
+    if n == 0:
+        return mask
+    size = np.bincount(deep.ravel())[1:]
+    thick = np.isin(deep, 1 + np.flatnonzero(size >= MIN_RELATIVE_DEPTH * size.max()))
+    kept = np.zeros_like(mask)
+    kept[box] = inside & within_mm(thick, THIN_MM + max(spacing_mm), spacing_mm)
+    return kept
+
+
+def _tidying(prepared: PreparedStudy) -> Callable[[NDArray[np.bool_]], NDArray[np.bool_]]:
+    """Return what is done to every drawing of a tumour: nothing where the skull had been removed by others."""
+    if prepared.skull_stripped:
+        return lambda mask: mask
+    return partial(leave_out_thin, spacing_mm=prepared.grid.spacing)
 
 
 def given_tumour(mask: Volume, prepared: PreparedStudy) -> Tumour:

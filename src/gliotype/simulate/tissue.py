@@ -76,7 +76,7 @@ class TissueRange:
 
 TISSUES: dict[Tissue, TissueRange] = {
     Tissue.AIR: TissueRange((0.0, 0.01), (1000, 1000), (50, 50)),
-    Tissue.WHITE_MATTER: TissueRange((0.70, 0.77), (850, 1084), (69, 80), (0.93, 0.97), (0.01, 0.04)),
+    Tissue.WHITE_MATTER: TissueRange((0.70, 0.77), (850, 1084), (69, 80), (0.95, 0.98), (0.01, 0.04)),
     Tissue.GREY_MATTER: TissueRange((0.82, 0.86), (1200, 1650), (80, 103), (0.85, 0.93), (0.02, 0.06)),
     Tissue.DEEP_GREY: TissueRange((0.78, 0.84), (1100, 1500), (75, 95), (0.88, 0.95), (0.02, 0.06)),
     Tissue.BRAINSTEM: TissueRange((0.73, 0.80), (900, 1250), (72, 92), (0.94, 0.98), (0.02, 0.06)),

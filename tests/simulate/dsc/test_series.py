@@ -26,7 +26,7 @@ from gliotype.volume import Volume
 
 pytestmark = pytest.mark.slow
 
-SEED = 9
+SEED = 10
 SHORT = replace(DSC_SITES["snuh"], frames=(40, 40))
 SPARSE = replace(SHORT, tr_s=(5.0, 5.0), frames=(11, 11))
 """Of as few frames as last long enough, for what does not look at the bolus."""

@@ -92,6 +92,17 @@ HOT_SPOT: Mapping[tuple[GliomaType, int], LogNormal] = MappingProxyType(
 )
 """True rCBV of the most vascular part (half a standard deviation above its tissue's median), by class and grade."""
 
+_MISMATCH_CORE = PerfusionRange(
+    (0.5, 0.2),
+    (5.3, 0.2),
+    (0.00003, 0.7),
+    (0.5, 0.15),
+    (0.9, 0.15),
+    (0.4, 0.3),
+    (9.0, 0.25),
+    (0.2, 1.6),
+    (0.2, 0.45),
+)
 _WILDTYPE: Mapping[Tissue, PerfusionRange] = MappingProxyType(
     {
         Tissue.ENHANCING: PerfusionRange(
@@ -106,6 +117,7 @@ _WILDTYPE: Mapping[Tissue, PerfusionRange] = MappingProxyType(
             (1.05, 0.25), (5.6, 0.2), (0.00003, 0.7), (0.35, 0.2), (0.9, 0.12), (0.4, 0.15), (8.0, 0.2),
             (0.6, 1.8), (0.2, 0.4),
         ),
+        Tissue.MISMATCH_CORE: _MISMATCH_CORE,
     }
 )  # fmt: skip
 _MUTANT: Mapping[Tissue, PerfusionRange] = MappingProxyType(
@@ -118,10 +130,7 @@ _MUTANT: Mapping[Tissue, PerfusionRange] = MappingProxyType(
             (0.75, 0.2), (5.3, 0.2), (0.00003, 0.7), (0.28, 0.25), (0.9, 0.15), (0.5, 0.15), (9.0, 0.25),
             (0.2, 1.6), (0.2, 0.45),
         )),
-        Tissue.MISMATCH_CORE: PerfusionRange(
-            (0.5, 0.2), (5.3, 0.2), (0.00003, 0.7), (0.5, 0.15), (0.9, 0.15), (0.4, 0.3), (9.0, 0.25),
-            (0.2, 1.6), (0.2, 0.45),
-        ),
+        Tissue.MISMATCH_CORE: _MISMATCH_CORE,
         Tissue.OEDEMA: PerfusionRange(
             (0.95, 0.2), (5.2, 0.2), (0.00001, 0.7), (0.35, 0.2), (0.87, 0.12), (0.4, 0.15), (8.0, 0.2),
             (0.6, 1.8), (0.15, 0.35),
