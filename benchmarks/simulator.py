@@ -4,7 +4,7 @@
 
 No network takes part, and the simulator is never tuned on a network's score. Patients are drawn with the case mix of
 the Severance cohort (`simulated_rows.py`). One row for each published number (`simulator_rows.py`); with DATA also
-quantiles beside those of real masks and tables of signal (`real_tumours.py`, `simulator_quantiles.py`): DATA/masks
+quantiles next to those of real masks and tables of signal (`real_tumours.py`, `simulator_quantiles.py`): DATA/masks
 holds BraTS label maps with labels.csv, DATA/tables the tables of UCSF-PDGM and UPENN-GBM. FILE keeps a line for each
 patient, so that an interrupted run resumes; lines of another version of the simulator are ignored.
 """

@@ -1,4 +1,4 @@
-"""Quantiles of simulated tumours beside those of real ones, for `benchmarks/simulator.py`: tables and a figure."""
+"""Quantiles of simulated tumours next to those of real ones, for `benchmarks/simulator.py`: tables and a figure."""
 
 from __future__ import annotations
 
