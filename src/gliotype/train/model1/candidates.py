@@ -47,6 +47,9 @@ TEMPLATES = 5
 MIN_TUMOUR_FRACTION = 0.2
 """A component is tumour when at least this fraction of it lies within the true one."""
 
+FAINT_FRACTION = 0.3
+"""Fraction of the heads whose tumour shows little of its contrast, drawn for each sequence."""
+
 SEQUENCE_SETS: tuple[tuple[Sequence, ...], ...] = (
     *((STRUCTURAL,) * 4),
     *(((Sequence.T1, Sequence.T1C, Sequence.FLAIR),) * 3),
@@ -121,7 +124,11 @@ def _images(rng: np.random.Generator, patient: DigitalPatient) -> dict[Sequence,
         protocols = pair_post_contrast(rng, raw)
     else:
         protocols = draw_protocols(rng, STRUCTURAL, thickness_mm)
-    arrays = acquire(rng, patient, draw_parameters(rng, field_t), {s: protocols[s] for s in names})
+    parameters = draw_parameters(rng, field_t)
+    visible = dict.fromkeys(names, 1.0)
+    if rng.random() < FAINT_FRACTION:
+        visible = {s: float(rng.uniform(0.3, 0.8)) for s in names}
+    arrays = acquire(rng, patient, parameters, {s: protocols[s] for s in names}, visibility=visible)
     return {s: Volume(array.astype(np.float32), GRID.affine) for s, array in arrays.items()}
 
 
