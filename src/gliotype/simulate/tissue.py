@@ -3,10 +3,10 @@
 Relaxation times are those of the literature at 3 T; at 1.5 T T1 is shortened (``T1_AT_1_5_T``), T2 is not, and
 neither is the T1 of free fluid (`FREE_FLUID`).
 Ranges of normal tissue follow Stanisz 2005 and Wansapura 1999; those of grey matter, on which publications
-disagree most, were narrowed to where the tumour's signal over its surroundings is that of UCSF-PDGM (n = 318). Tumour
-ranges are design values around the anchors of BMC Neurol 2019 (central T2 of IDH-mutant 357 +- 115 ms against 200 +- 53 ms in
-IDH-wildtype gliomas of grade 2 and 3). Necrosis is often far from free fluid: its ranges follow the signal of the
-necrotic core over that of oedema in UPENN-GBM (n = 228), into which some contrast agent diffuses.
+disagree most, were narrowed to where the tumour's signal over its surroundings is that of UCSF-PDGM (n = 318).
+Tumour ranges are design values around the anchors of BMC Neurol 2019 (central T2 of IDH-mutant 357 +- 115 ms against
+200 +- 53 ms in IDH-wildtype gliomas of grade 2 and 3). Necrosis is often far from free fluid: its ranges follow the
+signal of the necrotic core over that of oedema in UPENN-GBM (n = 228), into which some contrast agent diffuses.
 """
 
 from __future__ import annotations
