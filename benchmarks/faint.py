@@ -6,7 +6,7 @@ A faint tumour has 5 to 40 ml, and on every sequence at most the contrast to its
 simulated tumours of that size fall below; its head shows three of the four sequences, drawn at random, healthy heads
 all four. Heads are simulated on Model 1's grid, without registration. FILE gets a line for each head, so that an
 interrupted run resumes. WEIGHT is an ONNX file of `gliotype train model1`, or the word ``shipped`` (the default); all
-weights see the same heads. Beside them stand ordinary tumours of any size, with physical signals and with free
+weights see the same heads. The script adds ordinary tumours of any size, with physical signals and with free
 intensities (`gliotype.simulate.free_intensities`).
 """
 
