@@ -363,7 +363,7 @@ def candidates(
     tumours: Annotated[int, typer.Option(min=1, help="Number of simulated heads with a tumour.")] = 100,
     threshold: Annotated[
         float, typer.Option(help="Log-odds at or above which a candidate is accepted as tumour.")
-    ] = -2.2,
+    ] = -1.5,
     max_symmetry: Annotated[
         float,
         typer.Option(
