@@ -127,7 +127,7 @@ def _most_vascular(found: VoxelCurves) -> np.ndarray:
 
 def by_class(rows: list[Row]) -> None:
     """Print blood volume and recovery by class and published means and SDs."""
-    print("class                                               n   uncorrected    nrCBV mean     95th pct       highest"
+    print("class                                               n   uncorrected    solid mean     whole mean     95th pct       highest"
           "        true mean    PSR %        drop %  white %")  # fmt: skip
     groups: list[tuple[str, Callable[[Row], bool]]] = [
         *((f"{t}, grade {g}", partial(_is, t, g)) for t in GliomaType for g in (2, 3, 4)),

@@ -20,7 +20,7 @@ from gliotype.simulate.dsc.series import dsc_series, write_dsc
 from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.study import Sequence
 
-SEED = 4
+SEED = 6
 
 
 @pytest.fixture(scope="module")
