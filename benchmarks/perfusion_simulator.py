@@ -127,8 +127,18 @@ def _most_vascular(found: VoxelCurves) -> np.ndarray:
 
 def by_class(rows: list[Row]) -> None:
     """Print blood volume and recovery by class and published means and SDs."""
-    print("class                                               n   uncorrected    solid mean     whole mean     95th pct       highest"
-          "        true mean    PSR %        drop %  white %")  # fmt: skip
+    names = (
+        "uncorrected",
+        "solid mean",
+        "whole mean",
+        "95th pct",
+        "highest",
+        "true mean",
+        "PSR %",
+        "drop %",
+        "white %",
+    )
+    print(f"{'class':50s} {'n':>4s} " + "  ".join(f"{name:13s}" for name in names))
     groups: list[tuple[str, Callable[[Row], bool]]] = [
         *((f"{t}, grade {g}", partial(_is, t, g)) for t in GliomaType for g in (2, 3, 4)),
         ("all high grade (3-4)", lambda r: r.high),
