@@ -29,11 +29,10 @@ _FIELD_WORD = re.compile(
 )
 """A file whose name holds nothing else does not reveal whose it is, and sentences are made of these words."""
 
-_SAYS_SOMETHING_OF_IT = "".join(
-    rf"(?<!\b{word} )"
-    for word in ("is", "are", "was", "were", "be", "been", "not", "no", "an", "too", "cannot", "nothing")
+_ADJECTIVES = frozenset(
+    {"blank", "cut", "damaged", "empty", "flat", "incomplete", "missing", "short", "wrong"}
 )
-"""After one of these words, a word in small letters is what a sentence says, and not the name of a file or folder."""
+"""Names that sentences also use as words. They are nobody's, so that one which stays tells nothing of a patient."""
 
 
 def as_path(path: str | os.PathLike[str]) -> Path:
@@ -116,8 +115,8 @@ def without_paths(paths: Iterable[str], shown: Mapping[str, str]) -> Callable[[s
 
 
 def _pattern(name: str) -> str:
-    """Make a regular expression that finds a name, but not a word of the sentence that is spelt like it."""
-    before = _SAYS_SOMETHING_OF_IT if re.fullmatch("[a-z]+", name) else ""
+    """Make a regular expression that finds a name, but not an adjective of the sentence that is spelt like it."""
+    before = r"(?<!\bis )(?<!\bare )" if name in _ADJECTIVES else ""
     return rf"(?<!\w){before}{re.escape(name)}(?!\w)"
 
 
@@ -127,6 +126,8 @@ def without_sources(sentence: str, sources: Iterable[Path]) -> str:
     Example:
         >>> without_sources("empty is empty: give the folder that holds the images", [Path("exports/empty")])
         'the study is empty: give the folder that holds the images'
+        >>> without_sources("the patient is smith", [Path("exports/smith")])
+        'the patient is the study'
     """
     named = tuple(sources)
     names = {

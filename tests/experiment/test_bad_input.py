@@ -19,8 +19,6 @@ import torch
 from conftest import one_process
 from gliotype.atomic_files import write_text
 from gliotype.errors import InputError, OutputError
-from gliotype.evaluate.metrics import evaluate
-from gliotype.experiment import run as engine
 from gliotype.experiment.outlines import outlines_note
 from gliotype.experiment.protocol import read_protocol
 from gliotype.experiment.run import run_experiment
@@ -31,7 +29,7 @@ from gliotype.train.model2.model import Recipe
 from gliotype.train.on_patients import outlines_words, train_on_patients
 from gliotype.train.table.method import RadiomicsMethod
 from gliotype.train.voxelwise.method import T2NetMethod, TSNetMethod
-from support.experiments import Synthetic, synthetic_source
+from support.experiments import Synthetic, use_synthetic_patients
 
 PROTOCOL = """
 title = "Folds"
@@ -66,10 +64,7 @@ def fill_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]
 @pytest.fixture
 def experiment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[str], str]:
     """Lend a function that runs an experiment on synthetic patients in a folder and returns its tables."""
-    monkeypatch.setattr(engine, "write_evaluations", lambda scored, out: None)
-    monkeypatch.setattr("gliotype.experiment.report.html.draw_curves", lambda curves, methods: {})
-    monkeypatch.setattr("gliotype.experiment.score.evaluate", partial(evaluate, resamples=5))
-    monkeypatch.setattr(engine, "source_of", synthetic_source)
+    use_synthetic_patients(monkeypatch)
     (tmp_path / "protocol.toml").write_text(PROTOCOL)
     return lambda out: run_experiment(read_protocol(tmp_path / "protocol.toml"), tmp_path / out).markdown
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterator
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ import pytest
 
 from conftest import one_process
 from gliotype.errors import InputError
-from gliotype.evaluate.metrics import evaluate
 from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.experiment import run as engine
 from gliotype.experiment.cohorts import ExampleStore
@@ -27,7 +25,7 @@ from gliotype.experiment.training import Training, answers_file
 from gliotype.train.data.examples import Example
 from gliotype.train.table.logistic import LogisticModels
 from gliotype.train.table.method import AgeMethod
-from support.experiments import Synthetic, synthetic_source
+from support.experiments import Synthetic, synthetic_source, use_synthetic_patients
 
 PROTOCOL = """
 title = "Folds"
@@ -54,10 +52,8 @@ age.auroc = 0.86
 
 @pytest.fixture(autouse=True)
 def synthetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(engine, "source_of", synthetic_source)
-    monkeypatch.setattr(engine, "write_evaluations", lambda scored, out: None)
+    use_synthetic_patients(monkeypatch)
     monkeypatch.setattr(engine, "write_report", lambda experiment, out: None)
-    monkeypatch.setattr("gliotype.experiment.score.evaluate", partial(evaluate, resamples=5))
     with one_process():
         yield
 

@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from conftest import one_process
 from gliotype.errors import InputError, OutputError, UsageError
-from gliotype.evaluate.metrics import evaluate
-from gliotype.experiment import run as engine
 from gliotype.experiment import workers
 from gliotype.experiment.protocol import Protocol, read_protocol
 from gliotype.experiment.run import run_experiment
 from gliotype.train.data.examples import Example, FailedPatientsError
-from support.experiments import Synthetic, synthetic_source
+from support.experiments import Synthetic, use_synthetic_patients
 from support.ports import reserved_port
 
 PROTOCOL = """
@@ -36,10 +33,7 @@ TABLES = ("answers.csv", "results.csv", "trainings.csv", "pairs.csv", "failures.
 
 @pytest.fixture(autouse=True)
 def synthetic(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(engine, "source_of", synthetic_source)
-    monkeypatch.setattr(engine, "write_evaluations", lambda scored, out: None)
-    monkeypatch.setattr("gliotype.experiment.report.html.draw_curves", lambda curves, methods: {})
-    monkeypatch.setattr("gliotype.experiment.score.evaluate", partial(evaluate, resamples=5))
+    use_synthetic_patients(monkeypatch)
     with one_process():
         yield
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from numpy.typing import NDArray
 
+from gliotype.evaluate.metrics import evaluate
+from gliotype.experiment import run as engine
 from gliotype.predictors.curves import CHANNELS, POINTS
 from gliotype.train.data.examples import Example
 from gliotype.train.data.inputs import CURVES, RADIOMICS
@@ -111,3 +115,11 @@ class WithCodeletion(Synthetic):
         numbers = example.numbers.copy()
         numbers[-1] += older
         return replace(example, numbers=numbers, age=example.age + older)
+
+
+def use_synthetic_patients(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let experiments read synthetic patients, resample little, and draw and write no evaluation of each method."""
+    monkeypatch.setattr(engine, "source_of", synthetic_source)
+    monkeypatch.setattr(engine, "write_evaluations", lambda scored, out: None)
+    monkeypatch.setattr("gliotype.experiment.report.html.draw_curves", lambda curves, methods: {})
+    monkeypatch.setattr("gliotype.experiment.score.evaluate", partial(evaluate, resamples=5))
