@@ -263,6 +263,7 @@ class Tumour:
         outlines: other plausible outlines: network passes, thresholds, components; none when the mask was given.
         agreement: Dice of the drawn tumour with what each single network pass and mirror side draws, by its name,
             plausible or not; none when the mask was given.
+        doubts: where no tumour was found, why there may be one nevertheless, one sentence each.
         warnings: one sentence each.
     """
 
@@ -271,6 +272,7 @@ class Tumour:
     confidence: float | None = None
     outlines: tuple[Outline, ...] = ()
     agreement: Mapping[str, float] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
     @property

@@ -151,6 +151,25 @@ def test_no_tumour_has_no_probability() -> None:
     assert (found.call, found.probability, found.interval) == (Call.NO_TUMOUR, None, None)
 
 
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"tumour": {"doubts": ("A doubtful region may be a tumour.",)}}, "A doubtful region"),
+        ({"prepared": {"quality": {"FLAIR to T1C: similarity": 0.2}}}, "The registration of FLAIR"),
+        ({"prepared": {"quality": {"brain: agreement with the atlas": 0.4}}}, "The brain was not found"),
+    ],
+)
+def test_a_tumour_that_may_have_been_missed_is_not_denied(
+    changed: dict[str, dict[str, object]], reason: str
+) -> None:
+    result = make_no_tumour()
+    prepared = replace(result.prepared, **changed.get("prepared", {}))
+    tumour = replace(result.tumour, **changed.get("tumour", {}))
+    found = answer(result.study, prepared, tumour, result.measurements, Settings())
+    assert (found.call, found.probability, found.interval) == (Call.INDETERMINATE, None, None)
+    assert found.reasons[0].startswith(reason)
+
+
 @given(
     age=st.floats(-6, 6),
     radiomics=st.lists(st.floats(-8, 8), min_size=1, max_size=4),

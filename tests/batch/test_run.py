@@ -239,6 +239,7 @@ def test_the_page_of_outlines_holds_every_study_and_no_markup_of_theirs() -> Non
             Record("a</script><b>", "a", State.DONE, call="no_tumour", warnings=("x < y",)),
             Record("b", "b", State.FAILED, error="it is <broken>"),
             Record("c", "c", State.DONE, call="mutant", probability=0.9, volume_ml=0.4),
+            Record("d", "d", State.DONE, call="indeterminate", volume_ml=0.0, reasons=("No brain.",)),
         )
     )
     data = page.partition('id="data">')[2].partition("</script>")[0]
@@ -247,4 +248,5 @@ def test_the_page_of_outlines_holds_every_study_and_no_markup_of_theirs() -> Non
     assert rows["b"]["flags"] == ["it is <broken>"]
     assert rows["b"]["pic"] is None
     assert rows["c"]["flags"] == ["the outline has only 0.4 ml"]
+    assert rows["d"]["flags"] == ["no tumour was found", "No brain."]
     assert "<broken>" not in page

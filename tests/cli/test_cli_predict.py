@@ -15,7 +15,7 @@ from gliotype.result import Call, Result
 from gliotype.simulate import DEMO_SEQUENCES
 from gliotype.study import Sequence
 from support.command_line import Run
-from support.factory import make_no_tumour, make_result
+from support.factory import make_no_tumour, make_perhaps_missed, make_result
 
 
 @pytest.fixture(scope="module")
@@ -138,6 +138,17 @@ def test_no_tumour_is_an_answer(run: Run, pipeline: Pipeline, tmp_path: Path) ->
     code, out, _ = run("predict", "study", "-o", tmp_path)
     assert code == 0
     assert out.startswith("No tumour found")
+    assert "P(mutant)" not in out
+
+
+def test_a_tumour_that_may_have_been_missed_is_indeterminate_with_its_reason(
+    run: Run, pipeline: Pipeline, tmp_path: Path
+) -> None:
+    pipeline.answer = make_perhaps_missed()
+    code, out, _ = run("predict", "study", "-o", tmp_path)
+    assert code == 0
+    assert out.startswith("Indeterminate")
+    assert "The brain was not found." in out
     assert "P(mutant)" not in out
 
 

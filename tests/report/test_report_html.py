@@ -15,7 +15,13 @@ from gliotype.report.summary import summarise
 from gliotype.result import Call, Result
 from gliotype.study import Outline, Sequence, Subject, Tumour
 from gliotype.volume import Volume
-from support.factory import PREPARED, make_no_tumour, make_result, make_result_with_perfusion
+from support.factory import (
+    PREPARED,
+    make_no_tumour,
+    make_perhaps_missed,
+    make_result,
+    make_result_with_perfusion,
+)
 
 VOID = {"meta", "input", "br", "img"}
 
@@ -199,6 +205,14 @@ def test_pictures_show_the_patients_right_at_the_left_and_anterior_at_the_left_o
         points = np.array(re.findall(r"([\d.]+) ([\d.]+)", path), dtype=float)
         assert points[:, 0].mean() < width / 2
         assert points[:, 1].mean() < height / 2
+
+
+def test_a_page_says_why_a_tumour_may_have_been_missed() -> None:
+    page = Page(render_html(make_perhaps_missed()))
+    assert page.open == []
+    assert "Why it is indeterminate" in page.text
+    assert "The brain was not found." in page.text
+    assert "Probability" not in page.text
 
 
 def test_a_healthy_head_has_a_page_without_tumour() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from gliotype.errors import WeightsError
 from gliotype.segment.candidates import (
+    DOUBTFUL,
     NUMBERS,
     CandidateFeatures,
     CandidateModel,
@@ -153,6 +154,20 @@ def test_no_tumour_mentions_what_was_not_taken_for_one() -> None:
     doubtful = CandidateFeatures(2.0, 0.3, 0.0, 0.1, 10.0, 0.0)
     selection = select_candidates(candidates((1, 50.0, doubtful)), candidate_model())
     assert not selection.mask.any()
-    assert selection.warnings == ("A faint, small or doubtful region of 21.6 ml was not taken for a tumour.",)
+    assert selection.warnings == ("A faint or small region of 21.6 ml was not taken for a tumour.",)
+    assert selection.doubts == ()
     nothing = replace(candidates(), parts=np.zeros((20, 20, 20), np.int32), largest_ml=0.0)
     assert select_candidates(nothing, candidate_model()).warnings == ()
+
+
+def test_no_tumour_is_in_doubt_where_a_region_nearly_counts_as_one() -> None:
+    model = candidate_model()
+    doubtful = CandidateFeatures(2.0, 0.55, 0.3, 0.6, 15.0, 0.0)
+    assert DOUBTFUL <= model.log_odds(doubtful) < model.threshold
+    selection = select_candidates(candidates((1, 50.0, doubtful)), model)
+    assert not selection.mask.any()
+    assert selection.doubts[0].startswith("A doubtful region of 7.4 ml may be a tumour")
+    assert selection.warnings == ()
+    mirrored = replace(doubtful, symmetry=0.9)
+    assert select_candidates(candidates((1, 50.0, mirrored)), model).doubts == (), "anatomy"
+    assert select_candidates(candidates((1, 50.0, doubtful), (2, 20.0, TUMOUR_LIKE)), model).doubts == ()

@@ -120,6 +120,7 @@ def test_it_says_so_where_the_sequences_that_show_most_are_missing(two_balls: Pr
     assert segment(two_balls).warnings == ()
     t1c_alone = replace(two_balls, images={Sequence.T1C: two_balls.images[Sequence.FLAIR]})
     assert segment(t1c_alone).warnings == (tumour.NOT_FLUID_BRIGHT,)
+    assert segment(t1c_alone).doubts == ()
 
 
 def test_where_the_network_sees_nothing_no_tumour_is_found(

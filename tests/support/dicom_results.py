@@ -22,7 +22,13 @@ from gliotype.result import Result
 from gliotype.study import Label, Sequence, Subject
 from gliotype.volume import Grid, Volume
 from support.dicom_writer import PROTOCOLS, write_dicom_series
-from support.factory import PREPARED, make_no_tumour, make_result, make_result_with_perfusion
+from support.factory import (
+    PREPARED,
+    make_no_tumour,
+    make_perhaps_missed,
+    make_result,
+    make_result_with_perfusion,
+)
 
 MADE = datetime(2026, 11, 2, 9, 30, 15)  # noqa: DTZ001 - DICOM wants local time
 SHAPE = (64, 80, 22)
@@ -126,6 +132,11 @@ def _pdf() -> bytes:
 def no_tumour(folder: Path, grid: Grid) -> Case:
     """A study in which no tumour was found."""
     return make_case(folder, grid, result=make_no_tumour())
+
+
+def perhaps_missed(folder: Path, grid: Grid) -> Case:
+    """A study in which no tumour was found and none could be excluded."""
+    return make_case(folder, grid, result=make_perhaps_missed())
 
 
 def write_series(folder: Path, kind: str = "T1C", **headers: Any) -> Path:

@@ -448,3 +448,10 @@ def make_no_tumour() -> Result:
         ),
         warnings=(),
     )
+
+
+def make_perhaps_missed() -> Result:
+    """The result of a run that found no tumour and cannot exclude one."""
+    result = make_no_tumour()
+    prediction = replace(result.prediction, call=Call.INDETERMINATE, reasons=("The brain was not found.",))
+    return replace(result, prediction=prediction)

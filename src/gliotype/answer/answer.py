@@ -8,7 +8,7 @@ from scipy.special import expit, logit
 
 from gliotype.answer.call import call_of
 from gliotype.answer.combine import Statements, evidence_by_outline, spread, total_evidence, weigh
-from gliotype.answer.gate import gate
+from gliotype.answer.gate import gate, gate_without_tumour
 from gliotype.answer.model import AnswerModel, Hospital, answer_model
 from gliotype.answer.site import SiteCalibration
 from gliotype.answer.statements import collect_statements
@@ -17,6 +17,7 @@ from gliotype.result import Call, Prediction
 from gliotype.study import Measurements, PreparedStudy, Study, Tumour
 
 NO_TUMOUR = "No tumour was found, so there is nothing to predict."
+PERHAPS_MISSED = "No tumour was found, but one may have been missed, so nothing is predicted."
 NO_EVIDENCE = "No method applies to this study, so nothing is known beyond the prevalence."
 
 
@@ -54,18 +55,26 @@ def answer(
     Args:
         study: as it was read.
         prepared: its images on the 1 mm grid.
-        tumour: with its other plausible outlines; without a tumour there is no answer.
+        tumour: with its other plausible outlines. Where none was found, the call is `no_tumour`, or indeterminate if
+            something speaks against that (`gate_without_tumour`), and there is no probability.
         measurements: of the drawn outline.
         settings: prevalence and thresholds.
     """
     if not tumour.found:
-        return Prediction(Call.NO_TUMOUR, None, None, settings.prevalence, NO_TUMOUR)
+        return _without_tumour(gate_without_tumour(study, prepared, tumour), settings)
     return answer_from(
         collect_statements(prepared, tumour, measurements, study.subject),
         settings,
         answer_model(),
         gate(study, prepared, tumour, measurements),
     )
+
+
+def _without_tumour(doubts: tuple[str, ...], settings: Settings) -> Prediction:
+    """Say that there is no tumour, or, where there are doubts about it, that this is not known."""
+    if doubts:
+        return Prediction(Call.INDETERMINATE, None, None, settings.prevalence, PERHAPS_MISSED, reasons=doubts)
+    return Prediction(Call.NO_TUMOUR, None, None, settings.prevalence, NO_TUMOUR)
 
 
 def answer_from(

@@ -102,6 +102,27 @@ def gate(
     return tuple(filter(None, reasons))
 
 
+def gate_without_tumour(study: Study, prepared: PreparedStudy, tumour: Tumour) -> tuple[str, ...]:
+    """List the reasons why a study in which no tumour was found may hold one.
+
+    Args:
+        study: as it was read.
+        prepared: its images on the 1 mm grid.
+        tumour: empty, with what speaks for one nevertheless.
+
+    Returns:
+        One sentence for each reason; none where it may be said that there is no tumour.
+    """
+    reasons = (
+        doubtful_identification(study),
+        doubtful_registration(prepared),
+        doubtful_brain(prepared),
+        no_anatomy(explained_by_anatomy(prepared, tumour.mask)),
+        *tumour.doubts,
+    )
+    return tuple(filter(None, reasons))
+
+
 def under_age(subject: Subject) -> str:
     """Stop children.
 

@@ -58,7 +58,7 @@ def flags(record: Record) -> list[str]:
     if record.state is State.FAILED:
         return [record.error or "failed"]
     found = []
-    if record.call == Call.NO_TUMOUR:
+    if record.call == Call.NO_TUMOUR or (record.call == Call.INDETERMINATE and record.probability is None):
         found.append("no tumour was found")
     elif record.volume_ml is not None and record.volume_ml < SMALL_ML:
         found.append(f"the outline has only {record.volume_ml:.1f} ml")

@@ -68,7 +68,7 @@ def _paragraphs(
 ) -> Iterator[tuple[str, Iterable[str]]]:
     tumour = result.tumour
     if summary.headline is None:
-        yield "Because", [summary.explanation]
+        yield "Because", [summary.explanation, *summary.reasons]
     else:
         yield "P(mutant)", [summary.headline]
         yield "Age alone", filter(None, [summary.age_alone])

@@ -66,8 +66,14 @@ MIN_RELATIVE_DEPTH = 0.2
 BOX_MARGIN = 4
 """Voxels of the prepared grid around the brain that count when its images are brought to the network's grid."""
 
-NOT_TAKEN = "A faint, small or doubtful region of {:.1f} ml was not taken for a tumour."
-"""Reported when something looked like tumour and no candidate was accepted."""
+NOT_TAKEN = "A faint or small region of {:.1f} ml was not taken for a tumour."
+"""Reported when something looked like tumour and no candidate was accepted or doubtful."""
+
+PERHAPS_TUMOUR = (
+    "A doubtful region of {:.1f} ml may be a tumour: look at the images, and give an outline with --mask if it is "
+    "one."
+)
+"""What is said where no candidate was accepted, but some are doubtful."""
 
 NOT_FLUID_BRIGHT = (
     "The study has neither T2 nor FLAIR: without them, tumours are missed wholly or in large part."
@@ -130,7 +136,8 @@ def segment(prepared: PreparedStudy) -> Tumour:
     tidy = _tidying(prepared)
     mask = tidy(selection.mask)
     labels = _labels(mask, candidates.regions, inner)
-    confidence = float(candidates.whole[mask].mean()) if mask.any() else None
+    found = bool(mask.any())
+    confidence = float(candidates.whole[mask].mean()) if found else None
     blind = () if any(s in prepared.images for s in FLUID_BRIGHT) else (NOT_FLUID_BRIGHT,)
     drawn = np.asarray(labels > 0)
     looks = draw_looks(
@@ -151,7 +158,8 @@ def segment(prepared: PreparedStudy) -> Tumour:
             for each in plausible_outlines(drawn, candidates.sharp, looks, tidy)
         ),
         {name: dice(mask, drawn) for name, mask in looks.items()},
-        selection.warnings + blind,
+        doubts=() if found else selection.doubts + blind,
+        warnings=selection.warnings + (blind if found else ()),
     )
 
 
@@ -324,10 +332,17 @@ def _candidates(
 
 @dataclass(frozen=True, eq=False)
 class Selection:
-    """Which voxels are tumour, and what is to be said about the others."""
+    """Which voxels are tumour, and what is to be said about the others.
+
+    Attributes:
+        mask: voxels of the selected candidates.
+        doubts: where there are none, why there may be a tumour nevertheless.
+        warnings: one sentence each.
+    """
 
     mask: NDArray[np.bool_]
-    warnings: tuple[str, ...]
+    doubts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
 
 
 def select_candidates(candidates: TumourCandidates, model: CandidateModel) -> Selection:
@@ -335,11 +350,17 @@ def select_candidates(candidates: TumourCandidates, model: CandidateModel) -> Se
     accepted = [c for c in candidates.candidates if model.accepts(c.features)]
     if not accepted:
         nothing = np.zeros(candidates.parts.shape, np.bool_)
-        return Selection(nothing, (NOT_TAKEN.format(candidates.largest_ml),) if candidates.largest_ml else ())
+        doubtful = [
+            float(np.exp(c.features.log_volume)) for c in candidates.candidates if model.doubts(c.features)
+        ]
+        if doubtful:
+            return Selection(nothing, doubts=(PERHAPS_TUMOUR.format(max(doubtful)),))
+        not_taken = (NOT_TAKEN.format(candidates.largest_ml),) if candidates.largest_ml else ()
+        return Selection(nothing, warnings=not_taken)
     largest = max(c.mass for c in accepted)
     selected = [c.number for c in accepted if c.mass >= MIN_RELATIVE_MASS * largest]
     warnings = (f"The tumour has {len(selected)} separate parts.",) if len(selected) > 1 else ()
-    return Selection(np.isin(candidates.parts, selected), warnings)
+    return Selection(np.isin(candidates.parts, selected), warnings=warnings)
 
 
 def leave_out_thin(mask: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:

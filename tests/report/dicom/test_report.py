@@ -13,7 +13,7 @@ from pydicom.dataset import Dataset
 
 from gliotype.report.dicom import codes
 from gliotype.result import Call
-from support.dicom_results import Case, centred, make_case, no_tumour
+from support.dicom_results import Case, centred, make_case, no_tumour, perhaps_missed
 
 AXIAL = np.diag([-1.0, -1.0, 1.0])
 
@@ -178,6 +178,13 @@ def test_without_a_tumour_the_report_says_so_and_gives_no_status(tmp_path: Path)
     assert "IDH_STATUS" not in evaluations(group)
     assert [code for code, *_ in numbers(group)] == ["118565006"]
     assert any("No tumour found" in item.TextValue for item in items(report) if name(item) == "121106")
+
+
+def test_a_tumour_that_may_have_been_missed_is_not_reported_as_absent(tmp_path: Path) -> None:
+    report = perhaps_missed(tmp_path, centred(AXIAL)).objects()["report_sr.dcm"]
+    (group,) = groups(report).values()
+    assert evaluations(group)["TUMOUR_FOUND"] == "82334004"
+    assert "IDH_STATUS" not in evaluations(group)
 
 
 def test_label_maps_are_referred_to_by_the_object_that_holds_the_segment(case: Case) -> None:

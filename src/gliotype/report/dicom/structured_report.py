@@ -129,7 +129,8 @@ def _group(identity: Identity, source: DicomSource, segmentations: Segmentations
 def _evaluations(document: Mapping[str, Any], kind: Kind) -> Iterator[QualitativeEvaluation]:
     call = Call(document["call"])
     if kind is BRAIN:
-        yield QualitativeEvaluation(codes.TUMOUR_FOUND, codes.ABSENT)
+        missed = call is Call.INDETERMINATE
+        yield QualitativeEvaluation(codes.TUMOUR_FOUND, codes.INDETERMINATE if missed else codes.ABSENT)
     if kind is not WHOLE:
         return
     yield QualitativeEvaluation(codes.TUMOUR_FOUND, codes.PRESENT)
