@@ -155,7 +155,7 @@ class CandidateModel:
         """Whether a component is taken for a tumour."""
         return self._reaches(self.threshold, features)
 
-    def doubts(self, features: CandidateFeatures) -> bool:
+    def is_doubtful(self, features: CandidateFeatures) -> bool:
         """Whether a component is not taken for a tumour, but may be one."""
         return not self.accepts(features) and self._reaches(DOUBTFUL, features)
 

@@ -351,7 +351,9 @@ def select_candidates(candidates: TumourCandidates, model: CandidateModel) -> Se
     if not accepted:
         nothing = np.zeros(candidates.parts.shape, np.bool_)
         doubtful = [
-            float(np.exp(c.features.log_volume)) for c in candidates.candidates if model.doubts(c.features)
+            float(np.exp(c.features.log_volume))
+            for c in candidates.candidates
+            if model.is_doubtful(c.features)
         ]
         if doubtful:
             return Selection(nothing, doubts=(PERHAPS_TUMOUR.format(max(doubtful)),))
