@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,6 +28,14 @@ SimulatedNumber = Annotated[
 VoxelwiseSteps = Annotated[int, typer.Option(min=1, help="Number of optimiser steps.")]
 Growth = Annotated[int, typer.Option(min=1, help="Channels added by each layer of a dense block.")]
 Layers = Annotated[int, typer.Option(min=1, help="Number of layers in a dense block.")]
+VoxelwiseRate = Annotated[
+    float | None,
+    typer.Option(min=1e-6, max=0.1, help="Peak learning rate; 0.0015, or 0.0005 with --init-weights."),
+]
+VoxelwiseStart = Annotated[
+    str | None,
+    typer.Option(metavar="WEIGHT", help="ONNX weights of an earlier run to start from, or the word shipped."),
+]
 PatientJobs = Annotated[int, typer.Option(min=1, help="Number of patients prepared at the same time.")]
 
 train = typer.Typer(
@@ -91,7 +99,7 @@ def model1(
         learning_rate=learning_rate or (1.2e-3 if cohort is None else 3e-4),
         seed=seed,
         workers=workers,
-        start=_weight(start),
+        start=_weight(start, "model1.onnx"),
     )
     with show_progress() as progress:
         if cohort is None:
@@ -103,15 +111,24 @@ def model1(
 
 
 SHIPPED_WEIGHT = "shipped"
-"""What the caller writes for the weight of Model 1 that is part of Gliotype."""
+"""What the caller writes for the weight that is part of Gliotype."""
 
 
-def _weight(start: str | None) -> Path | None:
+def _weight(start: str | None, shipped: str) -> Path | None:
+    """Return the file of initial weights.
+
+    Raises:
+        InputError: if it is not there.
+    """
+    from gliotype.errors import InputError
     from gliotype.runtime import checked_weights
 
     if start is None:
         return None
-    return checked_weights("model1.onnx")[0] if start == SHIPPED_WEIGHT else Path(start)
+    file = checked_weights(shipped)[0] if start == SHIPPED_WEIGHT else Path(start)
+    if not file.is_file():
+        raise InputError(f"{file} is not there: give the ONNX weight of an earlier run, or leave it out")
+    return file
 
 
 @train.command(cls=accept_old_names({"--members": "--ensemble-size"}))
@@ -152,13 +169,21 @@ def t2net(
     steps: VoxelwiseSteps = 4000,
     growth: Growth = 12,
     layers: Layers = 3,
+    learning_rate: VoxelwiseRate = None,
+    init_weights: VoxelwiseStart = None,
     seed: Seed = 1,
     jobs: PatientJobs = 1,
 ) -> None:
     """Train T2-net, which predicts IDH status voxel by voxel from T2 alone."""
     _refuse_layout(context, cohort)
-    size = (steps, growth, layers)
-    _train_voxelwise("t2net", size, run, cohort, layout, target, patients, label_maps, seed, jobs)
+    given = {
+        "steps": steps,
+        "growth": growth,
+        "layers": layers,
+        "learning_rate": learning_rate,
+        "start": init_weights,
+    }
+    _train_voxelwise("t2net", given, run, cohort, layout, target, patients, label_maps, seed, jobs)
 
 
 @train.command()
@@ -174,18 +199,26 @@ def tsnet(
     steps: VoxelwiseSteps = 4000,
     growth: Growth = 12,
     layers: Layers = 3,
+    learning_rate: VoxelwiseRate = None,
+    init_weights: VoxelwiseStart = None,
     seed: Seed = 1,
     jobs: PatientJobs = 1,
 ) -> None:
     """Train TS-net, which predicts IDH status voxel by voxel from T2, FLAIR and T1c, or some of them."""
     _refuse_layout(context, cohort)
-    size = (steps, growth, layers)
-    _train_voxelwise("tsnet", size, run, cohort, layout, target, patients, label_maps, seed, jobs)
+    given = {
+        "steps": steps,
+        "growth": growth,
+        "layers": layers,
+        "learning_rate": learning_rate,
+        "start": init_weights,
+    }
+    _train_voxelwise("tsnet", given, run, cohort, layout, target, patients, label_maps, seed, jobs)
 
 
 def _train_voxelwise(
     name: str,
-    size: tuple[int, int, int],
+    given: Mapping[str, Any],
     run: Path,
     cohort: Path | None,
     layout: str,
@@ -205,8 +238,9 @@ def _train_voxelwise(
         from gliotype.train.voxelwise.cases import GridPatients
         from gliotype.train.voxelwise.fit import Recipe
         from gliotype.train.voxelwise.method import T2NetMethod, TSNetMethod
-    steps, growth, layers = size
-    recipe = Recipe(steps=steps, growth=growth, layers=layers, seed=seed, margin=MARGIN)
+    start = _weight(given["start"], f"{name}.onnx")
+    rate = given["learning_rate"] or (1.5e-3 if start is None else 5e-4)
+    recipe = Recipe(**{**given, "start": start, "learning_rate": rate}, seed=seed, margin=MARGIN)
     method = {each.name: each for each in (T2NetMethod, TSNetMethod)}[name](recipe)
     if cohort is not None:
         _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs, aim)

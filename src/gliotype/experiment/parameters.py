@@ -12,7 +12,7 @@ from gliotype.experiment.registry import METHODS
 from gliotype.train.common.method import Method
 from gliotype.train.model2.method import ForestMethod, HybridMethod
 
-FIXED = frozenset({"recipe", "sequences", "parts"})
+FIXED = frozenset({"recipe", "sequences", "parts", "start"})
 """Fields that make a method what it is, and that no protocol changes."""
 
 

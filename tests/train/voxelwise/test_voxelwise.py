@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from gliotype.errors import GliotypeError
+from gliotype.errors import GliotypeError, InputError
 from gliotype.predictors.voxelwise import PATCH, T2_NET, TS_NET, scaled_images
 from gliotype.runtime import import_openvino
 from gliotype.segment.model1 import GRID
@@ -28,7 +28,7 @@ from gliotype.train.voxelwise.fit import (
     packed_of,
     train,
 )
-from gliotype.train.voxelwise.method import T2NetMethod, TSNetMethod
+from gliotype.train.voxelwise.method import T2NetMethod, TSNetMethod, write_weight
 from support.factory import make_result
 
 pytestmark = [
@@ -102,6 +102,22 @@ def test_a_finished_training_is_loaded_and_gives_the_same(folder: Path, model: V
     assert not any(line.startswith("step") for line in lines)
     np.testing.assert_array_equal(again.log_odds(patients(2, 3)), model.log_odds(patients(2, 3)))
     assert again.calibration == model.calibration
+
+
+def test_a_training_begins_with_the_weights_of_an_earlier_one(
+    folder: Path, model: VoxelwiseModel, tmp_path: Path
+) -> None:
+    (network, *_) = write_weight(
+        "t2net", model, tmp_path, training=patients(8), data={"licence": "none"}, results="none"
+    )
+    still = replace(model.recipe, start=network, steps=1, learning_rate=0.0)
+    again = fit(still, patients(8), patients(6, 1), folder / "again")
+    test = patients(4, 2)
+    np.testing.assert_allclose(again.log_odds(test), model.log_odds(test), rtol=0.05)
+    fresh = fit(replace(still, start=None), patients(8), patients(6, 1), folder / "again")
+    assert np.abs(np.nan_to_num(fresh.log_odds(test)) - model.log_odds(test)).min() > 0.5
+    with pytest.raises(InputError, match=r"t2net\.onnx are not of this network"):
+        fit(replace(still, growth=5), patients(8), patients(6, 1), folder / "again")
 
 
 def test_a_killed_training_resumes_with_the_same_weights(tmp_path: Path) -> None:

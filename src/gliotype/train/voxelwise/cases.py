@@ -35,6 +35,12 @@ CASE_MIX: Mapping[GliomaType, float] = {
 RESIDUAL_BIAS = 0.3
 """Fraction of a coil's inhomogeneity that the correction of a prepared study leaves; a design value."""
 
+RESHAPE_SCALE = 0.10
+"""Standard deviation of the log-scale of a head's axes: more than among people, so that few heads stand for many."""
+
+CONTRAST_SPREAD = 0.08
+"""Largest standard deviation of an extra log-normal factor on each healthy tissue's signal."""
+
 
 @dataclass(frozen=True)
 class GridPatients:
@@ -64,7 +70,8 @@ class GridPatients:
         """All that the examples depend on."""
         heads = "template" if self.anatomies is None else label_map_hashes(self.anatomies)
         mix = {str(kind): share for kind, share in CASE_MIX.items()}
-        return {"grid": mix, "seed": self.seed, "anatomies": heads}
+        spread = [RESHAPE_SCALE, CONTRAST_SPREAD]
+        return {"grid": mix, "seed": self.seed, "anatomies": heads, "spread": spread}
 
     def key(self, subject: str) -> str:
         """Return the name: all else is in the settings."""
@@ -95,11 +102,18 @@ class GridPatients:
         """Simulate a patient; the example has `VOXELS` and no slices or numbers."""
         rng, kind = self._draw(subject)
         heads = read_anatomies(self.anatomies, self.cache)
-        patient = draw_patient(rng, heads[int(rng.integers(len(heads)))], GRID, kind)
+        head = heads[int(rng.integers(len(heads)))]
+        patient = draw_patient(rng, head, GRID, kind, reshape_scale=RESHAPE_SCALE)
         protocols = draw_protocols(rng, STRUCTURAL, (1.0, 6.0))
         corrected = {s: replace(p, bias=RESIDUAL_BIAS * p.bias) for s, p in protocols.items()}
         field_t = 1.5 if rng.random() < 0.4 else 3.0
-        images = acquire(rng, patient, draw_parameters(rng, field_t, spread=0.03), corrected)
+        images = acquire(
+            rng,
+            patient,
+            draw_parameters(rng, field_t, spread=0.03),
+            corrected,
+            contrast_spread=float(rng.uniform(0, CONTRAST_SPREAD)),
+        )
         assert patient.tumour is not None
         tumour = patient.tumour.labels > 0
         brain = within_mm(patient.brain, float(rng.uniform(0, 3)), GRID.spacing)

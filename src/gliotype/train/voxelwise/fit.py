@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -15,8 +17,10 @@ from torch import Tensor, nn
 
 from gliotype._version import __version__
 from gliotype.atomic_files import check_run_settings, reading_cached, write_text
+from gliotype.errors import InputError
 from gliotype.masks import box_around, dice
 from gliotype.networks.dense_unet import DenseUNet3d
+from gliotype.networks.export import read_onnx_weights
 from gliotype.predictors.trained import UNCALIBRATED, Calibration
 from gliotype.predictors.voxelwise import (
     CLASSES,
@@ -63,6 +67,7 @@ class Recipe:
         step: voxels between neighbouring patches when patients are scored; 8 is the published overlap of 75 %.
         margin: voxels around the tumour that patches cover when patients are scored; the whole brain, as published,
             when None.
+        start: initial weights, as `gliotype.train.voxelwise.method.write_weight` writes them; random ones when None.
         seed: random seed.
     """
 
@@ -76,7 +81,14 @@ class Recipe:
     average: float = 0.995
     step: int = 16
     margin: int | None = None
+    start: Path | None = None
     seed: int = 1
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """All values as plain ones; of the initial weights, a digest of their content."""
+        start = None if self.start is None else hashlib.sha256(self.start.read_bytes()).hexdigest()[:16]
+        return {**asdict(self), "sequences": [str(s) for s in self.sequences], "start": start}
 
 
 def packed_of(example: Example) -> Packed:
@@ -281,8 +293,7 @@ def _calibrate_once(
 def _name(recipe: Recipe, training: list[Example]) -> str:
     """Name a training after everything that decides its result."""
     settings = {
-        **asdict(recipe),
-        "sequences": [str(s) for s in recipe.sequences],
+        **recipe.settings,
         "version": __version__,
         "patients": [(each.subject, each.mutant) for each in training],
     }
@@ -291,13 +302,15 @@ def _name(recipe: Recipe, training: list[Example]) -> str:
 
 def train(recipe: Recipe, training: list[Example], folder: Path, progress: Progress) -> DenseUNet3d:
     """Train in a folder, or resume an interrupted training, and return the averaged network."""
-    named = {**asdict(recipe), "sequences": [str(s) for s in recipe.sequences], "patients": len(training)}
+    named = {**recipe.settings, "patients": len(training)}
     for scored in ("step", "margin"):
         del named[scored]
     check_run_settings(folder / "recipe.json", "a training begun", named)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(recipe.seed)
     network = DenseUNet3d(len(recipe.sequences), len(CLASSES), growth=recipe.growth, layers=recipe.layers)
+    if recipe.start is not None:
+        load_weights(network, recipe.start)
     learner = Learner.of(network, recipe.average, device, loss, accuracy)
     checkpoint = folder / "checkpoint.pt"
     learner.resume(checkpoint)
@@ -326,6 +339,27 @@ def train(recipe: Recipe, training: list[Example], folder: Path, progress: Progr
     averaged = learner.average.module
     assert isinstance(averaged, DenseUNet3d)
     return averaged.eval()
+
+
+def load_weights(network: DenseUNet3d, file: Path) -> None:
+    """Give a network the weights of an ONNX file that was exported from one of its size.
+
+    Raises:
+        InputError: if they do not fit.
+    """
+    weights = read_onnx_weights(file)
+    for level in range(network.LEVELS):
+        # A skip connection and its transition see the same numbers, and the file holds their statistics once.
+        for name in ("running_mean", "running_var"):
+            shared = weights.get(f"transitions_down.{level}.0.0.{name}")
+            if shared is not None:
+                weights.setdefault(f"skips.{level}.0.{name}", shared)
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise InputError(
+            f"the weights {file.name} are not of this network: give those of the same sequences, growth and layers"
+        ) from error
 
 
 def rate(recipe: Recipe, step: int) -> float:

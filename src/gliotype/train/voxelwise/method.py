@@ -118,6 +118,10 @@ def _card(
         if len(recipe.sequences) > 1
         else ""
     )
+    start = recipe.settings["start"]
+    begun = (
+        "" if start is None else f"It began with the weights of an earlier training (SHA-256 {start}...).\n"
+    )
     return f"""# Model card: {name}
 
 {title} (Bangalore Yogananda 2020, Neuro-Oncology 22:402): predicts {target.status} from {seen}.
@@ -138,7 +142,7 @@ ONNX, weights in half precision.
 {listed}
 
 **Training.** {recipe.steps} steps of {recipe.batch} patches, half of them of {target.positives}, two thirds at tumour.
-AdamW, peak rate {recipe.learning_rate:g}, cosine, running average of the weights.
+{begun}AdamW, peak rate {recipe.learning_rate:g}, cosine, running average of the weights.
 Patches are flipped along each axis, blurred, rescaled and given noise{dropped}.
 The published training had about 300,000 patches a fold.
 
