@@ -110,3 +110,23 @@ def test_a_layout_without_a_cohort_is_a_usage_error(method: str, tmp_path: Path)
     assert isinstance(error, UsageError)
     assert str(error).startswith("--layout says how the files of a cohort are named: give --cohort")
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("method", "option"),
+    [
+        ("model1", "--label-maps"),
+        ("model1", "--workers"),
+        ("t2net", "--patients"),
+        ("tsnet", "--label-maps"),
+        ("perfusion", "--patients"),
+    ],
+)
+def test_an_option_of_simulation_with_a_cohort_is_a_usage_error(
+    method: str, option: str, tmp_path: Path
+) -> None:
+    value = str(tmp_path) if option == "--label-maps" else "60"
+    error = run("train", method, "-o", str(tmp_path / "run"), "--cohort", str(tmp_path), option, value)
+    assert isinstance(error, UsageError)
+    assert str(error).startswith(f"{option} is about simulated patients")
+    assert not (tmp_path / "run").exists()

@@ -85,7 +85,7 @@ def model1(
     ] = None,
 ) -> None:
     """Train Model 1, which finds the brain and the tumour, on simulated patients, or fine-tune it on your own."""
-    _refuse_layout(context, cohort)
+    _refuse_unused(context, cohort)
     from gliotype.cli.show import extra, show_progress
 
     with extra("train"):
@@ -175,7 +175,7 @@ def t2net(
     jobs: PatientJobs = 1,
 ) -> None:
     """Train T2-net, which predicts IDH status voxel by voxel from T2 alone."""
-    _refuse_layout(context, cohort)
+    _refuse_unused(context, cohort)
     given = {
         "steps": steps,
         "growth": growth,
@@ -205,7 +205,7 @@ def tsnet(
     jobs: PatientJobs = 1,
 ) -> None:
     """Train TS-net, which predicts IDH status voxel by voxel from T2, FLAIR and T1c, or some of them."""
-    _refuse_layout(context, cohort)
+    _refuse_unused(context, cohort)
     given = {
         "steps": steps,
         "growth": growth,
@@ -249,17 +249,25 @@ def _train_voxelwise(
         _train_and_list(method, GridPatients(patients, seed, label_maps, run), run, about, seed, jobs, aim)
 
 
-def _refuse_layout(context: typer.Context, cohort: Path | None) -> None:
-    """Refuse a layout without a cohort, which it would say how to read.
+OF_SIMULATION = ("label_maps", "patients", "workers")
+"""Options of the training commands that say how patients are simulated."""
+
+
+def _refuse_unused(context: typer.Context, cohort: Path | None) -> None:
+    """Refuse options that would have no effect, with a cohort or without one.
 
     Raises:
-        UsageError: if ``--layout`` is given alone.
+        UsageError: if ``--layout`` is given without a cohort, or an option about simulated patients with one.
     """
     from gliotype.errors import UsageError
 
-    given = context.get_parameter_source("layout")
-    if cohort is None and given is not None and given.name == "COMMANDLINE":
-        raise UsageError("--layout says how the files of a cohort are named: give --cohort, or leave it out")
+    why = "is about simulated patients: leave it out, or leave --cohort out"
+    if cohort is None:
+        why = "says how the files of a cohort are named: give --cohort, or leave it out"
+    for name in ("layout",) if cohort is None else OF_SIMULATION:
+        given = context.get_parameter_source(name) if name in context.params else None
+        if given is not None and given.name == "COMMANDLINE":
+            raise UsageError(f"--{name.replace('_', '-')} {why}")
 
 
 def _aim(target: str, cohort: Path | None) -> Target:
@@ -323,7 +331,7 @@ def perfusion(
     jobs: Annotated[int, typer.Option(min=1, help="Number of patients simulated at the same time.")] = 1,
 ) -> None:
     """Train the perfusion network on DSC curves of a cohort or of simulated patients."""
-    _refuse_layout(context, cohort)
+    _refuse_unused(context, cohort)
     from gliotype.cli.show import extra, show_progress
 
     aim = _aim(target, cohort)

@@ -22,7 +22,7 @@ from scipy import ndimage
 
 from gliotype.read.diffusion import fit_adc
 from gliotype.simulate.fields import Field, smooth_noise
-from gliotype.simulate.head.pose import draw_rigid, rigid
+from gliotype.simulate.head.pose import axial_stack, draw_rigid, rigid
 from gliotype.simulate.lesion.glioma import GliomaType, TumourPlan
 from gliotype.simulate.patient import DigitalPatient
 from gliotype.simulate.scanner import ideal_image, spin_echo, texture_field
@@ -296,6 +296,4 @@ def _slab(rng: np.random.Generator, head: Grid, scanner_from_mni: Matrix, thickn
     spacing = np.array([IN_PLANE_MM, IN_PLANE_MM, GAP * thickness_mm])
     shape = np.ceil(np.array(box.shape) * IN_PLANE_MM / spacing).astype(int)
     tilt = rigid(np.radians(rng.uniform(-8, 8, 3) * [1.0, 0.3, 0.3]), np.zeros(3))
-    affine = tilt @ np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
-    affine[:3, 3] = box.centre - affine[:3, :3] @ ((shape - 1) / 2)
-    return Grid(tuple(shape), affine)
+    return axial_stack(tuple(shape), tuple(spacing), box.centre, tilt)

@@ -13,7 +13,7 @@ from gliotype.paths import as_path
 from gliotype.simulate.diffusion import adc_series, write_adc
 from gliotype.simulate.dsc.series import dsc_series, write_dsc
 from gliotype.simulate.head.anatomy import Anatomy
-from gliotype.simulate.head.pose import draw_rigid
+from gliotype.simulate.head.pose import axial_stack, draw_rigid
 from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.distractors import Distractor
 from gliotype.simulate.lesion.glioma import GliomaType, TumourPlan
@@ -210,9 +210,7 @@ def _slab(head: Grid, scanner_from_mni: Matrix, thickness_mm: float, rng: np.ran
     spacing = np.array([0.9, 0.9, thickness_mm])
     shape = np.ceil(extent / spacing).astype(int)
     tilt = draw_rigid(rng, turn_deg=8.0, shift_mm=0.0)
-    affine = tilt @ np.diag([-spacing[0], -spacing[1], spacing[2], 1.0])
-    affine[:3, 3] = box.centre - affine[:3, :3] @ ((shape - 1) / 2)
-    return Grid(tuple(shape), affine)
+    return axial_stack(tuple(shape), tuple(spacing), box.centre, tilt)
 
 
 def _sidecar(image: SimulatedImage, name: str) -> dict[str, object]:

@@ -26,7 +26,7 @@ from gliotype.simulate.dsc.signal import (
 from gliotype.simulate.dsc.tissue import TissuePerfusion, draw_tissue_perfusion
 from gliotype.simulate.dsc.vessels import VesselMap, vessels_at
 from gliotype.simulate.fields import smooth_noise
-from gliotype.simulate.head.pose import draw_rigid, rigid
+from gliotype.simulate.head.pose import axial_stack, draw_rigid, rigid
 from gliotype.simulate.patient import DigitalPatient
 from gliotype.simulate.sidecar import write_with_sidecar
 from gliotype.simulate.tissue import Tissue, TissueParameters, draw_parameters
@@ -315,9 +315,7 @@ def _slab(rng: np.random.Generator, patient: DigitalPatient, scanner_from_mni: M
         wanted[2] += np.clip(tumour[2] - wanted[2], -20.0, 20.0)
     centre = (scanner_from_mni @ [*wanted, 1.0])[:3]
     tilt = rigid(np.radians(rng.uniform(-8, 8, 3) * [1.0, 0.3, 0.3]), np.zeros(3))
-    affine = tilt @ np.diag([-IN_PLANE_MM, -IN_PLANE_MM, SLICE_MM + GAP_MM, 1.0])
-    affine[:3, 3] = centre - affine[:3, :3] @ ((np.array(SHAPE) - 1) / 2)
-    return Grid(SHAPE, affine)
+    return axial_stack(SHAPE, (IN_PLANE_MM, IN_PLANE_MM, SLICE_MM + GAP_MM), centre, tilt)
 
 
 def _middle(patient: DigitalPatient, mask: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -1,11 +1,11 @@
-"""How a head lies in the scanner: rigid transforms."""
+"""How a head lies in the scanner, and the slices over it."""
 
 from __future__ import annotations
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gliotype.volume import Matrix
+from gliotype.volume import Grid, Matrix
 
 
 def rigid(turn_rad: NDArray[np.floating], shift_mm: NDArray[np.floating]) -> Matrix:
@@ -31,3 +31,28 @@ def draw_rigid(rng: np.random.Generator, turn_deg: float, shift_mm: float) -> Ma
     """Draw a rigid transform with turns and shifts up to a size about and along each axis."""
     turns = np.radians(turn_deg) * rng.uniform(-1, 1, 3)
     return rigid(turns, shift_mm * rng.uniform(-1, 1, 3))
+
+
+def axial_stack(
+    shape: tuple[int, int, int],
+    spacing_mm: tuple[float, float, float],
+    centre: NDArray[np.floating],
+    tilt: Matrix,
+) -> Grid:
+    """Lay a stack of axial slices, with LPS-like axes, about a point.
+
+    Args:
+        shape: columns, rows and slices.
+        spacing_mm: within and between slices.
+        centre: of the stack, in the scanner's mm.
+        tilt: rigid transform that turns the stack from its straight position.
+
+    Example:
+        >>> stack = axial_stack((4, 4, 3), (1.0, 1.0, 6.0), np.array([0.0, 5.0, 0.0]), np.eye(4))
+        >>> stack.centre.tolist(), stack.affine.diagonal().tolist()
+        ([0.0, 5.0, 0.0], [-1.0, -1.0, 6.0, 1.0])
+    """
+    x, y, z = spacing_mm
+    affine = tilt @ np.diag([-x, -y, z, 1.0])
+    affine[:3, 3] = centre - affine[:3, :3] @ ((np.array(shape) - 1) / 2)
+    return Grid(shape, affine)
