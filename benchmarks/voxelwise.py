@@ -42,14 +42,15 @@ from gliotype.predictors.hybrid import HybridPredictor
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE
 from gliotype.predictors.radiomics import RadiomicsPredictor
 from gliotype.predictors.voxelwise import (
-    MARGIN,
     MIN_OVERLAP,
     TS_NET,
     T2NetPredictor,
     TSNetPredictor,
     class_probabilities,
     count_votes,
+    fewest_boxes,
     load_model,
+    patch_boxes,
     scaled_images,
 )
 from gliotype.prepare import prepare
@@ -69,6 +70,9 @@ PUBLISHED = {"t2net": (0.971, 0.85), "tsnet": (0.971, 0.89)}
 
 RIM = 3
 """Voxels at the brain's edge that the entropy of the gradient leaves out: the edge has a gradient of its own."""
+
+STEP = 16
+"""Voxels between neighbouring patches of whole brains."""
 
 REPEATS = 5
 """How often a network is timed."""
@@ -133,8 +137,13 @@ def vote(
     images, tumour = unpack(packed_of(example))
     images = change(images, np.random.default_rng(seed))[[TS_NET.index(s) for s in network.sequences]]
     model = load_model(network.name)
-    around = box_around(tumour, max(tumour.shape) if whole_brain else MARGIN)
-    counted = count_votes(class_probabilities(model.network, images, around, model.parameters.step))
+    everywhere = box_around(np.ones_like(tumour))
+    boxes = (
+        patch_boxes(tumour.shape, everywhere, STEP)
+        if whole_brain
+        else fewest_boxes(tumour.shape, box_around(tumour))
+    )
+    counted = count_votes(class_probabilities(model.network, images, boxes))
     overlap = dice(counted.tumour, tumour)
     called = counted.call is not None and (whole_brain or overlap >= MIN_OVERLAP)
     value = float(model.calibration(np.array([counted.log_odds]))[0]) if called else float("nan")

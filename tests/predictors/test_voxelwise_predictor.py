@@ -12,13 +12,14 @@ from gliotype.findings import Finding, NotApplicable
 from gliotype.predictors import voxelwise
 from gliotype.predictors.trained import Calibration, TrainedEnsemble
 from gliotype.predictors.voxelwise import (
+    MIN_MARGIN,
     PATCH,
     T2_NET,
-    Parameters,
     T2NetPredictor,
     TSNetPredictor,
     class_probabilities,
     count_votes,
+    fewest_boxes,
     patch_boxes,
 )
 from gliotype.runtime import Network
@@ -44,6 +45,21 @@ def test_patches_cover_what_they_are_asked_to(part: tuple[int, int], step: int) 
     assert covered[around].all()
 
 
+@pytest.mark.parametrize("part", [(0, 32), (5, 9), (30, 54), (8, 33), (2, 80), (77, 80)])
+def test_the_fewest_patches_cover_a_tumour_and_a_margin(part: tuple[int, int]) -> None:
+    shape, tumour = (80, 41, 33), (slice(*part), slice(7, 12), slice(0, 33))
+    boxes = list(fewest_boxes(shape, tumour))
+    covered = np.zeros(shape, bool)
+    for box in boxes:
+        assert all(one.start >= 0 and one.stop <= size for one, size in zip(box, shape, strict=True))
+        assert all(one.stop - one.start == PATCH for one in box)
+        covered[box] = True
+    wide = tuple(slice(max(one.start - MIN_MARGIN, 0), one.stop + MIN_MARGIN) for one in tumour)
+    assert covered[wide].all()
+    along_the_first = min(part[1] + MIN_MARGIN, 80) - max(part[0] - MIN_MARGIN, 0)
+    assert len(boxes) == -(-along_the_first // PATCH) * 2  # 33 voxels along the third axis need two
+
+
 def test_probabilities_are_put_where_their_patch_lies() -> None:
     def network(batch: np.ndarray) -> np.ndarray:
         here = batch[:, :1]
@@ -52,7 +68,8 @@ def test_probabilities_are_put_where_their_patch_lies() -> None:
     images = np.zeros((1, 50, 40, 36), np.float32)
     images[0, 3:8, 30:36, 5:9] = 1.0
     images[0, 40:44, 2:6, 20:30] = -1.0
-    found = class_probabilities(Network(network), images, everywhere((50, 40, 36)), 16)
+    boxes = patch_boxes((50, 40, 36), everywhere((50, 40, 36)), 16)
+    found = class_probabilities(Network(network), images, boxes)
     np.testing.assert_allclose(found[1], np.maximum(images[0], 0), atol=1e-6)
     np.testing.assert_allclose(found[2], np.maximum(-images[0], 0), atol=1e-6)
     np.testing.assert_allclose(found.sum(axis=0), 1, atol=1e-5)
@@ -64,7 +81,7 @@ def test_where_no_patch_lies_is_background() -> None:
     sure = Network(
         lambda batch: np.repeat(np.array([0, 1, 0], np.float32), PATCH**3).reshape(1, 3, 32, 32, 32)
     )
-    found = class_probabilities(sure, images, part, 16)
+    found = class_probabilities(sure, images, fewest_boxes((80, 40, 40), part))
     assert (found[1, :32, :32, :32] == 1).all()
     assert (found[0, 32:] == 1).all()
 
@@ -125,7 +142,7 @@ def asked(
         bright = (batch[:, :1] > brighter_than).astype(np.float32)
         return np.concatenate([1 - (mutant + wildtype) * bright, mutant * bright, wildtype * bright], axis=1)
 
-    trained = TrainedEnsemble(Network(network), Calibration(0.5, 0.0), Parameters(16))
+    trained = TrainedEnsemble(Network(network), Calibration(0.5, 0.0), None)
     monkeypatch.setattr(voxelwise, "load_model", lambda name: trained)
     result = make_result()
     mni = np.array(result.prepared.mni_from_prepared, dtype=float)

@@ -9,6 +9,7 @@ from scipy import ndimage
 
 from gliotype.atlas import atlas
 from gliotype.masks import box_around, within_mm
+from gliotype.prepare.head import block_means
 from gliotype.study import PreparedStudy, Sequence
 from gliotype.volume import Volume
 
@@ -56,14 +57,14 @@ def explained_by_anatomy(prepared: PreparedStudy, tumour: Mask) -> float:
         tumour: the outline, on the same grid.
     """
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
-    whole = _block_means((brain & ~tumour).astype(np.float32)) > 0.99
+    whole = block_means(brain & ~tumour, (BLOCK,) * 3) > 0.99
     if whole.sum() < FEWEST_BLOCKS:
         return 0.0
     centres = apply_affine(prepared.grid.affine, np.argwhere(whole) * BLOCK + (BLOCK - 1) / 2)
     mni = apply_affine(prepared.mni_from_prepared, centres)
     tissues = [_sample(atlas.tissue(t), mni) for t in (atlas.Tissue.WHITE, atlas.Tissue.GREY)]
     design = np.column_stack([np.ones(len(mni)), *tissues])
-    images = (_block_means(np.asarray(i.array, dtype=np.float32))[whole] for i in prepared.images.values())
+    images = (block_means(np.asarray(i.array), (BLOCK,) * 3)[whole] for i in prepared.images.values())
     return max((_explained(design, _ranks(values)) for values in images), default=0.0)
 
 
@@ -85,13 +86,6 @@ def _explained(design: NDArray[np.float64], values: NDArray[np.float64]) -> floa
 def _sample(volume: Volume, world: NDArray[np.float64]) -> NDArray[np.float64]:
     index = apply_affine(np.linalg.inv(volume.affine), world)
     return np.asarray(ndimage.map_coordinates(np.asarray(volume.array, dtype=np.float32), index.T, order=1))
-
-
-def _block_means(array: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Average blocks of `BLOCK` voxels along each axis; what does not fill a block is left out."""
-    i, j, k = (size // BLOCK for size in array.shape)
-    whole = array[: i * BLOCK, : j * BLOCK, : k * BLOCK]
-    return np.asarray(whole.reshape(i, BLOCK, j, BLOCK, k, BLOCK).mean(axis=(1, 3, 5)))
 
 
 def edge_fraction(prepared: PreparedStudy, tumour: Mask) -> float:

@@ -233,14 +233,14 @@ def _train_voxelwise(
 
     aim = _aim(target, cohort)
     with extra("train"):
-        from gliotype.predictors.voxelwise import MARGIN
+        from gliotype.predictors.voxelwise import MAX_MARGIN
         from gliotype.train.data.on_disk import FolderPatients
         from gliotype.train.voxelwise.cases import GridPatients
         from gliotype.train.voxelwise.fit import Recipe
         from gliotype.train.voxelwise.method import T2NetMethod, TSNetMethod
     start = _weight(given["start"], f"{name}.onnx")
     rate = given["learning_rate"] or (1.5e-3 if start is None else 5e-4)
-    recipe = Recipe(**{**given, "start": start, "learning_rate": rate}, seed=seed, margin=MARGIN)
+    recipe = Recipe(**{**given, "start": start, "learning_rate": rate}, seed=seed, margin=MAX_MARGIN)
     method = {each.name: each for each in (T2NetMethod, TSNetMethod)}[name](recipe)
     if cohort is not None:
         _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs, aim)

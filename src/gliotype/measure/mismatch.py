@@ -169,10 +169,9 @@ def _contrast(prepared: PreparedStudy, tumour: Mask) -> _Contrast:
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
     within = brain | tumour
     inside = brain[within]
-    t2, flair = (
-        np.where(inside, prepared.images[sequence].array[within], 0)
-        for sequence in (Sequence.T2, Sequence.FLAIR)
-    )
+    t2, flair = (prepared.brain_values[s] for s in (Sequence.T2, Sequence.FLAIR))
+    if not inside.all():
+        t2, flair = (_at(inside, values) for values in (t2, flair))
     away = inside & ~within_city_block(tumour, _TUMOUR_MARGIN_VOXELS)[within]
     normal = away & (flair > 0.6) & (t2 > 0.3) & (t2 < 2.2)
     return _Contrast(
@@ -184,6 +183,13 @@ def _contrast(prepared: PreparedStudy, tumour: Mask) -> _Contrast:
         t2_quartiles=_quartiles(t2[normal]),
         flair_quartiles=_quartiles(flair[normal]),
     )
+
+
+def _at(places: Mask, values: Floats) -> Floats:
+    """Put values where a mask is true; the rest is 0."""
+    put = np.zeros(places.shape, values.dtype)
+    put[places] = values
+    return put
 
 
 def _quartiles(values: Floats) -> Floats:

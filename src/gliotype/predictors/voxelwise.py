@@ -4,16 +4,17 @@ After Bangalore Yogananda 2020 (Neuro-Oncology 22:402): a network gives each vox
 IDH-mutant tumour and IDH-wildtype tumour. Both tumour classes together are the tumour (dual-volume fusion), small
 components are dropped, and the remaining voxels vote.
 
-As published, patches cover the whole brain; here they cover the tumour that was found and `MARGIN` voxels around it.
+As published, overlapping patches cover the whole brain; here the fewest patches that do cover the tumour that was
+found and `MIN_MARGIN` voxels around it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from itertools import product
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,8 +44,8 @@ TS_NET: tuple[Sequence, ...] = (Sequence.T2, Sequence.FLAIR, Sequence.T1C)
 MIN_RELATIVE_SIZE = 0.1
 """A further component must hold this fraction of the largest one's voxels."""
 
-MARGIN = 8
-"""Voxels of 2 mm around the found tumour that the patches cover, too."""
+MIN_MARGIN, MAX_MARGIN = 5, 8
+"""Voxels of 2 mm around the found tumour that the patches cover at least, and at most where there are several."""
 
 MIN_OVERLAP = 0.3
 """Dice of the tumour that a network sees with the found one below which its voxels have no vote.
@@ -102,16 +103,42 @@ def patch_boxes(shape: tuple[int, ...], around: Box, step: int) -> Iterator[Box]
         yield slice(i, i + PATCH), slice(j, j + PATCH), slice(k, k + PATCH)
 
 
-def class_probabilities(network: Network, images: Images, around: Box, step: int) -> Probabilities:
-    """Run a network on overlapping patches and take the mean where they overlap.
+def fewest_boxes(shape: tuple[int, ...], tumour: Box) -> Iterator[Box]:
+    """Yield the boxes of the fewest patches that cover a tumour and `MIN_MARGIN` voxels around it.
+
+    Several patches along an axis are spread evenly over the tumour and up to `MAX_MARGIN` voxels around it.
+
+    Args:
+        shape: of the grid, at least `PATCH` along each axis.
+        tumour: the box around it.
+
+    Example:
+        >>> boxes = list(fewest_boxes((80, 96, 80), (slice(30, 52), slice(20, 43), slice(0, 10))))
+        >>> [tuple(part.start for part in box) for box in boxes]
+        [(25, 12, 0), (25, 19, 0)]
+    """
+    starts = []
+    for size, part in zip(shape, tumour, strict=True):
+        low, high = max(part.start - MIN_MARGIN, 0), min(part.stop + MIN_MARGIN, size)
+        count = -(-(high - low) // PATCH)
+        if count > 1:
+            low, high = max(part.start - MAX_MARGIN, 0), min(part.stop + MAX_MARGIN, size)
+        middle, span = (low + high) / 2, min(max(high - low, PATCH), count * PATCH) - PATCH
+        first = min(max(middle - (span + PATCH) / 2, 0), size - PATCH - span)
+        starts.append([int(first + span * n / max(count - 1, 1)) for n in range(count)])
+    for i, j, k in product(*starts):
+        yield slice(i, i + PATCH), slice(j, j + PATCH), slice(k, k + PATCH)
+
+
+def class_probabilities(network: Network, images: Images, boxes: Iterable[Box]) -> Probabilities:
+    """Run a network on patches and take the mean where they overlap.
 
     Patches count less towards their border, where they see least.
 
     Args:
         network: maps (1, channels, 32, 32, 32) to probabilities of `CLASSES`, (1, 3, 32, 32, 32).
         images: as `scaled_images` stacks them.
-        around: the part of the grid to be covered.
-        step: voxels between neighbouring patches.
+        boxes: of the patches, on the grid of the images.
 
     Returns:
         (3, i, j, k); background where no patch lies.
@@ -120,7 +147,7 @@ def class_probabilities(network: Network, images: Images, around: Box, step: int
     weight = np.einsum("i,j,k->ijk", ramp, ramp, ramp)
     total = np.zeros((len(CLASSES), *images.shape[1:]), np.float32)
     weights = np.zeros(images.shape[1:], np.float32)
-    for box in patch_boxes(images.shape[1:], around, step):
+    for box in boxes:
         total[(slice(None), *box)] += weight * network(images[(slice(None), *box)][None])[0]
         weights[box] += weight
     total /= np.maximum(weights, 1e-6)
@@ -184,30 +211,14 @@ def count_votes(probabilities: Probabilities) -> Vote:
     return Vote(tumour, int(for_mutant.sum()), int(for_wildtype.sum()))
 
 
-@dataclass(frozen=True)
-class Parameters:
-    """What the file of a network's numbers holds other than the calibration.
-
-    Attributes:
-        step: voxels between neighbouring patches.
-    """
-
-    step: int
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Parameters:
-        """Read the content of ``t2net.json`` or ``tsnet.json``."""
-        return cls(int(document["step"]))
-
-
 @cache
-def load_model(name: str) -> TrainedEnsemble[Parameters]:
+def load_model(name: str) -> TrainedEnsemble[None]:
     """Load ``t2net`` or ``tsnet``.
 
     Raises:
         WeightsError: if a file of its weights is missing or damaged.
     """
-    return load_ensemble(name, Parameters.from_json)
+    return load_ensemble(name, lambda document: None)
 
 
 def found_tumour(prepared: PreparedStudy, tumour: Tumour) -> NDArray[np.bool_]:
@@ -233,9 +244,8 @@ def tumour_probabilities(
         Probabilities of `CLASSES` on `gliotype.segment.model1.GRID`, (3, i, j, k); background elsewhere.
     """
     images, brain = strip_to_network_grid(prepared)
-    model = load_model(name)
     scaled = scaled_images(images, brain, sequences)
-    return class_probabilities(model.network, scaled, box_around(found, MARGIN), model.parameters.step)
+    return class_probabilities(load_model(name).network, scaled, fewest_boxes(GRID.shape, box_around(found)))
 
 
 class T2NetPredictor:

@@ -50,10 +50,10 @@ def shrink(image: Volume, spacing_mm: float) -> Volume:
     factors = [min(f, max(1, n // 2)) for f, n in zip(factors, image.array.shape, strict=True)]
     block = Volume(np.zeros(factors, np.uint8), image.affine).to_sitk()
     affine = volume_from_sitk(sitk.BinShrink(block, factors)).affine
-    return Volume(_block_means(np.asarray(image.array), factors), affine)
+    return Volume(block_means(np.asarray(image.array), factors), affine)
 
 
-def _block_means(array: NDArray[Any], factors: Sequence[int]) -> NDArray[np.float32]:
+def block_means(array: NDArray[Any], factors: Sequence[int]) -> NDArray[np.float32]:
     """Average blocks of voxels; what does not fill a block at the end of an axis is left out."""
     count = math.prod(factors)
     exact = np.uint16 if array.dtype in (np.uint8, np.bool_) and count <= 257 else np.float64

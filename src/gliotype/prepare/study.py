@@ -187,11 +187,13 @@ def prepare_registered(
     """
     grid = next(iter(images.values())).grid
     brain = brain_of(images, mni_from_world, support, find_brain)
-    white = likely_white(grid, mni_from_world)
+    inside = np.asarray(brain.mask.array, dtype=np.bool_)
+    box = box_around(inside if inside.any() else np.ones_like(inside))
+    brain_in_box, white = brain.mask.cropped(box), likely_white(grid.part(box), mni_from_world)
 
     def scale(image: Volume) -> tuple[Volume, float]:
         even = correct_inhomogeneity(image, brain.mask)
-        level = white_matter_level(even, brain.mask, white)
+        level = white_matter_level(even.cropped(box), brain_in_box, white)
         return even.with_array((even.array / np.float32(level or 1.0)).astype(np.float32)), level
 
     scaled = dict(zip(images, in_parallel(scale, images.values()), strict=True))

@@ -186,6 +186,17 @@ def on_network_grid(
     ) > 0
 
 
+def look(
+    images: Mapping[Sequence, NDArray[np.float32]], brain_region: NDArray[np.bool_]
+) -> NDArray[np.float32]:
+    """Run Model 1 once, on the image alone; see `run_network`.
+
+    Returns:
+        Probabilities of `CLASSES`, (5, 80, 96, 80).
+    """
+    return np.asarray(_network()(network_input(images, brain_region)[None])[0])
+
+
 def run_network(
     images: Mapping[Sequence, NDArray[np.float32]], brain_region: NDArray[np.bool_]
 ) -> NetworkPass:

@@ -30,6 +30,7 @@ from gliotype.predictors.voxelwise import (
     Vote,
     class_probabilities,
     count_votes,
+    patch_boxes,
 )
 from gliotype.runtime import Network
 from gliotype.study import Sequence
@@ -199,7 +200,8 @@ class VoxelwiseModel:
         chosen = images[[TS_NET.index(s) for s in self.recipe.sequences]]
         margin = max(tumour.shape) if self.recipe.margin is None else self.recipe.margin
         around = box_around(tumour, margin)
-        return class_probabilities(as_network(self.network), chosen, around, self.recipe.step), chosen
+        boxes = patch_boxes(tumour.shape, around, self.recipe.step)
+        return class_probabilities(as_network(self.network), chosen, boxes), chosen
 
     def explain(self, example: Example) -> Explanation | None:
         """Return the map of votes where most voxels vote; None where none does."""
