@@ -6,7 +6,7 @@
     python benchmarks/voxelwise.py motion [--patients N] [--anatomies FOLDER] [--seed N] [--data DATA]
 
 Simulated patients are drawn on the networks' grid with a seed that no training used. Patches cover the true tumour and
-`MARGIN` voxels around it, as `predict` covers the one that it finds, and its limit of overlap holds.
+its surroundings, as `predict` covers the one that it finds, and its limit of overlap holds.
 With `--whole-brain` they cover the whole brain, and nothing is refused, as published; the calibration is the same.
 `--quality` corrupts lines of k-space as motion does, and lowers the resolution, and repeats the count.
 `motion` asks whether a number computed from an image tells a corrupted image from one as simulated or acquired (DATA).

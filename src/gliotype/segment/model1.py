@@ -186,7 +186,7 @@ def on_network_grid(
     ) > 0
 
 
-def look(
+def run_once(
     images: Mapping[Sequence, NDArray[np.float32]], brain_region: NDArray[np.bool_]
 ) -> NDArray[np.float32]:
     """Run Model 1 once, on the image alone; see `run_network`.

@@ -23,9 +23,9 @@ from gliotype.segment.model1 import (
     GRID,
     NetworkPass,
     expected_brain_region,
-    look,
     on_network_grid,
     run_network,
+    run_once,
 )
 from gliotype.segment.outlines import draw_looks, plausible_outlines
 from gliotype.segment.regions import refine_regions
@@ -89,7 +89,7 @@ WHOLE_ALONE = (
 
 
 def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Volume:
-    """Find the brain, tumour included, with Model 1, which looks at the image alone and not at its mirror image.
+    """Find the brain, tumour included, with Model 1, in one pass of the image without its mirror image.
 
     Args:
         images: structural images on one grid, skull on.
@@ -101,7 +101,7 @@ def find_brain(images: Mapping[Sequence, Volume], mni_from_world: Matrix) -> Vol
     """
     grid = next(iter(images.values())).grid
     brain_region = Volume(atlas.brain().array, np.linalg.inv(mni_from_world) @ atlas.brain().affine)
-    outside = look(*on_network_grid(images, mni_from_world, brain_region))[CLASSES.index("outside")]
+    outside = run_once(*on_network_grid(images, mni_from_world, brain_region))[CLASSES.index("outside")]
     inside = Volume(np.where(_reachable(), 1 - outside, 0), GRID.affine).resample(grid, mni_from_world)
     mask = np.asarray(inside.array) > 0.5
     if mask.any():
