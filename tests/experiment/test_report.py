@@ -108,6 +108,7 @@ def test_what_the_page_shows_is_also_csv(out: Path) -> None:
     assert len(lists) == len(TRIPOD_AI) + len(CLAIM_2024)
     answers = {(row["checklist"], row["item"]): row["answer"] for row in lists}
     assert answers["CLAIM (2024)", "19"].startswith("Patients were dealt at random into 3 folds")
+    assert answers["CLAIM (2024)", "31"] == "What moved the answers, in this report and in saliency.csv."
     assert answers["CLAIM (2024)", "44"] == "open"
     assert {row["curve"] for row in table(out / "curves.csv")} == {"roc", "calibration", "decision", "risk"}
     assert "scikit-learn" in (out / "methods.txt").read_text()

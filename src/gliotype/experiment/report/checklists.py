@@ -122,7 +122,7 @@ CLAIM_2024 = (
     Item("28", "Metrics of performance", "measures"),
     Item("29", "Significance and uncertainty", "uncertainty"),
     Item("30", "Robustness or sensitivity analysis", "robustness"),
-    Item("31", "Explainability"),
+    Item("31", "Explainability", "explainability"),
     Item("32", "Evaluation on internal data", "internal"),
     Item("33", "Testing on external data", "external"),
     Item("34", "Registration of a clinical trial"),

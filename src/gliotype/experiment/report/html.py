@@ -88,6 +88,8 @@ def write_report(experiment: Experiment, out: Path) -> Path:
     failures = failures_of(protocol, experiment.scored, experiment.sets)
     curves = curves_of(experiment.scored)
     facts = facts_of(protocol, experiment.models, flows, experiment.splits, experiment.outlines)
+    if experiment.shown:
+        facts["explainability"] = "What moved the answers, in this report and in saliency.csv."
     lists = {"TRIPOD+AI (2024)": fill(TRIPOD_AI, facts), "CLAIM (2024)": fill(CLAIM_2024, facts)}
     paragraph = methods_paragraph(protocol, experiment.models, flows, experiment.splits, experiment.outlines)
     write_csv(out / "flow.csv", _flow_lines(flows))

@@ -174,6 +174,10 @@ def _models(protocol: Protocol, models: tuple[Model, ...]) -> str:
     if FULL in protocol.methods:
         m = protocol.model
         text += f" Model 2 ({FULL}): {m.members} networks, {m.epochs} epochs, peak learning rate {m.learning_rate:g}."
+    for name, values in protocol.parameters.items():
+        text += (
+            f" {name}: {', '.join(f'{key} {value}' for key, value in values.items())}, all else by default."
+        )
     ablated = [model.label for model in models if model.ablation]
     if ablated:
         text += f" Ablations and variants: {', '.join(ablated)}."

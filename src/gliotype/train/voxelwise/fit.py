@@ -36,7 +36,7 @@ from gliotype.runtime import Network
 from gliotype.study import Sequence
 from gliotype.train.common.autocast import autocast
 from gliotype.train.common.cache_key import cache_key
-from gliotype.train.common.calibration import fit_calibration, youden_threshold
+from gliotype.train.common.calibration import SLOPE_SD, fit_calibration, youden_threshold
 from gliotype.train.common.explanation import Explanation
 from gliotype.train.common.learner import Learner
 from gliotype.train.data.examples import Example
@@ -280,7 +280,7 @@ def _calibrate_once(
     model: VoxelwiseModel, tuning: list[Example], folder: Path, progress: Progress
 ) -> VoxelwiseModel:
     """Calibrate on tuning patients, or read the calibration of an earlier call."""
-    settings = {"patients": [(each.subject, each.mutant) for each in tuning]}
+    settings = {"patients": [(each.subject, each.mutant) for each in tuning], "slope_sd": SLOPE_SD}
     file = folder / f"calibration-{cache_key(settings, (packed_of(each) for each in tuning))}.json"
     if not file.exists():
         progress("calibrate")
