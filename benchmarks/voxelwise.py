@@ -50,6 +50,7 @@ from gliotype.predictors.voxelwise import (
     count_votes,
     fewest_boxes,
     load_model,
+    overlap_with,
     patch_boxes,
     scaled_images,
 )
@@ -145,7 +146,8 @@ def vote(
     )
     counted = count_votes(class_probabilities(model.network, images, boxes))
     overlap = dice(counted.tumour, tumour)
-    called = counted.call is not None and (whole_brain or overlap >= MIN_OVERLAP)
+    believed = whole_brain or overlap_with(tumour, counted.tumour) >= MIN_OVERLAP
+    called = counted.call is not None and believed
     value = float(model.calibration(np.array([counted.log_odds]))[0]) if called else float("nan")
     return Voted(example.mutant, example.age, value, overlap)
 

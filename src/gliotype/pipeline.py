@@ -18,14 +18,15 @@ from gliotype.errors import UsageError
 from gliotype.measure import measure
 from gliotype.mrs import Timing
 from gliotype.paths import as_path, paths_within
-from gliotype.predictors import DEFAULT_PREVALENCE, predict_all, subject_warnings
+from gliotype.predictors import DEFAULT_PREVALENCE, load_networks, predict_all, subject_warnings
 from gliotype.prepare import prepare
 from gliotype.read import read_mask, read_study, state_subject
 from gliotype.read.mrs.sequence import parse_timing
 from gliotype.result import Result
-from gliotype.runtime import release_memory, use_threads, weight_hashes
+from gliotype.runtime import ahead, release_memory, use_threads, weight_hashes
 from gliotype.segment import find_brain, given_tumour, segment
 from gliotype.segment.model1 import SHIPPED, use_model1
+from gliotype.segment.model1 import load as load_model1
 from gliotype.study import Sequence, Subject
 from gliotype.text import printable
 
@@ -203,7 +204,7 @@ def _prepare(inputs: Inputs, subject: str, clock: Clock) -> CachedStudy:
         )
         outline, arteries = (None if file is None else read_mask(file) for file in (inputs.mask, inputs.aif))
     with use_model1(inputs.model1) as model1:
-        with clock("prepare"):
+        with clock("prepare"), ahead(load_model1, load_networks):
             prepared = prepare(study, find_brain)
         with clock("segment"):
             tumour = segment(prepared) if outline is None else given_tumour(outline, prepared)

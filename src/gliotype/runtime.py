@@ -116,6 +116,28 @@ def in_parallel(function: Callable[[Item], Made], items: Iterable[Item]) -> list
         return [each.result() for each in [pool.submit(copy_context().run, function, item) for item in todo]]
 
 
+@contextmanager
+def ahead(*tasks: Callable[[], object]) -> Iterator[None]:
+    """Do what a later stage needs on another thread, while the block runs; on a single thread nothing is done.
+
+    An error of a task is left to that stage, which meets it again.
+
+    Example:
+        >>> done = []
+        >>> with use_threads(2), ahead(lambda: done.append("loaded")):
+        ...     pass
+        >>> done
+        ['loaded']
+    """
+    if thread_count() == 1:
+        yield
+        return
+    with ThreadPoolExecutor(1) as pool:
+        for task in tasks:
+            pool.submit(copy_context().run, task)
+        yield
+
+
 def release_memory() -> None:
     """Give freed memory back to the system, where the C library can (glibc); the peak of a run is lower for it."""
     if sys.platform == "linux":

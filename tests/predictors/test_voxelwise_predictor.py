@@ -20,6 +20,7 @@ from gliotype.predictors.voxelwise import (
     class_probabilities,
     count_votes,
     fewest_boxes,
+    overlap_with,
     patch_boxes,
 )
 from gliotype.runtime import Network
@@ -58,6 +59,16 @@ def test_the_fewest_patches_cover_a_tumour_and_a_margin(part: tuple[int, int]) -
     assert covered[wide].all()
     along_the_first = min(part[1] + MIN_MARGIN, 80) - max(part[0] - MIN_MARGIN, 0)
     assert len(boxes) == -(-along_the_first // PATCH) * 2  # 33 voxels along the third axis need two
+
+
+def test_a_network_that_sees_tumour_everywhere_does_not_agree() -> None:
+    found = np.zeros((80, 96, 80), bool)
+    found[30:54, 40:64, 20:44] = True
+    everywhere_seen = np.zeros_like(found)
+    (box,) = fewest_boxes(found.shape, (slice(30, 54), slice(40, 64), slice(20, 44)))
+    everywhere_seen[box] = True
+    assert overlap_with(found, everywhere_seen) == pytest.approx(2 * 24**3 / (24**3 + 40**3))
+    assert overlap_with(found, found) == 1.0
 
 
 def test_probabilities_are_put_where_their_patch_lies() -> None:

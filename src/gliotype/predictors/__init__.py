@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from gliotype.errors import UsageError
 from gliotype.findings import Finding, NotApplicable
+from gliotype.predictors import hybrid, voxelwise
 from gliotype.predictors.adc import AdcPredictor
 from gliotype.predictors.age import AgePredictor
 from gliotype.predictors.hybrid import HybridPredictor
@@ -24,6 +25,7 @@ __all__ = [
     "PREDICTORS",
     "Needs",
     "Predictor",
+    "load_networks",
     "predict_all",
     "subject_warnings",
 ]
@@ -40,6 +42,13 @@ PREDICTORS: tuple[type[Predictor], ...] = (
     MrsPredictor,
 )
 """Every method, in the order in which reports list them."""
+
+
+def load_networks() -> None:
+    """Load the networks that most studies need, ahead of their first use."""
+    hybrid.load_model()
+    for name in (T2NetPredictor.name, TSNetPredictor.name):
+        voxelwise.load_model(name)
 
 
 def predict_all(

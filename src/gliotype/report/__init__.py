@@ -36,6 +36,7 @@ from gliotype.report.nifti import (
 from gliotype.report.pdf import render_pdf
 from gliotype.report.summary import summarise
 from gliotype.result import Result
+from gliotype.runtime import in_parallel, use_threads
 from gliotype.volume import Volume
 
 if TYPE_CHECKING:
@@ -86,23 +87,24 @@ def write_result(
     """
     folder = as_path(folder)
     start = perf_counter()
-    volumes = volumes_as_acquired(result) | perfusion_maps(result) | adc_map(result) | cest_maps(result)
-    summary = summarise(result)
-    pictures = draw_pictures(result, summary)
-    page = render_html(result, summary, pictures)
-    pdf = render_pdf(summary, pictures.waterfall, pictures.key)
-    objects, remarks = _dicom_objects(result, volumes, pdf, labelmap=labelmap, key_picture=key_picture)
-    with atomic_write_set(folder, OUTPUTS) as aside:
-        if objects is not None:
-            objects.save(aside / "dicom")
-        for name, volume in (volumes | vote_maps(result)).items():
-            save_nifti(volume, aside / f"{name}.nii.gz")
-        (aside / "report.html").write_text(page, encoding="utf-8")
-        (aside / "report.pdf").write_bytes(pdf)
-        warned = replace(result, warnings=(*result.warnings, *remarks))
-        document = prediction_json(warned, report_seconds=perf_counter() - start)
-        (aside / "prediction.json").write_text(document, encoding="utf-8")
-        written = [name for name in OUTPUTS if (aside / name).exists()]
+    with use_threads(result.threads):
+        volumes = volumes_as_acquired(result) | perfusion_maps(result) | adc_map(result) | cest_maps(result)
+        summary = summarise(result)
+        pictures = draw_pictures(result, summary)
+        page = render_html(result, summary, pictures)
+        pdf = render_pdf(summary, pictures.waterfall, pictures.key)
+        objects, remarks = _dicom_objects(result, volumes, pdf, labelmap=labelmap, key_picture=key_picture)
+        volumes |= vote_maps(result)
+        with atomic_write_set(folder, OUTPUTS) as aside:
+            if objects is not None:
+                objects.save(aside / "dicom")
+            in_parallel(lambda name: save_nifti(volumes[name], aside / f"{name}.nii.gz"), volumes)
+            (aside / "report.html").write_text(page, encoding="utf-8")
+            (aside / "report.pdf").write_bytes(pdf)
+            warned = replace(result, warnings=(*result.warnings, *remarks))
+            document = prediction_json(warned, report_seconds=perf_counter() - start)
+            (aside / "prediction.json").write_text(document, encoding="utf-8")
+            written = [name for name in OUTPUTS if (aside / name).exists()]
     return tuple(folder / name for name in written)
 
 

@@ -21,6 +21,7 @@ from scipy import ndimage
 from gliotype.masks import box_around
 from gliotype.report.nifti import saliency_map
 from gliotype.result import Result
+from gliotype.runtime import in_parallel
 from gliotype.study import STRUCTURAL, Label, Sequence
 from gliotype.text import data_uri
 from gliotype.volume import Box, Volume
@@ -212,12 +213,9 @@ def look_at(result: Result) -> Scene:
         reference=prepared.reference,
         box=(slice(0, None), slice(0, None), slice(0, None)),
     )
-    windowed = {
-        sequence: _windowed(prepared.images[sequence].array, brain, box)
-        for sequence in DISPLAY_ORDER
-        if sequence in prepared.images
-    }
-    return replace(whole.cropped(box), images=windowed)
+    shown = [sequence for sequence in DISPLAY_ORDER if sequence in prepared.images]
+    windowed = in_parallel(lambda s: _windowed(prepared.images[s].array, brain, box), shown)
+    return replace(whole.cropped(box), images=dict(zip(shown, windowed, strict=True)))
 
 
 def draw_planes(scene: Scene) -> tuple[Row, ...]:

@@ -10,6 +10,7 @@ import numpy as np
 from gliotype.findings import Finding
 from gliotype.prepare import to_acquired
 from gliotype.result import Result
+from gliotype.runtime import in_parallel
 from gliotype.volume import Volume
 
 
@@ -25,7 +26,8 @@ def volumes_as_acquired(result: Result) -> dict[str, Volume]:
     volumes = {"tumour": result.tumour.labels, "brain": brain}
     if (saliency := saliency_map(result)) is not None:
         volumes["saliency"] = saliency
-    return {name: to_acquired(volume, prepared) for name, volume in volumes.items()}
+    acquired = in_parallel(lambda volume: to_acquired(volume, prepared), volumes.values())
+    return dict(zip(volumes, acquired, strict=True))
 
 
 VOTE_MAPS = ("t2net", "tsnet")
@@ -39,11 +41,13 @@ def vote_maps(result: Result) -> dict[str, Volume]:
         ``votes_t2net`` and its like (float32): by how much IDH-mutant is more probable than IDH-wildtype, -1 to 1; 0
         where no voxel votes.
     """
-    return {
-        f"votes_{finding.method}": to_acquired(finding.map, result.prepared)
+    maps = {
+        f"votes_{finding.method}": finding.map
         for finding in result.findings
         if finding.method in VOTE_MAPS and finding.map is not None
     }
+    acquired = in_parallel(lambda votes: to_acquired(votes, result.prepared), maps.values())
+    return dict(zip(maps, acquired, strict=True))
 
 
 PERFUSION_MAPS = ("rcbv", "rcbv_uncorrected", "k2", "psr", "ttp", "fwhm", "cbf", "mtt")

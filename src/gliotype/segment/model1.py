@@ -135,6 +135,11 @@ def use_model1(file: Path | None) -> Iterator[str | None]:
         _chosen.reset(token)
 
 
+def load() -> None:
+    """Load the network ahead of its first use."""
+    _network()
+
+
 def _network() -> Network:
     return _chosen.get() or _shipped()
 
