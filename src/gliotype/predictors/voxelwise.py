@@ -232,8 +232,8 @@ def found_tumour(prepared: PreparedStudy, tumour: Tumour) -> NDArray[np.bool_]:
 def overlap_with(found: NDArray[np.bool_], seen: NDArray[np.bool_]) -> float:
     """Return the Dice of the found tumour with the one that a network sees.
 
-    What it sees at the border of its patches is extended beyond, so that a network to which everything looks like tumour
-    does not agree with a tumour that fills most of a patch.
+    What it sees at the border of its patches is extended beyond, so that a network to which everything looks like
+    tumour does not agree with a tumour that fills most of a patch.
 
     Args:
         found: on `gliotype.segment.model1.GRID`, not empty.
