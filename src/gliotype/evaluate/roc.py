@@ -28,6 +28,10 @@ class Estimate:
         value: point estimate.
         low: lower end of the interval.
         high: upper end of the interval.
+
+    Example:
+        >>> print(Estimate(0.9, 0.8, 0.95), Estimate(-0.05, -0.2, 0.1))
+        0.900 (0.800-0.950) -0.050 (-0.200 to 0.100)
     """
 
     value: float
@@ -35,7 +39,8 @@ class Estimate:
     high: float
 
     def __str__(self) -> str:
-        return f"{self.value:.3f} ({self.low:.3f}-{self.high:.3f})"
+        between = " to " if self.low < 0 else "-"
+        return f"{self.value:.3f} ({self.low:.3f}{between}{self.high:.3f})"
 
 
 def around(value: float, standard_error: float) -> Estimate:
