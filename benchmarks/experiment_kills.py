@@ -5,8 +5,8 @@
 Runs `gliotype experiment PROTOCOL` in OUT/undisturbed, and again in OUT/killed, where all its processes receive SIGKILL
 half-way through the preparation of the patients, half-way through the trainings and while saliency is computed; it is
 started again after each. Then compares what both have written: tables, predictions and evaluations byte by byte, the
-report without the line that says when it was made. Prints wall time and processor time of both. An interrupted
-benchmark resumes; a folder that is complete costs no time, and its times are then those of reading it.
+report without the time at which it was made. Prints wall time and processor time of both; that of workers which are
+killed with their parent is not counted. An interrupted benchmark resumes, and its times are then those of the rest.
 """
 
 from __future__ import annotations
