@@ -265,6 +265,7 @@ class Tumour:
             plausible or not; none when the mask was given.
         doubts: where no tumour was found, why there may be one nevertheless, one sentence each.
         warnings: one sentence each.
+        drawn: the tumour of which this is another outline; None where it is none.
     """
 
     labels: Volume
@@ -274,6 +275,7 @@ class Tumour:
     agreement: Mapping[str, float] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
+    drawn: Tumour | None = None
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -284,7 +286,7 @@ class Tumour:
         """Return the tumour with another outline; voxels without a sub-region become `Label.OEDEMA`."""
         drawn = np.asarray(self.labels.array, dtype=np.uint8)
         labels = np.where(drawn > 0, drawn, np.uint8(Label.OEDEMA)) * outline.mask
-        return Tumour(self.labels.with_array(labels), self.source)
+        return Tumour(self.labels.with_array(labels), self.source, drawn=self)
 
     @property
     def found(self) -> bool:

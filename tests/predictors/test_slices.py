@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from conftest import oblique_affine
+from gliotype.masks import within_mm
 from gliotype.predictors.slices import IMAGES, NUMBERS, OFFSETS_MM, numbers_of, slices_of
-from gliotype.study import Measurements, PreparedStudy, Sequence, Subject, Tumour
+from gliotype.study import Measurements, Outline, PreparedStudy, Sequence, Subject, Tumour
 from gliotype.volume import Grid, Volume
 from support.factory import make_result
 
@@ -99,3 +100,15 @@ def test_the_same_tumour_has_the_same_slices_and_another_study_has_others() -> N
     assert slices_of(prepared, tumour) is first
     darker = {s: image.with_array(np.asarray(image.array) ** 2) for s, image in prepared.images.items()}
     assert (slices_of(replace(prepared, images=darker), tumour).array != first.array).any()
+
+
+@pytest.mark.slow
+def test_other_outlines_of_a_tumour_see_its_images_and_their_own_mask() -> None:
+    prepared, tumour = study(np.eye(4), (Sequence.FLAIR,))
+    wider = Outline("wider", within_mm(tumour.mask, 3.0, prepared.grid.spacing))
+    first, other = slices_of(prepared, tumour), slices_of(prepared, tumour.drawn_as(wider))
+    np.testing.assert_array_equal(other.grid.affine, first.grid.affine)
+    np.testing.assert_array_equal(other.array[:, :-1], first.array[:, :-1])
+    assert other.array[:, -1].sum() > first.array[:, -1].sum()
+    on_its_own = slices_of(prepared, replace(tumour.drawn_as(wider), drawn=None))
+    assert (on_its_own.array[:, :-1] != first.array[:, :-1]).any()

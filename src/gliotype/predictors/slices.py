@@ -7,6 +7,7 @@ are taken in MNI152 orientation at 1.5 mm, and a missing sequence is 0.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary, ref
 
@@ -69,8 +70,8 @@ def slices_of(prepared: PreparedStudy, tumour: Tumour) -> Slices:
         tumour: found or given, not empty.
 
     Returns:
-        Slices whose images are standardised over the brain outside the tumour, clipped to 5 standard deviations and
-        divided by 5; 0 outside the brain and for a missing sequence.
+        Slices whose images are standardised over the brain outside the tumour (or, for another outline, outside the
+        drawn one), clipped to 5 standard deviations and divided by 5; 0 outside the brain and for a missing sequence.
     """
     of, extracted = _EXTRACTED.get(tumour, (None, None))
     if of is not None and extracted is not None and of() is prepared:
@@ -88,21 +89,45 @@ def _extract(prepared: PreparedStudy, tumour: Tumour) -> Slices:
     world_from_mni = np.linalg.inv(prepared.mni_from_prepared)
     mask = tumour.labels.with_array(tumour.mask).cropped(box_around(tumour.mask, margin=1))
     whole = mask.resample(_HEIGHTS, world_from_mni, order=0)
-    middle = _HEIGHTS.affine[2, 3] + SPACING_MM * int(np.asarray(whole.array).sum(axis=(0, 1)).argmax())
+    height = int(np.asarray(whole.array).sum(axis=(0, 1)).argmax())
     affine = _HEIGHTS.affine.copy()
-    affine[2, 2], affine[2, 3] = OFFSETS_MM[1] - OFFSETS_MM[0], middle + OFFSETS_MM[0]
+    affine[2, 2] = OFFSETS_MM[1] - OFFSETS_MM[0]
+    affine[2, 3] += SPACING_MM * height + OFFSETS_MM[0]
     grid = Grid((SIZE, SIZE, len(OFFSETS_MM)), affine)
-    brain = np.asarray(prepared.brain.array, dtype=np.bool_)
-    healthy, box = ~tumour.mask[brain], _box_shown(prepared, grid)
-    shown = brain[box]
     stack = np.zeros((len(OFFSETS_MM), len(IMAGES) + 1, SIZE, SIZE), np.float32)
-    for channel, sequence in enumerate(IMAGES):
-        if sequence in prepared.images:
-            values = prepared.brain_values[sequence][healthy]
-            even = _standardise(prepared.images[sequence].cropped(box), shown, values)
-            stack[:, channel] = np.moveaxis(even.resample(grid, world_from_mni).array, -1, 0)
+    stack[:, :-1] = _image_slices(prepared, tumour.drawn or tumour, grid, height)
     stack[:, -1] = np.moveaxis(mask.resample(grid, world_from_mni, order=0).array, -1, 0)
     return Slices(stack, grid)
+
+
+def _image_slices(prepared: PreparedStudy, tumour: Tumour, grid: Grid, height: int) -> NDArray[np.float32]:
+    """Standardise the images outside a tumour and read them at slices; other outlines of it ask for the same ones.
+
+    Returns:
+        (5, 3, 128, 128).
+    """
+    of, by_height = _READ.get(tumour, (None, {}))
+    if of is not prepared.images:
+        by_height = {}
+        _READ[tumour] = prepared.images, by_height
+    if height not in by_height:
+        brain = np.asarray(prepared.brain.array, dtype=np.bool_)
+        healthy, box = ~tumour.mask[brain], _box_shown(prepared, grid)
+        read = np.zeros((len(OFFSETS_MM), len(IMAGES), SIZE, SIZE), np.float32)
+        for channel, sequence in enumerate(IMAGES):
+            if sequence in prepared.images:
+                values = prepared.brain_values[sequence][healthy]
+                even = _standardise(prepared.images[sequence].cropped(box), brain[box], values)
+                array = even.resample(grid, np.linalg.inv(prepared.mni_from_prepared)).array
+                read[:, channel] = np.moveaxis(array, -1, 0)
+        by_height[height] = read
+    return by_height[height]
+
+
+_READ: WeakKeyDictionary[Tumour, tuple[Mapping[Sequence, Volume] | None, dict[int, NDArray[np.float32]]]] = (
+    WeakKeyDictionary()
+)
+"""Images of which slices were read, and these by height on `_HEIGHTS`, as long as somebody holds the tumour."""
 
 
 def _box_shown(prepared: PreparedStudy, grid: Grid) -> Box:
