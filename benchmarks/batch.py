@@ -4,7 +4,7 @@
     python benchmarks/batch.py kills [--kills N] [--seed N]
     python benchmarks/batch.py poison [--studies N]
     python benchmarks/batch.py same STUDY [STUDY ...] [--threads N]
-    python benchmarks/batch.py throughput [--studies N] [--folder DIR]
+    python benchmarks/batch.py throughput [--studies N] [--distinct N] [--alone N] [--folder DIR]
     python benchmarks/batch.py networks
 
 ``overhead`` and ``kills`` run batches whose prediction is a stand-in that takes no time or a second, so that they
@@ -17,7 +17,8 @@ and compares every number, outline and map bit for bit.
 ``throughput`` predicts N simulated raw studies with one and with two processes of one thread each: studies for each
 hour of a core, efficiency (the second rate over the first), seconds of a study and what the batch adds to it (the
 start of a process included), and the peak memory of a process in the first and the last quarter of the studies. With
---folder an interrupted run is resumed.
+--folder an interrupted run is resumed. Of the N studies only --distinct are simulated, if that is given, and used
+again under other names; one process predicts the first --alone of them.
 ``networks`` times Model 1 on one and on two patients in one call, on one thread.
 """
 
@@ -253,29 +254,47 @@ def same(sources: list[Path], threads: int) -> None:
         print(f"compared: {sorted(file.name for file in (Path(folder) / 'predict/s0').iterdir())}")
 
 
-def throughput(count: int, folder: Path) -> None:
+def raw_study(folder: Path, number: int, distinct: int) -> str:
+    """Make a raw study in a folder unless it is there, and return its name; after the distinct ones, make links."""
+    from gliotype.simulate import demo_study
+
+    seed, again = 1 + number % distinct, number // distinct
+    name = f"s{seed:05d}" + (f"-{again}" if again else "")
+    study = folder / "studies" / name
+    if not study.exists():
+        aside = folder / "aside"
+        shutil.rmtree(aside, ignore_errors=True)
+        if again:
+            shutil.copytree(folder / "studies" / f"s{seed:05d}", aside, copy_function=os.link)
+        else:
+            demo_study(aside, seed, sequences=STRUCTURAL)
+        study.parent.mkdir(exist_ok=True, parents=True)
+        aside.rename(study)
+    return name
+
+
+def throughput(count: int, folder: Path, distinct: int | None, alone: int | None) -> None:
     """Predict simulated raw studies by one and by two processes of one thread each, and print what a core does.
 
     What is simulated and predicted stays in the folder, so that an interrupted run is resumed.
-    """
-    from gliotype.simulate import demo_study
 
-    for seed in range(1, count + 1):
-        study = folder / "studies" / f"s{seed:05d}"
-        if not study.exists():
-            aside = folder / "aside"
-            shutil.rmtree(aside, ignore_errors=True)
-            demo_study(aside, seed, sequences=STRUCTURAL)
-            study.parent.mkdir(exist_ok=True)
-            aside.rename(study)
-    jobs = studies_in_folder(folder / "studies", but=folder / "out", named=True)[0][:count]
-    print(f"{count} simulated raw studies of four series; load average {os.getloadavg()[0]:.1f}")
+    Args:
+        count: studies for two processes.
+        folder: of studies and results.
+        distinct: how many of them are simulated; the others are these again, under names of their own. None for all.
+        alone: studies for one process; None for as many.
+    """
+    distinct = min(distinct or count, count)
+    names = [raw_study(folder, n, distinct) for n in range(count)]
+    jobs = studies_in_folder(folder / "studies", but=folder / "out", named=True)[0]
+    jobs = tuple(job for name in names for job in jobs if job.id == name)
+    print(f"{distinct} simulated raw studies of four series; load average {os.getloadavg()[0]:.1f}")
     print(
         f"{'processes':>9}{'done':>6}{'a core-hour':>13}{'efficiency':>12}{'s a study':>11}"
         f"{'overhead s':>12}{'GB first':>10}{'GB last':>9}"
     )
-    alone = 0.0
-    for processes in (1, 2):
+    single = 0.0
+    for processes, some in ((1, jobs[:alone]), (2, jobs)):
         out, clock = folder / f"out-{processes}", folder / f"seconds-{processes}.txt"
         started = time.perf_counter()
 
@@ -287,16 +306,16 @@ def throughput(count: int, folder: Path) -> None:
                     stream.write(f"{now - started} {record.peak_bytes or 0}\n")
                 started = now
 
-        tally = run_batch(jobs, BatchSettings(out, threads=1), Pool(processes), progress=write_down)
+        tally = run_batch(some, BatchSettings(out, threads=1), Pool(processes), progress=write_down)
         rows = [line.split() for line in clock.read_text(encoding="utf-8").split("\n") if line]
         wall, peaks = sum(float(row[0]) for row in rows), [int(row[1]) / 1e9 for row in rows]
         busy = [record.seconds["total"] for record in read_records(out) if record.state is State.DONE]
         rate = 3600 * len(rows) / (wall * processes)
-        alone = alone or rate
+        single = single or rate
         quarter = max(1, len(peaks) // 4)
         print(
-            f"{processes:9d}{tally.done + tally.kept:6d}{rate:13.0f}{rate / alone:12.2f}{statistics.median(busy):11.1f}"
-            f"{(wall * processes - sum(busy)) / len(rows):12.2f}"
+            f"{processes:9d}{tally.done + tally.kept:6d}{rate:13.0f}{rate / single:12.2f}"
+            f"{statistics.median(busy):11.1f}{(wall * processes - sum(busy)) / len(rows):12.2f}"
             f"{statistics.median(peaks[:quarter]):10.2f}{statistics.median(peaks[-quarter:]):9.2f}"
         )
 
@@ -328,6 +347,8 @@ def main() -> None:
     parser.add_argument("what", choices=("overhead", "kills", "poison", "same", "throughput", "networks"))
     parser.add_argument("study", nargs="*", type=Path)
     parser.add_argument("--studies", type=int, help="default: 1000, and 200 for throughput")
+    parser.add_argument("--distinct", type=int)
+    parser.add_argument("--alone", type=int)
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--kills", type=int, default=30)
     parser.add_argument("--seed", type=int, default=0)
@@ -341,10 +362,10 @@ def main() -> None:
         case "poison":
             poison(arguments.studies or 1000)
         case "throughput" if arguments.folder is not None:
-            throughput(arguments.studies or 200, arguments.folder)
+            throughput(arguments.studies or 200, arguments.folder, arguments.distinct, arguments.alone)
         case "throughput":
             with tempfile.TemporaryDirectory() as folder:
-                throughput(arguments.studies or 200, Path(folder))
+                throughput(arguments.studies or 200, Path(folder), arguments.distinct, arguments.alone)
         case "networks":
             networks()
         case _:
