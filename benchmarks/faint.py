@@ -53,7 +53,12 @@ RING_VOXELS = 2
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a weight found in a head: how much of it, and how well it agrees with the truth (None where healthy)."""
+    """What a weight found in a head.
+
+    Attributes:
+        dice: how well it agrees with the truth; None where there is no tumour.
+        doubtful: whether nothing was found and the call is nevertheless not `no_tumour`.
+    """
 
     kind: str
     seed: int
@@ -61,6 +66,7 @@ class Outcome:
     true_ml: float
     found_ml: float
     dice: float | None
+    doubtful: bool
 
 
 def small_tumour(rng: np.random.Generator) -> DigitalPatient:
@@ -150,7 +156,8 @@ def _find(
     kind: str, seed: int, weight: str, images: dict[Sequence, Volume], truth: NDArray[np.bool_]
 ) -> Outcome:
     with use_model1(None if weight == "shipped" else Path(weight)):
-        found = np.asarray(segment(prepare_registered(images, np.eye(4), None, find_brain)).labels.array) > 0
+        tumour = segment(prepare_registered(images, np.eye(4), None, find_brain))
+    found = tumour.mask
     return Outcome(
         kind,
         seed,
@@ -158,6 +165,7 @@ def _find(
         float(truth.sum()) * GRID.voxel_ml,
         float(found.sum()) * GRID.voxel_ml,
         dice(found, truth) if truth.any() else None,
+        bool(tumour.doubts),
     )
 
 
@@ -174,16 +182,17 @@ def missing(
 
 def summarise(outcomes: list[Outcome], weights: tuple[str, ...]) -> None:
     """Print how many heads of each kind are answered `no_tumour`, and the Dice of the others."""
-    print("| heads | weight | n | no tumour (95 % interval) | Dice, mean (95 % interval) |")
-    print("| --- | --- | --- | --- | --- |")
+    print("| heads | weight | n | no tumour (95 % interval) | in doubt | Dice, mean (95 % interval) |")
+    print("| --- | --- | --- | --- | --- | --- |")
     for kind in dict.fromkeys(o.kind for o in outcomes):
         for weight in weights:
             part = [o for o in outcomes if o.kind == kind and o.weight == weight]
-            silent = proportion(sum(o.found_ml == 0 for o in part), len(part))
+            silent = proportion(sum(o.found_ml == 0 and not o.doubtful for o in part), len(part))
+            doubtful = sum(o.doubtful for o in part)
             values = np.array([o.dice for o in part if o.dice is not None])
             agreement = mean_of(values) if len(values) > 1 else "-"
             name = weight if weight == "shipped" else Path(weight).stem
-            print(f"| {kind} | {name} | {len(part)} | {silent} | {agreement} |")
+            print(f"| {kind} | {name} | {len(part)} | {silent} | {doubtful} | {agreement} |")
 
 
 def main() -> None:
