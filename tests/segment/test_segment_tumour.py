@@ -8,7 +8,8 @@ import pytest
 from gliotype.errors import InputError
 from gliotype.segment import tumour
 from gliotype.segment.model1 import CHANNELS, GRID, NetworkPass, network_input, scale
-from gliotype.segment.tumour import find_candidates, given_tumour, leave_out_thin, segment
+from gliotype.segment.tidying import close_gaps, leave_out_thin
+from gliotype.segment.tumour import find_candidates, given_tumour, segment
 from gliotype.study import Label, PreparedStudy, Sequence
 from gliotype.volume import Grid, Volume
 
@@ -114,6 +115,27 @@ def test_what_stays_of_a_tumour_is_what_is_thick() -> None:
     assert (leave_out_thin(large | twin, spacing) & twin).sum() >= 0.97 * twin.sum(), "two parts of like size"
     assert np.array_equal(leave_out_thin(strand, spacing), strand), "thin throughout"
     assert not leave_out_thin(np.zeros(shape, bool), spacing).any()
+
+
+def test_narrow_gaps_and_holes_are_closed_and_the_brain_is_not_left() -> None:
+    shape, spacing = (44, 48, 30), (1.0, 1.0, 2.0)
+    tumour = ball(shape, (20, 22, 14), 14)
+    hole, gap, notch = ball(shape, (20, 26, 14), 5), np.zeros(shape, bool), np.zeros(shape, bool)
+    gap[18:21, 22:, :] = True
+    notch[:, 22:32, :8] = True
+    torn = tumour & ~hole & ~notch
+    brain = np.ones(shape, bool)
+    closed = close_gaps(torn & ~gap, brain, spacing)
+    assert closed[20, 26, 14], "a hole that a narrow gap opens"
+    assert closed[19, 30, 20], "a gap of 3 mm"
+    assert not closed[20, 25, 7], "a notch as wide as a sulcus"
+    assert (closed & ~tumour).sum() <= 0.02 * tumour.sum()
+    brain[18:21, 28:, :] = False
+    assert not close_gaps(torn & ~gap, brain, spacing)[19, 30, 20]
+    assert not close_gaps(np.zeros(shape, bool), brain, spacing).any()
+    at_the_edge = np.zeros(shape, bool)
+    at_the_edge[:3] = True
+    assert np.array_equal(close_gaps(at_the_edge, np.ones(shape, bool), spacing), at_the_edge)
 
 
 def test_it_says_so_where_the_sequences_that_show_most_are_missing(two_balls: PreparedStudy) -> None:

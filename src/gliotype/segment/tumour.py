@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import cache
 from typing import TypeVar
 from weakref import WeakKeyDictionary
 
@@ -29,6 +29,7 @@ from gliotype.segment.model1 import (
 )
 from gliotype.segment.outlines import draw_looks, plausible_outlines
 from gliotype.segment.regions import refine_regions
+from gliotype.segment.tidying import tidying
 from gliotype.study import Label, Outline, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Box, Grid, Matrix, Volume
 
@@ -57,12 +58,6 @@ MIN_PEAK = 0.8
 
 MIN_RELATIVE_MASS = 0.1
 """A further component must hold this fraction of the largest one's summed probability."""
-
-THIN_MM = 3.0
-"""A part that nowhere lies deeper than this under its own surface is thin."""
-
-MIN_RELATIVE_DEPTH = 0.2
-"""A thick part must have this fraction of the deep voxels of the largest one."""
 
 BOX_MARGIN = 4
 """Voxels of the prepared grid around the brain that count when its images are brought to the network's grid."""
@@ -124,8 +119,7 @@ def segment(prepared: PreparedStudy) -> Tumour:
 
     Of the candidates (`find_candidates`) those are tumour that `select_candidates` accepts; their voxels take the most
     probable sub-region of all sequences together, and `refine_regions` draws enhancing tumour again. When none is left,
-    no tumour was found. Where the brain had to be found, thin parts are left out (`leave_out_thin`): next to an
-    imperfect brain mask they are mostly orbit, dura or cortex.
+    no tumour was found. Every drawing is tidied (`tidying`).
     """
     box = _brain_box(prepared)
     inner = prepared.cropped(box)
@@ -133,7 +127,7 @@ def segment(prepared: PreparedStudy) -> Tumour:
     candidates = find_candidates(inner)
     selection = select_candidates(candidates, candidate_model())
     images = {s: np.asarray(image.array) for s, image in inner.images.items()}
-    tidy = _tidying(prepared)
+    tidy = tidying(inner)
     mask = tidy(selection.mask)
     labels = _labels(mask, candidates.regions, inner)
     found = bool(mask.any())
@@ -363,39 +357,6 @@ def select_candidates(candidates: TumourCandidates, model: CandidateModel) -> Se
     selected = [c.number for c in accepted if c.mass >= MIN_RELATIVE_MASS * largest]
     warnings = (f"The tumour has {len(selected)} separate parts.",) if len(selected) > 1 else ()
     return Selection(np.isin(candidates.parts, selected), warnings=warnings)
-
-
-def leave_out_thin(mask: NDArray[np.bool_], spacing_mm: tuple[float, float, float]) -> NDArray[np.bool_]:
-    """Leave out the thin parts of a tumour: sheets and strands, and lumps that only these join to it.
-
-    What stays lies within `THIN_MM`, and a voxel, of a part deeper than that, which has at least `MIN_RELATIVE_DEPTH`
-    of the largest one's deep voxels. A tumour that is thin throughout stays as it is.
-
-    Example:
-        >>> mask = np.zeros((20, 20, 30), bool)
-        >>> mask[4:16, 4:16, 4:16] = mask[10, 10, 16:28] = True
-        >>> int(np.flatnonzero(leave_out_thin(mask, (1.0, 1.0, 1.0))[10, 10]).max())
-        17
-    """
-    if not mask.any():
-        return mask
-    box = box_around(mask, 1)
-    inside = mask[box]
-    deep, n = ndimage.label(ndimage.distance_transform_edt(inside, sampling=spacing_mm) > THIN_MM)
-    if n == 0:
-        return mask
-    size = np.bincount(deep.ravel())[1:]
-    thick = np.isin(deep, 1 + np.flatnonzero(size >= MIN_RELATIVE_DEPTH * size.max()))
-    kept = np.zeros_like(mask)
-    kept[box] = inside & within_mm(thick, THIN_MM + max(spacing_mm), spacing_mm)
-    return kept
-
-
-def _tidying(prepared: PreparedStudy) -> Callable[[NDArray[np.bool_]], NDArray[np.bool_]]:
-    """Return what is done to every drawing of a tumour: nothing where the skull had been removed by others."""
-    if prepared.skull_stripped:
-        return lambda mask: mask
-    return partial(leave_out_thin, spacing_mm=prepared.grid.spacing)
 
 
 def given_tumour(mask: Volume, prepared: PreparedStudy) -> Tumour:

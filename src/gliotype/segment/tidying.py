@@ -1,0 +1,97 @@
+"""What is done to every drawing of a tumour: thin parts are left out, gaps are closed and holes filled."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from gliotype.masks import box_around, within_mm
+from gliotype.study import PreparedStudy
+
+Mask = NDArray[np.bool_]
+Spacing = tuple[float, float, float]
+
+THIN_MM = 3.0
+"""A part that nowhere lies deeper than this under its own surface is thin."""
+
+MIN_RELATIVE_DEPTH = 0.2
+"""A thick part must have this fraction of the deep voxels of the largest one."""
+
+GAP_MM = 4.0
+"""Gaps narrower than this are closed."""
+
+IN_PLANE = ndimage.generate_binary_structure(3, 1) & np.array([False, True, False])
+"""Which neighbours of a voxel are connected to it within an axial slice."""
+
+
+def tidying(prepared: PreparedStudy) -> Callable[[Mask], Mask]:
+    """Return what is done to every drawing of a study's tumour.
+
+    Where the brain had to be found, thin parts are left out (`leave_out_thin`): next to an imperfect brain mask they
+    are mostly orbit, dura or cortex. Then gaps are closed within the brain, and holes are filled (`close_gaps`), as
+    readers do when they outline a tumour.
+
+    Args:
+        prepared: on the grid of the drawings.
+    """
+    brain, spacing = np.asarray(prepared.brain.array, dtype=np.bool_), prepared.grid.spacing
+    if prepared.skull_stripped:
+        return lambda mask: close_gaps(mask, brain, spacing)
+    return lambda mask: close_gaps(leave_out_thin(mask, spacing), brain, spacing)
+
+
+def leave_out_thin(mask: Mask, spacing_mm: Spacing) -> Mask:
+    """Leave out the thin parts of a tumour: sheets and strands, and lumps that only these join to it.
+
+    What stays lies within `THIN_MM`, and a voxel, of a part deeper than that, which has at least `MIN_RELATIVE_DEPTH`
+    of the largest one's deep voxels. A tumour that is thin throughout stays as it is.
+
+    Example:
+        >>> mask = np.zeros((20, 20, 30), bool)
+        >>> mask[4:16, 4:16, 4:16] = mask[10, 10, 16:28] = True
+        >>> int(np.flatnonzero(leave_out_thin(mask, (1.0, 1.0, 1.0))[10, 10]).max())
+        17
+    """
+    if not mask.any():
+        return mask
+    box = box_around(mask, 1)
+    inside = mask[box]
+    deep, n = ndimage.label(ndimage.distance_transform_edt(inside, sampling=spacing_mm) > THIN_MM)
+    if n == 0:
+        return mask
+    size = np.bincount(deep.ravel())[1:]
+    thick = np.isin(deep, 1 + np.flatnonzero(size >= MIN_RELATIVE_DEPTH * size.max()))
+    kept = np.zeros_like(mask)
+    kept[box] = inside & within_mm(thick, THIN_MM + max(spacing_mm), spacing_mm)
+    return kept
+
+
+def close_gaps(mask: Mask, brain: Mask, spacing_mm: Spacing) -> Mask:
+    """Close the gaps of a tumour that are narrower than `GAP_MM`, and fill its holes within axial slices.
+
+    Args:
+        mask: the tumour; its third axis runs from slice to slice.
+        brain: beyond which nothing is added.
+        spacing_mm: voxel size along each axis.
+
+    Example:
+        >>> ring = np.zeros((15, 15, 3), bool)
+        >>> ring[4:11, 4:11] = True; ring[6:9, 6:9] = False
+        >>> closed = close_gaps(ring, np.ones_like(ring), (1.0, 1.0, 6.0))
+        >>> int(ring.sum()), int(closed.sum())
+        (120, 147)
+    """
+    if not mask.any():
+        return mask
+    box = box_around(mask, int(np.ceil(GAP_MM / min(spacing_mm))))
+    grown = within_mm(mask[box], GAP_MM / 2, spacing_mm)
+    outside = np.zeros_like(grown) if grown.all() else within_mm(~grown, GAP_MM / 2, spacing_mm) & ~mask[box]
+    parts, _ = ndimage.label(outside, IN_PLANE)
+    borders = (parts[0], parts[-1], parts[:, 0], parts[:, -1])
+    open_parts = np.unique(np.concatenate([border.ravel() for border in borders]))
+    closed = np.zeros_like(mask)
+    closed[box] = ~np.isin(parts, open_parts[open_parts > 0])
+    return (closed & brain) | mask
