@@ -8,7 +8,7 @@ import pytest
 from gliotype.errors import InputError
 from gliotype.segment import tumour
 from gliotype.segment.model1 import CHANNELS, GRID, NetworkPass, network_input, scale
-from gliotype.segment.tidying import close_gaps, leave_out_thin
+from gliotype.segment.tidying import close_gaps, leave_out_thin, part_at_necks
 from gliotype.segment.tumour import find_candidates, given_tumour, segment
 from gliotype.study import Label, PreparedStudy, Sequence
 from gliotype.volume import Grid, Volume
@@ -115,6 +115,24 @@ def test_what_stays_of_a_tumour_is_what_is_thick() -> None:
     assert (leave_out_thin(large | twin, spacing) & twin).sum() >= 0.97 * twin.sum(), "two parts of like size"
     assert np.array_equal(leave_out_thin(strand, spacing), strand), "thin throughout"
     assert not leave_out_thin(np.zeros(shape, bool), spacing).any()
+
+
+def test_a_component_is_parted_at_a_neck_and_not_where_it_is_thick() -> None:
+    shape, spacing = (40, 60, 24), (1.0, 1.0, 1.5)
+    large, small = ball(shape, (14, 18, 12), 10), ball(shape, (20, 46, 12), 7)
+    neck = np.zeros(shape, bool)
+    neck[16:19, 20:44, 11:14] = True
+    mask = large | neck | small
+    parts, n = part_at_necks(mask, mask, spacing)
+    assert n == 2
+    assert len(set(parts[large])) == len(set(parts[small])) == 1
+    assert parts[14, 18, 12] != parts[20, 46, 12]
+    assert np.array_equal(parts > 0, mask)
+    assert part_at_necks(mask, large, spacing)[1] == 1, "nothing in the second part is certain"
+    thick = mask.copy()
+    thick[10:22, 18:46, 6:18] = True
+    assert part_at_necks(thick, thick, spacing)[1] == 1
+    assert part_at_necks(mask & False, mask, spacing)[1] == 0
 
 
 def test_narrow_gaps_and_holes_are_closed_and_the_brain_is_not_left() -> None:

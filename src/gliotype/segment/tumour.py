@@ -29,7 +29,7 @@ from gliotype.segment.model1 import (
 )
 from gliotype.segment.outlines import draw_looks, plausible_outlines
 from gliotype.segment.regions import refine_regions
-from gliotype.segment.tidying import tidying
+from gliotype.segment.tidying import part_at_necks, tidying
 from gliotype.study import Label, Outline, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Box, Grid, Matrix, Volume
 
@@ -229,7 +229,8 @@ def find_candidates(prepared: PreparedStudy) -> TumourCandidates:
     The network looks at all sequences together and at `FLUID_BRIGHT` alone, and the higher whole-tumour
     probability counts: T1 and T1c without a sign of tumour would otherwise hide one that is faint on T2 and FLAIR.
     That probability is sharpened by the patient's own appearance (`Appearance`). Components are drawn where it reaches
-    `WHOLE_THRESHOLD`; candidates are those of at least `MIN_VOLUME_ML` with a probability of at least `MIN_PEAK`.
+    `WHOLE_THRESHOLD`, and parted at their necks (`part_at_necks`); candidates are those of at least `MIN_VOLUME_ML`
+    with a probability of at least `MIN_PEAK`.
     """
     passes = _run_passes(prepared)
     brain = np.asarray(prepared.brain.array, dtype=np.bool_)
@@ -242,7 +243,7 @@ def find_candidates(prepared: PreparedStudy) -> TumourCandidates:
     arrays = {s: np.asarray(image.array) for s, image in prepared.images.items()}
     sharp = Appearance.of(arrays, brain, prepared.grid.spacing[0]).sharpen(whole)
     regions = passes[0].mean[2:]
-    parts, n = ndimage.label(sharp >= WHOLE_THRESHOLD)
+    parts, n = part_at_necks(sharp >= WHOLE_THRESHOLD, whole >= MIN_PEAK, prepared.grid.spacing)
     volumes = np.bincount(parts.ravel(), minlength=n + 1)[1:] * prepared.grid.voxel_ml
     found = tuple(_candidates(parts, volumes, whole, passes, prepared))
     views = {
