@@ -149,6 +149,10 @@ def test_no_tumour_has_no_probability() -> None:
     result = make_no_tumour()
     found = answer(result.study, result.prepared, result.tumour, result.measurements, Settings())
     assert (found.call, found.probability, found.interval) == (Call.NO_TUMOUR, None, None)
+    assert "below 1 ml is not reported" in found.explanation
+    given = replace(result.tumour, source="given")
+    found = answer(result.study, result.prepared, given, result.measurements, Settings())
+    assert found.explanation == "No tumour was found, so there is nothing to predict."
 
 
 @pytest.mark.parametrize(

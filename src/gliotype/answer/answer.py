@@ -17,6 +17,10 @@ from gliotype.result import Call, Prediction
 from gliotype.study import Measurements, PreparedStudy, Study, Tumour
 
 NO_TUMOUR = "No tumour was found, so there is nothing to predict."
+WOULD_BE_SEEN = (
+    "A tumour below 1 ml is not reported, and of faint ones between 5 and 40 ml about one in ten is missed."
+)
+"""What Model 1 sees; simulated tumours (`benchmarks/faint.py`)."""
 PERHAPS_MISSED = "No tumour was found, but one may have been missed, so nothing is predicted."
 NO_EVIDENCE = "No method applies to this study, so nothing is known beyond the prevalence."
 
@@ -61,7 +65,7 @@ def answer(
         settings: prevalence and thresholds.
     """
     if not tumour.found:
-        return _without_tumour(gate_without_tumour(study, prepared, tumour), settings)
+        return _without_tumour(tumour, gate_without_tumour(study, prepared, tumour), settings)
     return answer_from(
         collect_statements(prepared, tumour, measurements, study.subject),
         settings,
@@ -70,11 +74,12 @@ def answer(
     )
 
 
-def _without_tumour(doubts: tuple[str, ...], settings: Settings) -> Prediction:
-    """Say that there is no tumour, or, where there are doubts about it, that this is not known."""
+def _without_tumour(tumour: Tumour, doubts: tuple[str, ...], settings: Settings) -> Prediction:
+    """Say that there is no tumour and what would have been seen, or, where there are doubts, that this is not known."""
     if doubts:
         return Prediction(Call.INDETERMINATE, None, None, settings.prevalence, PERHAPS_MISSED, reasons=doubts)
-    return Prediction(Call.NO_TUMOUR, None, None, settings.prevalence, NO_TUMOUR)
+    said = NO_TUMOUR if tumour.source == "given" else f"{NO_TUMOUR} {WOULD_BE_SEEN}"
+    return Prediction(Call.NO_TUMOUR, None, None, settings.prevalence, said)
 
 
 def answer_from(
