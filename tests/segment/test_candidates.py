@@ -145,6 +145,10 @@ def test_a_second_focus_is_kept_and_a_doubtful_or_much_smaller_one_is_not() -> N
     )
     assert set(np.unique(candidates().parts[selection.mask])) == {1, 2}
     assert selection.warnings == ("The tumour has 2 separate parts.",)
+    touching = candidates((1, 50.0, TUMOUR_LIKE), (2, 20.0, TUMOUR_LIKE))
+    touching.parts[2:8, 8:12, 2:8] = 2
+    touching.parts[12:16, 12:16, 12:16] = 0
+    assert select_candidates(touching, model).warnings == (), "parted at a neck, but not separate"
     selection = select_candidates(candidates((1, 50.0, doubtful), (2, 20.0, TUMOUR_LIKE)), model)
     assert set(np.unique(candidates().parts[selection.mask])) == {2}
     assert selection.warnings == ()

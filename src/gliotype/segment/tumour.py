@@ -356,8 +356,10 @@ def select_candidates(candidates: TumourCandidates, model: CandidateModel) -> Se
         return Selection(nothing, warnings=not_taken)
     largest = max(c.mass for c in accepted)
     selected = [c.number for c in accepted if c.mass >= MIN_RELATIVE_MASS * largest]
-    warnings = (f"The tumour has {len(selected)} separate parts.",) if len(selected) > 1 else ()
-    return Selection(np.isin(candidates.parts, selected), warnings=warnings)
+    mask = np.isin(candidates.parts, selected)
+    separate = ndimage.label(mask)[1] if len(selected) > 1 else 1
+    warnings = (f"The tumour has {separate} separate parts.",) if separate > 1 else ()
+    return Selection(mask, warnings=warnings)
 
 
 def given_tumour(mask: Volume, prepared: PreparedStudy) -> Tumour:
