@@ -16,7 +16,8 @@ given to the prediction itself.
 and compares every number, outline and map bit for bit.
 ``throughput`` predicts N simulated raw studies with one and with two processes of one thread each: studies for each
 hour of a core, efficiency (the second rate over the first), seconds of a study and what the batch adds to it (the
-start of a process included), and the peak memory of a process in the first and the last quarter of the studies. With
+start of a process included), its processor time, and the peak memory of a process in the first and the last quarter
+of the studies. With
 --folder an interrupted run is resumed. Of the N studies only --distinct are simulated, if that is given, and used
 again under other names; one process predicts the first --alone of them.
 ``networks`` times Model 1 on one and on two patients in one call, on one thread.
@@ -29,6 +30,7 @@ import csv
 import itertools
 import os
 import random
+import resource
 import shutil
 import signal
 import statistics
@@ -254,6 +256,12 @@ def same(sources: list[Path], threads: int) -> None:
         print(f"compared: {sorted(file.name for file in (Path(folder) / 'predict/s0').iterdir())}")
 
 
+def processor_seconds() -> float:
+    """Processor time of this process and of its children that have ended."""
+    used = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return sum(each.ru_utime + each.ru_stime for each in used)
+
+
 def raw_study(folder: Path, number: int, distinct: int) -> str:
     """Make a raw study in a folder unless it is there, and return its name; after the distinct ones, make links."""
     from gliotype.simulate import demo_study
@@ -291,7 +299,7 @@ def throughput(count: int, folder: Path, distinct: int | None, alone: int | None
     print(f"{distinct} simulated raw studies of four series; load average {os.getloadavg()[0]:.1f}")
     print(
         f"{'processes':>9}{'done':>6}{'a core-hour':>13}{'efficiency':>12}{'s a study':>11}"
-        f"{'overhead s':>12}{'GB first':>10}{'GB last':>9}"
+        f"{'overhead s':>12}{'processor s':>13}{'GB first':>10}{'GB last':>9}"
     )
     single = 0.0
     for processes, some in ((1, jobs[:alone]), (2, jobs)):
@@ -306,7 +314,12 @@ def throughput(count: int, folder: Path, distinct: int | None, alone: int | None
                     stream.write(f"{now - started} {record.peak_bytes or 0}\n")
                 started = now
 
+        before = processor_seconds()
         tally = run_batch(some, BatchSettings(out, threads=1), Pool(processes), progress=write_down)
+        with (folder / f"processor-{processes}.txt").open("a+", encoding="utf-8") as stream:
+            stream.write(f"{processor_seconds() - before}\n")
+            stream.seek(0)
+            processor = sum(map(float, stream))
         rows = [line.split() for line in clock.read_text(encoding="utf-8").split("\n") if line]
         wall, peaks = sum(float(row[0]) for row in rows), [int(row[1]) / 1e9 for row in rows]
         busy = [record.seconds["total"] for record in read_records(out) if record.state is State.DONE]
@@ -316,6 +329,7 @@ def throughput(count: int, folder: Path, distinct: int | None, alone: int | None
         print(
             f"{processes:9d}{tally.done + tally.kept:6d}{rate:13.0f}{rate / single:12.2f}"
             f"{statistics.median(busy):11.1f}{(wall * processes - sum(busy)) / len(rows):12.2f}"
+            f"{processor / len(rows):13.2f}"
             f"{statistics.median(peaks[:quarter]):10.2f}{statistics.median(peaks[-quarter:]):9.2f}"
         )
 

@@ -12,7 +12,7 @@ from gliotype.batch.bids import write_bids_names
 from gliotype.batch.faults import check_machine, may_be_machines
 from gliotype.batch.fingerprint import Fingerprint, same_result, take_fingerprint
 from gliotype.batch.job import BatchSettings, StudyJob
-from gliotype.batch.memory import peak_bytes, restart_peak
+from gliotype.batch.memory import free_what_is_left, peak_bytes, restart_peak
 from gliotype.batch.record import Record, State, failed, read_record, record_failure, write_record
 from gliotype.batch.thumbnail import draw_thumbnail
 from gliotype.errors import GliotypeError, WeightsError
@@ -92,6 +92,7 @@ def _still_holds(before: Record, fingerprint: Fingerprint, settings: BatchSettin
 
 def _predict(job: StudyJob, settings: BatchSettings) -> Result:
     """Predict a study and write its folder."""
+    free_what_is_left()
     result = predict(
         job.source,
         files=job.files,
