@@ -1,14 +1,17 @@
 from __future__ import annotations
 
 import csv
+import gc
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
+import weakref
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,6 +25,7 @@ from gliotype.batch.run import Tally, default_processes, run_batch
 from gliotype.batch.study import run_study
 from gliotype.errors import OutputError, UsageError
 from gliotype.locks import file_lock
+from gliotype.result import Result
 from support import batch_child
 from support.batch_child import COMMAND, RELEASE
 
@@ -46,6 +50,31 @@ def here(monkeypatch: pytest.MonkeyPatch) -> Here:
     for name, stand_in in batch_child.STAND_INS.items():
         monkeypatch.setattr(study, name, stand_in)
     return Here()
+
+
+def test_nothing_of_a_study_is_left_when_the_next_one_is_predicted(
+    here: Here, studies: Studies, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Cycle:
+        itself: Cycle
+
+    left: list[weakref.ref[Cycle]] = []
+
+    def predict(source: Path, **options: Any) -> Result:
+        assert [each() for each in left] == [None] * len(left)
+        cycle = Cycle()
+        cycle.itself = cycle
+        left.append(weakref.ref(cycle))
+        return batch_child.predict(source, **options)
+
+    monkeypatch.setattr(study, "predict", predict)
+    gc.disable()
+    try:
+        outcomes = list(here.run(studies(a="fine", b="fine", c="fine"), BatchSettings(tmp_path / "out")))
+    finally:
+        gc.enable()
+    assert [record.state for record, _ in outcomes] == [State.DONE] * 3
+    assert len(left) == 3
 
 
 def predicted(tmp_path: Path) -> list[str]:
