@@ -78,14 +78,13 @@ def _level(channels_in: int, channels: int, stride: int) -> nn.Sequential:
 
 @dataclass(frozen=True)
 class Step:
-    """One step of the chain: a part that was measured (seconds, None where it was not), and how often it is done."""
+    """One step of the chain: what was measured (seconds, None where it was not), and how often the step does it."""
 
     name: str
     tool: str
-    part: str
+    what: str
     seconds: float | None
     times: int
-    why: str
     whole: bool
 
     @property
@@ -99,7 +98,7 @@ class Step:
             return f"| {self.name} | {self.tool} | not measured | | |"
         known = "measured" if self.whole else "estimated"
         return (
-            f"| {self.name} | {self.tool} | {self.times} x {self.seconds:.1f} ({self.part}; {self.why}) "
+            f"| {self.name} | {self.tool} | {self.times} x {self.seconds:.1f} ({self.what}) "
             f"| {self.total:.0f} | {known} |"
         )
 
@@ -155,9 +154,8 @@ def registration_seconds(kind: str, repeats: int) -> float | None:
 def chain(repeats: int) -> Iterator[Step]:
     """Measure the parts, and yield the steps."""
     rigid, affine = (registration_seconds(kind, repeats) for kind in ("Rigid", "Affine"))
-    yield Step("three series to one", "ANTs, rigid", "a pair", rigid, SERIES_TO_ONE, "series", True)
-    yield Step("one series to MNI152", "ANTs, affine", "a pair", affine, 1, "series", True)
-    patch = f"a patch of {NNUNET_PATCH}"
+    yield Step("three series to one", "ANTs, rigid", "a pair of images", rigid, SERIES_TO_ONE, True)
+    yield Step("one series to MNI152", "ANTs, affine", "a pair of images", affine, 1, True)
     brain = np.asarray(atlas.brain().array, dtype=np.bool_)
     inside = tuple(along.stop - along.start for along in box_around(brain))
     for name, tool, channels, classes, sizes in (
@@ -167,11 +165,13 @@ def chain(repeats: int) -> Iterator[Step]:
         seconds = patch_seconds(PlainUNet(channels, classes), channels, NNUNET_PATCH, repeats)
         field = " x ".join(map(str, sizes))
         count = windows(sizes, NNUNET_PATCH, 0.5)
-        yield Step(name, tool, patch, seconds, count, f"overlapping by half in {field}, not mirrored", False)
+        what = f"a patch of {NNUNET_PATCH}; overlapping by half in {field}, not mirrored"
+        yield Step(name, tool, what, seconds, count, False)
     seconds = patch_seconds(DenseUNet3d(3, **DENSE_SIZE), 3, DENSE_PATCH, repeats)
-    why = f"side by side in {' x '.join(map(str, inside))}; the published overlap is 75 %"
+    field = " x ".join(map(str, inside))
+    what = f"a patch of {DENSE_PATCH}; side by side in {field}, the published overlap is 75 %"
     count = windows(inside, DENSE_PATCH, 0.0)
-    yield Step("IDH status by voxels", "Dense-UNet", f"a patch of {DENSE_PATCH}", seconds, count, why, False)
+    yield Step("IDH status by voxels", "Dense-UNet", what, seconds, count, False)
 
 
 def main() -> None:
