@@ -234,6 +234,7 @@ def _train_voxelwise(
     aim = _aim(target, cohort)
     with extra("train"):
         from gliotype.predictors.voxelwise import MAX_MARGIN
+        from gliotype.train.data.anatomies import heads_words
         from gliotype.train.data.on_disk import FolderPatients
         from gliotype.train.voxelwise.cases import GridPatients
         from gliotype.train.voxelwise.fit import Recipe
@@ -245,7 +246,11 @@ def _train_voxelwise(
     if cohort is not None:
         _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs, aim)
     else:
-        about = {"cohort": f"simulated on the network's grid, seed {seed}", "licence": "none: simulated"}
+        about = {
+            "cohort": f"simulated on the network's grid, seed {seed}",
+            "heads": heads_words(label_maps),
+            "licence": "none: simulated",
+        }
         _train_and_list(method, GridPatients(patients, seed, label_maps, run), run, about, seed, jobs, aim)
 
 

@@ -36,7 +36,7 @@ from gliotype.experiment.write import (
     write_splits,
 )
 from gliotype.paths import as_path
-from gliotype.train.data.anatomies import align_label_maps
+from gliotype.train.data.anatomies import align_label_maps, heads_words
 from gliotype.train.data.examples import Example, FailedPatientsError, Pool, check_found
 
 
@@ -242,9 +242,8 @@ def _export(
 def _provenance(cohort: CohortSettings) -> dict[str, str]:
     if cohort.path is not None:
         return {"cohort": f"{cohort.path.name} ({cohort.layout})", "licence": "that of the cohort"}
-    heads = "the shipped template" if cohort.label_maps is None else "whole-head label maps given by the user"
     return {
         "cohort": f"simulated, site {cohort.simulated}, seed {cohort.seed}",
         "simulator": f"that of Gliotype {__version__}",
-        "heads": heads,
+        "heads": heads_words(cohort.label_maps),
     }

@@ -52,6 +52,16 @@ def align_label_maps(folder: Path, cache: Path) -> Path:
     return file
 
 
+def heads_words(folder: Path | None) -> str:
+    """Say in whose heads patients are simulated, for the card of a weight.
+
+    Example:
+        >>> heads_words(None)
+        'the shipped template'
+    """
+    return "the shipped template" if folder is None else "whole-head label maps given by the user"
+
+
 def _align(folder: Path) -> tuple[Anatomy, ...]:
     white_matter = atlas.tissue(atlas.Tissue.WHITE)
     return tuple(read_label_map(file, white_matter) for file in label_map_files(folder))
