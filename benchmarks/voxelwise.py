@@ -12,7 +12,8 @@ published; the calibration is the same, and the paired differences follow.
 `--quality` corrupts lines of k-space as motion does, and lowers the resolution, and repeats the count.
 `motion` asks whether a number computed from an image tells a corrupted image from one as simulated or acquired (DATA).
 `seconds` predicts studies and times each network next to that, on all cores, five times.
-DATA as for real_cases.py; these are development patients.
+DATA as for real_cases.py; these are development patients. Aligning the heads of FOLDER takes minutes: `--cache` names a
+folder that keeps them.
 A no-call counts as wrong in accuracy, sensitivity and specificity, and as the prior in AUROC.
 """
 
@@ -184,7 +185,7 @@ def difference_words(what: str, around: list[Voted], whole: list[Voted]) -> str:
 
 
 def simulated(arguments: argparse.Namespace) -> None:
-    source = GridPatients(arguments.patients, arguments.seed, arguments.anatomies)
+    source = GridPatients(arguments.patients, arguments.seed, arguments.anatomies, arguments.cache)
     examples = [source.example(name) for name in source.subjects]
     mutant = np.array([each.mutant for each in examples])
     ages = [age_statement(each.age) for each in examples]
@@ -345,7 +346,7 @@ def images_of(case: Case) -> tuple[Images, NDArray[np.bool_]]:
 def motion(arguments: argparse.Namespace) -> None:
     print("| images | change | n | least | median | largest | AUROC |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
-    source = GridPatients(arguments.patients, arguments.seed, arguments.anatomies)
+    source = GridPatients(arguments.patients, arguments.seed, arguments.anatomies, arguments.cache)
     packed = [unpack(packed_of(source.example(name)))[0] for name in source.subjects]
     print_motion("simulated", [(images, brain_of(images)) for images in packed])
     if arguments.data is not None:
@@ -360,6 +361,7 @@ def main() -> None:
     on_simulated.add_argument("--patients", type=int, default=150)
     on_simulated.add_argument("--seed", type=int, default=20_271)
     on_simulated.add_argument("--anatomies", type=Path)
+    on_simulated.add_argument("--cache", type=Path)
     on_simulated.add_argument("--quality", action="store_true")
     on_simulated.add_argument("--whole-brain", action="store_true")
     on_simulated.set_defaults(run=simulated)
@@ -369,6 +371,7 @@ def main() -> None:
     on_motion.add_argument("--patients", type=int, default=40)
     on_motion.add_argument("--seed", type=int, default=20_271)
     on_motion.add_argument("--anatomies", type=Path)
+    on_motion.add_argument("--cache", type=Path)
     on_motion.add_argument("--data", type=Path)
     on_motion.set_defaults(run=motion)
     timed = kinds.add_parser("seconds")
