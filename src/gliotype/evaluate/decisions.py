@@ -108,7 +108,7 @@ def net_benefit(mutant: Bools, score: Floats, threshold: float) -> Estimate:
 
     Example:
         >>> print(net_benefit(np.array([True, True, False, False]), np.array([0.9, 0.1, 0.4, 0.2]), 0.2))
-        0.125 (-0.458-0.708)
+        0.125 (-0.458 to 0.708)
     """
     gain = np.where(mutant, 1.0, -threshold / (1 - threshold))
     return mean_of(np.where(score >= threshold, gain, 0.0))
