@@ -11,7 +11,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 
 from gliotype.batch.record import Record, State
 from gliotype.batch.study import THUMBNAIL
-from gliotype.result import Call
 
 SMALL_ML = 1.0
 """An outline below this volume is flagged: few real gliomas are as small."""
@@ -58,7 +57,7 @@ def flags(record: Record) -> list[str]:
     if record.state is State.FAILED:
         return [record.error or "failed"]
     found = []
-    if record.call == Call.NO_TUMOUR or (record.call == Call.INDETERMINATE and record.probability is None):
+    if record.probability is None:
         found.append("no tumour was found")
     elif record.volume_ml is not None and record.volume_ml < SMALL_ML:
         found.append(f"the outline has only {record.volume_ml:.1f} ml")

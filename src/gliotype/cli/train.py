@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -156,102 +156,67 @@ def model2(
     _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs, aim)
 
 
-@train.command()
-def t2net(
-    context: typer.Context,
-    *,
-    run: RunFolder,
-    cohort: OwnCohort = None,
-    layout: Layout = "bids",
-    target: TargetName = "idh",
-    patients: SimulatedNumber = 820,
-    label_maps: LabelMaps = None,
-    steps: VoxelwiseSteps = 4000,
-    growth: Growth = 12,
-    layers: Layers = 3,
-    learning_rate: VoxelwiseRate = None,
-    init_weights: VoxelwiseStart = None,
-    seed: Seed = 1,
-    jobs: PatientJobs = 1,
-) -> None:
-    """Train T2-net, which predicts IDH status voxel by voxel from T2 alone."""
-    _refuse_unused(context, cohort)
-    given = {
-        "steps": steps,
-        "growth": growth,
-        "layers": layers,
-        "learning_rate": learning_rate,
-        "start": init_weights,
-    }
-    _train_voxelwise("t2net", given, run, cohort, layout, target, patients, label_maps, seed, jobs)
+def _add_voxelwise_command(name: str, summary: str) -> None:
+    """Add the command that trains T2-net or TS-net on a cohort on disk, or else on simulated patients."""
+
+    @train.command(name, help=summary)
+    def voxelwise(
+        context: typer.Context,
+        *,
+        run: RunFolder,
+        cohort: OwnCohort = None,
+        layout: Layout = "bids",
+        target: TargetName = "idh",
+        patients: SimulatedNumber = 820,
+        label_maps: LabelMaps = None,
+        steps: VoxelwiseSteps = 4000,
+        growth: Growth = 12,
+        layers: Layers = 3,
+        learning_rate: VoxelwiseRate = None,
+        init_weights: VoxelwiseStart = None,
+        seed: Seed = 1,
+        jobs: PatientJobs = 1,
+    ) -> None:
+        _refuse_unused(context, cohort)
+        from gliotype.cli.show import extra
+
+        aim = _aim(target, cohort)
+        with extra("train"):
+            from gliotype.predictors.voxelwise import MAX_MARGIN
+            from gliotype.train.data.anatomies import heads_words
+            from gliotype.train.data.on_disk import FolderPatients
+            from gliotype.train.voxelwise.cases import GridPatients
+            from gliotype.train.voxelwise.fit import Recipe
+            from gliotype.train.voxelwise.method import T2NetMethod, TSNetMethod
+        start = _weight(init_weights, f"{name}.onnx")
+        rate = learning_rate or (1.5e-3 if start is None else 5e-4)
+        recipe = Recipe(
+            steps=steps,
+            growth=growth,
+            layers=layers,
+            learning_rate=rate,
+            start=start,
+            seed=seed,
+            margin=MAX_MARGIN,
+        )
+        method = {each.name: each for each in (T2NetMethod, TSNetMethod)}[name](recipe)
+        if cohort is not None:
+            _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs, aim)
+        else:
+            about = {
+                "cohort": f"simulated on the network's grid, seed {seed}",
+                "heads": heads_words(label_maps),
+                "licence": "none: simulated",
+            }
+            _train_and_list(
+                method, GridPatients(patients, seed, label_maps, run), run, about, seed, jobs, aim
+            )
 
 
-@train.command()
-def tsnet(
-    context: typer.Context,
-    *,
-    run: RunFolder,
-    cohort: OwnCohort = None,
-    layout: Layout = "bids",
-    target: TargetName = "idh",
-    patients: SimulatedNumber = 820,
-    label_maps: LabelMaps = None,
-    steps: VoxelwiseSteps = 4000,
-    growth: Growth = 12,
-    layers: Layers = 3,
-    learning_rate: VoxelwiseRate = None,
-    init_weights: VoxelwiseStart = None,
-    seed: Seed = 1,
-    jobs: PatientJobs = 1,
-) -> None:
-    """Train TS-net, which predicts IDH status voxel by voxel from T2, FLAIR and T1c, or some of them."""
-    _refuse_unused(context, cohort)
-    given = {
-        "steps": steps,
-        "growth": growth,
-        "layers": layers,
-        "learning_rate": learning_rate,
-        "start": init_weights,
-    }
-    _train_voxelwise("tsnet", given, run, cohort, layout, target, patients, label_maps, seed, jobs)
-
-
-def _train_voxelwise(
-    name: str,
-    given: Mapping[str, Any],
-    run: Path,
-    cohort: Path | None,
-    layout: str,
-    target: str,
-    patients: int,
-    label_maps: Path | None,
-    seed: int,
-    jobs: int,
-) -> None:
-    """Train T2-net or TS-net on a cohort on disk, or on simulated patients where none is given."""
-    from gliotype.cli.show import extra
-
-    aim = _aim(target, cohort)
-    with extra("train"):
-        from gliotype.predictors.voxelwise import MAX_MARGIN
-        from gliotype.train.data.anatomies import heads_words
-        from gliotype.train.data.on_disk import FolderPatients
-        from gliotype.train.voxelwise.cases import GridPatients
-        from gliotype.train.voxelwise.fit import Recipe
-        from gliotype.train.voxelwise.method import T2NetMethod, TSNetMethod
-    start = _weight(given["start"], f"{name}.onnx")
-    rate = given["learning_rate"] or (1.5e-3 if start is None else 5e-4)
-    recipe = Recipe(**{**given, "start": start, "learning_rate": rate}, seed=seed, margin=MAX_MARGIN)
-    method = {each.name: each for each in (T2NetMethod, TSNetMethod)}[name](recipe)
-    if cohort is not None:
-        _train_and_list(method, FolderPatients(cohort, layout), run, _about(cohort), seed, jobs, aim)
-    else:
-        about = {
-            "cohort": f"simulated on the network's grid, seed {seed}",
-            "heads": heads_words(label_maps),
-            "licence": "none: simulated",
-        }
-        _train_and_list(method, GridPatients(patients, seed, label_maps, run), run, about, seed, jobs, aim)
+_add_voxelwise_command("t2net", "Train T2-net, which predicts IDH status voxel by voxel from T2 alone.")
+_add_voxelwise_command(
+    "tsnet", "Train TS-net, which predicts IDH status voxel by voxel from T2, FLAIR and T1c, or some of them."
+)
 
 
 OF_SIMULATION = ("label_maps", "patients", "workers")
