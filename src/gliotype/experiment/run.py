@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gliotype._version import __version__
 from gliotype.atomic_files import check_writable
 from gliotype.experiment.cohorts import ExampleStore, check_excluded, source_of, sources_of_target
 from gliotype.experiment.hospitals import check_hospitals
@@ -17,14 +16,15 @@ from gliotype.experiment.leakage import refuse_leakage
 from gliotype.experiment.methods import Model, models_of
 from gliotype.experiment.outlines import outlines_note
 from gliotype.experiment.predictions import Answer, by_model, combine, list_answers
-from gliotype.experiment.protocol import CohortSettings, Protocol
+from gliotype.experiment.protocol import Protocol
 from gliotype.experiment.registry import inputs_of
 from gliotype.experiment.report.html import Experiment, write_report
 from gliotype.experiment.saliency import explain_examples
 from gliotype.experiment.score import Scored, compare_models, score, score_split
 from gliotype.experiment.splits import Split, draw_sets, make_splits
 from gliotype.experiment.tables import Results, Row, experiment_markdown, tests_markdown
-from gliotype.experiment.training import Training, fit, run_trainings
+from gliotype.experiment.training import Training, run_trainings
+from gliotype.experiment.weights import NOT_EXPORTED, export_weights
 from gliotype.experiment.workers import pool_of
 from gliotype.experiment.write import (
     write_answers,
@@ -36,7 +36,7 @@ from gliotype.experiment.write import (
     write_splits,
 )
 from gliotype.paths import as_path
-from gliotype.train.data.anatomies import align_label_maps, heads_words
+from gliotype.train.data.anatomies import align_label_maps
 from gliotype.train.data.examples import Example, FailedPatientsError, Pool, check_found
 
 
@@ -112,11 +112,17 @@ def run_experiment(
     write_evaluations(scored, out)
     write_results(results, scored, markdown, out)
     shown = explain_examples(models, splits, scored, sets, store, out, protocol.aim, progress)
-    write_report(
-        Experiment(protocol, models, sources, splits, sets, results, tuple(scored), outlines, shown), out
+    exported = (
+        export_weights(protocol, models, splits[0], store, tests_markdown(protocol, results), out, progress)
+        if len(splits) == 1
+        else NOT_EXPORTED
     )
-    if len(splits) == 1:
-        _export(protocol, models, splits[0], store, tests_markdown(protocol, results), out)
+    write_report(
+        Experiment(
+            protocol, models, sources, splits, sets, results, tuple(scored), outlines, shown, exported
+        ),
+        out,
+    )
     return Outcome(results.rows, markdown)
 
 
@@ -215,35 +221,3 @@ def _align_label_maps(protocol: Protocol, out: Path, progress: Callable[[str], N
         if folder is not None:
             progress(f"align the label maps of {folder}")
             align_label_maps(folder, out)
-
-
-def _export(
-    protocol: Protocol, models: tuple[Model, ...], split: Split, store: ExampleStore, results: str, out: Path
-) -> None:
-    """Write the weights of the methods whose predictors read some, with the tables of their tests on their cards."""
-    (training,) = protocol.named("training")
-    cohort = protocol.cohorts[protocol.sets[training].cohort]
-    for model in models:
-        if not model.ablation:
-            model.method.export(
-                fit(Training(model, split, target=protocol.aim), store, out),
-                out / "weights",
-                training=store.read(split.training),
-                data={
-                    "protocol": protocol.title,
-                    "note": protocol.note,
-                    "target": protocol.target,
-                    **_provenance(cohort),
-                },
-                results=results,
-            )
-
-
-def _provenance(cohort: CohortSettings) -> dict[str, str]:
-    if cohort.path is not None:
-        return {"cohort": f"{cohort.path.name} ({cohort.layout})", "licence": "that of the cohort"}
-    return {
-        "cohort": f"simulated, site {cohort.simulated}, seed {cohort.seed}",
-        "simulator": f"that of Gliotype {__version__}",
-        "heads": heads_words(cohort.label_maps),
-    }

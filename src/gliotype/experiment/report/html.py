@@ -33,6 +33,7 @@ from gliotype.experiment.saliency import RULE, Shown
 from gliotype.experiment.score import Scored
 from gliotype.experiment.splits import Split
 from gliotype.experiment.tables import SPREAD_METRICS, Results, Row, mean_and_spread
+from gliotype.experiment.weights import NOT_EXPORTED, Exported
 from gliotype.experiment.write import Line, write_csv
 from gliotype.report.words import RESEARCH_USE
 from gliotype.text import data_uri
@@ -63,6 +64,7 @@ class Experiment:
         scored: every model on every test set.
         outlines: whose outlines the patients have, where experts did not draw all of them.
         shown: patients with what moved the answer.
+        exported: which weights were written, and which not.
     """
 
     protocol: Protocol
@@ -74,6 +76,7 @@ class Experiment:
     scored: tuple[Scored, ...]
     outlines: str = ""
     shown: tuple[Shown, ...] = ()
+    exported: Exported = NOT_EXPORTED
 
 
 def write_report(experiment: Experiment, out: Path) -> Path:
@@ -111,6 +114,7 @@ def write_report(experiment: Experiment, out: Path) -> Path:
             tests=_tests(experiment, curves, failures),
             lists=lists,
             outlines=experiment.outlines,
+            exported=experiment.exported,
             paragraph=paragraph,
             figure_titles=TITLES,
             kinds=KINDS,
