@@ -109,6 +109,12 @@ def test_what_the_page_shows_is_also_csv(out: Path) -> None:
     answers = {(row["checklist"], row["item"]): row["answer"] for row in lists}
     assert answers["CLAIM (2024)", "19"].startswith("Patients were dealt at random into 3 folds")
     assert answers["CLAIM (2024)", "31"] == "What moved the answers, in this report and in saliency.csv."
+    where = "see the flow of patients and table 1."
+    assert answers["CLAIM (2024)", "32"] == f"Set cross-validation: {where}"
+    assert answers["CLAIM (2024)", "33"] == f"Set external: {where}"
+    assert answers["TRIPOD+AI (2024)", "16"] == f"Sets cross-validation, external: {where}"
+    assert answers["CLAIM (2024)", "43"] == "open", "folds export no weights"
+    assert answers["CLAIM (2024)", "9"].startswith("Images were simulated on one grid")
     assert answers["CLAIM (2024)", "44"] == "open"
     assert {row["curve"] for row in table(out / "curves.csv")} == {"roc", "calibration", "decision", "risk"}
     assert "scikit-learn" in (out / "methods.txt").read_text()

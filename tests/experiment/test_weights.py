@@ -80,6 +80,11 @@ def test_the_other_methods_are_exported(tmp_path: Path, monkeypatch: pytest.Monk
     page = (tmp_path / "out" / "report.html").read_text()
     assert "in the folder weights: age.json, age.md (age)." in page
     assert "Not written" not in page
+    with (tmp_path / "out" / "checklists.csv").open() as lines:
+        answers = {(row["checklist"][:5], row["item"]): row["answer"] for row in csv.DictReader(lines)}
+    assert answers["CLAIM", "43"] == "The folder weights holds age.json, age.md."
+    assert answers["CLAIM", "32"] == "Set test: see the flow of patients and table 1."
+    assert answers["CLAIM", "33"] == "open", "no test set is of another cohort than the training"
 
 
 def test_a_disk_that_is_full_still_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

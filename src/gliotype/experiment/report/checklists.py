@@ -66,7 +66,7 @@ TRIPOD_AI = (
     Item("13", "Class imbalance", "imbalance"),
     Item("14", "Fairness"),
     Item("15", "Output of the model and threshold", "threshold"),
-    Item("16", "Differences between development and evaluation data", "external"),
+    Item("16", "Differences between development and evaluation data", "tests"),
     Item("17", "Ethical approval and consent"),
     Item("18a", "Funding"),
     Item("18b", "Conflicts of interest"),

@@ -93,6 +93,8 @@ def write_report(experiment: Experiment, out: Path) -> Path:
     facts = facts_of(protocol, experiment.models, flows, experiment.splits, experiment.outlines)
     if experiment.shown:
         facts["explainability"] = "What moved the answers, in this report and in saliency.csv."
+    if written := [name for files in experiment.exported.files.values() for name in files]:
+        facts["weights"] = f"The folder weights holds {', '.join(written)}."
     lists = {"TRIPOD+AI (2024)": fill(TRIPOD_AI, facts), "CLAIM (2024)": fill(CLAIM_2024, facts)}
     paragraph = methods_paragraph(protocol, experiment.models, flows, experiment.splits, experiment.outlines)
     write_csv(out / "flow.csv", _flow_lines(flows))

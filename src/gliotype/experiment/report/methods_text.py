@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from gliotype._version import __version__
 from gliotype.cohorts import IDH, Target
 from gliotype.experiment.methods import Model
-from gliotype.experiment.protocol import CROSS_VALIDATION, FULL, CohortSettings, Protocol
+from gliotype.experiment.protocol import FULL, CohortSettings, Protocol
 from gliotype.experiment.report.patients import Flow
 from gliotype.experiment.splits import Split
 from gliotype.train.data.voxels import VOXELS
@@ -40,14 +40,13 @@ def facts_of(
     sets = [each for flow in flows for each in flow.sets]
     total = sum(each.patients for each in sets)
     positive = protocol.aim.word(positive=True)
-    external = [each.name for each in sets if each.role == "test"]
     facts = {
         "goal": _goal(protocol.aim),
         "sources": "; ".join(f"{flow.cohort}: {flow.source}, {flow.patients} patients" for flow in flows)
         + ".",
         "excluded": _excluded(flows, protocol.aim),
-        "preparation": "Images were registered to one another and to MNI152, the brain was outlined, N4 corrected the "
-        "bias field, and Model 1 outlined the tumour; methods that read an outline got this one, never an expert's."
+        "preparation": f"{_registration(protocol)} The brain was outlined, N4 corrected the bias field, and Model 1 "
+        "outlined the tumour; methods that read an outline got this one, never an expert's."
         + _learned_outlines(models),
         "predictors": f"Fixed by the protocol before the run: {', '.join(model.label for model in models)}.",
         "assessors": "None: all predictors but age are computed.",
@@ -81,12 +80,10 @@ def facts_of(
     }
     if outlines:
         facts["outlines"] = facts["limits"] = outlines
-    if external:
-        facts["external"] = f"Sets {', '.join(external)}: see the flow of patients and table 1."
-    if protocol.cross_validation is not None:
-        facts["internal"] = f"Set {CROSS_VALIDATION}."
-    if protocol.cross_validation is None and FULL in protocol.methods:
-        facts["weights"] = "The folder weights holds the trained model with its card."
+    for fact, names in _tested(protocol).items():
+        facts[fact] = (
+            f"{'Set' if len(names) == 1 else 'Sets'} {', '.join(names)}: see the flow of patients and table 1."
+        )
     if protocol.ablations or protocol.variants or protocol.learning_curve:
         facts["robustness"] = "Ablations, variants and learning curve, as far as the protocol has them."
     if (centres := _centres(protocol)) is not None:
@@ -128,6 +125,29 @@ def methods_paragraph(
             "Patients of simulated cohorts are computed, and results on them are no evidence about patients.",
         )
     return " ".join(filter(None, sentences))
+
+
+def _registration(protocol: Protocol) -> str:
+    """Say how images came to lie on one grid; those of simulated patients are computed there."""
+    simulated = [cohort.path is None for cohort in protocol.cohorts.values()]
+    if all(simulated):
+        return "Images were simulated on one grid in MNI152 orientation."
+    registered = "Images were registered to one another and to MNI152."
+    return (
+        f"{registered} Those of simulated cohorts lie on one grid already." if any(simulated) else registered
+    )
+
+
+def _tested(protocol: Protocol) -> dict[str, list[str]]:
+    """Name the test sets: all of them, those of a cohort that was trained on, and those of other cohorts."""
+    folds = protocol.cross_validation
+    home = {protocol.sets[name].cohort for name in protocol.named("training")}
+    if folds is not None and folds.leave_out is None:
+        home.add(folds.cohort)
+    inside = [name for name in protocol.tests if protocol.all_sets[name].cohort in home]
+    outside = [name for name in protocol.tests if name not in inside]
+    found = {"tests": list(protocol.tests), "internal": inside, "external": outside}
+    return {fact: names for fact, names in found.items() if names}
 
 
 def _learned_outlines(models: tuple[Model, ...]) -> str:
