@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from gliotype.evaluate.calibration import brier, calibration_line, flexible_calibration
+from gliotype.evaluate.calibration import brier, calibration_line, flexible_calibration, line_estimates
 
 
 def test_brier_by_hand():
@@ -96,3 +96,15 @@ def test_the_curve_stays_within_the_predictions_and_has_none_for_one_prediction(
     assert [point.predicted for point in curve] == pytest.approx([0.25, 0.3, 0.35, 0.4, 0.45, 0.5, 0.55])
     index, curve = flexible_calibration(labels, np.full(60, 0.32), resamples=20)
     assert (index.value, curve) == (pytest.approx(0.18), ())
+
+
+def test_probabilities_that_hardly_differ_have_a_slope_with_its_interval():
+    """As networks give that have learned for an epoch or two: the slope is in the hundreds."""
+    mutant = np.array([False, False, True, False, True, True])
+    spread = np.array([0.0, 0.2, 0.5, 0.55, 0.8, 1.0])
+    slope, intercept = line_estimates(mutant, expit(-0.7 + spread / 50))
+    scaled, _ = line_estimates(mutant, expit(-0.7 + spread))
+    assert slope.value > 100
+    assert slope.value == pytest.approx(50 * scaled.value, rel=0.02)
+    assert slope.high == pytest.approx(50 * scaled.high, rel=0.02)
+    assert intercept.value == pytest.approx(0.7, abs=0.02)

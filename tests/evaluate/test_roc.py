@@ -171,3 +171,17 @@ def test_published_scores_give_the_published_area(shared_data):
     assert logit(estimate.high) - logit(estimate.low) == pytest.approx(
         (0.937 - 0.851) * slope, abs=0.01 * slope
     )
+
+
+@pytest.mark.parametrize(("pairs", "significant"), [(2, False), (5, False), (6, True), (20, True)])
+def test_two_areas_without_variance_are_not_compared_as_if_they_were_certain(pairs, significant):
+    labels = np.repeat([0, 1], pairs)
+    up = np.arange(2.0 * pairs)
+    found = compare_aurocs(labels, up, -up)
+    assert found.difference.value == 1.0
+    assert (found.p_value < 0.05) is significant
+    assert (found.difference.low > 0) is significant
+    assert found.difference.high == 1.0
+    reverse = compare_aurocs(labels, -up, up)
+    assert (reverse.difference.low, reverse.difference.high) == (-1.0, -found.difference.low)
+    assert reverse.p_value == found.p_value

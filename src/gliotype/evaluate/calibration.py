@@ -123,8 +123,9 @@ def calibration_line(labels: ArrayLike, probabilities: ArrayLike) -> Calibration
     log_odds = _log_odds(probabilities)
     recalibration = LogisticRegression(C=np.inf, tol=1e-8, max_iter=1000)
     recalibration.fit(log_odds[:, None], outcome)
-    intercept = brentq(lambda shift: float(expit(log_odds + shift).mean() - outcome.mean()), -50, 50)
-    return CalibrationLine(slope=float(recalibration.coef_[0, 0]), intercept=float(intercept))
+    return CalibrationLine(
+        slope=float(recalibration.coef_[0, 0]), intercept=_shift_to(log_odds, float(outcome.mean()))
+    )
 
 
 def calibration(mutant: Bools, score: Floats, *, resamples: int = RESAMPLES) -> Calibration:
@@ -232,11 +233,16 @@ def _log_odds(probabilities: ArrayLike) -> Floats:
 
 def _slope_error(mutant: Bools, sloped: Floats, log_odds: Floats) -> float:
     """Return the standard error of the slope, from the information of the fitted logistic model."""
-    constant = brentq(lambda shift: float(expit(sloped + shift).mean() - mutant.mean()), -50, 50)
-    fitted = expit(sloped + constant)
+    fitted = expit(sloped + _shift_to(sloped, float(mutant.mean())))
     weights = fitted * (1 - fitted)
     spread = weights @ (log_odds - np.average(log_odds, weights=weights)) ** 2
     return float(1 / np.sqrt(spread))
+
+
+def _shift_to(log_odds: Floats, proportion: float) -> float:
+    """Return what to add to log-odds, however large, for probabilities with a mean between 0 and 1."""
+    low, high = -float(log_odds.max()) - 50, 50 - float(log_odds.min())
+    return float(brentq(lambda shift: float(expit(log_odds + shift).mean() - proportion), low, high))
 
 
 def _reliability(mutant: Bools, score: Floats) -> tuple[ReliabilityBin, ...]:

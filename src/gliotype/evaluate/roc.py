@@ -108,14 +108,29 @@ def auroc(labels: ArrayLike, scores: ArrayLike) -> Estimate:
 def compare_aurocs(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> Comparison:
     """Compare two scores of the same patients (DeLong's test for correlated curves).
 
+    Where DeLong's variance is 0, as between an area of 1 and one of 0, the limits are those of the two areas, and the
+    test is a sign test on k disjoint pairs of a positive and a negative patient, k the smaller class.
+
     Raises:
         ValueError: as `auroc`.
+
+    Example:
+        >>> compare_aurocs([0, 0, 1, 1], [1, 2, 3, 4], [4, 3, 2, 1]).p_value
+        0.5
     """
     areas, covariance = _areas_and_covariance(labels, [first, second])
     difference = float(areas[0] - areas[1])
     spread = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0)))
-    p_value = float(2 * stats.norm.sf(abs(difference) / spread)) if spread > 0 else float(difference == 0)
-    return Comparison(around(difference, spread), p_value)
+    if spread > 0:
+        return Comparison(around(difference, spread), float(2 * stats.norm.sf(abs(difference) / spread)))
+    if difference == 0:
+        return Comparison(around(0.0, 0.0), 1.0)
+    one, other = auroc(labels, first), auroc(labels, second)
+    positive = np.asarray(labels).astype(bool)
+    pairs = int(min(positive.sum(), (~positive).sum()))
+    return Comparison(
+        Estimate(difference, one.low - other.high, one.high - other.low), min(2 * 0.5**pairs, 1.0)
+    )
 
 
 def _exact_bound(pairs: int) -> float:
