@@ -185,3 +185,11 @@ def test_two_areas_without_variance_are_not_compared_as_if_they_were_certain(pai
     reverse = compare_aurocs(labels, -up, up)
     assert (reverse.difference.low, reverse.difference.high) == (-1.0, -found.difference.low)
     assert reverse.p_value == found.p_value
+
+
+def test_the_interval_of_a_difference_stays_within_what_a_difference_can_be():
+    labels = np.array([0, 0, 1, 1])
+    found = compare_aurocs(labels, [1, 2, 3, 4], [3, 4, 1, 3.5]).difference
+    assert found.value == 0.75
+    assert 0 < found.low < found.value
+    assert found.high == 1.0

@@ -122,7 +122,9 @@ def compare_aurocs(labels: ArrayLike, first: ArrayLike, second: ArrayLike) -> Co
     difference = float(areas[0] - areas[1])
     spread = float(np.sqrt(max(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1], 0.0)))
     if spread > 0:
-        return Comparison(around(difference, spread), float(2 * stats.norm.sf(abs(difference) / spread)))
+        wald = around(difference, spread)
+        within = Estimate(difference, max(wald.low, -1.0), min(wald.high, 1.0))
+        return Comparison(within, float(2 * stats.norm.sf(abs(difference) / spread)))
     if difference == 0:
         return Comparison(around(0.0, 0.0), 1.0)
     one, other = auroc(labels, first), auroc(labels, second)
