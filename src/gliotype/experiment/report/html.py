@@ -42,6 +42,18 @@ from gliotype.train.data.examples import Example, Patients
 MAX_SHOWN = 12
 """Wrong calls of a test set that are shown with a picture, and rows of a table; ``failures.csv`` has all."""
 
+COLUMNS = {
+    "enhancing": "enhancement",
+    "mismatch": "T2-FLAIR mismatch",
+    "field_t": "field strength, T",
+    "codeletion": "1p/19q",
+    "idh_variant": "IDH variant",
+}
+"""How the page names columns of a cohort; others are written as they are."""
+
+YES_NO = frozenset({"enhancing", "mismatch"})
+"""Columns whose 1 and 0 the page writes as yes and no."""
+
 TITLES = {
     "roc": "ROC",
     "calibration": "Calibration",
@@ -229,7 +241,28 @@ def _environment() -> Environment:
         lstrip_blocks=True,
     )
     environment.filters |= {"estimate": estimate_words, "p": p_words, "number": _number, "signed": format}
+    environment.filters |= {"column": column_words, "of_column": value_words}
     return environment
+
+
+def column_words(column: str) -> str:
+    """Name a column of a cohort for a reader.
+
+    Example:
+        >>> column_words("field_t"), column_words("grade")
+        ('field strength, T', 'grade')
+    """
+    return COLUMNS.get(column, column)
+
+
+def value_words(value: str, column: str) -> str:
+    """Write a value of a column of a cohort for a reader.
+
+    Example:
+        >>> value_words("1", "enhancing"), value_words("1", "grade")
+        ('yes', '1')
+    """
+    return {"1": "yes", "0": "no"}.get(value, value) if column in YES_NO else value
 
 
 def _number(value: Any, digits: int = 3) -> str:
