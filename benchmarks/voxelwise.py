@@ -1,16 +1,13 @@
-"""T2-net and TS-net as shipped: on simulated patients, at lower quality, and on development patients.
+"""T2-net and TS-net as shipped: on simulated patients, and on development patients.
 
-    python benchmarks/voxelwise.py simulated [--patients N] [--anatomies FOLDER] [--seed N] [--quality] [--whole-brain]
+    python benchmarks/voxelwise.py simulated [--patients N] [--anatomies FOLDER] [--seed N] [--whole-brain]
     python benchmarks/voxelwise.py real DATA [--limit N] [--jobs N]
     python benchmarks/voxelwise.py seconds STUDY ...
-    python benchmarks/voxelwise.py motion [--patients N] [--anatomies FOLDER] [--seed N] [--data DATA]
 
 Simulated patients are drawn on the networks' grid with a seed that no training used. Patches cover the true tumour and
 its surroundings, as `predict` covers the one that it finds, and its limit of overlap holds.
 With `--whole-brain` the count is repeated with patches that cover the whole brain, and nothing is refused, as
 published; the calibration is the same, and the paired differences follow.
-`--quality` corrupts lines of k-space as motion does, and lowers the resolution, and repeats the count.
-`motion` asks whether a number computed from an image tells a corrupted image from one as simulated or acquired (DATA).
 `seconds` predicts studies and times each network next to that, on all cores, five times.
 DATA as for real_cases.py; these are development patients. Aligning the heads of FOLDER takes minutes: `--cache` names a
 folder that keeps them.
@@ -29,8 +26,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from real_cases import Case, case_parser, gbm, with_truth
-from scipy import ndimage
+from real_cases import Case, case_parser, with_truth
 from scipy.special import logit
 
 import gliotype
@@ -54,13 +50,8 @@ from gliotype.predictors.voxelwise import (
     load_model,
     overlap_with,
     patch_boxes,
-    scaled_images,
 )
-from gliotype.prepare import prepare
-from gliotype.read import read_study
 from gliotype.runtime import use_threads
-from gliotype.segment import find_brain
-from gliotype.segment.tumour import strip_to_network_grid
 from gliotype.study import Subject
 from gliotype.train.data.examples import Example
 from gliotype.train.data.voxels import unpack
@@ -70,9 +61,6 @@ from gliotype.train.voxelwise.fit import packed_of
 NETWORKS = (T2NetPredictor, TSNetPredictor)
 PUBLISHED = {"t2net": (0.971, 0.85), "tsnet": (0.971, 0.89)}
 """Accuracy and Dice of Bangalore Yogananda 2020."""
-
-RIM = 3
-"""Voxels at the brain's edge that the entropy of the gradient leaves out: the edge has a gradient of its own."""
 
 STEP = 16
 """Voxels between neighbouring patches of whole brains."""
@@ -84,43 +72,9 @@ Images = NDArray[np.float32]
 Change = Callable[[Images, np.random.Generator], Images]
 
 
-def corrupt_lines(fraction: float) -> Change:
-    """Shift the head by some voxels while a fraction of the lines of k-space is acquired, as motion does."""
-
-    def change(images: Images, rng: np.random.Generator) -> Images:
-        spectrum = np.fft.fft(images, axis=2)
-        n = images.shape[2]
-        lines = rng.choice(n, round(fraction * n), replace=False)
-        phase = np.exp(-2j * np.pi * np.fft.fftfreq(n)[lines] * rng.uniform(-4, 4, lines.size))
-        spectrum[:, :, lines] *= phase[None, None, :, None]
-        moved = np.fft.ifft(spectrum, axis=2).real
-        return np.where(images != 0, moved, 0).astype(np.float32)
-
-    return change
-
-
-def coarsen(mm: float) -> Change:
-    """Average over slices of a thickness, and interpolate back."""
-
-    def change(images: Images, rng: np.random.Generator) -> Images:
-        zoom = 2.0 / mm
-        small = ndimage.zoom(
-            ndimage.uniform_filter1d(images, max(round(mm / 2), 1), axis=3), (1, 1, 1, zoom), order=1
-        )
-        factor = [1, 1, 1, images.shape[3] / small.shape[3]]
-        return np.where(images != 0, ndimage.zoom(small, factor, order=1), 0).astype(np.float32)
-
-    return change
-
-
-QUALITY: dict[str, Change] = {
-    "as simulated": lambda images, rng: images,
-    "10 % of lines": corrupt_lines(0.10),
-    "25 % of lines": corrupt_lines(0.25),
-    "50 % of lines": corrupt_lines(0.50),
-    "slices of 4 mm": coarsen(4.0),
-    "slices of 8 mm": coarsen(8.0),
-}
+def as_simulated(images: Images, rng: np.random.Generator) -> Images:
+    """Change nothing."""
+    return images
 
 
 @dataclass(frozen=True)
@@ -198,16 +152,15 @@ def simulated(arguments: argparse.Namespace) -> None:
     )
     print("| --- | --- | --- | --- | --- | --- | --- | --- |")
     differences: list[str] = []
-    for name, change in QUALITY.items() if arguments.quality else [("as simulated", QUALITY["as simulated"])]:
-        for network in NETWORKS:
-            ways = [
-                [vote(network, each, change, n, whole_brain=whole_brain) for n, each in enumerate(examples)]
-                for whole_brain in (False, True)[: 1 + arguments.whole_brain]
-            ]
-            for where, votes in zip(("", ", whole brain"), ways, strict=False):
-                print_votes(network.name, name + where, votes)
-            if arguments.whole_brain:
-                differences.append(difference_words(f"{network.name}, {name}", *ways))
+    for network in NETWORKS:
+        ways = [
+            [vote(network, each, as_simulated, n, whole_brain=whole_brain) for n, each in enumerate(examples)]
+            for whole_brain in (False, True)[: 1 + arguments.whole_brain]
+        ]
+        for where, votes in zip(("", ", whole brain"), ways, strict=False):
+            print_votes(network.name, f"as simulated{where}", votes)
+        if arguments.whole_brain:
+            differences.append(difference_words(network.name, *ways))
     print("\n" + "\n".join(differences))
 
 
@@ -280,80 +233,6 @@ def seconds(arguments: argparse.Namespace) -> None:
                 )
 
 
-def gradient_entropy(image: NDArray[np.float32], brain: NDArray[np.bool_]) -> float:
-    """Return the entropy of the in-plane gradient's size in the inner brain (McGee 2000), 1 where it is even.
-
-    Edges concentrate the gradient in few voxels; ghosts of motion, and noise, spread it over all.
-
-    Args:
-        image: (i, j, k), with k through the slices.
-        brain: mask.
-
-    Returns:
-        0 to 1; 0 where there is no inner brain or no gradient.
-    """
-    x, y = (np.roll(image, -1, axis) - np.roll(image, 1, axis) for axis in (0, 1))
-    inner = ndimage.binary_erosion(brain, iterations=RIM)
-    size = np.hypot(x, y)[inner].astype(np.float64)
-    total = float(size.sum())
-    if size.size < 2 or total == 0:
-        return 0.0
-    fraction = size[size > 0] / total
-    return float(-(fraction * np.log(fraction)).sum() / np.log(size.size))
-
-
-def print_motion(whose: str, patients: list[tuple[Images, NDArray[np.bool_]]]) -> None:
-    """For each sequence and change: the gradient's entropy, and how well it tells changed images from unchanged."""
-    found = {
-        name: np.array(
-            [
-                [
-                    gradient_entropy(image, brain) if image.any() else np.nan
-                    for image in change(images, np.random.default_rng(n))
-                ]
-                for n, (images, brain) in enumerate(patients)
-            ]
-        )
-        for name, change in QUALITY.items()
-    }
-    for index, sequence in enumerate(TS_NET):
-        columns = {name: values[np.isfinite(values[:, index]), index] for name, values in found.items()}
-        clean, *_ = columns.values()
-        if not clean.size:
-            continue
-        for name, values in columns.items():
-            truth = np.r_[np.zeros(len(clean), bool), np.ones(len(values), bool)]
-            separates = "" if values is clean else str(auroc(truth, np.r_[clean, values]))
-            print(
-                f"| {whose}, {sequence} | {name} | {len(values)} | {values.min():.4f} | {np.median(values):.4f} | "
-                f"{values.max():.4f} | {separates} |",
-                flush=True,
-            )
-
-
-def brain_of(images: Images) -> NDArray[np.bool_]:
-    """The brain of packed images, in which the mean is 0 as well as the outside."""
-    return np.asarray(ndimage.binary_fill_holes(images.any(axis=0)))
-
-
-def images_of(case: Case) -> tuple[Images, NDArray[np.bool_]]:
-    """The images of a real patient as the networks see them, and the brain."""
-    prepared = prepare(read_study(None, files=case.files, subject=Subject(case.name)), find_brain)
-    images, brain = strip_to_network_grid(prepared)
-    return scaled_images(images, brain, TS_NET), brain
-
-
-def motion(arguments: argparse.Namespace) -> None:
-    print("| images | change | n | least | median | largest | AUROC |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    source = GridPatients(arguments.patients, arguments.seed, arguments.anatomies, arguments.cache)
-    packed = [unpack(packed_of(source.example(name)))[0] for name in source.subjects]
-    print_motion("simulated", [(images, brain_of(images)) for images in packed])
-    if arguments.data is not None:
-        cases = [*with_truth(arguments.data, None), *gbm(arguments.data)]
-        print_motion("real", [images_of(case) for case in cases])
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     kinds = parser.add_subparsers(required=True)
@@ -362,18 +241,10 @@ def main() -> None:
     on_simulated.add_argument("--seed", type=int, default=20_271)
     on_simulated.add_argument("--anatomies", type=Path)
     on_simulated.add_argument("--cache", type=Path)
-    on_simulated.add_argument("--quality", action="store_true")
     on_simulated.add_argument("--whole-brain", action="store_true")
     on_simulated.set_defaults(run=simulated)
     on_real = kinds.add_parser("real", parents=[case_parser(__doc__)], add_help=False)
     on_real.set_defaults(run=real)
-    on_motion = kinds.add_parser("motion")
-    on_motion.add_argument("--patients", type=int, default=40)
-    on_motion.add_argument("--seed", type=int, default=20_271)
-    on_motion.add_argument("--anatomies", type=Path)
-    on_motion.add_argument("--cache", type=Path)
-    on_motion.add_argument("--data", type=Path)
-    on_motion.set_defaults(run=motion)
     timed = kinds.add_parser("seconds")
     timed.add_argument("studies", type=Path, nargs="+")
     timed.set_defaults(run=seconds)

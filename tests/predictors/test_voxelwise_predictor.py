@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 from scipy.special import logit
 
 from gliotype.findings import Finding, NotApplicable
@@ -146,6 +147,7 @@ def asked(
     predictor: type[T2NetPredictor] = T2NetPredictor,
     brighter_than: float = 1.0,
     shift_mm: float = 0.0,
+    blurred: tuple[Sequence, ...] = (),
 ) -> Finding | NotApplicable:
     """Ask about the phantom, with a network that sees tumour where T2 is bright, of a class that it always gives."""
 
@@ -158,7 +160,13 @@ def asked(
     result = make_result()
     mni = np.array(result.prepared.mni_from_prepared, dtype=float)
     mni[0, 3] += shift_mm
-    prepared = replace(result.prepared, mni_from_prepared=mni)
+    rng = np.random.default_rng(1)  # the phantom's tissues are smooth, and are given some grain
+    images = {}
+    for s, image in result.prepared.images.items():
+        array = np.asarray(image.array)
+        array = np.where(array != 0, array + 0.15 * rng.normal(size=array.shape), 0)
+        images[s] = image.with_array(ndimage.gaussian_filter(array, 5) if s in blurred else array)
+    prepared = replace(result.prepared, mni_from_prepared=mni, images=images)
     return predictor(0.3).predict(prepared, result.tumour, result.measurements, Subject("a", 44.0))
 
 
@@ -205,6 +213,23 @@ def test_a_network_that_sees_another_tumour_than_the_found_one_has_no_vote(
     answer = asked(monkeypatch, 0.8, 0.1, brighter_than=-100.0)
     assert isinstance(answer, NotApplicable)
     assert "overlaps with the found one by a Dice of only 0." in answer.reason
+
+
+def test_an_image_that_is_too_coarse_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = asked(monkeypatch, 0.8, 0.1, blurred=(Sequence.T2,))
+    assert isinstance(answer, NotApplicable)
+    assert answer.reason.startswith("T2 is not used: its resolution is too coarse (finest detail 0.")
+
+
+def test_ts_net_leaves_out_the_image_that_is_too_coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer = asked(monkeypatch, 0.8, 0.1, predictor=TSNetPredictor, blurred=(Sequence.FLAIR,))
+    assert isinstance(answer, Finding)
+    assert answer.sequences == (Sequence.T2, Sequence.T1C)
+    assert "FLAIR is not used: its resolution" in answer.limits
+    whole = asked(monkeypatch, 0.8, 0.1, predictor=TSNetPredictor)
+    assert isinstance(whole, Finding)
+    assert whole.sequences == (Sequence.T2, Sequence.FLAIR, Sequence.T1C)
+    assert "is not used" not in whole.limits
 
 
 def test_a_tumour_outside_the_grid_is_not_called(monkeypatch: pytest.MonkeyPatch) -> None:

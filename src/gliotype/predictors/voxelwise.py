@@ -22,6 +22,7 @@ from scipy import ndimage
 
 from gliotype.findings import Finding, NotApplicable, Reason, Statement
 from gliotype.masks import box_around, dice
+from gliotype.predictors.image_quality import edge_evenness, finest_detail, image_fault
 from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs
 from gliotype.predictors.trained import TrainedEnsemble, load_ensemble
 from gliotype.runtime import Network
@@ -53,6 +54,10 @@ MIN_OVERLAP = 0.3
 The first 15 development patients have at least 0.39 with TS-net; 3 have at least 0.52 with T2-net, 0.49 with a quarter
 of the lines of k-space corrupted.
 """
+
+MAX_EVENNESS = {"t2net": 0.981, "tsnet": 0.985}
+"""Evenness of edges above which a network does not use an image: from there on it loses 0.05 or more of its Dice with
+the true tumour on simulated images of moving heads (``benchmarks/voxelwise_quality.py``)."""
 
 SIMULATED = "Trained and calibrated on simulated patients only."
 NO_WEIGHT = "It has no weight in the answer, and its probability has no interval."
@@ -245,23 +250,23 @@ def overlap_with(found: NDArray[np.bool_], seen: NDArray[np.bool_]) -> float:
     return dice(np.pad(found[covered], beyond), np.pad(seen[covered], beyond, mode="edge"))
 
 
-def tumour_probabilities(
-    name: str, sequences: tuple[Sequence, ...], prepared: PreparedStudy, found: NDArray[np.bool_]
-) -> Probabilities:
-    """Run a network around the tumour.
+def faults_of(
+    name: str, images: Images, brain: NDArray[np.bool_], sequences: tuple[Sequence, ...]
+) -> dict[Sequence, str]:
+    """Say of which sequences the image is too poor for a network, and why.
 
     Args:
         name: ``t2net`` or ``tsnet``.
-        sequences: what it sees.
-        prepared: with at least one of them.
-        found: the tumour on `gliotype.segment.model1.GRID`, not empty.
-
-    Returns:
-        Probabilities of `CLASSES` on `gliotype.segment.model1.GRID`, (3, i, j, k); background elsewhere.
+        images: (sequences, i, j, k) as `scaled_images` stacks them.
+        brain: mask on the same grid.
+        sequences: in the same order.
     """
-    images, brain = strip_to_network_grid(prepared)
-    scaled = scaled_images(images, brain, sequences)
-    return class_probabilities(load_model(name).network, scaled, fewest_boxes(GRID.shape, box_around(found)))
+    found = {}
+    for sequence, image in zip(sequences, images, strict=True):
+        numbers = edge_evenness(image, brain), finest_detail(image, brain)
+        if image.any() and (fault := image_fault(*numbers, max_evenness=MAX_EVENNESS[name])):
+            found[sequence] = fault
+    return found
 
 
 class T2NetPredictor:
@@ -278,13 +283,22 @@ class T2NetPredictor:
         self, prepared: PreparedStudy, tumour: Tumour, measurements: Measurements, subject: Subject
     ) -> Finding | NotApplicable:
         """Give the probability from the vote; a tie, and a map without tumour, are no call."""
-        used = tuple(s for s in self.sequences if s in prepared.images)
-        if not used:
+        there = tuple(s for s in self.sequences if s in prepared.images)
+        if not there:
             return NotApplicable(self.name, f"it needs {self.needs}")
         found = found_tumour(prepared, tumour)
         if not found.any():
             return NotApplicable(self.name, "the tumour lies outside the grid on which it looks")
-        probabilities = tumour_probabilities(self.name, self.sequences, prepared, found)
+        stripped, brain = strip_to_network_grid(prepared)
+        images = scaled_images(stripped, brain, self.sequences)
+        faults = faults_of(self.name, images, brain, self.sequences)
+        refused = "; ".join(f"{s.word} is not used: {why}" for s, why in faults.items())
+        used = tuple(s for s in there if s not in faults)
+        if not used:
+            return NotApplicable(self.name, refused)
+        images[[self.sequences.index(s) for s in faults]] = 0
+        boxes = fewest_boxes(GRID.shape, box_around(found))
+        probabilities = class_probabilities(load_model(self.name).network, images, boxes)
         vote = count_votes(probabilities)
         if not vote.tumour.any():
             return NotApplicable(self.name, "it sees no tumour where one was found")
@@ -312,7 +326,9 @@ class T2NetPredictor:
                     f"{vote.mutant + vote.wildtype} voxels of 2 mm vote",
                 ),
             ),
-            limits=f"{load_model(self.name).limits(SIMULATED)} {NO_WEIGHT}",
+            limits=" ".join(
+                [load_model(self.name).limits(SIMULATED), NO_WEIGHT, *([f"{refused}."] if refused else [])]
+            ),
             summary=(
                 f"On {', '.join(s.word for s in used)}: {percent(vote.share)} of the voxels of the tumour that the "
                 "network sees vote for IDH-mutant."
