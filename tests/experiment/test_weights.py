@@ -1,20 +1,23 @@
-"""The weights that an experiment exports, and a method whose weight the training patients do not suffice for."""
+"""What too few patients do: a weight that cannot be written is listed, a training that cannot be made is refused."""
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from conftest import one_process
-from gliotype.errors import OutputError
+from gliotype.errors import InputError, OutputError
+from gliotype.experiment import run as engine
 from gliotype.experiment.protocol import Protocol, read_protocol
 from gliotype.experiment.run import run_experiment
+from gliotype.train.data.examples import Example
 from gliotype.train.table.method import RadiomicsMethod
-from support.experiments import use_synthetic_patients
+from support.experiments import Synthetic, use_synthetic_patients
 
 PROTOCOL = """
 title = "Few patients"
@@ -94,3 +97,32 @@ def test_a_disk_that_is_full_still_ends_the_run(tmp_path: Path, monkeypatch: pyt
     monkeypatch.setattr(RadiomicsMethod, "export", full)
     with pytest.raises(OutputError, match="no space left"):
         run_experiment(protocol_of(tmp_path), tmp_path / "out")
+
+
+@dataclass(frozen=True)
+class WildtypesLost(Synthetic):
+    """The same, with no tumour found in two of the wildtypes."""
+
+    def example(self, subject: str, inputs: frozenset[str] = frozenset()) -> Example:
+        return replace(
+            super().example(subject, inputs), found=subject not in ("severance-003", "severance-011")
+        )
+
+
+def test_a_fold_with_too_few_found_tumours_is_refused_before_the_first_training(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        engine, "source_of", lambda cohort, out: WildtypesLost(cohort.simulated, cohort.patients)
+    )
+    folds = PROTOCOL[: PROTOCOL.index("[sets.training]")].replace("= 40", "= 12")
+    said: list[str] = []
+    with pytest.raises(
+        InputError, match=r"of (training|tuning) in fold \d in whom a tumour was found are 2 mut"
+    ):
+        run_experiment(
+            protocol_of(tmp_path, folds + '[cross_validation]\ncohort = "home"\n'),
+            tmp_path / "out",
+            progress=said.append,
+        )
+    assert not any(line.startswith("train ") for line in said)

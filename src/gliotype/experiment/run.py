@@ -23,7 +23,7 @@ from gliotype.experiment.saliency import explain_examples
 from gliotype.experiment.score import Scored, compare_models, score, score_split
 from gliotype.experiment.splits import Split, draw_sets, make_splits
 from gliotype.experiment.tables import Results, Row, experiment_markdown, tests_markdown
-from gliotype.experiment.training import Training, run_trainings
+from gliotype.experiment.training import Training, check_trainings, run_trainings
 from gliotype.experiment.weights import NOT_EXPORTED, export_weights
 from gliotype.experiment.workers import pool_of
 from gliotype.experiment.write import (
@@ -80,7 +80,8 @@ def run_experiment(
 
     Raises:
         InputError: if a cohort cannot be read, a set is empty or of one class, there are fewer patients than folds, or
-            a patient is in two sets; all of this is checked before an image is read.
+            a patient is in two sets; all of this is checked before an image is read. Also if a training has too few
+            patients in whom a tumour was found, which is checked before the first training.
         FailedPatientsError: if patients cannot be prepared, when all others are; ``failed.csv`` lists them.
         UsageError: if the scheduler does not answer.
         OutputError: if the folder cannot be written.
@@ -101,6 +102,7 @@ def run_experiment(
     store = ExampleStore(of_set, out / "cache", inputs_of([model.method for model in models]))
     sets = _make_sets(protocol, store, chosen, pool, progress)
     trainings = trainings_of(protocol, models, splits)
+    check_trainings(trainings, store, sets)
     elsewhere = None if jobs == 1 and scheduler is None else pool
     done = run_trainings(trainings, store, out, elsewhere, progress)
     answers = list(list_answers(zip(trainings, done, strict=True)))

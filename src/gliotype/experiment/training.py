@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, field
@@ -30,7 +30,7 @@ from gliotype.train.common.cache_key import cache_key
 from gliotype.train.common.method import OutliningMethod, Progress, TrainedMethod, no_progress
 from gliotype.train.common.threads import one_thread
 from gliotype.train.common.workers import minutes_left
-from gliotype.train.data.examples import Pool, check_found
+from gliotype.train.data.examples import Example, Pool, check_found
 
 
 @dataclass(frozen=True, eq=False)
@@ -190,14 +190,42 @@ def fit(
     training: Training, store: ExampleStore, out: Path, progress: Progress = no_progress
 ) -> TrainedMethod:
     """Train a model on a split, or load what was trained before; see `run_training`."""
-    split = training.split
-    learned, tuning = store.read(training.patients(store)), store.read(split.tuning)
-    where = f" in {split.name}" if split.name else ""
-    check_found(f"training{where}", learned, training.target)
-    check_found(f"tuning{where}", tuning, training.target)
+    learned, tuning = store.read(training.patients(store)), store.read(training.split.tuning)
+    check_patients(training, learned, tuning)
     folder = out / "models" / cache_key(learned_from(training, store))
     trained: TrainedMethod = training.model.method.fit(learned, tuning, folder, progress)
     return trained
+
+
+def check_patients(training: Training, learned: Iterable[Example], tuning: Iterable[Example]) -> None:
+    """Make sure that Model 1 found the tumour of enough patients of each class.
+
+    Raises:
+        InputError: if it did not.
+    """
+    where = f" in {training.split.name}" if training.split.name else ""
+    where += f", {training.size} patients," if training.size is not None else ""
+    check_found(f"training{where}", learned, training.target)
+    check_found(f"tuning{where}", tuning, training.target)
+
+
+def check_trainings(
+    trainings: Iterable[Training], store: ExampleStore, sets: Mapping[str, Sequence[Example]]
+) -> None:
+    """Make sure, before the first training, that none lacks patients of a class in whom a tumour was found.
+
+    Args:
+        trainings: of the experiment.
+        store: of its examples.
+        sets: the examples by set.
+
+    Raises:
+        InputError: if one lacks them.
+    """
+    made = {(name, example.subject): example for name, examples in sets.items() for example in examples}
+    for training in trainings:
+        members = training.patients(store), training.split.tuning
+        check_patients(training, *([made[member] for member in part] for part in members))
 
 
 def learned_from(training: Training, store: ExampleStore) -> dict[str, object]:
