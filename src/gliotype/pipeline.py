@@ -27,6 +27,7 @@ from gliotype.runtime import ahead, release_memory, use_threads, weight_hashes
 from gliotype.segment import find_brain, given_tumour, segment
 from gliotype.segment.model1 import SHIPPED, use_model1
 from gliotype.segment.model1 import load as load_model1
+from gliotype.segment.subregions import load as load_subregions
 from gliotype.study import Sequence, Subject
 from gliotype.text import printable
 
@@ -204,7 +205,7 @@ def _prepare(inputs: Inputs, subject: str, clock: Clock) -> CachedStudy:
         )
         outline, arteries = (None if file is None else read_mask(file) for file in (inputs.mask, inputs.aif))
     with use_model1(inputs.model1) as model1:
-        with clock("prepare"), ahead(load_model1, load_networks):
+        with clock("prepare"), ahead(load_model1, load_subregions, load_networks):
             prepared = prepare(study, find_brain)
         with clock("segment"):
             tumour = segment(prepared) if outline is None else given_tumour(outline, prepared)

@@ -110,7 +110,17 @@ COMMANDS = every_command(get_command(app))
 
 
 def test_every_command_is_checked() -> None:
-    methods = ("model1", "model2", "t2net", "tsnet", "perfusion", "radiomics", "candidates", "answer")
+    methods = (
+        "model1",
+        "subregions",
+        "model2",
+        "t2net",
+        "tsnet",
+        "perfusion",
+        "radiomics",
+        "candidates",
+        "answer",
+    )
     trainings = {f"train {method}" for method in methods}
     others = {
         "predict",

@@ -12,6 +12,7 @@ from gliotype.errors import InputError, UsageError
 
 COMMANDS = (
     ("train", "model1"),
+    ("train", "subregions"),
     ("train", "model2", "--cohort", "patients"),
     ("train", "perfusion"),
     ("experiment", "protocol.toml"),
@@ -56,8 +57,9 @@ def test_a_module_of_our_own_that_is_missing_is_a_defect(
     assert isinstance(error, ModuleNotFoundError)
 
 
-def test_a_folder_without_label_maps_is_refused(tmp_path: Path) -> None:
-    error = run("train", "model1", "-o", str(tmp_path / "run"), "--label-maps", str(tmp_path))
+@pytest.mark.parametrize("method", ["model1", "subregions"])
+def test_a_folder_without_label_maps_is_refused(method: str, tmp_path: Path) -> None:
+    error = run("train", method, "-o", str(tmp_path / "run"), "--label-maps", str(tmp_path))
     assert isinstance(error, InputError)
     assert "no label map" in str(error)
 

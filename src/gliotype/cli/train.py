@@ -110,6 +110,44 @@ def model1(
         typer.echo(f"Written      {file}")
 
 
+@train.command()
+def subregions(
+    *,
+    run: RunFolder,
+    label_maps: LabelMaps = None,
+    steps: Annotated[int, typer.Option(min=1, help="Optimiser steps in total.")] = 1200,
+    learning_rate: Annotated[float, typer.Option(min=1e-6, max=0.1, help="Peak learning rate.")] = 6e-4,
+    seed: Seed = 1,
+    workers: Annotated[int, typer.Option(min=1, help="Number of processes that simulate patients.")] = 1,
+    init_weights: Annotated[
+        str,
+        typer.Option(
+            metavar="WEIGHT",
+            help="ONNX weights to start from: of an earlier run, or of Model 1 (the word shipped: its shipped ones).",
+        ),
+    ] = "shipped",
+) -> None:
+    """Train the network that draws the sub-regions within the tumour's outline, on simulated patients."""
+    from gliotype.cli.show import extra, show_progress
+
+    with extra("train"):
+        from gliotype.train.model1.subregions import SUBREGIONS, USES
+        from gliotype.train.model1.train import Recipe, train_and_export
+    recipe = Recipe(
+        label_maps,
+        steps=steps,
+        learning_rate=learning_rate,
+        uses=USES,
+        seed=seed,
+        workers=workers,
+        start=_weight(init_weights, "model1.onnx"),
+    )
+    with show_progress() as progress:
+        files = train_and_export(recipe, run, progress, SUBREGIONS)
+    for file in files:
+        typer.echo(f"Written      {file}")
+
+
 SHIPPED_WEIGHT = "shipped"
 """What the caller writes for the weight that is part of Gliotype."""
 

@@ -68,3 +68,8 @@ class UNet3d(nn.Module):
 def model1() -> UNet3d:
     """Build Model 1: four sequences and their mirror images in, five classes out, 2 mm grid."""
     return UNet3d(channels_in=8, classes=5, widths=(16, 32, 64, 96, 128))
+
+
+def subregions() -> UNet3d:
+    """Build the second stage: four sequences and the outline in, three sub-regions out, on the tumour's box."""
+    return UNet3d(channels_in=5, classes=3, widths=(16, 32, 64, 96, 128))

@@ -29,6 +29,7 @@ from gliotype.segment.model1 import (
 )
 from gliotype.segment.outlines import draw_looks, plausible_outlines
 from gliotype.segment.regions import refine_regions
+from gliotype.segment.subregions import most_probable, see_subregions
 from gliotype.segment.tidying import part_at_necks, tidying
 from gliotype.study import Label, Outline, PreparedStudy, Sequence, Tumour
 from gliotype.volume import Box, Grid, Matrix, Volume
@@ -117,9 +118,10 @@ def _reachable() -> NDArray[np.bool_]:
 def segment(prepared: PreparedStudy) -> Tumour:
     """Find the tumour and its sub-regions with Model 1.
 
-    Of the candidates (`find_candidates`) those are tumour that `select_candidates` accepts; their voxels take the most
-    probable sub-region of all sequences together, and `refine_regions` draws enhancing tumour again. When none is left,
-    no tumour was found. Every drawing is tidied (`tidying`).
+    Of the candidates (`find_candidates`) those are tumour that `select_candidates` accepts; their voxels take the
+    sub-region that is most probable in the mean of Model 1 and the second stage (`see_subregions`), and
+    `refine_regions` draws enhancing tumour again. When none is left, no tumour was found. Every drawing is tidied
+    (`tidying`).
     """
     box = _brain_box(prepared)
     inner = prepared.cropped(box)
@@ -160,14 +162,16 @@ def segment(prepared: PreparedStudy) -> Tumour:
 def _labels(
     mask: NDArray[np.bool_], regions: NDArray[np.float32], prepared: PreparedStudy
 ) -> NDArray[np.uint8]:
-    """Give each voxel of the tumour its sub-region, from the network's probabilities on its own grid."""
+    """Give each voxel of the tumour its sub-region, from the probabilities of Model 1 and of the second stage."""
     labels = np.zeros(mask.shape, np.uint8)
     if mask.any():
         box = box_around(mask, BOX_MARGIN)
         part = prepared.cropped(box)
-        most_probable = np.stack([_up(region, part) for region in regions]).argmax(axis=0) + 1
+        first = np.stack([_up(region, part) for region in regions])
+        first /= np.maximum(first.sum(axis=0), 1e-6)
+        seen = most_probable(first + see_subregions(mask, prepared, box))
         images = {s: np.asarray(image.array) for s, image in part.images.items()}
-        drawn = np.where(mask[box], most_probable, 0).astype(np.uint8)
+        drawn = np.where(mask[box], seen, 0).astype(np.uint8)
         labels[box] = refine_regions(drawn, images, prepared.grid.spacing[0])
     return labels
 

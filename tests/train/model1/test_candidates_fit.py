@@ -70,7 +70,8 @@ def test_the_recipe_takes_the_classes_in_turn() -> None:
 
 @pytest.mark.slow
 def test_a_simulated_tumour_is_a_candidate_that_is_tumour() -> None:
-    prepared, truth = prepare_head(1009, GliomaType.ASTROCYTOMA, [template_anatomy()])
+    prepared, labels = prepare_head(1009, GliomaType.ASTROCYTOMA, [template_anatomy()])
+    truth = labels > 0
     again, _ = prepare_head(1009, GliomaType.ASTROCYTOMA, [template_anatomy()])
     for sequence, image in prepared.images.items():
         np.testing.assert_array_equal(image.array, again.images[sequence].array)

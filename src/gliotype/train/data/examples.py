@@ -35,8 +35,8 @@ from gliotype.train.common.cache_key import cache_key
 from gliotype.train.common.workers import minutes_left, workers
 from gliotype.train.data.inputs import make_inputs
 
-MODEL1 = ("model1.onnx", "model1.json")
-"""The weights by which the tumour is found."""
+MODEL1 = ("model1.onnx", "model1.json", "subregions.onnx")
+"""The weights by which the tumour is found and divided."""
 
 NO_INPUTS: frozenset[str] = frozenset()
 

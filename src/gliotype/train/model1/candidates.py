@@ -36,7 +36,7 @@ from gliotype.study import STRUCTURAL, PreparedStudy, Sequence
 from gliotype.train.common.ridge import choose_penalty, mean_auroc, out_of_fold_log_odds, ridge_logistic
 from gliotype.train.common.workers import workers
 from gliotype.train.data.anatomies import align_label_maps, read_anatomies
-from gliotype.volume import Volume
+from gliotype.volume import Grid, Volume
 
 STREAM = 31
 """Second part of the seed of every head here; raw heads have 1 and 2."""
@@ -96,22 +96,22 @@ def _heads(recipe: Recipe) -> tuple[Anatomy, ...]:
 
 
 def prepare_head(
-    seed: int, disease: Disease, heads: tuple[Anatomy, ...]
-) -> tuple[PreparedStudy, NDArray[np.bool_]]:
-    """Simulate a head on the network's grid and prepare it; also return where its tumour is.
+    seed: int, disease: Disease, heads: tuple[Anatomy, ...], grid: Grid = GRID
+) -> tuple[PreparedStudy, NDArray[np.uint8]]:
+    """Simulate a head on a grid in MNI152, the network's by default, and prepare it; also return its tumour's labels.
 
     Half of the heads are acquired as a raw study's, the others more variously; a quarter has lost its skull.
     """
     rng = np.random.default_rng([seed, STREAM])
     anatomy = heads[int(rng.integers(len(heads)))]
-    patient = draw_patient(rng, anatomy, GRID, disease, reshape_scale=0.05)
+    patient = draw_patient(rng, anatomy, grid, disease, reshape_scale=0.05)
     images = _images(rng, patient)
-    support = Volume(patient.brain, GRID.affine) if rng.random() < 0.25 else None
+    support = Volume(patient.brain, grid.affine) if rng.random() < 0.25 else None
     if support is not None:
         images = {s: v.with_array(np.where(patient.brain, v.array, 0)) for s, v in images.items()}
     prepared = prepare_registered(images, np.eye(4), support, find_brain)
-    labels = np.zeros(GRID.shape, np.uint8) if patient.tumour is None else patient.tumour.labels
-    return prepared, labels > 0
+    labels = np.zeros(grid.shape, np.uint8) if patient.tumour is None else patient.tumour.labels
+    return prepared, labels
 
 
 def _images(rng: np.random.Generator, patient: DigitalPatient) -> dict[Sequence, Volume]:
@@ -129,7 +129,7 @@ def _images(rng: np.random.Generator, patient: DigitalPatient) -> dict[Sequence,
     if rng.random() < FAINT_FRACTION:
         visible = {s: float(rng.uniform(0.3, 0.8)) for s in names}
     arrays = acquire(rng, patient, parameters, {s: protocols[s] for s in names}, visibility=visible)
-    return {s: Volume(array.astype(np.float32), GRID.affine) for s, array in arrays.items()}
+    return {s: Volume(array.astype(np.float32), patient.grid.affine) for s, array in arrays.items()}
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,8 @@ def label_candidates(prepared: PreparedStudy, truth: NDArray[np.bool_]) -> Itera
 
 def _label_head(job: tuple[int, Disease, Recipe]) -> list[LabelledCandidate]:
     seed, disease, recipe = job
-    return list(label_candidates(*prepare_head(seed, disease, _heads(recipe))))
+    prepared, labels = prepare_head(seed, disease, _heads(recipe))
+    return list(label_candidates(prepared, labels > 0))
 
 
 def simulate_candidates(

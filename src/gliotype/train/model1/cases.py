@@ -16,7 +16,7 @@ from gliotype.simulate.free_intensities import paint
 from gliotype.simulate.head.anatomy import Anatomy
 from gliotype.simulate.lesion.distractors import Distractor
 from gliotype.simulate.lesion.glioma import GliomaType
-from gliotype.simulate.patient import acquire, draw_patient
+from gliotype.simulate.patient import DigitalPatient, acquire, draw_patient
 from gliotype.simulate.scanner import Protocol, draw_protocol, pair_post_contrast, same_session
 from gliotype.simulate.tissue import draw_parameters
 from gliotype.study import Sequence
@@ -106,11 +106,29 @@ def simulate_case(rng: np.random.Generator, anatomies: tuple[Anatomy, ...]) -> G
     disease = kinds[rng.choice(len(kinds), p=list(CASE_MIX.values()))]
     anatomy = anatomies[int(rng.integers(len(anatomies)))]
     patient = draw_patient(rng, anatomy, GRID, disease, reshape_scale=0.08)
+    stack = draw_images(rng, patient, free=not isinstance(disease, Distractor))
+    labels = patient.brain.astype(np.uint8)
+    if patient.tumour is not None:
+        labels = np.where(patient.tumour.labels > 0, patient.tumour.labels + 1, labels)
+    return GridPatient(scaled_stack(stack), labels.astype(np.uint8), patient.brain)
+
+
+def draw_images(rng: np.random.Generator, patient: DigitalPatient, *, free: bool) -> NDArray[np.float32]:
+    """Acquire images of a patient on its own grid, randomised more widely than reality.
+
+    Args:
+        rng: source of randomness.
+        patient: whom to image.
+        free: whether a part of the patients (`FREE_FRACTION`) gets free intensities.
+
+    Returns:
+        The images of `CHANNELS`, (4, i, j, k).
+    """
     parameters = draw_parameters(rng, 1.5 if rng.random() < 0.4 else 3.0, spread=0.08)
     thick = None if rng.random() < 0.3 else float(rng.choice([2.0, rng.uniform(3, 7)]))
     protocols = pair_post_contrast(rng, {s: _wild_protocol(rng, s, thick) for s in CHANNELS})
     paired = same_session(protocols[Sequence.T1], protocols[Sequence.T1C])
-    if rng.random() < FREE_FRACTION and not isinstance(disease, Distractor):
+    if rng.random() < FREE_FRACTION and free:
         images = paint(rng, patient, protocols)
     else:
         images = acquire(
@@ -122,18 +140,22 @@ def simulate_case(rng: np.random.Generator, anatomies: tuple[Anatomy, ...]) -> G
             lesion_spread=float(rng.uniform(0.0, 0.25)),
             visibility=_draw_visibility(rng),
         )
-    shades = {s: _surface_shade(rng, patient.brain) for s in CHANNELS}
+    spacing_mm = patient.grid.spacing[0]
+    shades = {s: _surface_shade(rng, patient.brain, spacing_mm) for s in CHANNELS}
     if paired:
         shades[Sequence.T1C] = shades[Sequence.T1]
     stack = np.stack([images[s] * shades[s] for s in CHANNELS])
     if rng.random() < 0.5:  # imperfect registration between sequences
         for sequence, channel in zip(CHANNELS[1:], stack[1:], strict=True):
-            most = 0.2 if paired and sequence is Sequence.T1C else 0.8  # voxels
+            most = (0.4 if paired and sequence is Sequence.T1C else 1.6) / spacing_mm
             channel[:] = ndimage.shift(channel, rng.uniform(-most, most, 3), order=1, mode="nearest")
-    labels = patient.brain.astype(np.uint8)
-    if patient.tumour is not None:
-        labels = np.where(patient.tumour.labels > 0, patient.tumour.labels + 1, labels)
-    return GridPatient(scaled_stack(stack), labels.astype(np.uint8), patient.brain)
+    return stack
+
+
+def draw_sequences(rng: np.random.Generator) -> tuple[Sequence, ...]:
+    """Draw which sequences a training case has (`SEQUENCE_SETS`)."""
+    sets = [names for names, _ in SEQUENCE_SETS]
+    return sets[rng.choice(len(sets), p=[fraction for _, fraction in SEQUENCE_SETS])]
 
 
 def _draw_visibility(rng: np.random.Generator) -> dict[Sequence, float]:
@@ -154,14 +176,16 @@ def _surface(brain: NDArray[np.bool_]) -> NDArray[np.intp]:
     return np.argwhere(brain & ~ndimage.binary_erosion(brain))
 
 
-def _surface_shade(rng: np.random.Generator, brain: NDArray[np.bool_]) -> NDArray[np.float32]:
+def _surface_shade(
+    rng: np.random.Generator, brain: NDArray[np.bool_], spacing_mm: float
+) -> NDArray[np.float32]:
     """Draw a factor that brightens or darkens spots at the brain's surface, as air and surface coils do; mostly 1."""
     if rng.random() < 0.85:
         return np.ones(brain.shape, np.float32)
     surface = _surface(brain)
     field = np.zeros(brain.shape, np.float32)
     for centre in surface[rng.integers(len(surface), size=int(rng.integers(1, 3)))]:
-        width = rng.uniform(8.0, 20.0) / GRID.spacing[0]
+        width = rng.uniform(8.0, 20.0) / spacing_mm
         away = [
             np.exp(-0.5 * ((np.arange(n) - c) / width) ** 2) for n, c in zip(brain.shape, centre, strict=True)
         ]
@@ -215,9 +239,8 @@ def augment(
         if rng.random() < 0.8:
             images = images * brain_region
             labels = labels * brain_region
-    sets = [names for names, _ in SEQUENCE_SETS]
     there = [s for s, image in zip(CHANNELS, images, strict=True) if image.any()]
-    names = sets[rng.choice(len(sets), p=[fraction for _, fraction in SEQUENCE_SETS])]
+    names = draw_sequences(rng)
     if not set(names) & set(there):
         names = tuple(there)
     if Sequence.T1C not in names or Sequence.T1C not in there:

@@ -16,14 +16,14 @@ def loss(logits: Tensor, labels: Tensor) -> Tensor:
     weights = torch.tensor(CLASS_WEIGHTS, device=logits.device)
     entropy = nn.functional.cross_entropy(logits, labels, weights, label_smoothing=0.02)
     p, t = logits.softmax(dim=1), nn.functional.one_hot(labels, 5).movedim(-1, 1).float()
-    brain = _dice_loss(1 - p[:, 0], 1 - t[:, 0])
-    whole = _dice_loss(p[:, 2] + p[:, 3] + p[:, 4], t[:, 2] + t[:, 3] + t[:, 4])
-    core = _dice_loss(p[:, 2] + p[:, 4], t[:, 2] + t[:, 4])
-    parts = _dice_loss(p[:, 3], t[:, 3]) + _dice_loss(p[:, 4], t[:, 4])
+    brain = dice_loss(1 - p[:, 0], 1 - t[:, 0])
+    whole = dice_loss(p[:, 2] + p[:, 3] + p[:, 4], t[:, 2] + t[:, 3] + t[:, 4])
+    core = dice_loss(p[:, 2] + p[:, 4], t[:, 2] + t[:, 4])
+    parts = dice_loss(p[:, 3], t[:, 3]) + dice_loss(p[:, 4], t[:, 4])
     return entropy + 0.5 * brain + 1.5 * whole + 0.5 * core + 0.5 * parts
 
 
-def _dice_loss(predicted: Tensor, truth: Tensor) -> Tensor:
+def dice_loss(predicted: Tensor, truth: Tensor) -> Tensor:
     """Soft Dice loss where a region is there; a logarithmic price of false alarm where it is not.
 
     The gradient of Dice on an absent region fades with the square of the false alarm, so that healthy heads would

@@ -1,35 +1,51 @@
-"""Simulated patients of Model 1, made by worker processes while the network learns."""
+"""Simulated patients, made by worker processes while a network learns."""
 
 from __future__ import annotations
 
 import multiprocessing as mp
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from multiprocessing.context import SpawnProcess
 from pathlib import Path
 from queue import Empty
+from typing import TypeVar
 
 import numpy as np
 
 from gliotype.errors import GliotypeError
+from gliotype.simulate.head.anatomy import Anatomy
 from gliotype.train.common.workers import end_with_parent
 from gliotype.train.data.anatomies import read_anatomies
-from gliotype.train.model1.cases import GridPatient, simulate_case
+
+Case = TypeVar("Case")
+
+Simulate = Callable[[np.random.Generator, tuple[Anatomy, ...]], Case]
+"""Simulates one patient in one of some heads; a function of a module, so that worker processes find it."""
 
 
-def _simulate_forever(queue: mp.Queue[GridPatient], folder: Path | None, cache: Path, seed: int) -> None:
+def _simulate_forever(
+    simulate: Simulate[Case], queue: mp.Queue[Case], folder: Path | None, cache: Path, seed: int
+) -> None:
     end_with_parent()
     anatomies = read_anatomies(folder, cache)
     rng = np.random.default_rng(seed)
     while True:
-        queue.put(simulate_case(rng, anatomies))
+        queue.put(simulate(rng, anatomies))
 
 
 def stream(
-    anatomies: Path | None, cache: Path, *, workers: int, pool: int, uses: int, seed: int
-) -> Generator[list[GridPatient]]:
+    simulate: Simulate[Case],
+    anatomies: Path | None,
+    cache: Path,
+    *,
+    workers: int,
+    pool: int,
+    uses: int,
+    seed: int,
+) -> Generator[list[Case]]:
     """Yield a list of simulated patients that workers keep renewing, until the generator is closed.
 
     Args:
+        simulate: makes one.
         anatomies: folder of whole-head label maps; see `read_anatomies`.
         cache: folder in which the aligned label maps are cached.
         workers: processes.
@@ -41,9 +57,11 @@ def stream(
         GliotypeError: if a worker has ended.
     """
     context = mp.get_context("spawn")
-    queue: mp.Queue[GridPatient] = context.Queue(maxsize=8)
+    queue: mp.Queue[Case] = context.Queue(maxsize=8)
     simulating = [
-        context.Process(target=_simulate_forever, args=(queue, anatomies, cache, seed + worker), daemon=True)
+        context.Process(
+            target=_simulate_forever, args=(simulate, queue, anatomies, cache, seed + worker), daemon=True
+        )
         for worker in range(workers)
     ]
     for process in simulating:
@@ -68,7 +86,7 @@ LOOK_S = 5.0
 """Seconds of waiting after which the workers are checked."""
 
 
-def _next(queue: mp.Queue[GridPatient], simulating: list[SpawnProcess]) -> GridPatient:
+def _next(queue: mp.Queue[Case], simulating: list[SpawnProcess]) -> Case:
     """Wait for a patient as long as every worker lives."""
     while True:
         try:

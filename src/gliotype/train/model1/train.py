@@ -1,4 +1,7 @@
-"""Train Model 1 on digital patients, streamed from worker processes, and further on the patients of a cohort."""
+"""Train Model 1 on digital patients, streamed from worker processes, and further on the patients of a cohort.
+
+The second stage, which draws sub-regions, is trained in the same way: `Task` says in what the two differ.
+"""
 
 from __future__ import annotations
 
@@ -9,9 +12,11 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
@@ -21,12 +26,14 @@ from gliotype.networks.export import export_onnx, read_onnx_weights
 from gliotype.networks.unet import model1
 from gliotype.segment.model1 import CHANNELS, GRID, SHIPPED, expected_brain_region
 from gliotype.simulate.head.label_maps import label_map_hashes
-from gliotype.train.common.learner import Learner
+from gliotype.train.common.learner import Learner, Loss, Score
 from gliotype.train.data.anatomies import align_label_maps
-from gliotype.train.model1.cases import GridPatient, augment, read_case
+from gliotype.train.model1.cases import augment, read_case, simulate_case
 from gliotype.train.model1.loss import loss, whole_tumour_dice
-from gliotype.train.model1.stream import stream
+from gliotype.train.model1.stream import Simulate, stream
 from gliotype.train.model1.training_log import Entry, read_entries, write_entries, write_figure
+
+Case = TypeVar("Case")
 
 REAL_FRACTION = 0.5
 """Fraction of the steps that take a patient of the cohort; the others keep what simulation has taught."""
@@ -63,6 +70,51 @@ class Recipe:
     seed: int = 1
     start: Path | None = None
     cohort: tuple[Path, ...] = ()
+
+
+Augment = Callable[[np.random.Generator, Any], tuple[NDArray[np.float32], NDArray[np.int64]]]
+"""Turns a simulated patient into one input (channels, i, j, k) and its labels (i, j, k)."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is trained.
+
+    Attributes:
+        name: file name of its weight.
+        begin: builds the network, with the weights of a file or random ones.
+        simulate: makes a patient.
+        augment: turns a patient into an input.
+        loss: to be lowered.
+        score: by which the training is watched.
+        input_shape: of one input.
+    """
+
+    name: str
+    begin: Callable[[Path | None], nn.Module]
+    simulate: Simulate[Any]
+    augment: Augment
+    loss: Loss
+    score: Score
+    input_shape: tuple[int, ...]
+
+
+def _begin_model1(start: Path | None) -> nn.Module:
+    network = model1()
+    if start is not None:
+        network.load_state_dict(read_onnx_weights(start))
+    return network
+
+
+MODEL1 = Task(
+    SHIPPED,
+    _begin_model1,
+    simulate_case,
+    lambda rng, case: augment(rng, case, expected_brain_region()),
+    loss,
+    whole_tumour_dice,
+    (2 * len(CHANNELS), *GRID.shape),
+)
 
 
 @dataclass
@@ -104,7 +156,9 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
 
 
-def train(recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda line: None) -> Path:
+def train(
+    recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda line: None, task: Task = MODEL1
+) -> Path:
     """Train in a run folder, or resume an existing run.
 
     Args:
@@ -112,13 +166,14 @@ def train(recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda li
         run: folder of the checkpoint (``checkpoint.pt``), the recipe (``recipe.json``), the training log
             (``training_log.csv``, ``training_log.svg``) and the aligned label maps.
         progress: called with a line of progress.
+        task: what to train.
 
     Returns:
         The last checkpoint.
 
     Raises:
         UsageError: if the folder holds a run of another recipe.
-        InputError: if label maps or starting weights cannot be read.
+        InputError: if label maps or initial weights cannot be read.
         OutputError: if the run folder cannot be written.
     """
     checkpoint, log_file = run / "checkpoint.pt", run / "training_log.csv"
@@ -127,14 +182,15 @@ def train(recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda li
         progress("align the label maps")
         align_label_maps(recipe.anatomies, run)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    state = _begin(recipe, device)
+    torch.manual_seed(recipe.seed)
+    state = Learner.of(task.begin(recipe.start), recipe.average, device, task.loss, task.score)
     state.resume(checkpoint)
     rng = np.random.default_rng([recipe.seed, state.step])
-    brain_region = expected_brain_region()
     real = [read_case(file) for file in recipe.cohort]
     entries = read_entries(log_file, state.step)
     watch = _Stopwatch(entries[-1].seconds if entries else 0.0)
     pools = stream(
+        task.simulate,
         recipe.anatomies,
         run,
         workers=recipe.workers,
@@ -147,7 +203,7 @@ def train(recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda li
             asked = time.monotonic()
             pool = next(pools)
             watch.waiting += time.monotonic() - asked
-            cases = [augment(rng, draw(rng, pool, real), brain_region) for _ in range(recipe.batch)]
+            cases = [task.augment(rng, draw(rng, pool, real)) for _ in range(recipe.batch)]
             x, y = (torch.from_numpy(np.stack(arrays)).to(device) for arrays in zip(*cases, strict=True))
             rate = learning_rate(recipe, state.step)
             value, dice = state.learn(x.to(memory_format=torch.channels_last_3d), y, rate)
@@ -163,9 +219,7 @@ def train(recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda li
     return checkpoint
 
 
-def draw(
-    rng: np.random.Generator, simulated: Sequence[GridPatient], real: Sequence[GridPatient]
-) -> GridPatient:
+def draw(rng: np.random.Generator, simulated: Sequence[Case], real: Sequence[Case]) -> Case:
     """Draw a patient: with `REAL_FRACTION` a real one, where there are any."""
     source = real if real and rng.random() < REAL_FRACTION else simulated
     return source[int(rng.integers(len(source)))]
@@ -187,15 +241,6 @@ def _check_run(run: Path, recipe: Recipe) -> None:
     check_run_settings(run / "recipe.json", "a run begun", asked)
 
 
-def _begin(recipe: Recipe, device: torch.device) -> Learner:
-    """Take random weights, or those to start from."""
-    torch.manual_seed(recipe.seed)
-    network = model1()
-    if recipe.start is not None:
-        network.load_state_dict(read_onnx_weights(recipe.start))
-    return Learner.of(network, recipe.average, device, loss, whole_tumour_dice)
-
-
 def _progress_line(entries: list[Entry], steps: int) -> str:
     """How far a run is, how long it waited, and how long it will take at the pace of its latest entries."""
     first, last = entries[max(len(entries) - 20, 0)], entries[-1]
@@ -210,32 +255,33 @@ def _progress_line(entries: list[Entry], steps: int) -> str:
 
 
 def train_and_export(
-    recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda line: None
+    recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda line: None, task: Task = MODEL1
 ) -> tuple[Path, ...]:
     """Train as `train` does, and export the weight.
 
     Returns:
-        ``model1.onnx`` and the training log, as table and figure.
+        The weight and the training log, as table and figure.
     """
-    checkpoint = train(recipe, run, progress)
+    checkpoint = train(recipe, run, progress, task)
     progress("export")
-    export(checkpoint, run / SHIPPED)
-    return run / SHIPPED, run / "training_log.csv", run / "training_log.svg"
+    export(checkpoint, run / task.name, task)
+    return run / task.name, run / "training_log.csv", run / "training_log.svg"
 
 
-def export(checkpoint: Path, file: Path) -> int:
+def export(checkpoint: Path, file: Path, task: Task = MODEL1) -> int:
     """Export the averaged weights of a checkpoint as ONNX.
 
     Args:
         checkpoint: as `train` writes it.
         file: the ONNX file to write.
+        task: what has been trained.
 
     Returns:
         The number of steps that the weights have been trained for.
     """
     state = torch.load(checkpoint, weights_only=True)
-    network = AveragedModel(model1())
+    network = AveragedModel(task.begin(None))
     network.load_state_dict(state["average"])
     whole = nn.Sequential(network.module, nn.Softmax(dim=1))
-    export_onnx(whole, torch.zeros(1, 2 * len(CHANNELS), *GRID.shape), file)
+    export_onnx(whole, torch.zeros(1, *task.input_shape), file)
     return int(state["step"])

@@ -17,7 +17,7 @@ class Entry:
     Attributes:
         step: optimiser steps so far.
         loss: mean.
-        dice: mean whole-tumour Dice of the training cases with a tumour; NaN where there was none.
+        dice: mean Dice of the training cases, of the whole tumour or (second stage) its core; NaN where there was none.
         learning_rate: of the last step.
         seconds: of training so far.
         waited: fraction of the time in which the trainer waited for simulated patients.
@@ -50,13 +50,13 @@ def read_entries(file: Path, last_step: int) -> list[Entry]:
 
 
 def write_figure(entries: list[Entry], file: Path) -> None:
-    """Draw loss and whole-tumour Dice over the steps, as SVG, replaced at once when complete."""
+    """Draw loss and Dice over the steps, as SVG, replaced at once when complete."""
     figure = Figure(figsize=(7, 3.2), layout="constrained")
     steps = [entry.step for entry in entries]
     for axes, name in zip(figure.subplots(1, 2), ("loss", "dice"), strict=True):
         axes.plot(steps, [getattr(entry, name) for entry in entries], color="#0072b2", linewidth=1)
         axes.set_xlabel("step")
-        axes.set_ylabel("loss" if name == "loss" else "Dice of whole tumour (training cases)")
+        axes.set_ylabel("loss" if name == "loss" else "Dice (training cases)")
         axes.spines[["top", "right"]].set_visible(False)
     with atomic_write(file) as aside:
         figure.savefig(aside, metadata={"Date": None})
