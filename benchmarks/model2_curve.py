@@ -1,11 +1,12 @@
 """The learning curve of Model 2 on simulated patients.
 
-    python benchmarks/model2_curve.py RUN [--sizes 150 300] [--test N] [--usual N] [--label-maps FOLDER] [--minutes M]
+    python benchmarks/model2_curve.py RUN [--sizes 60 120 240] [--test N] [--usual N] [--label-maps FOLDER]
+        [--minutes M]
 
-An example made as `gliotype experiment` makes it costs seconds, most of them Model 1's eight network passes and the
-grid of 1.5 mm. For a curve, patients are simulated and prepared on Model 1's own grid of 2 mm, with the true brain, up
-to 3 mm wider, and outlined by a single pass: as in use, the outline is Model 1's, with its errors. `--usual` adds test
-patients made as an experiment makes them, to see that what is learned from such examples holds there.
+An example made as `gliotype experiment` makes it costs seconds, most of them Model 1's passes and the grid of 1.5 mm.
+For a curve, patients are simulated and prepared on Model 1's own grid of 2 mm, with the true brain, up to 3 mm wider,
+and outlined by a single pass: as in use, the outline is Model 1's, with its errors. `--usual` adds test patients made
+as an experiment makes them, to see whether what is learned from such examples holds there.
 
 The larger training sets hold the smaller ones; tuning and test patients are the same for all. Age alone, and the
 shipped Model 2, stand next to the curve. Everything printed is simulated. RUN keeps the examples and the networks, so
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor, Future
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -56,7 +57,10 @@ SITE = "severance"
 SEEDS = {"training": 301_000, "tuning": 302_000, "test": 303_000, "usual": 304_000}
 """Of the patients of each set; no training used them."""
 
-TUNING = 60
+TUNING = 40
+
+READ_S = 0.3
+"""An example that took longer was made, and not read."""
 
 
 def outline_once(prepared: PreparedStudy) -> Tumour:
@@ -126,12 +130,20 @@ class ThisProcess(Executor):
 HERE = ThisProcess()
 
 
-def make(source: Patients, run: Path, until: float) -> Iterator[Example]:
-    """Make or read examples one by one, until the processor time is used up."""
+def make(name: str, source: Patients, run: Path, until: float) -> list[Example]:
+    """Make or read examples until the processor time is used up, and say what one takes that is made."""
+    made: list[Example] = []
+    seconds: list[float] = []
     for subject in source.subjects:
-        yield from make_examples(source, run / "cache", subjects=[subject], pool=lambda: nullcontext(HERE))
+        began = time.process_time()
+        made += make_examples(source, run / "cache", subjects=[subject], pool=lambda: nullcontext(HERE))
+        if (taken := time.process_time() - began) > READ_S:
+            seconds.append(taken)
         if time.process_time() > until:
-            return
+            break
+    each = f", {np.median(seconds):.2f} s each (median of {len(seconds)} made now)" if seconds else ""
+    print(f"{name}: {len(made)} examples{each}", flush=True)
+    return made
 
 
 def shipped_log_odds(examples: list[Example]) -> NDArray[np.float64]:
@@ -163,8 +175,8 @@ def print_curve(name: str, test: list[Example], scores: Mapping[str, NDArray[np.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[150, 300, 600])
-    parser.add_argument("--test", type=int, default=150)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[60, 120, 240])
+    parser.add_argument("--test", type=int, default=120)
     parser.add_argument("--usual", type=int, default=0)
     parser.add_argument("--members", type=int, default=2)
     parser.add_argument("--label-maps", type=Path)
@@ -174,12 +186,11 @@ def main() -> None:
     counts = {"test": arguments.test, "tuning": TUNING, "training": max(arguments.sizes)}
     with use_threads(1):
         sets = {
-            name: list(make(QuickPatients(SITE, n, SEEDS[name], anatomies=maps, cache=run), run, until))
+            name: make(name, QuickPatients(SITE, n, SEEDS[name], anatomies=maps, cache=run), run, until)
             for name, n in counts.items()
         }
         usual = SimulatedPatients(SITE, arguments.usual, SEEDS["usual"], anatomies=maps, cache=run)
-        sets["usual"] = list(make(usual, run, until))
-    print({name: len(examples) for name, examples in sets.items()}, f"{time.process_time():.0f} s")
+        sets["usual"] = make("usual", usual, run, until)
     if len(sets["training"]) < max(arguments.sizes) or len(sets["usual"]) < arguments.usual:
         return
     scores: dict[str, dict[str, NDArray[np.float64]]] = {"test": {}, "usual": {}}
