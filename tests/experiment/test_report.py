@@ -19,10 +19,12 @@ from gliotype.evaluate.metrics import evaluate
 from gliotype.experiment import run as engine
 from gliotype.experiment.predictions import Prediction
 from gliotype.experiment.protocol import read_protocol
+from gliotype.experiment.registry import METHODS
 from gliotype.experiment.report.checklists import CLAIM_2024, TRIPOD_AI
-from gliotype.experiment.report.curves import curves_of
+from gliotype.experiment.report.curves import Curve, curves_of
+from gliotype.experiment.report.figures import MANY, colour_of, draw_curves
 from gliotype.experiment.report.pictures import OUTLINE, draw_explanation, draw_patient
-from gliotype.experiment.score import score
+from gliotype.experiment.score import AGE_ALONE, score
 from gliotype.train.common.explanation import Explanation
 from support.experiments import Synthetic, synthetic_source
 
@@ -204,3 +206,18 @@ def test_risk_counts_definite_calls_alone() -> None:
     assert max(points) == 7 / 8, "a no-call is never definite"
     assert points[7 / 8] == pytest.approx(1 / 7), "the second is wildtype and called mutant"
     assert scored.wrong == {"x-001", "x-006"}
+
+
+def test_every_method_has_a_colour_of_its_own() -> None:
+    methods = tuple(METHODS)
+    assert len({colour_of(name, methods) for name in methods}) == len(methods)
+
+
+def test_legends_do_not_hide_the_curves_of_many_methods() -> None:
+    few, many = (tuple(METHODS)[:n] for n in (MANY, MANY + 1))
+    for methods, named in ((few, True), (many, False)):
+        curves = [Curve("roc", "test", name, ((0.0, 0.0), (0.4, 0.9), (1.0, 1.0))) for name in methods]
+        curves.append(Curve("roc", "test", AGE_ALONE, ((0.0, 0.0), (1.0, 1.0))))
+        drawn = draw_curves(curves, methods)["test", "roc"]
+        assert (methods[-1] in drawn) is named
+        assert AGE_ALONE in drawn

@@ -14,8 +14,22 @@ from gliotype.experiment.score import AGE_ALONE
 from gliotype.experiment.tables import Row
 from gliotype.plotting import Axes, Figure, svg
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#1b2733", "#8c6d31")
-"""Of the methods, told apart by readers with any colour vision (Okabe & Ito)."""
+COLOURS = (
+    "#0072b2",
+    "#d55e00",
+    "#009e73",
+    "#cc79a7",
+    "#e69f00",
+    "#56b4e9",
+    "#1b2733",
+    "#8c6d31",
+    "#882255",
+    "#a3a500",
+)
+"""Of the methods, one for each that there is; the first eight are told apart with any colour vision (Okabe & Ito)."""
+
+MANY = 5
+"""With more methods than this, legends and bands would hide the curves: the table's colours name the methods."""
 
 AXES = {
     "roc": ("1 - specificity", "sensitivity"),
@@ -86,13 +100,17 @@ def draw_learning_curve(
         methods: names in the order of the tables.
     """
     figure, axes = square("training patients", "AUROC, 95 % interval", inches=4.0)
+    lowest = 0.42
     for name in methods:
         points = [(row.size or 0, row.auroc) for row in rows if row.model == name and row.auroc]
         points += [(largest, row.auroc) for row in whole if row.model == name and row.auroc]
         if points:
-            _interval_line(axes, sorted(points, key=lambda point: point[0]), name, colour_of(name, methods))
-    axes.set(xlim=(0, 1.05 * largest), ylim=(0.4, 1.02))
-    axes.legend(loc="lower right", frameon=False)
+            points.sort(key=lambda point: point[0])
+            lowest = min(lowest, *(estimate.value for _, estimate in points))
+            _interval_line(axes, points, name, colour_of(name, methods), band=len(methods) <= MANY)
+    axes.set(xlim=(0, 1.05 * largest), ylim=(lowest - 0.02, 1.02))
+    if len(methods) <= MANY:
+        axes.legend(loc="lower right", frameon=False)
     return svg(figure)
 
 
@@ -101,12 +119,15 @@ def colour_of(model: str, methods: Sequence[str]) -> str:
     return COLOURS[methods.index(model) % len(COLOURS)] if model in methods else SOFT
 
 
-def _interval_line(axes: Axes, points: list[tuple[int, Estimate]], name: str, colour: str) -> None:
+def _interval_line(
+    axes: Axes, points: list[tuple[int, Estimate]], name: str, colour: str, *, band: bool
+) -> None:
     sizes = [size for size, _ in points]
     values = [estimate for _, estimate in points]
     axes.plot(sizes, [each.value for each in values], "o-", color=colour, markersize=4, label=name)
-    lows, highs = [each.low for each in values], [each.high for each in values]
-    axes.fill_between(sizes, lows, highs, color=colour, alpha=0.12, linewidth=0)
+    if band:
+        lows, highs = [each.low for each in values], [each.high for each in values]
+        axes.fill_between(sizes, lows, highs, color=colour, alpha=0.12, linewidth=0)
 
 
 def _draw(kind: str, curves: list[Curve], methods: Sequence[str]) -> str:
@@ -123,7 +144,7 @@ def _draw(kind: str, curves: list[Curve], methods: Sequence[str]) -> str:
             color=colour_of(curve.model, methods),
             linewidth=1.0 if other else 1.6,
             drawstyle="steps-post" if kind == "risk" else "default",
-            label=curve.model,
+            label=curve.model if other or len(methods) <= MANY else None,
         )
     if kind == "decision":
         axes.axhline(0, color=SOFT, linewidth=0.8, label="none")
@@ -132,5 +153,6 @@ def _draw(kind: str, curves: list[Curve], methods: Sequence[str]) -> str:
     if kind == "risk":
         highest = max((y for curve in curves for _, y in curve.points), default=0.1)
         axes.set(ylim=(-0.01, min(1.02, max(0.1, 1.2 * highest))))
-    axes.legend(loc=LEGENDS[kind], frameon=False, fontsize=8)
+    if axes.get_legend_handles_labels()[1]:
+        axes.legend(loc=LEGENDS[kind], frameon=False, fontsize=8)
     return svg(figure)
