@@ -202,7 +202,15 @@ def choose_limits(rows: list[Row], network: str, sequence: Sequence) -> tuple[fl
 def print_limits(rows: list[Row]) -> None:
     """Print the limits chosen on all patients and on each half of them, and what those of one half do in the other."""
     halves = [[row for row in rows if row["n"] % 2 == half] for half in (0, 1)]
-    print(f"\nin use: evenness above {MAX_EVENNESS}, detail below {MIN_DETAIL}\n")
+    own = [row for row in rows if Sequence.T2 in row["numbers"]]
+    coarse = [row for row in own if row["numbers"][Sequence.T2][1] < MIN_DETAIL]
+    print(f"\nin use: evenness above {MAX_EVENNESS}, detail below {MIN_DETAIL}")
+    clean = {row["n"]: row["t2net"][1] for row in rows if row["change"] == AS_IT_IS}
+    print(
+        f"t2net on T2 below the limit of detail: n = {len(coarse)}, accuracy "
+        f"{proportion(sum(right(row, 't2net') for row in coarse), len(coarse))}, Dice lost "
+        f"{mean_of(lost(coarse, clean, 't2net'))}\n"
+    )
     print("| network, sequence | evenness: all, each half | detail: all, each half |\n| --- | --- | --- |")
     for network, sequences in SEEN.items():
         for sequence in sequences:
@@ -217,7 +225,6 @@ def print_limits(rows: list[Row]) -> None:
             refused[id(row)] = (even is not None and e > even) or (detail is not None and d < detail)
     print("\neach half by the limits of the other one:\n")
     print("| images | n | accuracy | Dice lost against the unchanged image |\n| --- | --- | --- | --- |")
-    clean = {row["n"]: row["t2net"][1] for row in rows if row["change"] == AS_IT_IS}
     for what, kind in (("kept", False), ("refused", True)):
         own = [row for row in rows if refused[id(row)] is kind]
         share = proportion(sum(right(row, "t2net") for row in own), len(own))

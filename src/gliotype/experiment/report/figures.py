@@ -26,7 +26,7 @@ COLOURS = (
     "#882255",
     "#a3a500",
 )
-"""Of the methods, one for each that there is; the first eight are told apart with any colour vision (Okabe & Ito)."""
+"""Of the methods, one for each; readers with any colour vision tell the first eight apart (Okabe & Ito)."""
 
 MANY = 5
 """With more methods than this, legends and bands would hide the curves: the table's colours name the methods."""
