@@ -27,7 +27,7 @@ from support.web import TOKEN, Prepared
 
 pytestmark = pytest.mark.slow
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-SECONDS = 120
+SECONDS = 300
 """A browser without a graphics card draws slowly on a busy machine."""
 
 
