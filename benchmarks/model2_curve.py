@@ -1,6 +1,6 @@
 """The learning curve of Model 2 on simulated patients.
 
-    python benchmarks/model2_curve.py RUN [--sizes 30 60] [--test N] [--usual N] [--label-maps FOLDER]
+    python benchmarks/model2_curve.py RUN [--sizes N ...] [--test N] [--usual N] [--label-maps FOLDER]
         [--minutes M]
 
 An example made as `gliotype experiment` makes it costs seconds, most of them Model 1's passes and the grid of 1.5 mm.
@@ -175,7 +175,7 @@ def print_curve(name: str, test: list[Example], scores: Mapping[str, NDArray[np.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("run", type=Path)
-    parser.add_argument("--sizes", type=int, nargs="+", default=[30, 60])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[30, 60, 150, 300])
     parser.add_argument("--test", type=int, default=100)
     parser.add_argument("--usual", type=int, default=0)
     parser.add_argument("--members", type=int, default=2)
