@@ -16,6 +16,7 @@ from gliotype.runtime import (
     available_threads,
     in_parallel,
     load_network,
+    release_memory,
     thread_count,
     use_threads,
     weight_hashes,
@@ -129,3 +130,11 @@ def test_one_network_serves_several_threads() -> None:
         found = in_parallel(network, batches)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_a_network_says_the_same_after_its_memory_was_released() -> None:
+    network = load_network("t2net.onnx")
+    batch = np.random.default_rng(3).normal(size=(1, 1, 32, 32, 32)).astype(np.float32)
+    before = network(batch)
+    release_memory()
+    assert np.array_equal(network(batch), before)
