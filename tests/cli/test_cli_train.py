@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 from gliotype.cli.main import app
+from gliotype.cli.show import show_progress
 from gliotype.errors import InputError, UsageError
 
 COMMANDS = (
@@ -117,8 +118,6 @@ def test_a_layout_without_a_cohort_is_a_usage_error(method: str, tmp_path: Path)
 @pytest.mark.parametrize(
     ("method", "option"),
     [
-        ("model1", "--label-maps"),
-        ("model1", "--workers"),
         ("t2net", "--patients"),
         ("tsnet", "--label-maps"),
         ("perfusion", "--patients"),
@@ -132,3 +131,25 @@ def test_an_option_of_simulation_with_a_cohort_is_a_usage_error(
     assert isinstance(error, UsageError)
     assert str(error).startswith(f"{option} is about simulated patients")
     assert not (tmp_path / "run").exists()
+
+
+def test_model1_simulates_next_to_a_cohort_as_it_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = []
+    monkeypatch.setattr(
+        "gliotype.train.model1.cohort.train_further", lambda recipe, *_: taken.append(recipe) or ()
+    )
+    options = ("--label-maps", str(tmp_path), "--workers", "3", "--steps", "7")
+    assert run("train", "model1", "-o", str(tmp_path / "run"), "--cohort", str(tmp_path), *options) is None
+    (recipe,) = taken
+    assert (recipe.anatomies, recipe.workers, recipe.steps) == (tmp_path, 3, 7)
+    assert recipe.start is not None
+    assert recipe.start.name == "model1.onnx"
+
+
+def test_progress_in_a_log_file_is_one_line_for_each_stage(capsys: pytest.CaptureFixture[str]) -> None:
+    line = "step 50 of 200: loss 2.135, Dice 0.66, waited 0% of the time for patients, " + "6 min left " * 9
+    with show_progress() as progress:
+        progress(line)
+    assert capsys.readouterr().err == f"{line}\n"

@@ -25,7 +25,7 @@ STYLES = {
 @contextmanager
 def show_progress() -> Iterator[Callable[[str], None]]:
     """Lend a function that shows the current stage on stderr: one changing line, or a line for each stage."""
-    console = Console(stderr=True, highlight=False, markup=False)
+    console = Console(stderr=True, highlight=False, markup=False, soft_wrap=True)
     if not console.is_terminal:
         yield console.print
         return

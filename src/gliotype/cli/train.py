@@ -85,7 +85,7 @@ def model1(
     ] = None,
 ) -> None:
     """Train Model 1, which finds the brain and the tumour, on simulated patients, or fine-tune it on your own."""
-    _refuse_unused(context, cohort)
+    _refuse_layout_alone(context, cohort)
     from gliotype.cli.show import extra, show_progress
 
     with extra("train"):
@@ -267,12 +267,27 @@ def _refuse_unused(context: typer.Context, cohort: Path | None) -> None:
     Raises:
         UsageError: if ``--layout`` is given without a cohort, or an option about simulated patients with one.
     """
+    _refuse_layout_alone(context, cohort)
+    if cohort is not None:
+        _refuse(context, OF_SIMULATION, "is about simulated patients: leave it out, or leave --cohort out")
+
+
+def _refuse_layout_alone(context: typer.Context, cohort: Path | None) -> None:
+    """Refuse ``--layout`` without a cohort; with one, Model 1 is trained on simulated patients too.
+
+    Raises:
+        UsageError: if it is given.
+    """
+    if cohort is None:
+        _refuse(
+            context, ("layout",), "says how the files of a cohort are named: give --cohort, or leave it out"
+        )
+
+
+def _refuse(context: typer.Context, names: tuple[str, ...], why: str) -> None:
     from gliotype.errors import UsageError
 
-    why = "is about simulated patients: leave it out, or leave --cohort out"
-    if cohort is None:
-        why = "says how the files of a cohort are named: give --cohort, or leave it out"
-    for name in ("layout",) if cohort is None else OF_SIMULATION:
+    for name in names:
         given = context.get_parameter_source(name) if name in context.params else None
         if given is not None and given.name == "COMMANDLINE":
             raise UsageError(f"--{name.replace('_', '-')} {why}")

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gliotype.errors import InputError
+from gliotype.errors import InputError, UsageError
 from gliotype.segment.candidates import CandidateFeatures, CandidateModel
 from gliotype.segment.model1 import GRID
 from gliotype.simulate.head.template import template_anatomy
@@ -18,6 +20,7 @@ from gliotype.train.model1.candidates import (
     fit,
     label_candidates,
     prepare_head,
+    simulate_candidates,
     write_model,
 )
 
@@ -66,6 +69,37 @@ def test_the_recipe_takes_the_classes_in_turn() -> None:
     diseases = RECIPE.diseases
     assert [diseases[seed] for seed in (0, 1, 2)] == [None] * 3
     assert {diseases[seed] for seed in range(1000, 1004)} == set(GliomaType)
+
+
+def test_an_interrupted_run_resumes_and_keeps_to_its_settings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulated = []
+
+    def label_head(job: tuple[int, object, Recipe]) -> list[LabelledCandidate]:
+        simulated.append(job[0])
+        if len(simulated) == 4:
+            raise KeyboardInterrupt
+        return components(job[0] % 3, seed=job[0])
+
+    monkeypatch.setattr("gliotype.train.model1.candidates.workers", ThreadPoolExecutor)
+    monkeypatch.setattr("gliotype.train.model1.candidates._label_head", label_head)
+    with pytest.raises(KeyboardInterrupt):
+        simulate_candidates(RECIPE, tmp_path)
+    assert len((tmp_path / "heads.jsonl").read_text().splitlines()) == 3
+    found = simulate_candidates(RECIPE, tmp_path)
+    assert sorted({*simulated}) == sorted(RECIPE.diseases)
+    assert [simulated.count(seed) for seed in (0, 1, 2)] == [1, 1, 1]
+    assert found == [each for seed in RECIPE.diseases for each in components(seed % 3, seed=seed)]
+    assert (
+        simulate_candidates(replace(RECIPE, tumours=2), tmp_path)
+        == found[: -sum(s % 3 for s in (1002, 1003, 1004))]
+    )
+    monkeypatch.setattr(
+        "gliotype.train.model1.candidates.checked_weights", lambda name: (Path(name), "other")
+    )
+    with pytest.raises(UsageError, match="weight"):
+        simulate_candidates(RECIPE, tmp_path)
 
 
 @pytest.mark.slow

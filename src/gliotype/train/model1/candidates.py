@@ -1,27 +1,29 @@
 """Fit how much each number of `gliotype.segment.candidates` counts, on simulated heads with and without tumour.
 
 The heads are simulated on the network's grid, so that neither registration nor resampling costs time, and go through
-preparation and Model 1 as any study does. None of them is among those of ``benchmarks/healthy.py``, whose random
-numbers come from other streams.
+preparation and Model 1 as any study does. None of them is among those of ``benchmarks/healthy.py`` or
+``benchmarks/faint.py``, whose random numbers come from other streams. What Model 1 finds in each is kept in
+``heads.jsonl``, so that an interrupted run resumes.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gliotype.atomic_files import check_writable, write_text
+from gliotype.atomic_files import check_run_settings, check_writable, write_text
 from gliotype.errors import InputError
 from gliotype.prepare import prepare_registered
+from gliotype.runtime import checked_weights
 from gliotype.segment import find_brain
 from gliotype.segment.candidates import NUMBERS, CandidateFeatures
-from gliotype.segment.model1 import GRID
+from gliotype.segment.model1 import GRID, SHIPPED
 from gliotype.segment.tumour import find_candidates
 from gliotype.simulate.cohort.raw_study import hospital_protocol
 from gliotype.simulate.cohort.sites import Disease
@@ -37,9 +39,6 @@ from gliotype.train.common.ridge import choose_penalty, mean_auroc, out_of_fold_
 from gliotype.train.common.workers import workers
 from gliotype.train.data.anatomies import align_label_maps, read_anatomies
 from gliotype.volume import Grid, Volume
-
-STREAM = 31
-"""Second part of the seed of every head here; raw heads have 1 and 2."""
 
 TEMPLATES = 5
 """The shipped template counts so many times among the heads to choose from."""
@@ -63,6 +62,34 @@ SEQUENCE_SETS: tuple[tuple[Sequence, ...], ...] = (
     (Sequence.T1, Sequence.T2),
 )
 """Which sequences a head has; each entry is equally frequent."""
+
+Visibility = Mapping[Sequence, float]
+"""How much of a tumour's contrast each sequence shows, 0 to 1."""
+
+
+def _sometimes_faint(rng: np.random.Generator, names: tuple[Sequence, ...]) -> Visibility:
+    if rng.random() < FAINT_FRACTION:
+        return {s: float(rng.uniform(0.3, 0.8)) for s in names}
+    return dict.fromkeys(names, 1.0)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What distinguishes one series of heads from another.
+
+    Attributes:
+        stream: second part of the seed of every head; raw heads have 1 and 2, those of ``benchmarks/faint.py`` 47.
+        sequence_sets: which sequences a head has; each entry is equally frequent.
+        visibility: draws how much of the tumour's contrast the sequences of a head show.
+    """
+
+    stream: int
+    sequence_sets: tuple[tuple[Sequence, ...], ...]
+    visibility: Callable[[np.random.Generator, tuple[Sequence, ...]], Visibility]
+
+
+FITTED = Draw(31, SEQUENCE_SETS, _sometimes_faint)
+"""The heads on which the model of candidates is fitted."""
 
 
 @dataclass(frozen=True)
@@ -96,16 +123,16 @@ def _heads(recipe: Recipe) -> tuple[Anatomy, ...]:
 
 
 def prepare_head(
-    seed: int, disease: Disease, heads: tuple[Anatomy, ...], grid: Grid = GRID
+    seed: int, disease: Disease, heads: tuple[Anatomy, ...], grid: Grid = GRID, draw: Draw = FITTED
 ) -> tuple[PreparedStudy, NDArray[np.uint8]]:
     """Simulate a head on a grid in MNI152, the network's by default, and prepare it; also return its tumour's labels.
 
     Half of the heads are acquired as a raw study's, the others more variously; a quarter has lost its skull.
     """
-    rng = np.random.default_rng([seed, STREAM])
+    rng = np.random.default_rng([seed, draw.stream])
     anatomy = heads[int(rng.integers(len(heads)))]
     patient = draw_patient(rng, anatomy, grid, disease, reshape_scale=0.05)
-    images = _images(rng, patient)
+    images = _images(rng, patient, draw)
     support = Volume(patient.brain, grid.affine) if rng.random() < 0.25 else None
     if support is not None:
         images = {s: v.with_array(np.where(patient.brain, v.array, 0)) for s, v in images.items()}
@@ -114,8 +141,8 @@ def prepare_head(
     return prepared, labels
 
 
-def _images(rng: np.random.Generator, patient: DigitalPatient) -> dict[Sequence, Volume]:
-    names = SEQUENCE_SETS[int(rng.integers(len(SEQUENCE_SETS)))]
+def _images(rng: np.random.Generator, patient: DigitalPatient, draw: Draw) -> dict[Sequence, Volume]:
+    names = draw.sequence_sets[int(rng.integers(len(draw.sequence_sets)))]
     field_t = 3.0 if rng.random() < 0.6 else 1.5
     as_raw = rng.random() < 0.5
     thickness_mm = (3.0, 6.0) if as_raw else (1.0, 6.0)
@@ -125,9 +152,7 @@ def _images(rng: np.random.Generator, patient: DigitalPatient) -> dict[Sequence,
     else:
         protocols = draw_protocols(rng, STRUCTURAL, thickness_mm)
     parameters = draw_parameters(rng, field_t)
-    visible = dict.fromkeys(names, 1.0)
-    if rng.random() < FAINT_FRACTION:
-        visible = {s: float(rng.uniform(0.3, 0.8)) for s in names}
+    visible = draw.visibility(rng, names)
     arrays = acquire(rng, patient, parameters, {s: protocols[s] for s in names}, visibility=visible)
     return {s: Volume(array.astype(np.float32), patient.grid.affine) for s, array in arrays.items()}
 
@@ -155,25 +180,50 @@ def _label_head(job: tuple[int, Disease, Recipe]) -> list[LabelledCandidate]:
 
 
 def simulate_candidates(
-    recipe: Recipe, jobs: int = 1, progress: Callable[[str], None] = lambda line: None
+    recipe: Recipe, run: Path, jobs: int = 1, progress: Callable[[str], None] = lambda line: None
 ) -> list[LabelledCandidate]:
-    """Simulate all heads of a recipe and label the candidates that Model 1 finds in them.
+    """Simulate all heads of a recipe and label the candidates that Model 1 finds in them, or resume.
 
     Args:
         recipe: which heads.
+        run: folder of ``heads.jsonl``, a line for each head, and of ``recipe.json``.
         jobs: heads simulated at the same time.
         progress: called with a line of progress.
+
+    Raises:
+        UsageError: if the folder holds heads with other label maps or of another weight of Model 1.
     """
+    label_maps = "template" if recipe.anatomies is None else label_map_hashes(recipe.anatomies)
+    settings = {"label_maps": label_maps, "weight": checked_weights(SHIPPED)[1], "stream": FITTED.stream}
+    check_run_settings(run / "recipe.json", "heads simulated", settings)
     if recipe.anatomies is not None:
         progress("align the label maps")
         align_label_maps(recipe.anatomies, recipe.cache)
-    work = [(seed, disease, recipe) for seed, disease in recipe.diseases.items()]
-    labelled: list[LabelledCandidate] = []
+    file = run / "heads.jsonl"
+    known = _read_heads(file)
+    work = [(seed, disease, recipe) for seed, disease in recipe.diseases.items() if seed not in known]
     with workers(jobs) as pool:
-        for number, found in enumerate(pool.map(_label_head, work), start=1):
-            labelled += found
+        for number, ((seed, *_), found) in enumerate(zip(work, pool.map(_label_head, work), strict=True), 1):
+            known[seed] = found
+            write_text(file, "".join(_line(seed, each) for seed, each in known.items()))
             progress(f"head {number} of {len(work)}")
-    return labelled
+    return [each for seed in recipe.diseases for each in known[seed]]
+
+
+def _read_heads(file: Path) -> dict[int, list[LabelledCandidate]]:
+    """Read the labelled candidates of each head, by its seed; none where there is no file."""
+    rows = [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
+    return {
+        row["seed"]: [
+            LabelledCandidate(CandidateFeatures(**each["features"]), each["tumour"])
+            for each in row["candidates"]
+        ]
+        for row in rows
+    }
+
+
+def _line(seed: int, found: list[LabelledCandidate]) -> str:
+    return json.dumps({"seed": seed, "candidates": [asdict(each) for each in found]}) + "\n"
 
 
 def train_candidates(
@@ -189,7 +239,7 @@ def train_candidates(
 
     Args:
         recipe: which heads.
-        run: folder of the result; created if missing.
+        run: folder of the result and of the heads that are done; created if missing.
         threshold: see `fit`.
         max_symmetry: see `fit`.
         jobs: heads simulated at the same time.
@@ -199,11 +249,12 @@ def train_candidates(
         The file.
 
     Raises:
+        UsageError: if the folder holds heads with other label maps or of another weight of Model 1.
         InputError: if label maps cannot be read, or one kind of component is too rare to fit.
         OutputError: if the folder cannot be written.
     """
     check_writable(run)
-    components = simulate_candidates(recipe, jobs, progress)
+    components = simulate_candidates(recipe, run, jobs, progress)
     progress("fit")
     return write_model(fit(components, recipe, threshold=threshold, max_symmetry=max_symmetry), run)
 
