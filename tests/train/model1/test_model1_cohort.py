@@ -149,7 +149,9 @@ def test_a_run_writes_weight_card_and_comparison(
     rows = list(csv.DictReader((tmp_path / "held_out.csv").read_text().splitlines()))
     assert [(row["dice_before"], row["dice_after"]) for row in rows] == [("0.8000", "0.9000")] * 2
     assert not {row["subject"] for row in rows} & set(prepared), "those kept aside are not learnt from"
-    assert "| whole tumour | 2 | 0.800 | 0.900 | +0.100" in (tmp_path / "model1.md").read_text()
+    card = (tmp_path / "model1.md").read_text()
+    assert "| whole tumour | 2 | 0.800 | 0.900 | +0.100" in card
+    assert "2 steps from the shipped weight, each" in card
     assert len(prepared) == 6
     make_cases(patients_of(8), prepared[:], tmp_path / "cases")
     assert len(prepared) == 6, "a run that resumes finds its cases"

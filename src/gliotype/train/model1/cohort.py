@@ -20,8 +20,17 @@ from gliotype.evaluate.write import estimate_words
 from gliotype.masks import dice
 from gliotype.prepare import prepare
 from gliotype.read import read_mask, read_study
+from gliotype.runtime import checked_weights
 from gliotype.segment import find_brain, given_tumour, segment
-from gliotype.segment.model1 import CHANNELS, CLASSES, GRID, on_network_grid, run_network, use_model1
+from gliotype.segment.model1 import (
+    CHANNELS,
+    CLASSES,
+    GRID,
+    SHIPPED,
+    on_network_grid,
+    run_network,
+    use_model1,
+)
 from gliotype.segment.tumour import strip_to_network_grid
 from gliotype.study import Label, PreparedStudy, Tumour
 from gliotype.train.data.on_disk import FolderPatients
@@ -69,11 +78,21 @@ def train_further(
     cases = make_cases(patients, training, run / "cases", progress)
     weight, *log = train_and_export(replace(recipe, cohort=cases), run, progress)
     rows = compare_weights(patients, held_out, recipe.start, weight, progress)
-    start = "random weights" if recipe.start is None else recipe.start.name
     compared, card = write_comparison(
-        rows, run, cohort=patients.path.name, training=len(training), steps=recipe.steps, started_from=start
+        rows,
+        run,
+        cohort=patients.path.name,
+        training=len(training),
+        steps=recipe.steps,
+        started_from=_start_words(recipe.start),
     )
     return weight, card, compared, *log
+
+
+def _start_words(start: Path | None) -> str:
+    if start is None:
+        return "random weights"
+    return "the shipped weight" if start == checked_weights(SHIPPED)[0] else start.name
 
 
 def split_masked(patients: FolderPatients, seed: int) -> tuple[tuple[str, ...], tuple[str, ...]]:

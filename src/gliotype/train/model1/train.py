@@ -52,7 +52,7 @@ class Recipe:
         pool: number of simulated patients held in memory; each step draws from them while workers replace the oldest.
         uses: steps between two replacements in the pool, so that simulation leaves time to training.
         workers: simulating processes.
-        average: decay of the running average of the weights, which is what is exported.
+        average: decay of the running average of the weights, which is what is exported; see `averaging`.
         seed: random seed.
         start: initial weights, as `export` writes them; random ones when None.
         cohort: cases of real patients, as `gliotype.train.model1.cohort.make_cases` writes them; none by default.
@@ -71,6 +71,9 @@ class Recipe:
     start: Path | None = None
     cohort: tuple[Path, ...] = ()
 
+
+MAX_MEMORY = 0.2
+"""Fraction of a run to which the running average of its weights reaches back."""
 
 Augment = Callable[[np.random.Generator, Any], tuple[NDArray[np.float32], NDArray[np.int64]]]
 """Turns a simulated patient into one input (channels, i, j, k) and its labels (i, j, k)."""
@@ -156,6 +159,16 @@ def learning_rate(recipe: Recipe, step: int) -> float:
     return recipe.learning_rate * warm * (0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * step / recipe.steps)))
 
 
+def averaging(recipe: Recipe) -> float:
+    """Decay of the running average of the weights, lower where a run is so short that its first steps would remain.
+
+    Example:
+        >>> [round(averaging(Recipe(None, steps=steps)), 3) for steps in (200, 1000, 6200)]
+        [0.975, 0.995, 0.995]
+    """
+    return min(recipe.average, 1 - 1 / max(1.0, MAX_MEMORY * recipe.steps))
+
+
 def train(
     recipe: Recipe, run: Path, progress: Callable[[str], None] = lambda line: None, task: Task = MODEL1
 ) -> Path:
@@ -183,7 +196,7 @@ def train(
         align_label_maps(recipe.anatomies, run)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     torch.manual_seed(recipe.seed)
-    state = Learner.of(task.begin(recipe.start), recipe.average, device, task.loss, task.score)
+    state = Learner.of(task.begin(recipe.start), averaging(recipe), device, task.loss, task.score)
     state.resume(checkpoint)
     rng = np.random.default_rng([recipe.seed, state.step])
     real = [read_case(file) for file in recipe.cohort]
