@@ -32,6 +32,7 @@ FloatArray = NDArray[np.float32]
 Parsed = TypeVar("Parsed")
 Item = TypeVar("Item")
 Made = TypeVar("Made")
+Also = TypeVar("Also")
 
 MANIFEST = "manifest.json"
 """Lists the SHA-256 of every shipped weight, by file name."""
@@ -118,6 +119,20 @@ def in_parallel(function: Callable[[Item], Made], items: Iterable[Item]) -> list
         return [function(item) for item in todo]
     with ThreadPoolExecutor(workers) as pool:
         return [each.result() for each in [pool.submit(copy_context().run, function, item) for item in todo]]
+
+
+def side_by_side(one: Callable[[], Made], other: Callable[[], Also]) -> tuple[Made, Also]:
+    """Compute two things at once, on threads of their own where there is more than one; see `in_parallel`.
+
+    Example:
+        >>> side_by_side(lambda: 1, lambda: "a")
+        (1, 'a')
+    """
+    if thread_count() == 1:
+        return one(), other()
+    with ThreadPoolExecutor(1) as pool:
+        later = pool.submit(copy_context().run, other)
+        return one(), later.result()
 
 
 @contextmanager

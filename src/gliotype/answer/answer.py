@@ -14,6 +14,7 @@ from gliotype.answer.site import SiteCalibration
 from gliotype.answer.statements import collect_statements
 from gliotype.predictors import DEFAULT_PREVALENCE
 from gliotype.result import Call, Prediction
+from gliotype.runtime import side_by_side
 from gliotype.study import Measurements, PreparedStudy, Study, Tumour
 
 NO_TUMOUR = "No tumour was found, so there is nothing to predict."
@@ -66,12 +67,11 @@ def answer(
     """
     if not tumour.found:
         return _without_tumour(tumour, gate_without_tumour(study, prepared, tumour), settings)
-    return answer_from(
-        collect_statements(prepared, tumour, measurements, study.subject),
-        settings,
-        answer_model(),
-        gate(study, prepared, tumour, measurements),
+    statements, reasons = side_by_side(
+        lambda: collect_statements(prepared, tumour, measurements, study.subject),
+        lambda: gate(study, prepared, tumour, measurements),
     )
+    return answer_from(statements, settings, answer_model(), reasons)
 
 
 def _without_tumour(tumour: Tumour, doubts: tuple[str, ...], settings: Settings) -> Prediction:

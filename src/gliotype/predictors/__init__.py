@@ -18,6 +18,7 @@ from gliotype.predictors.predictor import DEFAULT_PREVALENCE, Needs, Predictor
 from gliotype.predictors.radiomics import RadiomicsPredictor
 from gliotype.predictors.voxelwise import T2NetPredictor, TSNetPredictor
 from gliotype.predictors.warnings import subject_warnings
+from gliotype.runtime import in_parallel
 from gliotype.study import Measurements, PreparedStudy, Subject, Tumour
 
 __all__ = [
@@ -77,7 +78,9 @@ def predict_all(
         raise UsageError(f"the prevalence {prevalence:g} is not between 0 and 1: give a fraction such as 0.3")
     if not tumour.found:
         return (), tuple(NotApplicable(each.name, "no tumour was found") for each in PREDICTORS)
-    answers = [each(prevalence).predict(prepared, tumour, measurements, subject) for each in PREDICTORS]
+    answers = in_parallel(
+        lambda method: method(prevalence).predict(prepared, tumour, measurements, subject), PREDICTORS
+    )
     return (
         tuple(answer for answer in answers if isinstance(answer, Finding)),
         tuple(answer for answer in answers if isinstance(answer, NotApplicable)),
