@@ -18,6 +18,7 @@ from gliotype.errors import InputError
 from gliotype.masks import dice
 from gliotype.prepare.head import shrink
 from gliotype.prepare.intensity import likely_white, white_matter_level
+from gliotype.runtime import side_by_side
 from gliotype.study import Sequence
 from gliotype.volume import Matrix, Volume
 
@@ -60,8 +61,10 @@ def brain_of(
     Returns:
         The support, or the found brain if it agrees with the atlas's, or else the atlas's with a warning.
     """
-    expected = atlas_brain_in_patient(images, mni_from_world)
-    mask = support if support is not None else find_brain(images, mni_from_world)
+    mask, expected = side_by_side(
+        lambda: support if support is not None else find_brain(images, mni_from_world),
+        lambda: atlas_brain_in_patient(images, mni_from_world),
+    )
     agreement = dice(*(np.asarray(brain.array, dtype=np.bool_) for brain in (mask, expected)))
     if support is None and agreement < MIN_AGREEMENT:
         note = f"The brain was not found (overlap with the atlas {agreement:.2f}): the atlas's brain is used instead."

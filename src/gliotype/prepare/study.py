@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 
 import numpy as np
 from scipy import ndimage
@@ -26,7 +26,7 @@ from gliotype.prepare.intensity import likely_white, white_matter_level
 from gliotype.prepare.mrs import process
 from gliotype.prepare.register import Alignment, affine, rigid
 from gliotype.prepare.similarity import Pair, RegistrationImage
-from gliotype.runtime import in_parallel
+from gliotype.runtime import ahead, in_parallel
 from gliotype.study import STRUCTURAL, PreparedStudy, Sequence, Study
 from gliotype.volume import Grid, Matrix, Volume
 
@@ -275,7 +275,10 @@ def _align(views: Mapping[Sequence, _View], reference: Sequence) -> _Alignments:
         return rigid(fixed.side, view.side)
 
     others = [s for s in views if s is not reference]
-    for sequence, found in zip(others, in_parallel(to_reference, others), strict=True):
+    probable = dict.fromkeys(_template_contrast(s) for s in views if s in STRUCTURAL)
+    with ahead(*(partial(_template, contrast, fixed.stripped) for contrast in probable)):
+        alignments = in_parallel(to_reference, others)
+    for sequence, found in zip(others, alignments, strict=True):
         if found is None:
             matrices[sequence] = np.eye(4)
             trusted.append(sequence)
