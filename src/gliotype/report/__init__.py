@@ -36,7 +36,7 @@ from gliotype.report.nifti import (
 from gliotype.report.pdf import render_pdf
 from gliotype.report.summary import summarise
 from gliotype.result import Result
-from gliotype.runtime import in_parallel, use_threads
+from gliotype.runtime import in_parallel, side_by_side, use_threads
 from gliotype.volume import Volume
 
 if TYPE_CHECKING:
@@ -88,13 +88,11 @@ def write_result(
     folder = as_path(folder)
     start = perf_counter()
     with use_threads(result.threads):
-        volumes = volumes_as_acquired(result) | perfusion_maps(result) | adc_map(result) | cest_maps(result)
         summary = summarise(result)
-        pictures = draw_pictures(result, summary)
+        pictures, volumes = side_by_side(lambda: draw_pictures(result, summary), lambda: _volumes(result))
         page = render_html(result, summary, pictures)
         pdf = render_pdf(summary, pictures.waterfall, pictures.key)
         objects, remarks = _dicom_objects(result, volumes, pdf, labelmap=labelmap, key_picture=key_picture)
-        volumes |= vote_maps(result)
         with atomic_write_set(folder, OUTPUTS) as aside:
             if objects is not None:
                 objects.save(aside / "dicom")
@@ -106,6 +104,12 @@ def write_result(
             (aside / "prediction.json").write_text(document, encoding="utf-8")
             written = [name for name in OUTPUTS if (aside / name).exists()]
     return tuple(folder / name for name in written)
+
+
+def _volumes(result: Result) -> dict[str, Volume]:
+    """Collect all masks and maps that are written."""
+    on_reference = volumes_as_acquired(result) | vote_maps(result)
+    return on_reference | perfusion_maps(result) | adc_map(result) | cest_maps(result)
 
 
 def _dicom_objects(
