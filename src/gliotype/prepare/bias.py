@@ -39,10 +39,10 @@ def inhomogeneity(image: Volume, brain: Volume) -> Volume:
     log_field = fit_log_field(np.maximum(values, 1e-3 * np.median(values[mask])), mask, ITERATIONS)
     log_field = np.clip(log_field - np.median(log_field[mask]), -1.5, 1.5)
     field = np.exp(log_field).astype(np.float32)
-    for axis, size in enumerate(image.array.shape):
+    for axis, size in enumerate(image.array.shape):  # each time, the first axis gives way to a new last one
         factor = max(1, round(FIT_SPACING_MM / image.grid.spacing[axis]))
         centres = (np.arange(size) - (factor - 1) / 2) / factor - corner[axis]
-        field = _interpolate_along(field, centres, axis)
+        field = np.tensordot(field, _interpolation(field.shape[0], centres), axes=(0, 0))
     return image.with_array(field)
 
 
@@ -52,15 +52,12 @@ def correct_inhomogeneity(image: Volume, brain: Volume) -> Volume:
     return image.with_array(np.asarray(image.array, dtype=np.float32) / field)
 
 
-def _interpolate_along(
-    array: NDArray[np.float32], index: NDArray[np.float64], axis: int
-) -> NDArray[np.float32]:
-    """Read an array linearly at fractional indices along one axis; beyond the ends, as at the ends."""
-    at = np.clip(index, 0, array.shape[axis] - 1)
-    low = np.minimum(at.astype(int), max(array.shape[axis] - 2, 0))
-    weight = (at - low).astype(np.float32).reshape([-1 if a == axis else 1 for a in range(array.ndim)])
-    first, second = (
-        np.take(array, low, axis),
-        np.take(array, np.minimum(low + 1, array.shape[axis] - 1), axis),
-    )
-    return np.asarray(first * (1 - weight) + second * weight, dtype=np.float32)
+def _interpolation(count: int, index: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Weights of points along an axis at fractional indices, linear, (count, indices); beyond the ends, as at the ends.
+
+    Example:
+        >>> _interpolation(3, np.array([-1.0, 0.5, 2.0])).T.tolist()
+        [[1.0, 0.0, 0.0], [0.5, 0.5, 0.0], [0.0, 0.0, 1.0]]
+    """
+    at = np.clip(index, 0, count - 1)
+    return np.asarray(np.maximum(1 - np.abs(at - np.arange(count)[:, None]), 0), dtype=np.float32)
