@@ -1,11 +1,11 @@
 """Registration error on simulated heads whose transforms are known: median, 95th percentile and worst, in mm.
 
-    python benchmarks/registration.py [--heads N] [--first K] [--results FILE]
+    python benchmarks/registration.py [--heads N] [--first K] [--results FILE] [--against FILE]
 
 Each head is the template's anatomy, scaled, bent by some millimetres and given a bright lesion, in two sequences with
 the contrasts, noise and inhomogeneity of hospitals, on slices 3 to 6 mm thick, the second moved against the first. A
 fifth each lies as usual, with the head far tilted, in a slab of 70 mm, without neck and lower head, and on its side.
-FILE receives the errors of each head, so that two versions can be compared head by head.
+The results file receives the errors of each head; with that of another version, both are compared head by head.
 """
 
 from __future__ import annotations
@@ -149,11 +149,23 @@ def lines(found: list[Errors]) -> Iterator[str]:
         yield f"{kind:14s} {len(some):3d} {cells[0]:>33s} {cells[1]:>22s} {sum(e.doubted for e in some):7d} {cpu:6.1f}"
 
 
+def changes(found: list[Errors], before: list[Errors]) -> Iterator[str]:
+    """Compare with another version on the same heads: mean change, with a bootstrap interval of 95 %."""
+    heads = min(len(found), len(before))
+    drawn = np.random.default_rng(0).integers(heads, size=(2000, heads))
+    yield f"change against the other version, mean of {heads} heads (95 % interval)"
+    for name in ("to_template_mm", "between_images_mm", "cpu_s"):
+        change = np.array([getattr(a, name) - getattr(b, name) for a, b in zip(found, before, strict=False)])
+        low, high = np.percentile(change[drawn].mean(axis=1), [2.5, 97.5])
+        yield f"{name:20s} {change.mean():6.2f} ({low:.2f} to {high:.2f})"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--heads", type=int, default=40)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--results", type=Path)
+    parser.add_argument("--against", type=Path, help="results file of another version on the same heads")
     arguments = parser.parse_args()
     found = []
     with use_threads(1):
@@ -164,6 +176,9 @@ def main() -> None:
             if arguments.results:
                 arguments.results.write_text(json.dumps([asdict(each) for each in found]))
     print("\n".join(lines(found)))
+    if arguments.against:
+        before = [Errors(**each) for each in json.loads(arguments.against.read_text())]
+        print("\n".join(changes(found, before)))
 
 
 if __name__ == "__main__":
