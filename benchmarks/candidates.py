@@ -45,7 +45,13 @@ from gliotype.simulate.head.template import template_anatomy
 from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.study import STRUCTURAL, PreparedStudy, Sequence
 from gliotype.train.data.anatomies import read_anatomies
-from gliotype.train.model1.candidates import MIN_TUMOUR_FRACTION, TEMPLATES, Draw, Visibility, prepare_head
+from gliotype.train.model1.candidates import (
+    MIN_TUMOUR_FRACTION,
+    TEMPLATES,
+    PatientDraw,
+    Visibility,
+    prepare_head,
+)
 from gliotype.volume import Volume
 
 T1, T1C, T2, FLAIR = Sequence.T1, Sequence.T1C, Sequence.T2, Sequence.FLAIR
@@ -61,7 +67,7 @@ def mostly_faint(rng: np.random.Generator, names: tuple[Sequence, ...]) -> Visib
     return dict.fromkeys(names, 1.0)
 
 
-COMPARED = Draw(
+COMPARED = PatientDraw(
     53,
     (
         *((STRUCTURAL,) * 5),

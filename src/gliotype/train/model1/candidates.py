@@ -74,7 +74,7 @@ def _sometimes_faint(rng: np.random.Generator, names: tuple[Sequence, ...]) -> V
 
 
 @dataclass(frozen=True)
-class Draw:
+class PatientDraw:
     """What distinguishes one series of heads from another.
 
     Attributes:
@@ -88,7 +88,7 @@ class Draw:
     visibility: Callable[[np.random.Generator, tuple[Sequence, ...]], Visibility]
 
 
-FITTED = Draw(31, SEQUENCE_SETS, _sometimes_faint)
+FITTED = PatientDraw(31, SEQUENCE_SETS, _sometimes_faint)
 """The heads on which the model of candidates is fitted."""
 
 
@@ -123,7 +123,7 @@ def _heads(recipe: Recipe) -> tuple[Anatomy, ...]:
 
 
 def prepare_head(
-    seed: int, disease: Disease, heads: tuple[Anatomy, ...], grid: Grid = GRID, draw: Draw = FITTED
+    seed: int, disease: Disease, heads: tuple[Anatomy, ...], grid: Grid = GRID, draw: PatientDraw = FITTED
 ) -> tuple[PreparedStudy, NDArray[np.uint8]]:
     """Simulate a head on a grid in MNI152, the network's by default, and prepare it; also return its tumour's labels.
 
@@ -141,7 +141,7 @@ def prepare_head(
     return prepared, labels
 
 
-def _images(rng: np.random.Generator, patient: DigitalPatient, draw: Draw) -> dict[Sequence, Volume]:
+def _images(rng: np.random.Generator, patient: DigitalPatient, draw: PatientDraw) -> dict[Sequence, Volume]:
     names = draw.sequence_sets[int(rng.integers(len(draw.sequence_sets)))]
     field_t = 3.0 if rng.random() < 0.6 else 1.5
     as_raw = rng.random() < 0.5
@@ -211,7 +211,7 @@ def simulate_candidates(
 
 
 def _read_heads(file: Path) -> dict[int, list[LabelledCandidate]]:
-    """Read the labelled candidates of each head, by its seed; none where there is no file."""
+    """Read the labelled candidates of each head, by its seed; none without a file."""
     rows = [json.loads(line) for line in file.read_text().splitlines()] if file.is_file() else []
     return {
         row["seed"]: [
