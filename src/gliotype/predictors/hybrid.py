@@ -95,14 +95,17 @@ class Contributions:
         return np.asarray(self.image + self.numbers.sum(axis=1) + self.intercept)
 
 
-def compute_contributions(slices: Slices, numbers: Floats) -> Contributions:
+def compute_contributions(
+    slices: Slices, numbers: Floats, model: TrainedEnsemble[Parameters] | None = None
+) -> Contributions:
     """Run Model 2 and split its log-odds into contributions.
 
     Args:
         slices: of a patient, with any of T1c, T2 and FLAIR (`slices_of`).
         numbers: (20,), NaN where one is missing (`numbers_of`).
+        model: the weight; the shipped one if None.
     """
-    model = load_model()
+    model = model or load_model()
     parameters, slope = model.parameters, model.calibration.slope
     return Contributions(
         maps=slope * np.moveaxis(np.asarray(model.network(slices.array), dtype=np.float64), 1, 0),
