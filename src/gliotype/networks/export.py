@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -28,6 +29,7 @@ def export_onnx(network: nn.Sequential, example: torch.Tensor, file: Path) -> No
     Raises:
         OutputError: if it cannot be written.
     """
+    logging.getLogger("torch.onnx").setLevel(logging.ERROR)  # it warns of packages that are not needed
     with atomic_write(file) as aside, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter remarks on how torch itself builds an LSTM
         torch.onnx.export(
