@@ -1,30 +1,35 @@
 """What Model 2's image contribution rests on in real patients, and how round their outlines are.
 
-    python benchmarks/model2_real.py DATA [--limit N] [--jobs N]
+    python benchmarks/model2_real.py DATA [--limit N] [--jobs N] [--keep FOLDER]
 
-DATA as for real_cases.py; the TCGA-LGG and BraTS patients. Each study is prepared once; then parts of Model 2's
-input are left out (0). Training leaves images out, too, but never the outline. Prints how far the image's log-odds
-move, the AUROC of the image's contribution on TCGA-LGG (development patients) with its paired difference to all
-inputs, and the sphericity of the outline that Model 1 found and that of the expert, both at the prepared 1 mm.
+DATA as for real_cases.py; the TCGA-LGG and BraTS patients. Each study is prepared once, and kept in FOLDER for a later
+run; then parts of Model 2's input are left out (0). Training leaves images out, too, but never the outline. Prints how
+far the image's log-odds move, the AUROC of the image's contribution on TCGA-LGG (development patients) with its paired
+difference to all inputs, and the sphericity of the outline that Model 1 found and that of the expert, both at the
+prepared 1 mm.
 """
 
 from __future__ import annotations
 
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import nibabel as nib
 import numpy as np
-from real_cases import Case, case_parser, with_truth
+from real_cases import Case, case_parser, prepared_once, with_truth
 
-import gliotype
+from gliotype import __version__
+from gliotype.cached_study import load_cached
 from gliotype.evaluate.decisions import mean_of
 from gliotype.evaluate.roc import auroc, compare_aurocs
 from gliotype.evaluate.write import estimate_words
 from gliotype.measure import shape_features
 from gliotype.predictors.slices import IMAGES, slices_of
 from gliotype.runtime import Network, load_network
+from gliotype.study import PreparedStudy
 from gliotype.volume import Volume
 
 OUTLINE = len(IMAGES)
@@ -55,11 +60,11 @@ def network() -> Network:
     return load_network("model2.onnx")
 
 
-def run(case: Case) -> Row | None:
-    result = gliotype.predict(files=case.files, age=case.age, id=case.name)
-    if not result.tumour.found:
+def run(case: Case, keep: Path) -> Row | None:
+    study = load_cached(prepared_once(case, keep), __version__)
+    if not study.tumour.found:
         return None
-    whole = slices_of(result.prepared, result.tumour).array
+    whole = slices_of(study.prepared, study.tumour).array
     image = {}
     for name, channels in LEFT_OUT.items():
         part = whole.copy()
@@ -70,16 +75,15 @@ def run(case: Case) -> Row | None:
         case.name,
         case.idh,
         image,
-        result.measurements.shape["Sphericity"],
-        true_sphericity(case, result),
+        study.measurements.shape["Sphericity"],
+        true_sphericity(case, study.prepared),
     )
 
 
-def true_sphericity(case: Case, result: gliotype.Result) -> float | None:
+def true_sphericity(case: Case, prepared: PreparedStudy) -> float | None:
     """Sphericity of the expert's whole tumour on the prepared grid."""
     if case.truth is None:
         return None
-    prepared = result.prepared
     file = nib.Nifti1Image.from_filename(case.truth)
     labels = Volume(np.asarray(file.dataobj).astype(np.uint8), file.affine)
     there = prepared.acquired_from_prepared[prepared.reference]
@@ -88,10 +92,13 @@ def true_sphericity(case: Case, result: gliotype.Result) -> float | None:
 
 
 def main() -> None:
-    arguments = case_parser(__doc__).parse_args()
+    parser = case_parser(__doc__)
+    parser.add_argument("--keep", type=Path)
+    arguments = parser.parse_args()
     rows = []
-    with ProcessPoolExecutor(arguments.jobs) as pool:
-        for row in pool.map(run, with_truth(arguments.data, arguments.limit)):
+    with ProcessPoolExecutor(arguments.jobs) as pool, TemporaryDirectory() as scratch:
+        ask = partial(run, keep=arguments.keep or Path(scratch))
+        for row in pool.map(ask, with_truth(arguments.data, arguments.limit)):
             if row is not None:
                 rows.append(row)
                 numbers = " ".join(f"{name} {value:+.2f}" for name, value in row.image.items())

@@ -19,10 +19,9 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
-from real_cases import Case, brats, gbm, lgg, native
+from real_cases import Case, brats, gbm, lgg, native, prepared_once
 from scipy.special import expit, logit
 
-import gliotype
 from gliotype import __version__
 from gliotype.cached_study import load_cached
 from gliotype.evaluate.calibration import brier
@@ -126,16 +125,14 @@ def real(data: Path, keep: Path, models: tuple[Model, Model]) -> dict[str, list[
     for cohort in (brats, gbm, lgg, native):
         for case in cohort(data):
             if case.idh is not None:
-                rows.append((case, _ask(case, keep / f"{case.cohort}-{case.name}", models)))
+                rows.append((case, _ask(case, keep, models)))
     names = dict.fromkeys(case.patient for case, _ in rows)
     together = [_mean([row for case, row in rows if case.patient == name]) for name in names]
     return {"TCGA-LGG": [row for case, row in rows if case.cohort == "lgg"], "all distinct": together}
 
 
-def _ask(case: Case, kept: Path, models: tuple[Model, Model]) -> Patient:
-    if not kept.exists():
-        gliotype.predict(files=case.files, age=case.age, id=case.name, keep=kept)
-    study = load_cached(kept, __version__)
+def _ask(case: Case, keep: Path, models: tuple[Model, Model]) -> Patient:
+    study = load_cached(prepared_once(case, keep), __version__)
     shipped = other = NOTHING
     if study.tumour.found:
         numbers = numbers_of(study.measurements, Subject(case.name, case.age))
@@ -155,7 +152,8 @@ def _mean(rows: list[Patient]) -> Patient:
 def print_rows(name: str, patients: list[Patient]) -> None:
     """Print both weights on a set of patients, a row for each of `WAYS`."""
     mutant = np.array([each.mutant for each in patients])
-    ages = auroc(mutant, [-each.age for each in patients])
+    young = np.array([-each.age for each in patients])
+    ages = auroc(mutant, young)
     for way in WAYS:
         shipped, other = (
             np.array([said[way] for said in column])
@@ -164,10 +162,12 @@ def print_rows(name: str, patients: list[Patient]) -> None:
         errors = [(expit(score + logit(DEFAULT_PREVALENCE)) - mutant) ** 2 for score in (shipped, other)]
         chances = [expit(score + logit(DEFAULT_PREVALENCE)) for score in (shipped, other)]
         briers = " | ".join(f"{brier(mutant, each).value:.3f}" for each in chances)
-        difference = compare_aurocs(mutant, other, shipped).difference
+        difference, beyond_age = (
+            compare_aurocs(mutant, other, reference).difference for reference in (shipped, young)
+        )
         print(
             f"| {name}, {way} | {len(mutant)} ({mutant.sum()}) | {auroc(mutant, shipped)} | {auroc(mutant, other)} | "
-            f"{estimate_words(difference, '+.3f')} | {ages} | {briers} | "
+            f"{estimate_words(difference, '+.3f')} | {ages} | {estimate_words(beyond_age, '+.3f')} | {briers} | "
             f"{estimate_words(mean_of(errors[1] - errors[0]), '+.3f')} |",
             flush=True,
         )
@@ -195,8 +195,8 @@ def main() -> None:
     protocol = read_protocol(arguments.protocol, arguments.label_maps)
     models = load_model(), load_other(arguments.run)
     print(
-        "| patients | n (mutant) | AUROC, shipped | AUROC, other | other minus shipped | age alone | Brier, shipped "
-        "| other | other minus shipped |\n| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+        "| patients | n (mutant) | AUROC, shipped | AUROC, other | other minus shipped | age alone | other minus age "
+        "alone | Brier, shipped | other | other minus shipped |\n" + "| --- " * 10 + "|"
     )
     for name, patients in simulated(protocol, arguments.run, models).items():
         print_rows(f"simulated, {name}", patients)

@@ -1,12 +1,14 @@
 """Segmentation and IDH answers on real patients, case by case.
 
     python benchmarks/real_cases.py DATA [--only brats|lgg|native|gbm|subsets] [--limit N] [--results FILE]
+        [--keep FOLDER]
 
 DATA holds ``brats/``, ``lgg/``, ``native/`` and ``gbm/`` (see docs/how-to/benchmarks.md). Images are given as named
 files, so nothing that predicts can read the true masks that lie next to them. All of these are development patients:
 choices were made while looking at them, so the figures are optimistic. Some patients are in two cohorts: figures over
 all cohorts count each patient once, and bootstrap intervals resample patients, not cases. ``--only subsets`` runs the
-BraTS patients again with sequences left out.
+BraTS patients again with sequences left out. FOLDER keeps the prepared studies, for a later run of this version that
+asks other predictors.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -200,11 +203,26 @@ def subsets(data: Path) -> Iterator[Case]:
             yield replace(case, cohort="+".join(names), files={s: case.files[s] for s in names})
 
 
-def run(case: Case) -> Row:
+def prepared_once(case: Case, keep: Path) -> Path:
+    """Prepare and segment a case, unless that was done before, and return the folder that keeps the study."""
+    kept = keep / f"{case.cohort}-{case.name}"
+    if not kept.exists():
+        gliotype.predict(files=case.files, age=case.age, id=case.name, keep=kept)
+    return kept
+
+
+def predict(case: Case, keep: Path | None) -> gliotype.Result:
+    """Predict one patient, from the study that a folder keeps if one is given."""
+    if keep is None:
+        return gliotype.predict(files=case.files, age=case.age, id=case.name)
+    return gliotype.revise(prepared_once(case, keep), age=case.age, id=case.name)
+
+
+def run(case: Case, keep: Path | None = None) -> Row:
     """Predict one patient and compare with the truth."""
     started = time.perf_counter()
     try:
-        result = gliotype.predict(files=case.files, age=case.age, id=case.name)
+        result = predict(case, keep)
     except GliotypeError as error:
         seconds = time.perf_counter() - started
         return Row(case.cohort, case.name, case.patient, case.idh, "failed", seconds, str(error))
@@ -390,6 +408,9 @@ def main() -> None:
     parser = case_parser(__doc__)
     parser.add_argument("--only", choices=["brats", "lgg", "native", "gbm", "subsets"])
     parser.add_argument("--results", type=Path, help="write all rows to this JSON file")
+    parser.add_argument(
+        "--keep", type=Path, help="keep the prepared studies here, and read those that are there"
+    )
     arguments = parser.parse_args()
     cohorts = {"brats": brats, "lgg": lgg, "native": native, "gbm": gbm, "subsets": subsets}
     chosen = [arguments.only] if arguments.only else ["brats", "lgg", "native", "gbm"]
@@ -401,7 +422,8 @@ def main() -> None:
     for name, cases in cohorts.items():
         if name in chosen:
             with ProcessPoolExecutor(arguments.jobs) as pool:
-                for row in pool.map(run, list(cases(arguments.data))[: arguments.limit]):
+                ask = partial(run, keep=arguments.keep)
+                for row in pool.map(ask, list(cases(arguments.data))[: arguments.limit]):
                     rows.append(row)
                     print(_line(row), flush=True)
     summarise(rows)

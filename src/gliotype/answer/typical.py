@@ -120,8 +120,7 @@ def image_response(prepared: PreparedStudy, tumour: Tumour) -> float | None:
     """Measure how much the images, beyond the outline alone, move the maps of Model 2.
 
     The network gives maps of log-odds, no pooled features; the mean of the maps and their spread over the ensemble's
-    members do not differ on white noise. What does differ is the response: on noise the maps are those of the
-    outline alone.
+    members do not differ on white noise.
 
     Args:
         prepared: with any of T1c, T2 and FLAIR.
