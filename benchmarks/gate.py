@@ -29,6 +29,7 @@ from gliotype.answer.answer import answer_from
 from gliotype.answer.gate import gate
 from gliotype.answer.model import answer_model
 from gliotype.answer.statements import AS_DRAWN, collect_statements
+from gliotype.answer.typical import image_response
 from gliotype.atlas import atlas
 from gliotype.evaluate.decisions import proportion
 from gliotype.measure import measure
@@ -77,12 +78,13 @@ GROUPS = (*BLANK, *NO_GLIOMA, "glioma")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a head: its kind and seed, the call or how it was stopped, and why."""
+    """What became of a head: its kind and seed, the call or how it was stopped, why, and the response of Model 2."""
 
     group: str
     seed: int
     result: str
     reasons: tuple[str, ...] = ()
+    response: float | None = None
 
 
 def made(group: str, seed: int, anatomies: Path | None) -> Outcome:
@@ -167,20 +169,21 @@ def resection(rng: np.random.Generator, tissue: np.ndarray, spacing_mm: float) -
     )
 
 
-def judged(images: dict[Sequence, Volume], given: Tumour | None) -> tuple[str, tuple[str, ...]]:
-    """Answer for images on one grid in MNI152 orientation: the result, and the reasons for it."""
+def judged(images: dict[Sequence, Volume], given: Tumour | None) -> tuple[str, tuple[str, ...], float | None]:
+    """Answer for images on one grid in MNI152 orientation: the result, the reasons for it, and Model 2's response."""
     prepared = prepare_registered(images, np.eye(4), None, find_brain)
     tumour = segment(prepared) if given is None else given
     if not tumour.found:
-        return "no tumour", tumour.warnings
+        return "no tumour", tumour.warnings, None
     study = Study(
         Subject("head", 50.0), tuple(Image(v, s, 1.0, "simulated", str(s)) for s, v in images.items())
     )
     measurements = measure(prepared, tumour)
     reasons = gate(study, prepared, tumour, measurements)
+    response = image_response(prepared, tumour)
     if reasons:
-        return "stopped", reasons
-    return call_of_passed(study, prepared, tumour, measurements)
+        return "stopped", reasons, response
+    return *call_of_passed(study, prepared, tumour, measurements), response
 
 
 def call_of_passed(
@@ -218,7 +221,7 @@ def read_rows(file: Path) -> list[Outcome]:
         return []
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     rows = [json.loads(line) for line in lines if line.endswith("\n")]
-    return [Outcome(r["group"], r["seed"], r["result"], tuple(r["reasons"])) for r in rows]
+    return [Outcome(r["group"], r["seed"], r["result"], tuple(r["reasons"]), r.get("response")) for r in rows]
 
 
 def line_of(outcome: Outcome) -> str:
@@ -238,6 +241,12 @@ def print_table(rows: list[Outcome]) -> None:
             definite = counts["mutant"] + counts["wildtype"]
             cells = (counts["no tumour"], counts["stopped"], counts["indeterminate"], definite)
             print(f"| {group} | {n} | {' | '.join(with_interval(k, n) for k in cells)} |")
+    for group in GROUPS:
+        moved = [row.response for row in rows if row.group == group and row.response is not None]
+        if moved:
+            print(
+                f"{group}: images move the maps of Model 2 by {min(moved):.1f} to {max(moved):.1f}, n={len(moved)}"
+            )
 
 
 def with_interval(k: int, n: int) -> str:

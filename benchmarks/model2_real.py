@@ -22,6 +22,7 @@ import numpy as np
 from real_cases import Case, case_parser, prepared_once, with_truth
 
 from gliotype import __version__
+from gliotype.answer.typical import image_response
 from gliotype.cached_study import load_cached
 from gliotype.evaluate.decisions import mean_of
 from gliotype.evaluate.roc import auroc, compare_aurocs
@@ -45,12 +46,13 @@ LEFT_OUT: dict[str, tuple[int, ...]] = {
 
 @dataclass(frozen=True)
 class Row:
-    """One patient: log-odds of the image with each input left out, and sphericity found and true."""
+    """One patient: log-odds with each input left out, how far images move the maps, sphericity found and true."""
 
     cohort: str
     name: str
     idh: int | None
     image: dict[str, float]
+    response: float | None
     found: float | None
     true: float | None
 
@@ -75,6 +77,7 @@ def run(case: Case, keep: Path) -> Row | None:
         case.name,
         case.idh,
         image,
+        image_response(study.prepared, study.tumour),
         study.measurements.shape["Sphericity"],
         true_sphericity(case, study.prepared),
     )
@@ -106,6 +109,8 @@ def main() -> None:
     tell_changes(rows)
     tell_inputs([row for row in rows if row.cohort == "lgg"])
     tell_outlines(rows)
+    moved = [row.response for row in rows if row.response is not None]
+    print(f"images move the maps by {min(moved):.1f} to {max(moved):.1f}, n={len(moved)}")
 
 
 def tell_outlines(rows: list[Row]) -> None:

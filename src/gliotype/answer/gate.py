@@ -54,7 +54,7 @@ MAX_AT_EDGE = 0.35
 """Fraction of the outline within 3 mm of the brain's surface; development patients: at most 0.18."""
 
 RESPONSES = (0.5, 15.0)
-"""How far images move the maps of Model 2; development patients: 2.0 to 10.4; white noise: 1.2 to 2.5."""
+"""How far images move the maps of Model 2; development patients: 1.9 to 10.4; white noise: 1.2 to 2.5."""
 
 MAX_CAVITY_ML = 2.0
 """Volume of a cavity that is open to the brain's surface; development patients: at most 0.2 ml."""
