@@ -1,14 +1,15 @@
-"""What Model 1's grid, widths, loss, scaling and length bring: short trainings that differ in one of them.
+"""What Model 1's grid, widths, loss, scaling, length and patients bring: short trainings that differ in one of them.
 
     python benchmarks/model1_trainings.py DATA --anatomies LABEL_MAPS -o RUN [--only NAME ...] [--seeds N] [--jobs N]
 
 DATA as for real_cases.py; LABEL_MAPS as for `gliotype train model1`. All trainings begin anew; those of one seed see
-the same simulated patients in the same order. They are short, and of a network half as wide as the shipped one on a
-grid of 3.3 mm, so that a dozen fit into hours of a CPU: they compare choices, and say nothing of the level that the
-shipped network reaches. Each is judged by the network alone, without the steps around it (model1_choices.py has
-those), on the shipped grid of 2 mm: on the development patients of BraTS and TCGA-LGG, and on simulated ones that no
-training saw. As a short training leaves probabilities that depend on the loss, the threshold is the one that is best on
-those simulated patients. RUN keeps patients, checkpoints and results; an interrupted run resumes.
+the same simulated patients in the same order, also where their images come from another generator. They are short,
+and of a network half as wide as the shipped one on a grid of 3.3 mm, so that a dozen fit into hours of a CPU: they
+compare choices, and say nothing of the level that the shipped network reaches. Each is judged by the network alone,
+without the steps around it (model1_choices.py has those), on the shipped grid of 2 mm: on the development patients of
+BraTS and TCGA-LGG, and on simulated ones that no training saw. As a short training leaves probabilities that depend
+on the loss, the threshold is the one that is best on those simulated patients. RUN keeps patients, checkpoints and
+results; an interrupted run resumes.
 """
 
 from __future__ import annotations
@@ -41,7 +42,15 @@ from gliotype.study import Sequence, Subject
 from gliotype.train.common.learner import Learner, Loss
 from gliotype.train.common.workers import workers
 from gliotype.train.data.anatomies import read_anatomies
-from gliotype.train.model1.cases import GridPatient, augment, simulate_case
+from gliotype.train.model1.cases import (
+    FREE_FRACTION,
+    SEQUENCE_SETS,
+    SequenceSets,
+    augment,
+    read_case,
+    simulate_case,
+    write_case,
+)
 from gliotype.train.model1.loss import CLASS_WEIGHTS, loss, whole_tumour_dice
 from gliotype.train.model1.train import Recipe, learning_rate
 from gliotype.volume import Volume
@@ -70,6 +79,18 @@ def dice_alone(logits: Tensor, labels: Tensor) -> Tensor:
     return loss(logits, labels) - cross_entropy(logits, labels)
 
 
+def without_flair(fraction: float) -> SequenceSets:
+    """Show the sets of sequences so often that a fraction comes without FLAIR."""
+    shown = sum(share for names, share in SEQUENCE_SETS if Sequence.FLAIR in names)
+    return tuple(
+        (
+            names,
+            share * ((1 - fraction) / shown if Sequence.FLAIR in names else fraction / (1 - shown)),
+        )
+        for names, share in SEQUENCE_SETS
+    )
+
+
 @dataclass(frozen=True)
 class Choice:
     """What some trainings do otherwise.
@@ -81,6 +102,8 @@ class Choice:
         scale: of the images.
         loss: to be lowered.
         length: steps, as a multiple of the others'.
+        free_fraction: of healthy heads and gliomas, those whose images have free intensities.
+        sequence_sets: which sequences are shown, and how often.
     """
 
     widths: tuple[int, ...] = (8, 16, 32, 48, 64)
@@ -89,6 +112,8 @@ class Choice:
     scale: model1.Scaling = model1.scale
     loss: Loss = loss
     length: float = 1.0
+    free_fraction: float = FREE_FRACTION
+    sequence_sets: SequenceSets = SEQUENCE_SETS
 
 
 BASE = "as shipped, but 3.3 mm and half as wide"
@@ -104,6 +129,10 @@ CHOICES: dict[str, Choice] = {
     "Dice alone": Choice(loss=dice_alone),
     "half as long": Choice(length=0.5),
     "twice as long": Choice(length=2.0),
+    "physical signals alone": Choice(free_fraction=0.0),
+    "free intensities alone": Choice(free_fraction=1.0),
+    "a tenth without FLAIR": Choice(sequence_sets=without_flair(0.1)),
+    "half without FLAIR": Choice(sequence_sets=without_flair(0.5)),
 }
 
 
@@ -166,9 +195,18 @@ class Run:
     held_out: int
     steps: int
 
-    def simulate_cases(self, number: int) -> Path:
+    def simulated(self, number: int, free_fraction: float = FREE_FRACTION) -> Path:
         """A simulated patient; those from `patients` on are held out."""
-        return self.folder / "simulated" / f"{number:04d}.npz"
+        return self.folder / f"simulated, {free_fraction:g} free" / f"{number:04d}.npz"
+
+    def to_simulate(self, names: Iterable[str]) -> list[tuple[int, float]]:
+        """Number of each simulated patient that some choices need, and the fraction of free intensities."""
+        held_out = range(self.patients, self.patients + self.held_out)
+        fractions = dict.fromkeys(CHOICES[name].free_fraction for name in names)
+        return [
+            *((number, fraction) for fraction in fractions for number in range(self.patients)),
+            *((number, FREE_FRACTION) for number in held_out),
+        ]
 
     def real(self, case: Case) -> Path:
         """A development patient."""
@@ -183,18 +221,12 @@ class Run:
         return self.folder / "results" / f"{name}, seed {seed}.json"
 
 
-def simulate(run: Run, number: int) -> None:
-    """Simulate a patient as `gliotype train model1` does."""
-    if run.simulate_cases(number).exists():
-        return
-    case = simulate_case(np.random.default_rng([2026, number]), read_anatomies(run.label_maps, run.folder))
-    with atomic_write(run.simulate_cases(number)) as aside:
-        np.savez(aside, images=case.images, labels=case.labels, brain=case.brain)
-
-
-def read_simulated(run: Run, number: int) -> GridPatient:
-    with np.load(run.simulate_cases(number)) as file:
-        return GridPatient(file["images"], file["labels"], file["brain"])
+def simulate(run: Run, number: int, free_fraction: float) -> None:
+    """Simulate a patient as `gliotype train model1` does; its seed, and so its head and lesion, are its number."""
+    file = run.simulated(number, free_fraction)
+    if not file.exists():
+        rng, anatomies = np.random.default_rng([2026, number]), read_anatomies(run.label_maps, run.folder)
+        write_case(simulate_case(rng, anatomies, free_fraction), file)
 
 
 def prepare_real(run: Run, case: Case) -> None:
@@ -233,9 +265,10 @@ def train(run: Run, name: str, seed: int) -> tuple[nn.Module, float]:
         rng = np.random.default_rng([seed, learner.step])
         x, y = augment(
             rng,
-            read_simulated(run, int(rng.integers(run.patients))),
+            read_case(run.simulated(int(rng.integers(run.patients)), choice.free_fraction)),
             model1.expected_brain_region(),
             choice.scale,
+            choice.sequence_sets,
         )
         rate = learning_rate(recipe, learner.step)
         loss, _ = learner.learn(torch.from_numpy(x[None]), torch.from_numpy(y[None]), rate)
@@ -271,7 +304,7 @@ def evaluate(
     for number in range(run.patients, run.patients + run.held_out):
         stack, labels = augment(
             np.random.default_rng(number),
-            read_simulated(run, number),
+            read_case(run.simulated(number)),
             model1.expected_brain_region(),
             scaling,
         )
@@ -365,7 +398,7 @@ def main() -> None:
     read_anatomies(run.label_maps, run.folder)
     with workers(arguments.jobs) as pool:
         list(pool.map(partial(prepare_real, run), patients))
-        list(pool.map(partial(simulate, run), range(run.patients + run.held_out)))
+        list(pool.map(partial(simulate, run), *zip(*run.to_simulate(names), strict=True)))
         list(pool.map(partial(compare, run, patients), [(seed, name) for seed in seeds for name in names]))
     print_results(run, names, seeds)
 

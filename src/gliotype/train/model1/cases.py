@@ -35,7 +35,10 @@ CASE_MIX: dict[GliomaType | Distractor | None, float] = {
 Metastases are not among them, since a single one cannot be distinguished from a glioblastoma by its image.
 """
 
-SEQUENCE_SETS: tuple[tuple[tuple[Sequence, ...], float], ...] = (
+SequenceSets = tuple[tuple[tuple[Sequence, ...], float], ...]
+"""Sets of sequences and how often each is shown; the fractions add up to 1."""
+
+SEQUENCE_SETS: SequenceSets = (
     (CHANNELS, 0.26),
     ((Sequence.T1, Sequence.T1C, Sequence.FLAIR), 0.22),
     ((Sequence.T2, Sequence.FLAIR), 0.06),
@@ -100,26 +103,30 @@ def _wild_protocol(rng: np.random.Generator, sequence: Sequence, thickness_mm: f
     )
 
 
-def simulate_case(rng: np.random.Generator, anatomies: tuple[Anatomy, ...]) -> GridPatient:
-    """Simulate one patient on the network's grid, randomised more widely than reality."""
+def simulate_case(
+    rng: np.random.Generator, anatomies: tuple[Anatomy, ...], free_fraction: float = FREE_FRACTION
+) -> GridPatient:
+    """Simulate one patient on the network's grid, randomised more widely than reality; see `draw_images`."""
     kinds = list(CASE_MIX)
     disease = kinds[rng.choice(len(kinds), p=list(CASE_MIX.values()))]
     anatomy = anatomies[int(rng.integers(len(anatomies)))]
     patient = draw_patient(rng, anatomy, GRID, disease, reshape_scale=0.08)
-    stack = draw_images(rng, patient, free=not isinstance(disease, Distractor))
+    stack = draw_images(rng, patient, 0.0 if isinstance(disease, Distractor) else free_fraction)
     labels = patient.brain.astype(np.uint8)
     if patient.tumour is not None:
         labels = np.where(patient.tumour.labels > 0, patient.tumour.labels + 1, labels)
     return GridPatient(scaled_stack(stack), labels.astype(np.uint8), patient.brain)
 
 
-def draw_images(rng: np.random.Generator, patient: DigitalPatient, *, free: bool) -> NDArray[np.float32]:
+def draw_images(
+    rng: np.random.Generator, patient: DigitalPatient, free_fraction: float
+) -> NDArray[np.float32]:
     """Acquire images of a patient on its own grid, randomised more widely than reality.
 
     Args:
         rng: source of randomness.
         patient: whom to image.
-        free: whether a part of the patients (`FREE_FRACTION`) gets free intensities.
+        free_fraction: probability of free intensities (`gliotype.simulate.free_intensities`).
 
     Returns:
         The images of `CHANNELS`, (4, i, j, k).
@@ -128,7 +135,7 @@ def draw_images(rng: np.random.Generator, patient: DigitalPatient, *, free: bool
     thick = None if rng.random() < 0.3 else float(rng.choice([2.0, rng.uniform(3, 7)]))
     protocols = pair_post_contrast(rng, {s: _wild_protocol(rng, s, thick) for s in CHANNELS})
     paired = same_session(protocols[Sequence.T1], protocols[Sequence.T1C])
-    if rng.random() < FREE_FRACTION and free:
+    if rng.random() < free_fraction:
         images = paint(rng, patient, protocols)
     else:
         images = acquire(
@@ -152,10 +159,12 @@ def draw_images(rng: np.random.Generator, patient: DigitalPatient, *, free: bool
     return stack
 
 
-def draw_sequences(rng: np.random.Generator) -> tuple[Sequence, ...]:
-    """Draw which sequences a training case has (`SEQUENCE_SETS`)."""
-    sets = [names for names, _ in SEQUENCE_SETS]
-    return sets[rng.choice(len(sets), p=[fraction for _, fraction in SEQUENCE_SETS])]
+def draw_sequences(
+    rng: np.random.Generator, sequence_sets: SequenceSets = SEQUENCE_SETS
+) -> tuple[Sequence, ...]:
+    """Draw which sequences a training case has."""
+    sets = [names for names, _ in sequence_sets]
+    return sets[rng.choice(len(sets), p=[fraction for _, fraction in sequence_sets])]
 
 
 def _draw_visibility(rng: np.random.Generator) -> dict[Sequence, float]:
@@ -211,6 +220,7 @@ def augment(
     case: GridPatient,
     atlas_brain: NDArray[np.bool_],
     scaling: Scaling = scale,
+    sequence_sets: SequenceSets = SEQUENCE_SETS,
 ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Turn a patient into one network input: side, sequences, coverage, skull on or off.
 
@@ -219,6 +229,7 @@ def augment(
         case: the patient.
         atlas_brain: brain region of the atlas, on `GRID`.
         scaling: scales an image within the brain region.
+        sequence_sets: which sequences are shown, and how often.
 
     Returns:
         Input (8, i, j, k) and labels (i, j, k), with enhancing tumour counted as core where T1c is missing.
@@ -240,7 +251,7 @@ def augment(
             images = images * brain_region
             labels = labels * brain_region
     there = [s for s, image in zip(CHANNELS, images, strict=True) if image.any()]
-    names = draw_sequences(rng)
+    names = draw_sequences(rng, sequence_sets)
     if not set(names) & set(there):
         names = tuple(there)
     if Sequence.T1C not in names or Sequence.T1C not in there:

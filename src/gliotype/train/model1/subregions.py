@@ -25,7 +25,13 @@ from gliotype.simulate.head.anatomy import Anatomy
 from gliotype.simulate.lesion.glioma import GliomaType
 from gliotype.simulate.patient import draw_patient
 from gliotype.study import Label, Sequence
-from gliotype.train.model1.cases import CASE_MIX, draw_images, draw_sequences, scaled_stack
+from gliotype.train.model1.cases import (
+    CASE_MIX,
+    FREE_FRACTION,
+    draw_images,
+    draw_sequences,
+    scaled_stack,
+)
 from gliotype.train.model1.loss import dice_loss
 from gliotype.train.model1.train import Task
 from gliotype.volume import Grid
@@ -81,7 +87,7 @@ def simulate_box(rng: np.random.Generator, anatomies: tuple[Anatomy, ...]) -> Bo
         patient = draw_patient(rng, anatomy, grid, disease, reshape_scale=0.08)
         if patient.tumour is not None and np.count_nonzero(patient.tumour.labels) >= SMALLEST:
             break
-    images = scaled_stack(draw_images(rng, patient, free=True))
+    images = scaled_stack(draw_images(rng, patient, FREE_FRACTION))
     return BoxPatient(images, patient.tumour.labels, patient.brain, grid.spacing[0])
 
 
