@@ -21,24 +21,20 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-import nibabel as nib
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from real_cases import Case, case_parser, interval, with_truth
+from real_on_grid import prepare_real, read_real
 from torch import Tensor, nn
 
-from gliotype.atomic_files import atomic_write, check_run_settings, write_text
+from gliotype.atomic_files import check_run_settings, write_text
 from gliotype.masks import dice
 from gliotype.networks.unet import UNet3d
-from gliotype.prepare import prepare
-from gliotype.read import read_study
-from gliotype.segment import find_brain, model1
-from gliotype.segment.tumour import strip_to_network_grid
+from gliotype.segment import model1
 from gliotype.simulate.head.label_maps import label_map_hashes
-from gliotype.study import Sequence, Subject
+from gliotype.study import Sequence
 from gliotype.train.common.learner import Learner, Loss
 from gliotype.train.common.workers import workers
 from gliotype.train.data.anatomies import read_anatomies
@@ -53,7 +49,6 @@ from gliotype.train.model1.cases import (
 )
 from gliotype.train.model1.loss import CLASS_WEIGHTS, loss, whole_tumour_dice
 from gliotype.train.model1.train import Recipe, learning_rate
-from gliotype.volume import Volume
 
 THRESHOLDS = tuple(np.arange(0.1, 0.96, 0.05).round(2))
 """Probabilities at or above which a voxel may be called tumour."""
@@ -150,16 +145,6 @@ class OnAnotherGrid(nn.Module):
         return nn.functional.interpolate(self.network(seen), x.shape[2:], mode="trilinear")
 
 
-@dataclass(frozen=True, eq=False)
-class Real:
-    """The input of Model 1 from a development patient, and the true whole tumour, on the network's grid."""
-
-    cohort: str
-    images: dict[Sequence, NDArray[np.float32]]
-    brain_region: NDArray[np.bool_]
-    truth: NDArray[np.bool_]
-
-
 @dataclass(frozen=True)
 class Row:
     """What one training reached.
@@ -208,10 +193,6 @@ class Run:
             *((number, FREE_FRACTION) for number in held_out),
         ]
 
-    def real(self, case: Case) -> Path:
-        """A development patient."""
-        return self.folder / "real" / f"{case.cohort}-{case.name}.npz"
-
     def checkpoint(self, name: str, seed: int) -> Path:
         """Where a training has come to."""
         return self.folder / "checkpoints" / f"{name}, seed {seed}.pt"
@@ -227,29 +208,6 @@ def simulate(run: Run, number: int, free_fraction: float) -> None:
     if not file.exists():
         rng, anatomies = np.random.default_rng([2026, number]), read_anatomies(run.label_maps, run.folder)
         write_case(simulate_case(rng, anatomies, free_fraction), file)
-
-
-def prepare_real(run: Run, case: Case) -> None:
-    """Bring a development patient to the network's grid, as `gliotype predict` does."""
-    if run.real(case).exists():
-        return
-    prepared = prepare(read_study(None, files=case.files, subject=Subject(case.name, case.age)), find_brain)
-    images, brain_region = strip_to_network_grid(prepared)
-    assert case.truth is not None, "every patient here has a truth"
-    file = nib.Nifti1Image.from_filename(case.truth)
-    there = prepared.acquired_from_prepared[prepared.reference]
-    truth = Volume((np.asarray(file.dataobj) > 0).astype(np.float32), file.affine)
-    on_grid = truth.resample(model1.GRID, there @ np.linalg.inv(prepared.mni_from_prepared))
-    with atomic_write(run.real(case)) as aside:
-        arrays: dict[str, Any] = {str(sequence): image for sequence, image in images.items()}
-        arrays |= {"brain_region": brain_region, "truth": np.asarray(on_grid.array) > 0.5}
-        np.savez(aside, **arrays)
-
-
-def read_real(run: Run, case: Case) -> Real:
-    with np.load(run.real(case)) as file:
-        images = {s: file[s] for s in model1.CHANNELS if s in file.files}
-        return Real(case.cohort, images, file["brain_region"], file["truth"])
 
 
 def train(run: Run, name: str, seed: int) -> tuple[nn.Module, float]:
@@ -323,7 +281,7 @@ def evaluate(
         seconds,
     )
     for case in patients:
-        real = read_real(run, case)
+        real = read_real(run.folder, case)
         found = (
             probability(network, model1.network_input(real.images, real.brain_region, scaling))
             * real.brain_region
@@ -397,7 +355,7 @@ def main() -> None:
     seeds = range(1, arguments.seeds + 1)
     read_anatomies(run.label_maps, run.folder)
     with workers(arguments.jobs) as pool:
-        list(pool.map(partial(prepare_real, run), patients))
+        list(pool.map(partial(prepare_real, run.folder), patients))
         list(pool.map(partial(simulate, run), *zip(*run.to_simulate(names), strict=True)))
         list(pool.map(partial(compare, run, patients), [(seed, name) for seed in seeds for name in names]))
     print_results(run, names, seeds)
