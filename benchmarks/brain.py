@@ -25,7 +25,7 @@ from gliotype.study import Sequence, Subject
 from gliotype.volume import Volume
 
 sys.path.insert(0, str(Path(__file__).parent))
-from real_cases import Case, interval, lgg
+from development_patients import Case, interval, lgg
 
 
 def compare(case: Case) -> tuple[float, float, float, float, float]:

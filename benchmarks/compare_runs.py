@@ -15,7 +15,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
-from real_cases import COMPARED, METHODS, Row, by_patient, interval
+from development_patients import interval
+from real_cases import COMPARED, METHODS, Row, by_patient
 
 from gliotype.evaluate.roc import compare_aurocs
 

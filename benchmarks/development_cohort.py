@@ -12,7 +12,7 @@ import argparse
 import csv
 from pathlib import Path
 
-from real_cases import Case, brats, gbm, lgg, native
+from development_patients import Case, brats, gbm, lgg, native
 
 from gliotype.study import Sequence
 

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from development_patients import Case, case_parser, interval, with_truth
 from numpy.typing import NDArray
-from real_cases import Case, case_parser, interval, with_truth
 from real_on_grid import Real, prepare_real, read_real
 
 from gliotype.masks import dice

@@ -18,7 +18,7 @@ from unittest.mock import patch
 
 import nibabel as nib
 import numpy as np
-from real_cases import Case, case_parser, interval, with_truth
+from development_patients import Case, case_parser, interval, with_truth
 
 from gliotype.masks import dice
 from gliotype.prepare import prepare, to_acquired

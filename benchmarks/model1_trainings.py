@@ -24,8 +24,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from development_patients import Case, case_parser, interval, with_truth
 from numpy.typing import NDArray
-from real_cases import Case, case_parser, interval, with_truth
 from real_on_grid import prepare_real, read_real
 from torch import Tensor, nn
 

@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import nibabel as nib
 import numpy as np
-from real_cases import Case, case_parser, prepared_once, with_truth
+from development_patients import Case, case_parser, prepared_once, with_truth
 
 from gliotype import __version__
 from gliotype.answer.typical import image_response

@@ -18,8 +18,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
+from development_patients import Case, brats, gbm, lgg, native, prepared_once
 from numpy.typing import NDArray
-from real_cases import Case, brats, gbm, lgg, native, prepared_once
 from scipy.special import expit, logit
 
 from gliotype import __version__

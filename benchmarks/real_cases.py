@@ -13,12 +13,9 @@ asks other predictors.
 
 from __future__ import annotations
 
-import argparse
-import csv
 import json
 import resource
 import time
-from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -27,6 +24,7 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from development_patients import Case, brats, case_parser, gbm, interval, lgg, native, prepared_once, subsets
 from scipy import ndimage
 from scipy.special import expit, logit
 
@@ -39,21 +37,7 @@ from gliotype.predictors.hybrid import compute_contributions
 from gliotype.predictors.slices import numbers_of, slices_of
 from gliotype.prepare import to_acquired
 from gliotype.result import Call
-from gliotype.study import Label, Sequence, Subject
-
-BRATS_IDH = {"00006": 0, "01476": 1, "01478": 1, "01479": 1, "01480": 0}
-BRATS_PATIENT = {
-    "00006": "UCSF-PDGM-116",
-    "01476": "TCGA-CS-4942",
-    "01478": "TCGA-CS-5393",
-    "01479": "TCGA-CS-5396",
-    "01480": "TCGA-CS-5397",
-}
-GBM = {"UCSF-PDGM-099": (48.0, 0), "BraTS20_Training_001": (60.0, None)}
-"""Age and IDH status of the high-grade patients; the status of one is not known."""
-
-BRATS_AGE = {"00006": 37.0, "01476": 44.0, "01478": 39.0, "01479": 53.0, "01480": 54.0}
-
+from gliotype.study import Label, Subject
 
 STRAY_MM = 3.0
 """Found tumour farther than this outside the expert's is stray."""
@@ -76,19 +60,6 @@ COMPARED = (
 
 METHODS = ("age_only", "radiomics", "image", "hybrid_without_age", "hybrid", "probability")
 """Fields of `Row` that are probabilities."""
-
-
-@dataclass(frozen=True)
-class Case:
-    """One study of a real patient: files to read, truth to compare with; `patient` is the same in every cohort."""
-
-    cohort: str
-    name: str
-    patient: str
-    files: dict[Sequence, Path]
-    truth: Path | None
-    age: float | None
-    idh: int | None
 
 
 @dataclass(frozen=True)
@@ -119,96 +90,6 @@ class Row:
     core_ratio: float | None = None
     enhancing_ratio: float | None = None
     brain_ml: float = 0.0
-
-
-def brats(data: Path) -> Iterator[Case]:
-    """The BraTS 2021 patients: four sequences, skull-stripped, expert sub-regions."""
-    endings = {Sequence.T1: "t1", Sequence.T1C: "t1ce", Sequence.T2: "t2", Sequence.FLAIR: "flair"}
-    for folder in sorted((data / "brats").glob("BraTS2021_*")):
-        number = folder.name[-5:]
-        files = {s: folder / f"{folder.name}_{ending}.nii.gz" for s, ending in endings.items()}
-        truth = folder / f"{folder.name}_seg.nii.gz"
-        yield Case(
-            "brats", number, BRATS_PATIENT[number], files, truth, BRATS_AGE.get(number), BRATS_IDH.get(number)
-        )
-
-
-def lgg(data: Path) -> Iterator[Case]:
-    """The TCGA-LGG patients: T1, T1c, FLAIR, skull on, thick slices, manual whole-tumour mask."""
-    with (data / "lgg" / "labels.csv").open(newline="") as file:
-        rows = {row["barcode"]: row for row in csv.DictReader(file)}
-    names = {Sequence.T1: "T1", Sequence.T1C: "T1c", Sequence.FLAIR: "FLAIR"}
-    for folder in sorted((data / "lgg").glob("TCGA-*")):
-        row = rows[folder.name]
-        files = {
-            s: folder / f"{name}.nii.gz" for s, name in names.items() if (folder / f"{name}.nii.gz").exists()
-        }
-        yield Case(
-            "lgg",
-            folder.name,
-            patient_of(folder.name),
-            files,
-            folder / "mask.nii.gz",
-            float(row["age"]),
-            int(row["IDH.status"] == "Mutant"),
-        )
-
-
-def with_truth(data: Path, limit: int | None) -> list[Case]:
-    """The first patients of both cohorts that have an expert's mask; all when there is no limit."""
-    return [case for cohort in (brats, lgg) for case in list(cohort(data))[:limit]]
-
-
-def native(data: Path) -> Iterator[Case]:
-    """The raw clinical study."""
-    endings = {Sequence.T1: "*_t1.nii.gz", Sequence.T1C: "*_t1c.nii.gz", Sequence.T2: "*_t2.nii.gz"}
-    for folder in sorted((data / "native").glob("TCGA-*")):
-        files = {s: next(folder.glob(ending)) for s, ending in endings.items()}
-        files[Sequence.FLAIR] = next(folder.glob("*_fla.nii.gz"))
-        yield Case("native", folder.name, patient_of(folder.name), files, None, 63.0, 0)
-
-
-def gbm(data: Path) -> Iterator[Case]:
-    """The high-grade patients in the form of BraTS; the coefficients of `radiomics` have seen UCSF-PDGM-099."""
-    names = {Sequence.T1: "T1", Sequence.T1C: "T1c", Sequence.T2: "T2", Sequence.FLAIR: "FLAIR"}
-    for folder in sorted(each for each in (data / "gbm").glob("*") if each.is_dir()):
-        files = {s: folder / f"{name}.nii.gz" for s, name in names.items()}
-        truth = folder / "seg.nii.gz"
-        age, idh = GBM[folder.name]
-        yield Case("gbm", folder.name, folder.name, files, truth if truth.exists() else None, age, idh)
-
-
-def patient_of(name: str) -> str:
-    """The patient's barcode, the first three fields of a TCGA name."""
-    return "-".join(name.split("_")[0].split("-")[:3])
-
-
-SUBSETS: tuple[tuple[Sequence, ...], ...] = (
-    (Sequence.T1, Sequence.T2, Sequence.FLAIR),
-    (Sequence.T1, Sequence.T1C, Sequence.FLAIR),
-    (Sequence.T1, Sequence.T1C, Sequence.T2),
-    (Sequence.T2, Sequence.FLAIR),
-    (Sequence.T1C, Sequence.T2),
-    (Sequence.FLAIR,),
-    (Sequence.T2,),
-    (Sequence.T1C,),
-    (Sequence.T1,),
-)
-
-
-def subsets(data: Path) -> Iterator[Case]:
-    """The BraTS patients with sequences left out; the cohort's name lists those present."""
-    for names in SUBSETS:
-        for case in brats(data):
-            yield replace(case, cohort="+".join(names), files={s: case.files[s] for s in names})
-
-
-def prepared_once(case: Case, keep: Path) -> Path:
-    """Prepare and segment a case, unless that was done before, and return the folder that keeps the study."""
-    kept = keep / f"{case.cohort}-{case.name}"
-    if not kept.exists():
-        gliotype.predict(files=case.files, age=case.age, id=case.name, keep=kept)
-    return kept
 
 
 def predict(case: Case, keep: Path | None) -> gliotype.Result:
@@ -301,21 +182,6 @@ def distance_95(found: np.ndarray, truth: np.ndarray, spacing: tuple[float, floa
     return float(np.quantile(np.concatenate([away[1][edges[0]], away[0][edges[1]]]), 0.95))
 
 
-def interval(values: list[float], patients: list[str] | None = None, *, seed: int = 0) -> tuple[float, float]:
-    """95 % bootstrap interval of a mean over cases; all cases of a resampled patient come together.
-
-    Args:
-        values: of the cases.
-        patients: whose case each is; None if each is another patient's.
-        seed: of the bootstrap.
-    """
-    _, index = np.unique(np.arange(len(values)) if patients is None else patients, return_inverse=True)
-    sums, cases = np.bincount(index, weights=values), np.bincount(index)
-    drawn = np.random.default_rng(seed).integers(len(cases), size=(4000, len(cases)))
-    means = sums[drawn].sum(axis=1) / cases[drawn].sum(axis=1)
-    return float(np.quantile(means, 0.025)), float(np.quantile(means, 0.975))
-
-
 def _with_probabilities(row: Row, of_cases: dict[str, list[float | None]]) -> Row:
     means: dict[str, Any] = {name: _mean_probability(values) for name, values in of_cases.items()}
     return replace(row, **means)
@@ -393,15 +259,6 @@ def _called(truth: np.ndarray, score: np.ndarray, precision: float) -> float:
     right = np.cumsum((score[certain] > 0.5) == (truth[certain] == 1)) / np.arange(1, len(truth) + 1)
     good = np.flatnonzero(right >= precision)
     return 0.0 if good.size == 0 else float(good[-1] + 1) / len(truth)
-
-
-def case_parser(about: str) -> argparse.ArgumentParser:
-    """Parser of a benchmark on these patients; `about` is its module's docstring."""
-    parser = argparse.ArgumentParser(description=about.splitlines()[0])
-    parser.add_argument("data", type=Path)
-    parser.add_argument("--limit", type=int, help="first N patients of each cohort")
-    parser.add_argument("--jobs", type=int, default=1, help="patients at the same time")
-    return parser
 
 
 def main() -> None:

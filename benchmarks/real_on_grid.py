@@ -8,8 +8,8 @@ from typing import Any
 
 import nibabel as nib
 import numpy as np
+from development_patients import Case
 from numpy.typing import NDArray
-from real_cases import Case
 
 from gliotype.atomic_files import atomic_write
 from gliotype.prepare import prepare

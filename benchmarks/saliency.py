@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 import onnx
+from development_patients import with_truth
 from onnx import numpy_helper
-from real_cases import with_truth
 
 import gliotype
 from gliotype.explain import occlusion_map, saliency_fractions

@@ -26,8 +26,8 @@ from unittest.mock import patch
 
 import nibabel as nib
 import numpy as np
+from development_patients import Case, brats, gbm, interval
 from numpy.typing import NDArray
-from real_cases import Case, brats, gbm, interval
 
 from gliotype.masks import box_around, dice
 from gliotype.prepare import prepare, to_acquired

@@ -25,8 +25,8 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+from development_patients import Case, case_parser, with_truth
 from numpy.typing import NDArray
-from real_cases import Case, case_parser, with_truth
 from scipy.special import logit
 
 import gliotype

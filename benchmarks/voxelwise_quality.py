@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from development_patients import case_parser, gbm, with_truth
 from numpy.typing import NDArray
-from real_cases import case_parser, gbm, with_truth
 from scipy import ndimage
 from sklearn.isotonic import IsotonicRegression
 from voxelwise import NETWORKS, Change, Images, vote
