@@ -43,6 +43,7 @@ MIDDLE = np.array([0.0, -18.0, 10.0])
 class Errors:
     """What was found of one head: mean distances over the brain in mm, and seconds of processor time."""
 
+    seed: int
     kind: str
     to_template_mm: float
     between_images_mm: float
@@ -132,7 +133,7 @@ def errors(seed: int, kind: str) -> Errors:
     to_template = np.linalg.norm(apply_affine(found.mni_from_reference, world) - mni, axis=1).mean()
     there = apply_affine(np.linalg.inv(truth[other]), mni)
     between = np.linalg.norm(apply_affine(found.acquired_from_reference[other], world) - there, axis=1).mean()
-    return Errors(kind, float(to_template), float(between), bool(found.warnings), seconds)
+    return Errors(seed, kind, float(to_template), float(between), bool(found.warnings), seconds)
 
 
 def lines(found: list[Errors]) -> Iterator[str]:
@@ -149,13 +150,31 @@ def lines(found: list[Errors]) -> Iterator[str]:
         yield f"{kind:14s} {len(some):3d} {cells[0]:>33s} {cells[1]:>22s} {sum(e.doubted for e in some):7d} {cpu:6.1f}"
 
 
+FAR_MM = 10.0
+"""A registration to the template with a larger error is wrong, and should be doubted."""
+
+
+def far_away(found: list[Errors]) -> Iterator[str]:
+    """List the heads whose registration is wrong, and how many of them were doubted."""
+    far = [each for each in found if each.to_template_mm > FAR_MM]
+    doubted = sum(each.doubted for each in far)
+    near = [each for each in found if each.to_template_mm <= FAR_MM]
+    yield (
+        f"more than {FAR_MM:g} mm from the template: {len(far)} of {len(found)}, {doubted} of them doubted; "
+        f"of the others {sum(each.doubted for each in near)} are doubted"
+    )
+    for each in sorted(far, key=lambda e: -e.to_template_mm):
+        yield f"  head {each.seed}, {each.kind}: {each.to_template_mm:.1f} mm{', doubted' if each.doubted else ''}"
+
+
 def changes(found: list[Errors], before: list[Errors]) -> Iterator[str]:
     """Compare with another version on the same heads: mean change, with a bootstrap interval of 95 %."""
-    heads = min(len(found), len(before))
-    drawn = np.random.default_rng(0).integers(heads, size=(2000, heads))
-    yield f"change against the other version, mean of {heads} heads (95 % interval)"
+    of_seed = {each.seed: each for each in before}
+    pairs = [(each, of_seed[each.seed]) for each in found if each.seed in of_seed]
+    yield f"change against the other version, mean of {len(pairs)} heads (95 % interval)"
+    drawn = np.random.default_rng(0).integers(len(pairs), size=(2000, len(pairs)))
     for name in ("to_template_mm", "between_images_mm", "cpu_s"):
-        change = np.array([getattr(a, name) - getattr(b, name) for a, b in zip(found, before, strict=False)])
+        change = np.array([getattr(now, name) - getattr(then, name) for now, then in pairs])
         low, high = np.percentile(change[drawn].mean(axis=1), [2.5, 97.5])
         yield f"{name:20s} {change.mean():6.2f} ({low:.2f} to {high:.2f})"
 
@@ -175,7 +194,7 @@ def main() -> None:
             found.append(errors(seed, KINDS[seed % len(KINDS)]))
             if arguments.results:
                 arguments.results.write_text(json.dumps([asdict(each) for each in found]))
-    print("\n".join(lines(found)))
+    print("\n".join([*lines(found), *far_away(found)]))
     if arguments.against:
         before = [Errors(**each) for each in json.loads(arguments.against.read_text())]
         print("\n".join(changes(found, before)))

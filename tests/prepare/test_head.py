@@ -77,6 +77,13 @@ def test_the_head_is_found_in_noise() -> None:
     assert not head_mask(empty).any()
 
 
+@pytest.mark.parametrize("unit", [1e-4, 1e-2, 1e4])
+def test_the_head_does_not_depend_on_the_unit_of_the_intensities(unit: float) -> None:
+    image = head(Sequence.T2, noise=4.0)
+    scaled = image.with_array(np.asarray(image.array, np.float32) * np.float32(unit))
+    assert (head_mask(scaled) != head_mask(image)).mean() < 1e-4
+
+
 def test_shrinking_keeps_place_and_mean(phantom: Volume) -> None:
     small = shrink(phantom, 4.0)
     assert min(small.grid.spacing) > 3

@@ -18,6 +18,9 @@ Mask = NDArray[np.bool_]
 BRAIN_VOLUME_ML = (400.0, 2300.0)
 """Brains of adults, atrophy and missing slices included; a whole head is larger."""
 
+LI_SCALE = 10_000.0
+"""Brightest value while the threshold of a head is sought: ITK rounds that threshold to whole numbers as it goes."""
+
 BRAIN_AREA_CM2 = 215.0
 """No axial cross-section of a brain is larger; that of a head with its scalp is, even in a thin slab."""
 
@@ -39,6 +42,7 @@ def head_mask(image: Volume) -> Mask:
     smooth = np.minimum(smooth, np.percentile(smooth, 99))
     if smooth.max() <= smooth.min():
         return np.zeros(array.shape, dtype=np.bool_)
+    smooth *= np.float32(LI_SCALE / np.abs(smooth).max())
     li = sitk.LiThresholdImageFilter()
     li.Execute(sitk.GetImageFromArray(smooth))
     return _fill_largest_part(smooth > li.GetThreshold())

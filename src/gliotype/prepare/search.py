@@ -180,6 +180,7 @@ def _descend(
     fraction = SAMPLES[level] / max(int(np.asarray(around.array).sum()), 1)
     method.SetMetricSamplingPercentage(min(1.0, fraction), SEED)
     method.SetInterpolator(sitk.sitkLinear)
+    method.MetricUseMovingImageGradientFilterOff()  # the slopes between voxels are smooth enough at every level
     method.SetOptimizerAsRegularStepGradientDescent(*STEPS_MM[level], ITERATIONS)
     method.SetOptimizerScalesFromPhysicalShift()
     method.SetFixedInitialTransform(sitk_transform(pair.fixed_from_world))
