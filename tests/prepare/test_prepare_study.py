@@ -57,6 +57,25 @@ def test_transforms_are_the_true_ones(prepared: PreparedStudy) -> None:
     assert prepared.acquired_grids[Sequence.T2].same_as(TILTED)
 
 
+def test_the_unit_of_the_intensities_does_not_matter(prepared: PreparedStudy) -> None:
+    t1c = head(Sequence.T1C, AXIAL, TO_MNI)
+    t2 = head(Sequence.T2, TILTED, TO_MNI @ np.linalg.inv(MOVED), seed=1)
+    units = {Sequence.T1C: 1e-4, Sequence.T2: 30.0}
+    again = prepare(
+        study_of(
+            {
+                s: image.with_array(np.asarray(image.array) * np.float32(units[s]))
+                for s, image in {Sequence.T1C: t1c, Sequence.T2: t2}.items()
+            }
+        )
+    )
+    points = brain_points() @ np.linalg.inv(TO_MNI)[:3, :3].T + np.linalg.inv(TO_MNI)[:3, 3]
+    t2_from_t1c = again.acquired_from_prepared[Sequence.T2]
+    assert mean_distance(t2_from_t1c, prepared.acquired_from_prepared[Sequence.T2], points) < 0.1
+    assert mean_distance(again.mni_from_prepared, prepared.mni_from_prepared, points) < 0.1
+    assert [w for w in again.warnings if "registration" in w or "brain" in w] == []
+
+
 def test_the_tumour_is_on_the_right_in_every_image(prepared: PreparedStudy) -> None:
     tumour = tumour_in(prepared.grid, TO_MNI)
     mirror = tumour_in(prepared.grid, np.diag([-1.0, 1.0, 1.0, 1.0]) @ TO_MNI)
