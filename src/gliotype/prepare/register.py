@@ -21,6 +21,9 @@ from gliotype.volume import Matrix
 
 MIN_SIMILARITY_RIGID = 0.5
 MIN_SIMILARITY_AFFINE = 0.5
+SURE_SIMILARITY = 0.6
+"""Below this similarity to the template, which none of 44 real studies had, the head may also lie in another way."""
+
 MIN_OVERLAP = 0.8
 PLAUSIBLE_SCALES = (0.75, 1.45)
 MAX_UNEVEN_SCALES = 1.45
@@ -71,7 +74,7 @@ def rigid(fixed: RegistrationImage, moving: RegistrationImage) -> Alignment:
         yield [header, Start("centres", _about(np.eye(3), here, there))]
         yield [Start(f"turn {n}", _about(turn, here, there)) for n, turn in enumerate(_turns())]
 
-    found = _optimise_until_trusted(pairs, rounds(), RIGID, _rigid_quality_issues)
+    found = _optimise_until_trusted(pairs, rounds(), RIGID, _rigid_quality_issues, MIN_SIMILARITY_RIGID)
     unmoved = _check_quality(pairs, header, _rigid_quality_issues)
     return unmoved if not unmoved.quality_issues and unmoved.similarity >= found.similarity - 1e-3 else found
 
@@ -82,8 +85,8 @@ def affine(pairs: Sequence[Pair]) -> Alignment:
     Starts put the tops of the heads and their widths together, with the patient nodding by up to 40
     degrees, lying up to 45 mm higher or lower (slices may not reach the top), and stretched along the
     body by up to 45 % (slice distances may be wrong). The similarity of all pairs together ranks them;
-    the most similar pair alone is optimised in the end. Where the result is doubtful, quarter turns are
-    tried as well.
+    the most similar pair alone is optimised in the end. Where the result is doubtful or hardly similar, quarter
+    turns are tried as well.
 
     Args:
         pairs: the patient's images (fixed) and for each the template of its contrast (moving), all whole
@@ -104,7 +107,7 @@ def affine(pairs: Sequence[Pair]) -> Alignment:
             for (n, turn), nod, drop in product(enumerate(_turns()), (0, -20, 20), (0, 30))
         ]
 
-    return _optimise_until_trusted(pairs, rounds(), AFFINE, _affine_quality_issues)
+    return _optimise_until_trusted(pairs, rounds(), AFFINE, _affine_quality_issues, SURE_SIMILARITY)
 
 
 def _optimise_until_trusted(
@@ -112,12 +115,13 @@ def _optimise_until_trusted(
     rounds: Iterable[Sequence[Start]],
     model: TransformModel,
     quality_issues: QualityCheck,
+    sure_similarity: float,
 ) -> Alignment:
-    """Work through rounds of starts until a result raises no doubt; return the least doubtful."""
+    """Work through rounds of starts until a result is sure and raises no doubt; return the least doubtful."""
     results: list[Alignment] = []
     for starts in rounds:
         results.append(_check_quality(pairs, optimise(pairs, starts, model), quality_issues))
-        if not results[-1].quality_issues:
+        if not results[-1].quality_issues and results[-1].similarity >= sure_similarity:
             break
     return min(results, key=lambda result: (len(result.quality_issues), -result.similarity))
 
