@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gliotype.prepare import register
 from gliotype.prepare.register import Alignment, affine, rigid
 from gliotype.prepare.similarity import Pair, RegistrationImage, overlap, similarity
 from gliotype.prepare.study import _template
@@ -133,3 +134,23 @@ def test_overlap_counts_only_the_common_field(t1: RegistrationImage) -> None:
     )
     assert overlap(t1, slab, np.eye(4)) > 0.95
     assert overlap(t1, slab, moved((0, 0, 0), (60, 0, 0))) < 0.8
+
+
+@pytest.mark.parametrize(("first", "chosen"), [(0.65, "first"), (0.55, "further")])
+def test_a_head_that_is_hardly_similar_is_turned_further(
+    monkeypatch: pytest.MonkeyPatch, first: float, chosen: str
+) -> None:
+    similarity = {"first": first, "further": 0.8}
+    rounds = [[register.Start(name, np.eye(4))] for name in similarity]
+    monkeypatch.setattr(register, "optimise", lambda pairs, starts, model: starts[0])
+    monkeypatch.setattr(
+        register,
+        "_check_quality",
+        lambda pairs, found, issues: register.Alignment(
+            np.eye(4), similarity[found.name], 1.0, (), found.name
+        ),
+    )
+    found = register._optimise_until_trusted(
+        (), rounds, register.AFFINE, lambda alignment: (), register.SURE_SIMILARITY
+    )
+    assert found.start == chosen

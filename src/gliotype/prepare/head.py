@@ -18,11 +18,11 @@ Mask = NDArray[np.bool_]
 BRAIN_VOLUME_ML = (400.0, 2300.0)
 """Brains of adults, atrophy and missing slices included; a whole head is larger."""
 
-LI_SCALE = 10_000.0
-"""Brightest value while the threshold of a head is sought: ITK rounds that threshold to whole numbers as it goes."""
-
 BRAIN_AREA_CM2 = 215.0
 """No axial cross-section of a brain is larger; that of a head with its scalp is, even in a thin slab."""
+
+LI_SCALE = 10_000.0
+"""Brightest value while the threshold of a head is sought: ITK rounds that threshold to whole numbers as it goes."""
 
 
 def head_mask(image: Volume) -> Mask:
